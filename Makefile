@@ -1,0 +1,90 @@
+# What CI runs and what a maintainer runs are the same verbs.
+
+# The loops below also say "exit 1" themselves: the make of macOS, 3.81, does
+# not know .SHELLFLAGS.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DIST      ?= dist
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Archives carry this time, so that the same commit gives the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# Without cgo every platform is built alike, from any platform. -trimpath and
+# -buildvcs=false keep the builder's folders and the state of its checkout out
+# of the binary; the version says which commit it is.
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+GO_TOOL  = go tool -modfile=test/tools/go.mod
+# -count=1: end-to-end and packaging tests depend on more than go test's cache
+# can see (a cluster, this file, the binary that they build).
+GO_TEST  = go test -count=1 -timeout 40m
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/kubectl-eshell for this machine
+	$(GO_BUILD) -o bin/ ./cmd/kubectl-eshell
+
+.PHONY: demo
+demo: build ## Show the plugin at work
+	test/demo/demo.sh
+
+# ESHELL_E2E_CONTEXT names a cluster of the caller's, to use instead of ours.
+.PHONY: test
+test: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Run every test: unit, script and end-to-end
+	$(GO_TEST) ./...
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no cluster
+	$(GO_TEST) ./cmd/... ./pkg/... ./test/cluster/... ./test/packaging/...
+
+.PHONY: lint
+lint: ## Run the linters of .golangci.yaml
+	$(GO_TOOL) golangci-lint run ./...
+
+# vet type-checks every package and its tests, so it is also the check that
+# they compile on each platform. -trimpath shares the build cache with dist.
+.PHONY: verify
+verify: ## Check format, modules, every platform and generated files
+	@unformatted=$$(gofmt -l cmd pkg test); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
+	go mod tidy -diff
+	go -C test/tools mod tidy -diff
+	@for platform in $(PLATFORMS); do \
+		echo "go vet ./... ($$platform)"; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 \
+			go vet -trimpath ./... || exit 1; \
+	done
+	$(GO_TEST) -run '^TestManifest' ./test/packaging
+
+.PHONY: dist
+dist: ## Build the release archives of every platform into dist/
+	rm -rf '$(DIST)'
+	@for platform in $(PLATFORMS); do \
+		echo "go build ($$platform)"; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} \
+			$(GO_BUILD) -o "$(DIST)/$${platform/\//_}/" ./cmd/kubectl-eshell || exit 1; \
+	done
+	go run ./test/packaging/release archive '$(DIST)' $(SOURCE_DATE_EPOCH)
+	@cat '$(DIST)/checksums.txt'
+
+.PHONY: manifest
+manifest: ## Render plugins/eshell.yaml from dist/ (VERSION=vX.Y.Z, after dist)
+	go run ./test/packaging/release manifest '$(DIST)' $(VERSION) > '$(DIST)/eshell.yaml'
+	mv '$(DIST)/eshell.yaml' plugins/eshell.yaml
+
+.PHONY: cluster-up
+cluster-up: ## Start the embedded cluster that end-to-end tests use
+	go run ./test/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Stop the embedded cluster
+	go run ./test/cluster down
+
+.PHONY: clean
+clean: ## Remove what the verbs above built
+	rm -rf bin '$(DIST)'
