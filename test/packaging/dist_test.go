@@ -1,0 +1,195 @@
+package packaging_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"debug/buildinfo"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/packaging"
+)
+
+// TestDist builds the release as "make dist" does and gives every archive to
+// the real krew, under a manifest rendered from that very release.
+func TestDist(t *testing.T) {
+	version := parse(t, read(t, manifestFile)).Spec.Version
+	dist := makeDist(t, version)
+	manifest := writeManifest(t, dist, version)
+	for _, platform := range parse(t, read(t, manifest)).Spec.Platforms {
+		t.Run(platform.name(), func(t *testing.T) {
+			file := filepath.Join(dist, platform.archive())
+			checkMembers(t, platform, unpack(t, file))
+			checkInstall(t, platform, version, manifest, file)
+		})
+	}
+	checkListing(t, dist)
+}
+
+func makeDist(t *testing.T, version string) string {
+	t.Helper()
+	dist := filepath.Join(t.TempDir(), "dist")
+	cmd := exec.CommandContext(t.Context(), "make", "dist", "DIST="+dist, "VERSION="+version)
+	cmd.Dir = root
+	// Options of the make that runs these tests are not for this one.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, "MAKE") || strings.HasPrefix(entry, "MFLAGS=")
+	})
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make dist: %v\n%s", err, out)
+	}
+	return dist
+}
+
+func writeManifest(t *testing.T, dist, version string) string {
+	t.Helper()
+	rendered, err := packaging.Render(read(t, templateFile), version, func(uri string) (string, error) {
+		return packaging.SHA256(filepath.Join(dist, filepath.Base(uri)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "eshell.yaml")
+	if err := os.WriteFile(file, []byte(rendered), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+type member struct {
+	name    string
+	mode    int64
+	content []byte
+}
+
+func unpack(t *testing.T, file string) []member {
+	t.Helper()
+	zr, err := gzip.NewReader(strings.NewReader(read(t, file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members []member
+	for tr := tar.NewReader(zr); ; {
+		header, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return members
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		members = append(members, member{header.Name, header.Mode, content})
+	}
+}
+
+func checkMembers(t *testing.T, p platform, members []member) {
+	t.Helper()
+	if len(members) != 2 {
+		t.Fatalf("%d members, want LICENSE and the binary", len(members))
+	}
+	license, binary := members[0], members[1]
+	if license.name != "LICENSE" || license.mode != 0o644 || string(license.content) != read(t, root+"/LICENSE") {
+		t.Errorf("first member is %s, mode %o, want the repository's LICENSE, mode 644", license.name, license.mode)
+	}
+	if binary.name != p.executable() || binary.mode != 0o755 {
+		t.Errorf("second member is %s, mode %o, want %s, mode 755", binary.name, binary.mode, p.executable())
+	}
+	info, err := buildinfo.Read(bytes.NewReader(binary.content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if built := settings["GOOS"] + "_" + settings["GOARCH"]; built != p.name() {
+		t.Errorf("binary is built for %s, want %s", built, p.name())
+	}
+	if settings["CGO_ENABLED"] != "0" || settings["-trimpath"] != "true" {
+		t.Errorf("binary is built with %v, want it without cgo and with -trimpath", settings)
+	}
+}
+
+func checkInstall(t *testing.T, p platform, version, manifest, archive string) {
+	t.Helper()
+	krew := t.TempDir()
+	goos, goarch, _ := strings.Cut(p.name(), "_")
+	tool(t, []string{"KREW_ROOT=" + krew, "KREW_OS=" + goos, "KREW_ARCH=" + goarch, "KREW_NO_UPGRADE_CHECK=1"},
+		"krew", "install", "--manifest="+manifest, "--archive="+archive)
+	for _, file := range []string{p.executable(), "LICENSE"} {
+		if _, err := os.Stat(filepath.Join(krew, "store", "eshell", version, file)); err != nil {
+			t.Error(err)
+		}
+	}
+	if goos == runtime.GOOS && goarch == runtime.GOARCH {
+		checkVersion(t, filepath.Join(krew, "bin", p.executable()), version)
+	}
+}
+
+func checkVersion(t *testing.T, installed, version string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), installed, "--version").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s --version: %v\n%s", installed, err, out)
+	}
+	if !strings.Contains(string(out), version) {
+		t.Errorf("%s --version printed %q, want %s in it", installed, out, version)
+	}
+}
+
+// checkListing holds checksums.txt against the archives, and sees that there
+// is nothing else.
+func checkListing(t *testing.T, dist string) {
+	t.Helper()
+	files, err := filepath.Glob(dist + "/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, file := range files {
+		if filepath.Base(file) == "checksums.txt" {
+			continue
+		}
+		sum, err := packaging.SHA256(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.WriteString(sum + "  " + filepath.Base(file) + "\n")
+	}
+	if got := read(t, dist+"/checksums.txt"); got != want.String() {
+		t.Errorf("checksums.txt is\n%swant\n%s", got, want.String())
+	}
+}
+
+func TestArchiveDependsOnContentAlone(t *testing.T) {
+	release := time.Unix(1_700_000_000, 0)
+	archive := func(mode os.FileMode, mtime time.Time) []byte {
+		file := filepath.Join(t.TempDir(), "kubectl-eshell")
+		if err := os.WriteFile(file, []byte("binary"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, mtime, mtime); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := packaging.Archive(&out, release, file); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	if !bytes.Equal(archive(0o600, release), archive(0o755, release.Add(time.Hour))) {
+		t.Error("archives of the same content differ by their file's mode or time")
+	}
+}
