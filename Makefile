@@ -49,7 +49,7 @@ lint: ## Run the linters of .golangci.yaml
 # vet type-checks every package and its tests, so it is also the check that
 # they compile on each platform. -trimpath shares the build cache with dist.
 .PHONY: verify
-verify: ## Check format, modules, every platform and generated files
+verify: ## Check format, modules, the manifest and every platform's archive
 	@unformatted=$$(gofmt -l cmd pkg test); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
 	go mod tidy -diff
@@ -59,7 +59,7 @@ verify: ## Check format, modules, every platform and generated files
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 \
 			go vet -trimpath ./... || exit 1; \
 	done
-	$(GO_TEST) -run '^TestManifest' ./test/packaging
+	ESHELL_DIST=all $(GO_TEST) ./test/packaging
 
 .PHONY: dist
 dist: ## Build the release archives of every platform into dist/

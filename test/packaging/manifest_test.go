@@ -132,8 +132,8 @@ func TestManifestFollowsKrewRules(t *testing.T) {
 		{"version", p.Spec.Version, `v\d+\.\d+\.\d+`},
 		{"homepage", p.Spec.Homepage, `https://github\.com/kubectl-eshell/kubectl-eshell`},
 		{"shortDescription", p.Spec.ShortDescription, `[A-Z].{0,48}[^.\s]`},
-		// Wrapped prose: no line is an example, a bullet or a flag.
-		{"description", p.Spec.Description, `([A-Za-z][^$\n]{0,79}\n|\n)+`},
+		// Wrapped prose: no line is an indented example or a bullet.
+		{"description", p.Spec.Description, `([A-Za-z].{0,79}\n|\n)+`},
 		{"caveats", p.Spec.Caveats, `(.{1,80}\n)+`},
 	} {
 		if !regexp.MustCompile(`\A(?:` + rule.pattern + `)\z`).MatchString(rule.value) {
