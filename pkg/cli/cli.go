@@ -1,0 +1,71 @@
+// Package cli is words in, words out: flags and arguments become Options, a session's story and
+// errors become lines, an outcome becomes an exit status. It decides nothing about workloads.
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// Main runs kubectl eshell with args and returns its exit status. Cancelling ctx ends a session
+// and cleans up; a cause of type Signal becomes the status 128+n.
+func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams, version string) int {
+	status := 0
+	command := newCommand(streams, version, &status)
+	command.SetArgs(args)
+	if err := command.ExecuteContext(ctx); err != nil {
+		return report(streams.ErrOut, err)
+	}
+	return status
+}
+
+const long = `Open a shell next to a workload.
+
+By default (--mode clone) eshell starts a new, temporary pod from the workload's
+pod template: same image, environment and identity, but no traffic reaches it.
+It is deleted when you leave, however you leave. With --mode debug eshell adds an
+ephemeral container to a running pod, which sees the processes of its container.
+
+Without a command it opens bash, or sh where there is no bash. The exit status
+is the command's own, 128+n after a signal n, and 125 when eshell itself fails.`
+
+const example = `  # A shell in a clone of the pods of a deployment
+  kubectl eshell deploy/api
+
+  # A command, with more memory and another variable than the workload has
+  kubectl eshell deploy/api --memory 2Gi -e RAILS_LOG_LEVEL=debug -- bin/rails console
+
+  # A script from here, its output to here
+  kubectl eshell cronjob/report -- python - < script.py > report.csv
+
+  # A shell that sees the processes of a running container
+  kubectl eshell pod/api-7d4b9 -c app --mode debug`
+
+func newCommand(streams genericiooptions.IOStreams, version string, status *int) *cobra.Command {
+	f := newFlags()
+	command := &cobra.Command{
+		Use:           "kubectl-eshell (TYPE/NAME | TYPE NAME) [flags] [-- COMMAND ARGS...]",
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl eshell"},
+		Short:         "Open a shell next to a workload",
+		Long:          long,
+		Example:       example,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			options, err := f.options(args, cmd.ArgsLenAtDash())
+			if err != nil {
+				return err
+			}
+			*status, err = run(cmd.Context(), options, f.config, streams)
+			return err
+		},
+	}
+	f.addTo(command)
+	command.SetIn(streams.In)
+	command.SetOut(streams.Out)
+	command.SetErr(streams.ErrOut)
+	return command
+}

@@ -1,0 +1,100 @@
+package cli
+
+// The rules of what eshell prints:
+//
+//   - stdout is the product: the command's output, byte for byte. Nothing here writes to it.
+//   - stderr is the narration: what the session is, what it waits for, how it ended. -q silences it.
+//   - Warnings and errors are always printed: they are what the user should act on.
+//   - A line is a fact. A hint is a line of its own.
+//   - What comes from the cluster is text, never terminal control.
+//   - Colours there are none; movement (the spinner) only on a terminal.
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+)
+
+// printer tells a session's story on stderr. It is the session's Teller.
+type printer struct {
+	out      io.Writer
+	quiet    bool
+	progress *progress
+}
+
+func newPrinter(out io.Writer, quiet bool) *printer {
+	p := &printer{out: out, quiet: quiet}
+	if !quiet {
+		p.progress = newProgress(out)
+	}
+	return p
+}
+
+// Waiting shows what the session waits for.
+func (p *printer) Waiting(what string) {
+	if p.progress != nil {
+		p.progress.show(plain(what))
+	}
+}
+
+// Ready takes the progress line away.
+func (p *printer) Ready() {
+	if p.progress != nil {
+		p.progress.clear()
+	}
+}
+
+// Say prints a line unless quiet.
+func (p *printer) Say(format string, args ...any) {
+	if !p.quiet {
+		p.line("", format, args...)
+	}
+}
+
+// Warn prints a warning, quiet or not.
+func (p *printer) Warn(format string, args ...any) { p.line("warning: ", format, args...) }
+
+// HandleWarningHeader prints the API server's own warnings.
+func (p *printer) HandleWarningHeader(code int, _ string, text string) {
+	if code == 299 && text != "" { // as rest.WarningLogger: the only code in use
+		p.Warn("%s", text)
+	}
+}
+
+func (p *printer) line(prefix, format string, args ...any) {
+	p.Ready()
+	fmt.Fprintln(p.out, prefix+plain(fmt.Sprintf(format, args...)))
+}
+
+// plan prints the session's headline and what differs from the source.
+func (p *printer) plan(planned *plan.Plan) {
+	p.Say("%s", planned.Headline)
+	var leftOut []string
+	for _, note := range planned.Notes {
+		switch note.Kind {
+		case plan.LeftOut:
+			leftOut = append(leftOut, note.What)
+		case plan.Changed:
+			p.Say("  %s: %s", note.What, note.Reason)
+		case plan.Warning:
+			p.Warn("%s: %s", note.What, note.Reason)
+		}
+	}
+	if len(leftOut) > 0 {
+		p.Say("  left out: %s", strings.Join(leftOut, ", "))
+	}
+}
+
+// plain takes out what a terminal would obey: control characters and marks that turn the direction
+// of text. Line breaks and tabs stay.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, text)
+}

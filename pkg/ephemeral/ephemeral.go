@@ -1,0 +1,61 @@
+// Package ephemeral is a typed client for the ephemeral containers of a pod.
+package ephemeral
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+const subresource = "ephemeralcontainers"
+
+// Client adds ephemeral containers to the pods of one namespace.
+type Client struct {
+	pods typedcorev1.PodInterface
+}
+
+// New returns a client on pods.
+func New(pods typedcorev1.PodInterface) *Client { return &Client{pods: pods} }
+
+// Add adds one container to the pod that has this name and UID, and returns the pod as the server
+// then has it. It needs "patch" on pods/ephemeralcontainers. A container cannot be changed or taken
+// away afterwards: https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
+func (c *Client) Add(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer) (*corev1.Pod, error) {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": uid}, // a pod of the same name that came since is refused
+		"spec":     map[string]any{"ephemeralContainers": []corev1.EphemeralContainer{container}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the patch for pod/%s: %w", pod, err)
+	}
+	added, err := c.pods.Patch(ctx, pod, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, subresource)
+	switch {
+	case unsupported(err):
+		return nil, hint.Errorf("Kubernetes has them since 1.23; leave out --mode debug for a clone",
+			"the server has no ephemeral containers: %w", err)
+	case apierrors.IsForbidden(err):
+		return nil, hint.Errorf("ask for \"patch\" on pods/ephemeralcontainers: the admin and edit roles do not have it",
+			"add a debug container to pod/%s: %w", pod, err)
+	case err != nil:
+		return nil, fmt.Errorf("add a debug container to pod/%s: %w", pod, err)
+	}
+	return added, nil
+}
+
+// unsupported tells a server that does not know the subresource from a pod that is not there: only
+// the latter's 404 names an object. Old servers send no details at all.
+func unsupported(err error) bool {
+	if !apierrors.IsNotFound(err) {
+		return false
+	}
+	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client's own error, never wrapped
+	return ok && (status.Status().Details == nil || status.Status().Details.Name == "")
+}

@@ -1,0 +1,50 @@
+// Package owned holds the labels, annotations and names by which kubectl-eshell knows its own
+// objects in a cluster. It knows nothing else: every other room may import it.
+package owned
+
+import "strings"
+
+const (
+	// ManagedByLabel is Kubernetes' recommended label for the tool that manages an object:
+	// https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is our value of ManagedByLabel.
+	ManagedBy = "kubectl-eshell"
+
+	// SessionLabel carries the session's id. The prefix is the domain of the project's own pages.
+	SessionLabel = "kubectl-eshell.github.io/session"
+	// SourceKindAnnotation and SourceNameAnnotation say what a clone was made from. They are
+	// annotations because a name may be longer than a label's 63 characters.
+	SourceKindAnnotation = "kubectl-eshell.github.io/source-kind"
+	SourceNameAnnotation = "kubectl-eshell.github.io/source-name"
+)
+
+// maxName is the length of a DNS label. A pod's name may be longer, but its hostname may not:
+// beyond 63 characters the kubelet cuts it.
+const maxName = 63
+
+// PodName returns the name of the clone that session makes of source: at most 63 characters,
+// a valid DNS label for any valid source name.
+func PodName(source, session string) string {
+	suffix := "-eshell-" + session
+	source = strings.ReplaceAll(source, ".", "-")
+	if room := maxName - len(suffix); len(source) > room {
+		source = strings.TrimRight(source[:room], "-")
+	}
+	return source + suffix
+}
+
+// ContainerName returns the name of the ephemeral container of a debug session.
+func ContainerName(session string) string {
+	return "eshell-" + session
+}
+
+// Labels returns a clone's labels.
+func Labels(session string) map[string]string {
+	return map[string]string{ManagedByLabel: ManagedBy, SessionLabel: session}
+}
+
+// Annotations returns a clone's annotations: what it was made from.
+func Annotations(kind, name string) map[string]string {
+	return map[string]string{SourceKindAnnotation: kind, SourceNameAnnotation: name}
+}

@@ -1,0 +1,172 @@
+package plan
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+)
+
+// Debug plans an ephemeral container beside the target's chosen container: in its process
+// namespace, with its image unless another is asked for, its environment, mounts, user and group.
+// It refuses where the kubelet could not start one.
+func Debug(t *target.Target, o Options) (*Plan, error) {
+	if err := debuggable(t); err != nil {
+		return nil, err
+	}
+	via, notes, err := chooseVia(t, o)
+	if err != nil {
+		return nil, err
+	}
+	r := newRun(o, via)
+	source := containerNamed(t.Pod.Spec.Containers, t.Container)
+	container, more := lookalike(t.Pod, source, o)
+	container.Name = owned.ContainerName(o.Session)
+	container.Command, container.Args = r.process, nil
+	container.Stdin, container.StdinOnce, container.TTY = true, true, via == ViaAttach && o.TTY
+	return &Plan{
+		Headline: debugHeadline(t, container.Name),
+		Notes:    append(notes, append(more, processNote(t.Pod, source.Name))...), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
+		PodUID:    t.Pod.UID,
+		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
+		Via:       via, Command: r.exec, Gate: r.gate, TTY: o.TTY,
+	}, nil
+}
+
+func debugHeadline(t *target.Target, container string) string {
+	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name, container, t.Container, t.Namespace)
+	if t.Ready > 0 {
+		headline += fmt.Sprintf(" (the newest of %d ready pods of %s)", t.Ready, t)
+	}
+	return headline
+}
+
+// debuggable tells why the kubelet would refuse or never start an ephemeral container.
+func debuggable(t *target.Target) error {
+	pod := t.Pod
+	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
+		return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
+			"pod/%s is a static pod of its node: Kubernetes takes no ephemeral containers for it", pod.Name)
+	}
+	if pod.DeletionTimestamp != nil {
+		return fmt.Errorf("pod/%s is being deleted", pod.Name)
+	}
+	if pod.Status.Phase != corev1.PodRunning {
+		return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
+			"pod/%s is %s: debug mode needs a running pod", pod.Name, pod.Status.Phase)
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == t.Container && status.State.Running == nil {
+			return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
+				"container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name, stateReason(status.State))
+		}
+	}
+	return nil
+}
+
+func stateReason(state corev1.ContainerState) string {
+	switch {
+	case state.Waiting != nil && state.Waiting.Reason != "":
+		return " (" + state.Waiting.Reason + ")"
+	case state.Terminated != nil && state.Terminated.Reason != "":
+		return " (" + state.Terminated.Reason + ")"
+	}
+	return ""
+}
+
+func containerNamed(containers []corev1.Container, name string) corev1.Container {
+	for _, container := range containers {
+		if container.Name == name {
+			return *container.DeepCopy()
+		}
+	}
+	return corev1.Container{}
+}
+
+// lookalike takes over from the source what an ephemeral container may have: no ports, probes,
+// hooks, resources or subPath mounts.
+// https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
+func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.EphemeralContainerCommon, []Note) {
+	var notes []Note
+	common := corev1.EphemeralContainerCommon{
+		Image: source.Image, ImagePullPolicy: source.ImagePullPolicy, WorkingDir: source.WorkingDir,
+		EnvFrom: source.EnvFrom, VolumeDevices: source.VolumeDevices,
+		SecurityContext: sameUser(pod, source),
+	}
+	if o.Image != "" {
+		common.Image, common.ImagePullPolicy, common.WorkingDir = o.Image, "", ""
+	} else {
+		common.ImagePullPolicy = corev1.PullIfNotPresent // it is on the node: it runs
+	}
+	for _, mount := range source.VolumeMounts {
+		if mount.SubPath != "" || mount.SubPathExpr != "" {
+			notes = append(notes, Note{LeftOut, "mount " + mount.MountPath, "ephemeral containers cannot mount a subPath; the files are under /proc/1/root" + mount.MountPath})
+			continue
+		}
+		common.VolumeMounts = append(common.VolumeMounts, mount)
+	}
+	env, unset := mergeEnv(source.Env, o.Env)
+	common.Env = ofContainer(env, source.Name)
+	for _, name := range unset {
+		notes = append(notes, unsetNote(name))
+	}
+	if !o.CPU.IsZero() || !o.Memory.IsZero() {
+		notes = append(notes, Note{Warning, "--cpu and --memory are ignored", "an ephemeral container has no resources of its own; it uses the pod's"})
+	}
+	return common, notes
+}
+
+// ofContainer names the container whose resources a variable shows: unnamed it would mean the
+// ephemeral container, which has none.
+func ofContainer(env []corev1.EnvVar, name string) []corev1.EnvVar {
+	for i := range env {
+		from := env[i].ValueFrom
+		if from != nil && from.ResourceFieldRef != nil && from.ResourceFieldRef.ContainerName == "" {
+			env[i].ValueFrom = from.DeepCopy()
+			env[i].ValueFrom.ResourceFieldRef.ContainerName = name
+		}
+	}
+	return env
+}
+
+// sameUser is the source's security context; where it leaves the user to the image, the user that
+// the node reports (KEP-3619, Kubernetes 1.31) takes the place of another image's.
+func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext {
+	context := source.SecurityContext.DeepCopy()
+	if context == nil {
+		context = &corev1.SecurityContext{}
+	}
+	user := reportedUser(pod, source.Name)
+	podContext := pod.Spec.SecurityContext
+	if user == nil {
+		return context
+	}
+	if context.RunAsUser == nil && (podContext == nil || podContext.RunAsUser == nil) {
+		context.RunAsUser = new(user.UID)
+	}
+	if context.RunAsGroup == nil && (podContext == nil || podContext.RunAsGroup == nil) {
+		context.RunAsGroup = new(user.GID)
+	}
+	return context
+}
+
+func reportedUser(pod *corev1.Pod, container string) *corev1.LinuxContainerUser {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == container && status.User != nil {
+			return status.User.Linux
+		}
+	}
+	return nil
+}
+
+// processNote says where the target's files are. Its first process is PID 1 only in a process
+// namespace of its own.
+func processNote(pod *corev1.Pod, container string) Note {
+	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {
+		return Note{Changed, "its files are under /proc/PID/root", "PID: of a process of container " + container + ", see ps"}
+	}
+	return Note{Changed, "its files are under /proc/1/root", "PID 1 is container " + container + "'s"}
+}

@@ -1,0 +1,104 @@
+// Package plan decides. From a target and what the user asked for it makes the complete pod or
+// ephemeral container, how its streams are opened, and a note of every change. It is pure: no
+// client, no clock, no randomness, no printing; the same input gives the same plan.
+package plan
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Mode is where the shell runs.
+type Mode string
+
+// The modes.
+const (
+	ModeClone Mode = "clone" // in a new pod made from the workload
+	ModeDebug Mode = "debug" // in an ephemeral container of a running pod
+)
+
+// Via is how the command is run in its container.
+type Via string
+
+// The ways to run a command.
+const (
+	ViaExec   Via = "exec"   // by exec, beside a holder that the client keeps alive
+	ViaAttach Via = "attach" // as the container's own process
+)
+
+const (
+	// Silence is how long a holder waits for a sign of life from its client before it ends itself.
+	Silence = 2 * time.Minute
+	// Heartbeat is how often the client gives one: several may be lost.
+	Heartbeat = 15 * time.Second
+	// lifetime is the longest a clone may run, whatever happens to the client.
+	lifetime = 8 * time.Hour
+	// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never
+	// 0: that would free the pod's name and volumes before its processes are known to be gone.
+	gracePeriod = 2
+)
+
+// Options are what the user asked for. The zero value of a field means: as in the source.
+type Options struct {
+	Session string // the session's id, 5 characters of a DNS label
+	Via     Via    // empty: exec, or attach where exec is not permitted
+	// Direct starts the command without the shell script that holds it back until the client has
+	// attached: for images without a shell. It goes with ViaAttach and a command.
+	Direct bool
+
+	Command []string // empty: bash if the image has it, else sh
+	Image   string
+	Env     []EnvChange
+	CPU     resource.Quantity
+	Memory  resource.Quantity
+
+	TTY  bool
+	Term string // the value of TERM for a session with a TTY
+}
+
+// EnvChange sets a variable or, with Remove, takes it out.
+type EnvChange struct {
+	Name   string
+	Value  string
+	Remove bool
+}
+
+// Plan is the whole intent: nothing in it is decided later.
+type Plan struct {
+	Headline  string // the session in one line
+	Notes     []Note
+	Namespace string
+	PodName   string
+	Container string // whose streams are opened
+
+	Pod       *corev1.Pod                // clone: to be created
+	PodUID    types.UID                  // debug: of the pod that is joined
+	Ephemeral *corev1.EphemeralContainer // debug: to be added to the pod
+
+	Via     Via
+	Command []string // by exec: what to run
+	// Gate, by attach, begins the line after which the output is the command's own; the line ends
+	// with the PID of the container's process. Empty: the command started without waiting for us.
+	Gate string
+	TTY  bool
+}
+
+// Note is one difference between the source and what will run, with its reason.
+type Note struct {
+	Kind   NoteKind
+	What   string
+	Reason string
+}
+
+// NoteKind says how a note is told.
+type NoteKind int
+
+// The kinds of notes.
+const (
+	LeftOut NoteKind = iota // part of the source that the session does not have
+	Changed                 // part of it that is different
+	Warning                 // something that the user asked for and does not get
+)

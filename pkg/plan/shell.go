@@ -1,0 +1,124 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+)
+
+// holderScript is the process of a container whose shell runs by exec. Every line on stdin is a
+// sign of life. It ends at the end of stdin (the client is gone), after $1 seconds of silence (the
+// client or the network hangs, or nobody ever attached) and on TERM; its container and every
+// process in it end with it.
+//
+// It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
+// in the background the ear; wait is what POSIX lets a trap interrupt, read is not. It traps its
+// signals because PID 1 has no default actions, and takes its children along because in a shared
+// PID namespace nobody else would. Without a sleep in the image it still sees the end of stdin.
+const holderScript = `# kubectl-eshell: ends when its client is gone
+limit=$1 heard= sleeper= reader=
+trap 'exit 0' TERM INT HUP
+trap 'kill $sleeper $reader 2>/dev/null' EXIT
+trap 'heard=1' USR1
+exec 3<&0
+(while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
+reader=$!
+while command -v sleep >/dev/null; do
+  heard=
+  sleep "$limit" </dev/null 3<&- &
+  sleeper=$!
+  wait $sleeper
+  [ "$heard" ] || exit 0
+  kill $sleeper 2>/dev/null
+  wait $sleeper
+done
+while :; do wait $reader; done
+`
+
+// gateScript is the process of a container whose command is attached to. It holds the command
+// back until the client's first line says that it is listening, so that no byte of the output is
+// lost, then prints $2 as the mark of the beginning, with its PID. Nobody there for $1 seconds: it ends. The
+// reader ends the clock itself, so there is no signal that could come before the wait for it.
+// The command is its child, not its successor: as PID 1 it would be deaf to Ctrl-C.
+const gateScript = `# kubectl-eshell: starts when its client listens
+limit=$1 mark=$2 sleeper= reader=
+shift 2
+trap 'exit 0' TERM INT HUP
+trap 'kill $sleeper $reader 2>/dev/null' EXIT
+exec 3<&0
+if command -v sleep >/dev/null; then
+  sleep "$limit" </dev/null >/dev/null 2>&1 3<&- &
+  sleeper=$!
+  (read -r line && kill $sleeper || kill -TERM $$) <&3 3<&- &
+  reader=$!
+  wait $sleeper && exit 0
+else
+  (read -r line || kill -TERM $$) <&3 3<&- &
+  reader=$!
+  wait $reader
+fi
+trap - EXIT TERM INT HUP
+echo "$mark $$"
+"$@" <&3 3<&-
+exit $?
+`
+
+// launchScript sets TERM to $1, if it is not empty, and becomes the command that follows, or else
+// the best shell there is.
+const launchScript = `[ -z "$1" ] || { TERM=$1; export TERM; }
+shift
+[ $# -eq 0 ] || exec "$@"
+if command -v bash >/dev/null 2>&1; then exec bash; fi
+exec sh
+`
+
+// The names under which the scripts appear in ps.
+const (
+	holderName = "eshell-holder"
+	gateName   = "eshell-gate"
+	launchName = "eshell"
+)
+
+// run is how a session's command is run: what the container's process is, and what is exec'd.
+type run struct {
+	via     Via
+	process []string // the container's command
+	exec    []string
+	gate    string
+}
+
+func newRun(o Options, via Via) run {
+	limit := strconv.Itoa(int(Silence.Seconds()))
+	launch := launcher(o)
+	switch {
+	case via == ViaExec:
+		return run{via: via, process: script(holderScript, holderName, limit), exec: launch}
+	case o.Direct:
+		return run{via: via, process: escape(o.Command)}
+	default:
+		gate := "eshell " + o.Session
+		return run{via: via, gate: gate, process: script(gateScript, gateName, append([]string{limit, gate}, launch...)...)}
+	}
+}
+
+func launcher(o Options) []string {
+	term := o.Term
+	if !o.TTY {
+		term = ""
+	}
+	return append([]string{"sh", "-c", launchScript, launchName, term}, o.Command...)
+}
+
+func script(text, name string, args ...string) []string {
+	return escape(append([]string{"sh", "-c", text, name}, args...))
+}
+
+// escape makes words arrive byte for byte in a container's command or environment, where
+// Kubernetes turns "$$" into "$" and expands "$(NAME)":
+// https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
+func escape(words []string) []string {
+	escaped := make([]string, len(words))
+	for i, word := range words {
+		escaped[i] = strings.ReplaceAll(word, "$", "$$")
+	}
+	return escaped
+}

@@ -1,0 +1,107 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
+)
+
+// cleanUpTime bounds the whole clean-up: a closed terminal's process may not live for long.
+const cleanUpTime = 15 * time.Second
+
+// doomed is what the session brought into the cluster.
+type doomed int
+
+const (
+	nothing   doomed = iota
+	uncertain        // asked for, but no answer came
+	certain          // the server has it
+)
+
+// create creates what the plan says, and returns the pod that the session runs in.
+func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
+	s.doomed = uncertain
+	pod, err := s.createOrJoin(ctx)
+	switch {
+	case err == nil:
+		s.doomed = certain
+	case refused(err):
+		s.doomed = nothing
+	}
+	return pod, err
+}
+
+func (s *session) createOrJoin(ctx context.Context) (*corev1.Pod, error) {
+	pods := s.Client.CoreV1().Pods(s.plan.Namespace)
+	if s.plan.Ephemeral != nil {
+		return ephemeral.New(pods).Add(ctx, s.plan.PodName, s.plan.PodUID, *s.plan.Ephemeral)
+	}
+	pod, err := pods.Create(ctx, s.plan.Pod, metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("create pod/%s in namespace %s: %w", s.plan.PodName, s.plan.Namespace, err)
+	}
+	s.uid = pod.UID
+	return pod, nil
+}
+
+// refused tells an answer that says no from a failure that leaves open whether the server acted:
+// a lost connection, a timeout, an internal error behind the write.
+func refused(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	code := status.Status().Code
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusRequestTimeout
+}
+
+// cleanUp ends what the session brought into the cluster. Its own context outlives ctx, which may
+// be cancelled: that is how most sessions end that end early.
+func (s *session) cleanUp(ctx context.Context) {
+	s.Teller.Ready()
+	if s.doomed == nothing {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	if s.plan.Ephemeral != nil {
+		s.endProcess(ctx)
+		return
+	}
+	s.deletePod(ctx)
+}
+
+// deletePod deletes the clone, and no other pod that might have its name by now.
+func (s *session) deletePod(ctx context.Context) {
+	var options metav1.DeleteOptions
+	if s.uid != "" {
+		options.Preconditions = &metav1.Preconditions{UID: &s.uid}
+	}
+	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 100, Cap: 2 * time.Second}
+	err := retry.OnError(backoff, func(err error) bool { return !refused(err) && ctx.Err() == nil }, func() error {
+		return s.Client.CoreV1().Pods(s.plan.Namespace).Delete(ctx, s.plan.PodName, options)
+	})
+	switch {
+	case err == nil:
+		s.Teller.Say("%s deleted", s.where())
+	case gone(err):
+		if s.doomed == certain {
+			s.Teller.Say("%s was already gone", s.where())
+		}
+	default:
+		s.Teller.Warn("%s could not be deleted: %v; delete it: kubectl delete pod %s -n %s", s.where(), err, s.plan.PodName, s.plan.Namespace)
+	}
+}
+
+// gone covers the UID precondition too: another pod has the name, so ours is not there.
+func gone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }

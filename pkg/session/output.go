@@ -1,0 +1,65 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+)
+
+// OutputError means that the command's output could not be written here: a full disk, or a reader
+// like head that has gone.
+type OutputError struct{ Err error }
+
+// Error names the direction and says the system's words.
+func (e *OutputError) Error() string { return fmt.Sprintf("write the output: %v", e.Err) }
+
+// Unwrap returns the system's error.
+func (e *OutputError) Unwrap() error { return e.Err }
+
+// output ends the session when it cannot be written to.
+type output struct {
+	io.Writer
+	stop context.CancelCauseFunc
+}
+
+// Write passes p on.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		o.stop(&OutputError{err})
+	}
+	return n, err
+}
+
+// gated drops everything up to the line that begins with mark: what the terminal echoed, what a
+// shell said while it started. opened is told the rest of that line.
+type gated struct {
+	io.Writer
+	mark   string
+	opened func(rest string)
+
+	head []byte
+	open bool
+}
+
+// Write passes on what comes after the mark's line.
+func (g *gated) Write(p []byte) (int, error) {
+	if g.open {
+		return g.Writer.Write(p)
+	}
+	g.head = append(g.head, p...)
+	_, after, found := bytes.Cut(g.head, []byte(g.mark))
+	line, after, whole := bytes.Cut(after, []byte("\n"))
+	if !found || !whole {
+		return len(p), nil
+	}
+	g.open, g.head = true, nil
+	g.opened(string(bytes.TrimSpace(line)))
+	if len(after) > 0 {
+		if _, err := g.Writer.Write(after); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}

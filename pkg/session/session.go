@@ -1,0 +1,92 @@
+// Package session carries out a plan: it creates, waits until the session runs, joins the streams
+// and cleans up. What it creates is doomed from then on, whatever happens to the rest.
+package session
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+)
+
+// Teller is told what the user should know while a session lives.
+type Teller interface {
+	// Waiting says what the session waits for. It is called again with each change.
+	Waiting(what string)
+	// Ready ends the waiting: the terminal is about to belong to the session.
+	Ready()
+	// Say tells one line.
+	Say(format string, args ...any)
+	// Warn tells one line that the user should act on.
+	Warn(format string, args ...any)
+}
+
+// Config is what every session needs.
+type Config struct {
+	Client       kubernetes.Interface
+	Streamer     Streamer
+	Teller       Teller
+	StartTimeout time.Duration
+
+	Stdin  io.Reader // nil: the command gets no stdin
+	Stdout io.Writer
+	Stderr io.Writer
+}
+
+// Run carries out p and returns the exit status of its command. An error means that eshell itself
+// failed, was interrupted, or could not write the output: it is the cause of ctx where ctx was
+// cancelled, and ErrNoShell where the image lacks the shell that the plan relies on. Either way
+// nothing of the session is left running, or the Teller was warned of what is.
+func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
+	s := &session{Config: c, plan: p}
+	defer s.cleanUp(ctx)
+	pod, err := s.create(ctx)
+	if err != nil {
+		return 0, interrupted(ctx, err)
+	}
+	watch, err := s.watch(ctx, pod)
+	if err != nil {
+		return 0, err
+	}
+	defer watch.stop()
+	if err := s.waitUntilStarted(ctx, watch); err != nil {
+		return 0, interrupted(ctx, err)
+	}
+	status, err = s.runCommand(ctx, watch)
+	return status, interrupted(ctx, err)
+}
+
+// session is one run of a plan.
+type session struct {
+	Config
+	plan *plan.Plan
+
+	doomed  doomed    // what clean-up has to see to
+	uid     types.UID // of the clone, once the server has answered
+	started bool      // the container's process has been seen running
+	ended   bool      // the container's process has been seen to end
+	holder  *holder   // by exec: the client's end, once it is attached
+	// process is, by attach, the PID of the container's process, once the stream has told it.
+	process atomic.Pointer[string]
+}
+
+// where names what the session runs in.
+func (s *session) where() string {
+	if s.plan.Ephemeral != nil {
+		return "container " + s.plan.Container + " in pod/" + s.plan.PodName
+	}
+	return "pod/" + s.plan.PodName
+}
+
+// interrupted prefers the reason why ctx was cancelled to what the cancelling then broke.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

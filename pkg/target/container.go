@@ -1,0 +1,48 @@
+package target
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// defaultContainerAnnotation is how a pod tells kubectl which container is meant when none is
+// named: https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
+const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
+
+func chooseContainer(t *Target, wanted string) (string, error) {
+	containers := t.Template.Spec.Containers
+	if len(containers) == 0 {
+		return "", fmt.Errorf("%s has no containers", t)
+	}
+	if wanted != "" {
+		if !hasContainer(containers, wanted) {
+			return "", hint.Errorf("containers: "+containerNames(containers), "%s has no container %q", t, wanted)
+		}
+		return wanted, nil
+	}
+	if name := t.Template.Annotations[defaultContainerAnnotation]; hasContainer(containers, name) {
+		return name, nil
+	}
+	return containers[0].Name, nil
+}
+
+func hasContainer(containers []corev1.Container, name string) bool {
+	for _, c := range containers {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func containerNames(containers []corev1.Container) string {
+	names := make([]string, len(containers))
+	for i, c := range containers {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
+}

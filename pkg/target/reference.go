@@ -1,0 +1,75 @@
+package target
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/validation"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// Reference names a workload: a kind that this package knows, and a valid name.
+type Reference struct {
+	Kind string
+	Name string
+}
+
+// ParseReference reads the words before "--": TYPE/NAME, TYPE NAME, or a bare NAME, which means a
+// pod as in kubectl exec. Types are written as kubectl takes them: singular, plural, short, any
+// case, with or without the API group.
+func ParseReference(words []string) (Reference, error) {
+	typ, name, err := splitWords(words)
+	if err != nil {
+		return Reference{}, err
+	}
+	kind, ok := kindNamed(typ)
+	if !ok {
+		return Reference{}, hint.Errorf("types: "+kindList(), "the type %q is not one that eshell can open", typ)
+	}
+	// A pod's name is a DNS subdomain, and every workload's name has to fit into one.
+	if problems := validation.NameIsDNSSubdomain(name, false); len(problems) > 0 {
+		return Reference{}, fmt.Errorf("%q is not a valid name: %s", name, problems[0])
+	}
+	return Reference{Kind: kind.name, Name: name}, nil
+}
+
+func splitWords(words []string) (typ, name string, err error) {
+	const usage = "kubectl eshell TYPE/NAME, for example: kubectl eshell deploy/api"
+	switch len(words) {
+	case 0:
+		return "", "", hint.Errorf(usage, "no workload was named")
+	case 1:
+		typ, name, slash := strings.Cut(words[0], "/")
+		if !slash {
+			return "pod", words[0], nil
+		}
+		return typ, name, nil
+	case 2:
+		if !strings.Contains(words[0], "/") {
+			return words[0], words[1], nil
+		}
+	}
+	return "", "", hint.Errorf("a command goes after two dashes: kubectl eshell "+words[0]+" -- "+strings.Join(words[1:], " "),
+		"one workload was expected, but there are more words: %s", strings.Join(words, " "))
+}
+
+func kindNamed(typ string) (kind, bool) {
+	typ = strings.ToLower(typ)
+	typ, group, _ := strings.Cut(typ, ".")
+	for _, k := range kinds() {
+		if slices.Contains(k.types, typ) && (group == "" || group == k.group || group == "v1."+k.group || group == "v1") {
+			return k, true
+		}
+	}
+	return kind{}, false
+}
+
+func kindList() string {
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.types[0])
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,43 @@
+// Package target finds out what the user meant: it turns the words "deploy/api -c app" into facts
+// about one workload. It only reads; what to do with the facts is the plan's business.
+package target
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Target is one workload as it was found in the cluster. Nothing may change it.
+type Target struct {
+	Kind      string // as in the API: "Deployment"
+	Name      string
+	Namespace string
+
+	// Template is what the workload's controller makes pods from, with its metadata. For a pod it
+	// is the live pod's own spec.
+	Template corev1.PodTemplateSpec
+	// ClaimTemplates are a StatefulSet's volumeClaimTemplates; the pod template does not have them.
+	ClaimTemplates []corev1.PersistentVolumeClaim
+
+	// Pod is the live pod, or nil where none was asked for. Ready says of how many ready pods it
+	// was the newest; 0 means that it was named by the user.
+	Pod   *corev1.Pod
+	Ready int
+
+	// Container is the name of the chosen container. It is in Template and, where there is one, in Pod.
+	Container string
+
+	Access Access
+}
+
+// String returns the canonical TYPE/NAME.
+func (t *Target) String() string { return strings.ToLower(t.Kind) + "/" + t.Name }
+
+// Access is what the caller may do in the namespace, as the server says it.
+type Access struct {
+	DeletePods bool
+	WatchPods  bool
+	ExecPods   bool
+	AttachPods bool
+}
