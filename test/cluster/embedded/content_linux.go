@@ -1,0 +1,181 @@
+package embedded
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// sources are the programs inside the images; they travel with this package so that it
+// can build them from anywhere.
+//
+//go:embed programs
+var sources embed.FS
+
+// buildImages makes the archive of all images, unless the cache has one of the same content.
+func (c *Cluster) buildImages(ctx context.Context) error {
+	if _, err := os.Stat(c.imageArchive()); err == nil {
+		return nil
+	}
+	p, err := c.parts(ctx)
+	if err != nil {
+		return fmt.Errorf("make the images: %w", err)
+	}
+	partial, err := os.Create(c.imageArchive() + ".partial")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(partial.Name())
+	defer partial.Close()
+	if err := writeArchive(partial, images(p)); err != nil {
+		return fmt.Errorf("write %s: %w", partial.Name(), err)
+	}
+	return os.Rename(partial.Name(), c.imageArchive())
+}
+
+// imageArchive is the cached archive; its name changes with what goes into it.
+func (c *Cluster) imageArchive() string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%+v%+v", images(parts{}), base())
+	for _, name := range []string{"pause", "server", "hello"} {
+		source, err := sources.ReadFile("programs/" + name + "/main.go")
+		fmt.Fprintf(sum, "%s%v", source, err)
+	}
+	for _, name := range []string{"busybox", "bash-static", "dash"} {
+		content, err := readProgram(name)
+		fmt.Fprintf(sum, "%x%v", sha256.Sum256(content), err)
+	}
+	return c.cached(fmt.Sprintf("images-%x.tar", sum.Sum(nil)[:6]))
+}
+
+func (c *Cluster) parts(ctx context.Context) (parts, error) {
+	var p parts
+	for _, part := range []struct {
+		to   *[]byte
+		make func(context.Context) ([]entry, error)
+	}{
+		{&p.base, func(context.Context) ([]entry, error) { return base(), nil }},
+		{&p.busybox, busyboxFiles},
+		{&p.bash, bashFiles},
+		{&p.dash, dashFiles},
+		{&p.app, c.compiled("server", "hello")},
+		{&p.pause, c.compiled("pause")},
+	} {
+		entries, err := part.make(ctx)
+		if err != nil {
+			return p, err
+		}
+		if *part.to, err = layer(entries); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func busyboxFiles(ctx context.Context) ([]entry, error) {
+	binary, err := readProgram("busybox")
+	if err != nil {
+		return nil, err
+	}
+	list, err := output(exec.CommandContext(ctx, "busybox", "--list"))
+	if err != nil {
+		return nil, err
+	}
+	entries := []entry{{path: "bin/busybox", data: binary, mode: 0o755}}
+	for _, applet := range strings.Fields(string(list)) {
+		if applet != "busybox" {
+			entries = append(entries, entry{path: "bin/" + applet, link: "busybox"})
+		}
+	}
+	return entries, nil
+}
+
+func bashFiles(context.Context) ([]entry, error) {
+	binary, err := readProgram("bash-static")
+	return []entry{{path: "bin/bash", data: binary, mode: 0o755}}, err
+}
+
+// dashFiles brings the libraries along, as there is no static dash.
+func dashFiles(ctx context.Context) ([]entry, error) {
+	binary, err := readProgram("dash")
+	if err != nil {
+		return nil, err
+	}
+	path, err := exec.LookPath("dash")
+	if err != nil {
+		return nil, err
+	}
+	list, err := output(exec.CommandContext(ctx, "ldd", path))
+	if err != nil {
+		return nil, err
+	}
+	entries := []entry{{path: "bin/dash", data: binary, mode: 0o755}, {path: "bin/sh", link: "dash"}}
+	for _, library := range libraries(string(list)) {
+		content, err := os.ReadFile(library)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry{path: strings.TrimPrefix(library, "/"), data: content, mode: 0o755})
+	}
+	return entries, nil
+}
+
+// libraries picks the paths out of ldd's lines: "libc.so.6 => /lib/libc.so.6 (0x…)" and "/lib64/ld.so (0x…)".
+func libraries(ldd string) []string {
+	var paths []string
+	for word := range strings.FieldsSeq(ldd) {
+		if strings.HasPrefix(word, "/") {
+			paths = append(paths, word)
+		}
+	}
+	return paths
+}
+
+// compiled builds embedded programs and puts them into the image's root folder.
+func (c *Cluster) compiled(names ...string) func(context.Context) ([]entry, error) {
+	return func(ctx context.Context) ([]entry, error) {
+		var entries []entry
+		for _, name := range names {
+			binary, err := c.compile(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			entries = append(entries, entry{path: name, data: binary, mode: 0o755})
+		}
+		return entries, nil
+	}
+}
+
+func (c *Cluster) compile(ctx context.Context, name string) ([]byte, error) {
+	folder, err := os.MkdirTemp("", "eshell-image-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	source, err := sources.ReadFile(path.Join("programs", name, "main.go"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "main.go"), source, 0o644); err != nil {
+		return nil, err
+	}
+	binary := filepath.Join(folder, name)
+	if _, err := c.goRun(ctx, folder, "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "main.go"); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(binary)
+}
+
+func readProgram(name string) ([]byte, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}

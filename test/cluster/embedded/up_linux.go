@@ -1,0 +1,199 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// startTimeout is far above the ten seconds it takes, for a machine that is busy with other things.
+const startTimeout = 3 * time.Minute
+
+// Up brings the cluster up and returns when a pod can be scheduled. A cluster that is up
+// and healthy at this version is left alone; anything else in the state folder is
+// cleared away first. It narrates on progress. When it fails, only the logs stay.
+func (c *Cluster) Up(ctx context.Context, progress io.Writer) error {
+	if os.Geteuid() != 0 {
+		return ErrUnsupported
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, c.Dir, progress)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c.healthy(ctx) {
+		fmt.Fprintf(progress, "kubernetes %s is up already\n", c.Version)
+		return nil
+	}
+	if err := c.Build(ctx, progress); err != nil {
+		return err
+	}
+	if err := c.clean(ctx); err != nil {
+		return fmt.Errorf("clear away the last cluster: %w", err)
+	}
+	fmt.Fprintf(progress, "starting kubernetes %s\n", c.Version)
+	if err := c.start(ctx); err != nil {
+		return c.giveUp(ctx, err)
+	}
+	return nil
+}
+
+// Down ends the cluster and removes everything of it but the cache.
+func (c *Cluster) Down(ctx context.Context, progress io.Writer) error {
+	if os.Geteuid() != 0 {
+		return ErrUnsupported
+	}
+	if _, err := os.Stat(c.Dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	unlock, err := lock(ctx, c.Dir, progress)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.clean(ctx)
+}
+
+// healthy says whether this version came up completely and still answers.
+func (c *Cluster) healthy(ctx context.Context) bool {
+	if _, err := os.Stat(c.completeFile()); err != nil {
+		return false
+	}
+	status, err := c.Status(ctx)
+	return err == nil && status.Up() && status.Version == c.Version && once(ctx, c.apiProbe("/readyz")) == nil
+}
+
+func (c *Cluster) completeFile() string { return c.run("complete") }
+
+func versionFile(dir string) string { return filepath.Join(dir, "version") }
+
+// giveUp cleans also when the reason was that ctx ended.
+func (c *Cluster) giveUp(ctx context.Context, reason error) error {
+	reason = fmt.Errorf("bring up kubernetes %s: %w\nthe logs are in %s", c.Version, reason, filepath.Join(c.Dir, "log"))
+	return errors.Join(reason, c.clean(context.WithoutCancel(ctx), "log"))
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := freePorts(ctx); err != nil {
+		return err
+	}
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	if err := c.startSupervisor(ctx); err != nil {
+		return err
+	}
+	if err := c.tell(ctx, "start", "etcd", "apiserver", "containerd"); err != nil {
+		return err
+	}
+	imported := make(chan error, 1)
+	go func() { imported <- c.importImages(ctx) }()
+	if err := c.awaitComponent(ctx, "apiserver"); err != nil {
+		return err
+	}
+	if err := <-imported; err != nil {
+		return err
+	}
+	if err := c.tell(ctx, "start", "kubelet", "controller-manager", "scheduler"); err != nil {
+		return err
+	}
+	return c.complete(ctx)
+}
+
+// prepare sets up all that the components find when they start.
+func (c *Cluster) prepare(ctx context.Context) error {
+	machine, err := findHost()
+	if err != nil {
+		return err
+	}
+	if err := c.configure(machine); err != nil {
+		return err
+	}
+	if err := os.WriteFile(versionFile(c.Dir), []byte(c.Version), 0o644); err != nil {
+		return err
+	}
+	if err := c.linkPrograms(); err != nil {
+		return err
+	}
+	if err := createCgroups(); err != nil {
+		return err
+	}
+	if err := raiseInotify(); err != nil {
+		return err
+	}
+	return createBridge(ctx)
+}
+
+// linkPrograms makes one folder for PATH out of those in the cache.
+func (c *Cluster) linkPrograms() error {
+	for _, tools := range toolsets(c.Version) {
+		for _, p := range tools.programs {
+			if err := os.Symlink(filepath.Join(c.cached(tools.name), p.name), c.bin(p.name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) tell(ctx context.Context, action string, components ...string) error {
+	for _, name := range components {
+		if err := c.Component(name).tell(ctx, action); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) awaitComponent(ctx context.Context, name string) error {
+	spec, _ := c.spec(name)
+	return await(ctx, name, spec.ready, c.alive)
+}
+
+// alive fails once any component that was started has exited: each of them is needed.
+func (c *Cluster) alive(ctx context.Context) error {
+	status, err := c.Status(ctx)
+	if err != nil {
+		return &exitError{component: supervisorName, log: c.log(supervisorName)}
+	}
+	for _, component := range status.Components {
+		_, started := os.Stat(c.log(component.Name))
+		if component.State == Exited && started == nil {
+			return &exitError{component: component.Name, log: c.log(component.Name)}
+		}
+	}
+	return nil
+}
+
+// importImages hands the archive to containerd.
+func (c *Cluster) importImages(ctx context.Context) error {
+	if err := c.awaitComponent(ctx, "containerd"); err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, c.bin("ctr"), "--address", c.run("containerd.sock"), "--namespace", "k8s.io",
+		"images", "import", c.imageArchive())
+	_, err := output(command)
+	return err
+}
+
+// complete waits for what a first pod needs, and marks the cluster as one that came up.
+func (c *Cluster) complete(ctx context.Context) error {
+	if err := await(ctx, "node "+nodeName, c.nodeProbe, c.alive); err != nil {
+		return err
+	}
+	account := c.apiProbe("/api/v1/namespaces/default/serviceaccounts/default")
+	if err := await(ctx, "the default service account", account, c.alive); err != nil {
+		return err
+	}
+	return os.WriteFile(c.completeFile(), nil, 0o644)
+}
