@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,9 @@ func (c *Cluster) Build(ctx context.Context, progress io.Writer) error {
 	}
 	if err := installPackages(ctx, progress); err != nil {
 		return err
+	}
+	if c.built() {
+		return nil
 	}
 	if err := os.MkdirAll(c.Cache, 0o755); err != nil {
 		return err
@@ -38,14 +42,24 @@ func (c *Cluster) Build(ctx context.Context, progress io.Writer) error {
 	return c.buildImages(ctx)
 }
 
+// built says whether the cache is complete. It is asked without the lock: whoever needs
+// nothing doesn't have to wait for the build of another version.
+func (c *Cluster) built() bool {
+	_, err := os.Stat(c.imageArchive())
+	return err == nil && len(c.missingTools()) == 0
+}
+
+func (c *Cluster) missingTools() []toolset {
+	return slices.DeleteFunc(toolsets(c.Version), func(t toolset) bool {
+		_, err := os.Stat(c.cached(t.name))
+		return err == nil
+	})
+}
+
 func (c *Cluster) buildTools(ctx context.Context, progress io.Writer) error {
-	var missing []toolset
-	total := 0
-	for _, tools := range toolsets(c.Version) {
-		if _, err := os.Stat(c.cached(tools.name)); err != nil {
-			missing = append(missing, tools)
-			total += len(tools.programs)
-		}
+	missing, total := c.missingTools(), 0
+	for _, tools := range missing {
+		total += len(tools.programs)
 	}
 	m := newMeter(progress, total)
 	for _, tools := range missing {
@@ -95,32 +109,21 @@ func (c *Cluster) writeModule(ctx context.Context, t toolset, folder string) err
 	return os.WriteFile(filepath.Join(folder, "go.mod"), []byte(text), 0o644)
 }
 
-// staging lists the modules that t's own go.mod replaces by folders.
-func (c *Cluster) staging(ctx context.Context, t toolset) ([]string, error) {
+// staging reads t's own go.mod.
+func (c *Cluster) staging(ctx context.Context, t toolset) (staging, error) {
+	var found staging
 	out, err := c.goRun(ctx, os.TempDir(), "mod", "download", "-json", t.module+"@v"+t.version)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	var found struct{ GoMod string }
-	if err := json.Unmarshal(out, &found); err != nil {
-		return nil, err
+	var download struct{ GoMod string }
+	if err := json.Unmarshal(out, &download); err != nil {
+		return found, err
 	}
-	if out, err = c.goRun(ctx, os.TempDir(), "mod", "edit", "-json", found.GoMod); err != nil {
-		return nil, err
+	if out, err = c.goRun(ctx, os.TempDir(), "mod", "edit", "-json", download.GoMod); err != nil {
+		return found, err
 	}
-	var mod struct {
-		Replace []struct{ Old, New struct{ Path string } }
-	}
-	if err := json.Unmarshal(out, &mod); err != nil {
-		return nil, err
-	}
-	var modules []string
-	for _, replace := range mod.Replace {
-		if strings.HasPrefix(replace.New.Path, "./staging/") {
-			modules = append(modules, replace.Old.Path)
-		}
-	}
-	return modules, nil
+	return parseStaging(out)
 }
 
 // cached is the path of a name in the cache.

@@ -22,7 +22,7 @@ func (c *Cluster) specs() []spec {
 		{"containerd", []string{c.bin("containerd"), "--config", c.etc("containerd.toml")}, socketProbe(c.run("containerd.sock"))},
 		{"controller-manager", c.controllerCommand(), webProbe("https://" + loopback(controllerPort) + "/healthz")},
 		{"scheduler", c.schedulerCommand(), webProbe("https://" + loopback(schedulerPort) + "/healthz")},
-		{"kubelet", c.kubeletCommand(), webProbe("http://" + loopback(kubeletHealth) + "/healthz")},
+		{"kubelet", c.kubeletCommand(), c.kubeletProbe},
 	}
 }
 

@@ -65,7 +65,8 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return status, fmt.Errorf("no cluster is up in %s: %w", c.Dir, err)
 	}
-	return status, json.Unmarshal(body, &status)
+	err = json.Unmarshal(body, &status)
+	return status, err
 }
 
 func (c *Cluster) control(ctx context.Context, method, path string) ([]byte, error) {

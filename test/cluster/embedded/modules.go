@@ -1,8 +1,9 @@
 package embedded
 
 import (
+	"encoding/json"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -66,21 +67,52 @@ func stagingVersion(kubernetes string) (string, error) {
 	return "v0." + rest, nil
 }
 
-// goMod is a module in which the toolset's programs can be built. Kubernetes' own go.mod
-// replaces its siblings by folders of its repository; staging lists them.
-func goMod(t toolset, staging []string) (string, error) {
+// staging are the modules that live in Kubernetes' repository and are published beside
+// it. Its go.mod replaces them all by folders and requires most of them.
+type staging struct{ replaced, required []string }
+
+// goMod is a module in which the toolset's programs can be built. What is replaced is
+// required too, where Kubernetes does: the build cache and every stack trace know a
+// package by the version that is required. (The others need not even be published.)
+func goMod(t toolset, s staging) (string, error) {
 	text := fmt.Sprintf("module embedded.invalid/%s\n\ngo 1.26.0\n\nrequire %s v%s\n", t.name, t.module, t.version)
-	if len(staging) == 0 {
+	if len(s.replaced) == 0 {
 		return text, nil
 	}
 	version, err := stagingVersion(t.version)
 	if err != nil {
 		return "", err
 	}
-	sort.Strings(staging)
-	text += "\nreplace (\n"
-	for _, module := range staging {
+	text += "\nrequire (\n"
+	for _, module := range slices.Sorted(slices.Values(s.required)) {
+		text += fmt.Sprintf("\t%s %s\n", module, version)
+	}
+	text += ")\n\nreplace (\n"
+	for _, module := range slices.Sorted(slices.Values(s.replaced)) {
 		text += fmt.Sprintf("\t%s => %[1]s %s\n", module, version)
 	}
 	return text + ")\n", nil
+}
+
+// parseStaging picks the staging modules out of what "go mod edit -json" says.
+func parseStaging(text []byte) (staging, error) {
+	var found staging
+	var mod struct {
+		Require []struct{ Path string }
+		Replace []struct{ Old, New struct{ Path string } }
+	}
+	if err := json.Unmarshal(text, &mod); err != nil {
+		return found, err
+	}
+	for _, replace := range mod.Replace {
+		if strings.HasPrefix(replace.New.Path, "./staging/") {
+			found.replaced = append(found.replaced, replace.Old.Path)
+		}
+	}
+	for _, require := range mod.Require {
+		if slices.Contains(found.replaced, require.Path) {
+			found.required = append(found.required, require.Path)
+		}
+	}
+	return found, nil
 }

@@ -101,6 +101,36 @@ func (c *Cluster) nodeProbe(ctx context.Context) error {
 	return fmt.Errorf("node %s has taints %v or no condition yet", nodeName, node.Spec.Taints)
 }
 
+// kubeletProbe expects a kubelet that also knows its pods again: it is healthy before it
+// has heard of them, and until then an exec fails with "pod does not exist".
+func (c *Cluster) kubeletProbe(ctx context.Context) error {
+	if err := webProbe("http://" + loopback(kubeletHealth) + "/healthz")(ctx); err != nil {
+		return err
+	}
+	if state, err := c.Component("apiserver").State(ctx); err != nil || state != Running {
+		return err // a test that stopped the API server can't want more
+	}
+	assigned, err := c.countPods(ctx, "/api/v1/pods?fieldSelector=spec.nodeName%3D"+nodeName)
+	if err != nil {
+		return err
+	}
+	known, err := c.countPods(ctx, "/api/v1/nodes/"+nodeName+"/proxy/pods")
+	if err == nil && known < assigned {
+		err = fmt.Errorf("kubelet knows %d of %d pods", known, assigned)
+	}
+	return err
+}
+
+func (c *Cluster) countPods(ctx context.Context, path string) (int, error) {
+	body, err := c.api(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	var pods struct{ Items []struct{} }
+	err = json.Unmarshal(body, &pods)
+	return len(pods.Items), err
+}
+
 func (c *Cluster) api(ctx context.Context, path string) ([]byte, error) {
 	ca, err := loadAuthority(filepath.Join(c.Dir, "pki"))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Serve is the supervisor: process 1 of the cluster's namespaces. It starts components
@@ -60,6 +61,14 @@ func (p *process) exited() bool {
 	}
 }
 
+// awaitStop returns when the process no longer runs: each of its threads stops when it
+// next looks, and the kernel tells only a parent that waits for it.
+func (p *process) awaitStop() {
+	for !p.exited() && processState(p.pid) == Running {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func (s *supervisor) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
@@ -79,7 +88,10 @@ func (s *supervisor) act(name, action string) error {
 	case "start":
 		return s.start(name)
 	case "stop":
-		_, err := s.signal(name, syscall.SIGSTOP)
+		p, err := s.signal(name, syscall.SIGSTOP)
+		if err == nil {
+			p.awaitStop()
+		}
 		return err
 	case "continue":
 		_, err := s.signal(name, syscall.SIGCONT)
