@@ -26,13 +26,13 @@ type progress struct {
 
 	mu      sync.Mutex
 	what    string
-	printed string
+	printed map[string]bool // reasons alternate while the kubelet retries
 	stop    chan struct{} // nil: nothing is shown
 	stopped chan struct{}
 }
 
 func newProgress(out io.Writer) *progress {
-	return &progress{out: out, moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
+	return &progress{out: out, printed: map[string]bool{}, moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
 }
 
 func (p *progress) show(what string) {
@@ -80,11 +80,11 @@ func (p *progress) draw(frame int, waited time.Duration) {
 	defer p.mu.Unlock()
 	switch {
 	case p.moving:
-		line := fmt.Sprintf("%c waiting for %s (%s)", `|/-\`[frame%4], p.what, waited.Round(time.Second))
+		line := fmt.Sprintf("%c waiting: %s (%s)", `|/-\`[frame%4], p.what, waited.Round(time.Second))
 		fmt.Fprint(p.out, "\r\x1b[K"+cut(line, width(p.out)))
-	case waited >= patience && p.what != p.printed:
-		p.printed = p.what
-		fmt.Fprintln(p.out, "waiting for "+p.what)
+	case waited >= patience && !p.printed[p.what]:
+		p.printed[p.what] = true
+		fmt.Fprintln(p.out, "waiting: "+p.what)
 	}
 }
 

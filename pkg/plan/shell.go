@@ -13,13 +13,14 @@ import (
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
 // in the background the ear; wait is what POSIX lets a trap interrupt, read is not. It traps its
 // signals because PID 1 has no default actions, and takes its children along because in a shared
-// PID namespace nobody else would. Without a sleep in the image it still sees the end of stdin.
+// PID namespace nobody else would: they would stay as zombies of an application that reaps none. Without a sleep in the image it still sees the end of stdin.
+// Its stderr is closed: shells report a killed child there, and that would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
-trap 'kill $sleeper $reader 2>/dev/null' EXIT
+trap 'kill $sleeper $reader; wait' EXIT
 trap 'heard=1' USR1
-exec 3<&0
+exec 3<&0 2>/dev/null
 (while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
 reader=$!
 while command -v sleep >/dev/null; do
@@ -28,7 +29,7 @@ while command -v sleep >/dev/null; do
   sleeper=$!
   wait $sleeper
   [ "$heard" ] || exit 0
-  kill $sleeper 2>/dev/null
+  kill $sleeper
   wait $sleeper
 done
 while :; do wait $reader; done
@@ -43,22 +44,22 @@ const gateScript = `# kubectl-eshell: starts when its client listens
 limit=$1 mark=$2 sleeper= reader=
 shift 2
 trap 'exit 0' TERM INT HUP
-trap 'kill $sleeper $reader 2>/dev/null' EXIT
-exec 3<&0
+trap 'kill $sleeper $reader; wait' EXIT
+exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
-  sleep "$limit" </dev/null >/dev/null 2>&1 3<&- &
+  sleep "$limit" </dev/null >/dev/null 3<&- 4>&- &
   sleeper=$!
-  (read -r line && kill $sleeper || kill -TERM $$) <&3 3<&- &
+  (read -r line && kill $sleeper || kill -TERM $$) <&3 3<&- 4>&- &
   reader=$!
   wait $sleeper && exit 0
 else
-  (read -r line || kill -TERM $$) <&3 3<&- &
+  (read -r line || kill -TERM $$) <&3 3<&- 4>&- &
   reader=$!
   wait $reader
 fi
 trap - EXIT TERM INT HUP
 echo "$mark $$"
-"$@" <&3 3<&-
+"$@" <&3 2>&4 3<&- 4>&-
 exit $?
 `
 

@@ -63,10 +63,15 @@ func ended(status *corev1.ContainerStatus) start {
 	if end.Reason != "StartError" && end.Reason != "ContainerCannotRun" {
 		return start{terminated: end}
 	}
-	if strings.Contains(end.Message, `"sh": executable file not found`) || strings.Contains(end.Message, `exec: "sh": stat`) {
-		return start{err: fmt.Errorf("container %s: %w: image %s", status.Name, ErrNoShell, status.Image)}
+	return start{err: notStartable(status, end.Message)}
+}
+
+// notStartable reads the runtime's words: a shell that is not there is not the user's mistake.
+func notStartable(status *corev1.ContainerStatus, message string) error {
+	if strings.Contains(message, `exec: "sh": executable file not found`) {
+		return fmt.Errorf("container %s: %w: %s", status.Name, ErrNoShell, status.Image)
 	}
-	return start{err: fmt.Errorf("container %s could not start: %s", status.Name, end.Message)}
+	return fmt.Errorf("container %s: %s", status.Name, message)
 }
 
 // held reads a reason of the kubelet's for not starting a container. Most do not heal while
@@ -87,7 +92,9 @@ func held(status *corev1.ContainerStatus) start {
 		if strings.Contains(message, "failed to sync") {
 			return start{waiting: words}
 		}
-	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RunContainerError", "PreCreateHookError", "CrashLoopBackOff":
+	case "RunContainerError": // the runtime's words for what a clone's container ends with as StartError
+		return start{err: notStartable(status, words)}
+	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "PreCreateHookError", "CrashLoopBackOff":
 	default:
 		return start{waiting: "container " + status.Name + ": " + words}
 	}

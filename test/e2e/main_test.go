@@ -1,0 +1,115 @@
+// Package e2e runs the real plugin through the real kubectl against a real Kubernetes.
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/rand"
+)
+
+// world is what every test uses and none may change.
+type world struct {
+	bin        string // a folder with kubectl and kubectl-eshell, and nothing else
+	kubeconfig string // its namespace is the run's own
+	namespace  string
+	embedded   bool
+}
+
+var the world
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("end-to-end tests are left out by -short")
+		return
+	}
+	status, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func runAll(m *testing.M) (status int, err error) {
+	dir, err := os.MkdirTemp("", "eshell-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	c, err := chooseCluster(ctx)
+	if err != nil {
+		return 0, err
+	}
+	the = world{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"), namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext}
+	if err := the.install(ctx, c); err != nil {
+		return 0, err
+	}
+	defer func() {
+		err = the.kubectl(ctx, "delete", "namespace", the.namespace, "--wait=false")
+	}()
+	if err := the.deploy(ctx); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// install builds the plugin, puts it where kubectl finds it, and writes the run's kubeconfig.
+func (w world) install(ctx context.Context, c cluster) error {
+	if err := os.Mkdir(w.bin, 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(c.kubectl, filepath.Join(w.bin, "kubectl")); err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", w.bin+"/kubectl-eshell", "../../cmd/kubectl-eshell")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the plugin: %w\n%s", err, out)
+	}
+	config, err := exec.CommandContext(ctx, c.kubectl, "--kubeconfig", c.kubeconfig, "--context", c.context,
+		"config", "view", "--raw", "--flatten", "--minify").Output()
+	if err != nil {
+		return fmt.Errorf("read the kubeconfig %s: %w", c.kubeconfig, err)
+	}
+	if err := os.WriteFile(w.kubeconfig, config, 0o600); err != nil {
+		return err
+	}
+	return w.kubectl(ctx, "config", "set-context", "--current", "--namespace", w.namespace)
+}
+
+// deploy creates the run's namespace with the workloads that the tests clone and debug.
+func (w world) deploy(ctx context.Context) error {
+	steps := [][]string{
+		{"create", "namespace", w.namespace},
+		{"apply", "-f", "testdata/workloads.yaml"},
+		{"wait", "--for=condition=Available", "--timeout=120s", "deployments", "-l", "runs=yes"},
+		{"wait", "--for=condition=Ready", "--timeout=120s", "pods", "-l", "runs=yes"},
+	}
+	for _, step := range steps {
+		if err := w.kubectl(ctx, step...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w world) kubectl(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, "kubectl"), args...)
+	cmd.Env = w.env()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
+	}
+	return nil
+}
+
+// env is all that a command gets: nothing of the developer's own settings.
+func (w world) env() []string {
+	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig, "HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm"}
+}

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts runs testdata/script: what a user types, without a terminal.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Vars = append(the.env(), "NAMESPACE="+the.namespace, "WORK="+env.WorkDir, "$=$")
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "embedded" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return the.embedded, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nothing-left": nothingLeft},
+	})
+}
+
+// exits runs a command and asserts its exit status: exits 7 kubectl eshell ...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// nothingLeft asserts that what the last command's headline named is gone: the clone deleted, the
+// debug container's process ended.
+func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
+	sessions := headlines(ts.ReadFile("stderr"))
+	if len(sessions) == 0 {
+		ts.Fatalf("stderr has no headline of a session")
+	}
+	for _, s := range sessions {
+		ts.Check(ts.Exec("kubectl", s.untilGone()...))
+	}
+}
+
+// started is a session as its headline names it.
+type started struct {
+	pod       string
+	container string // of a debug session
+}
+
+var headline = regexp.MustCompile(`(?m)^pod/([a-z0-9-]+): (?:a clone of|debug container (eshell-[a-z0-9]+))`)
+
+func headlines(stderr string) []started {
+	var sessions []started
+	for _, match := range headline.FindAllStringSubmatch(strings.ReplaceAll(stderr, "\r", ""), -1) {
+		sessions = append(sessions, started{pod: match[1], container: match[2]})
+	}
+	return sessions
+}
+
+// untilGone are kubectl's words for waiting until nothing of the session runs.
+func (s started) untilGone() []string {
+	if s.container == "" {
+		return []string{"wait", "--for=delete", "pod/" + s.pod, "--timeout=30s"}
+	}
+	ended := fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state.terminated.reason}`, s.container)
+	return []string{"wait", "--for=" + ended, "pod/" + s.pod, "--timeout=30s"}
+}

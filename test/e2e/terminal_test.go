@@ -1,0 +1,209 @@
+//go:build unix
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
+const patience = 60 * time.Second
+
+// terminal is a person's: kubectl eshell on a pseudo-terminal of its own, as a session's leader, so
+// that closing the terminal sends what a closed window sends.
+type terminal struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	keyboard *os.File // the pty's master
+	line     *os.File // its slave
+	before   string   // the line's settings
+
+	mu     sync.Mutex
+	screen bytes.Buffer
+	news   chan struct{} // closed and renewed at each output
+	exited chan struct{}
+}
+
+// open starts kubectl with args on a terminal of 80 columns and 24 rows.
+func open(t *testing.T, args ...string) *terminal {
+	t.Helper()
+	keyboard, line, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}), exited: make(chan struct{})}
+	term.resize(80, 24)
+	term.before = term.settings()
+	term.cmd = exec.Command(filepath.Join(the.bin, "kubectl"), args...)
+	term.cmd.Env = the.env()
+	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = line, line, line
+	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := term.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go term.read()
+	go func() {
+		_ = term.cmd.Wait() // the status is in ProcessState
+		close(term.exited)
+	}()
+	t.Cleanup(term.close)
+	return term
+}
+
+func (term *terminal) close() {
+	select {
+	case <-term.exited:
+	default:
+		_ = term.cmd.Process.Kill()
+		<-term.exited
+	}
+	term.keyboard.Close()
+	term.line.Close()
+}
+
+func (term *terminal) read() {
+	buffer := make([]byte, 4096)
+	for {
+		n, err := term.keyboard.Read(buffer)
+		term.mu.Lock()
+		term.screen.Write(buffer[:n])
+		close(term.news)
+		term.news = make(chan struct{})
+		term.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (term *terminal) shown() (string, chan struct{}) {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return term.screen.String(), term.news
+}
+
+// expect waits until the screen has shown the pattern and returns its first group, or all of it.
+func (term *terminal) expect(pattern string) string {
+	term.t.Helper()
+	re := regexp.MustCompile(pattern)
+	deadline := time.After(patience)
+	for {
+		screen, news := term.shown()
+		if match := re.FindStringSubmatch(screen); match != nil {
+			return match[len(match)-1]
+		}
+		select {
+		case <-news:
+		case <-deadline:
+			term.t.Fatalf("the terminal never showed %q; it showed:\n%s", pattern, screen)
+		}
+	}
+}
+
+// never asserts that the screen has not shown the pattern.
+func (term *terminal) never(pattern string) {
+	term.t.Helper()
+	if screen, _ := term.shown(); regexp.MustCompile(pattern).MatchString(screen) {
+		term.t.Errorf("the terminal showed %q:\n%s", pattern, screen)
+	}
+}
+
+func (term *terminal) typed(text string) {
+	term.t.Helper()
+	if _, err := term.keyboard.WriteString(text); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+func (term *terminal) resize(columns, rows uint16) {
+	if err := pty.Setsize(term.keyboard, &pty.Winsize{Cols: columns, Rows: rows}); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+func (term *terminal) signal(s syscall.Signal) {
+	term.t.Helper()
+	if err := term.cmd.Process.Signal(s); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+// hangUp closes the terminal as a closed window or a lost ssh connection does.
+func (term *terminal) hangUp() { term.keyboard.Close() }
+
+// status waits for the end and returns the exit status, or 128+n for a signal that ended it.
+func (term *terminal) status() int {
+	term.t.Helper()
+	select {
+	case <-term.exited:
+	case <-time.After(patience):
+		screen, _ := term.shown()
+		term.t.Fatalf("kubectl eshell did not end; the terminal showed:\n%s", screen)
+	}
+	state := term.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if state.Signaled() {
+		return 128 + int(state.Signal())
+	}
+	return state.ExitStatus()
+}
+
+// settings are the line's, as stty writes them.
+func (term *terminal) settings() string {
+	cmd := exec.Command("stty", "-g")
+	cmd.Stdin = term.line
+	out, err := cmd.Output()
+	if err != nil {
+		term.t.Fatalf("stty: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// restored asserts that the line has the settings from before the session.
+func (term *terminal) restored() {
+	term.t.Helper()
+	if now := term.settings(); now != term.before {
+		term.t.Errorf("the terminal's settings are %s, were %s", now, term.before)
+	}
+}
+
+// session waits for the headline and returns the session that it names.
+func (term *terminal) session() started {
+	term.t.Helper()
+	term.expect(`(?m)^pod/\S+: (a clone|debug container) .*\n`)
+	screen, _ := term.shown()
+	return headlines(screen)[0]
+}
+
+// gone waits until nothing of the session runs.
+func (s started) gone(t *testing.T) {
+	t.Helper()
+	kubectl(t, s.untilGone()...)
+}
+
+// kubectl runs the real kubectl and returns its stdout.
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), args...)
+	cmd.Env = the.env()
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = errors.New(string(exit.Stderr))
+		}
+		t.Fatalf("kubectl %s: %v", strings.Join(args, " "), err)
+	}
+	return string(out)
+}
