@@ -81,7 +81,7 @@ func (c *Cluster) killSupervisor(ctx context.Context, pid int) error {
 	if err != nil || !c.isSupervisor(pid) {
 		return nil
 	}
-	defer process.Release()
+	defer func() { _ = process.Release() }()
 	if err := process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill supervisor %d: %w", pid, err)
 	}

@@ -12,12 +12,14 @@ import (
 // kubelet. Inside our namespace a folder of our own lies over each, because another
 // kubelet or containerd on this machine would find our files there and we theirs: a
 // kubelet removes the logs of pods that it doesn't know.
-var hidden = [...]string{
-	"/run/containerd",
-	"/var/lib/cni",
-	"/var/lib/kubelet",
-	"/var/log/containers",
-	"/var/log/pods",
+func hidden() []string {
+	return []string{
+		"/run/containerd",
+		"/var/lib/cni",
+		"/var/lib/kubelet",
+		"/var/log/containers",
+		"/var/log/pods",
+	}
 }
 
 // isolate turns the mount namespace that this process was started in into the cluster's own.
@@ -37,7 +39,7 @@ func (c *Cluster) isolate() error {
 			return fmt.Errorf("mount %s: %w", m.target, err)
 		}
 	}
-	for _, folder := range hidden {
+	for _, folder := range hidden() {
 		if err := c.hide(folder); err != nil {
 			return fmt.Errorf("lay a folder of our own over %s: %w", folder, err)
 		}

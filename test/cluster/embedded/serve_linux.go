@@ -32,7 +32,7 @@ func Serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	go http.Serve(registry, http.HandlerFunc(emptyRegistry))
+	go func() { log.Print("registry: ", http.Serve(registry, http.HandlerFunc(emptyRegistry))) }()
 	control, err := net.Listen("unix", c.run("control.sock"))
 	if err != nil {
 		return err
@@ -64,8 +64,12 @@ func (p *process) exited() bool {
 // awaitStop returns when the process no longer runs: each of its threads stops when it
 // next looks, and the kernel tells only a parent that waits for it.
 func (p *process) awaitStop() {
-	for !p.exited() && processState(p.pid) == Running {
-		time.Sleep(time.Millisecond)
+	for processState(p.pid) == Running {
+		select {
+		case <-p.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 

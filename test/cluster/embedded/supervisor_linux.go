@@ -31,7 +31,7 @@ func (c *Cluster) startSupervisor(ctx context.Context) error {
 	if err := supervisor.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
-	go supervisor.Wait() // or it would stay a zombie while this process lives
+	go func() { _ = supervisor.Wait() }() // or it would stay a zombie while this process lives
 	return await(ctx, "the supervisor", socketProbe(c.run("control.sock")), func(context.Context) error {
 		if ended(supervisor.Process.Pid) == nil {
 			return &exitError{component: supervisorName, log: c.log(supervisorName)}

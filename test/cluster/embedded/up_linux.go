@@ -77,7 +77,10 @@ func versionFile(dir string) string { return filepath.Join(dir, "version") }
 
 // giveUp cleans also when the reason was that ctx ended.
 func (c *Cluster) giveUp(ctx context.Context, reason error) error {
-	reason = fmt.Errorf("bring up kubernetes %s: %w\nthe logs are in %s", c.Version, reason, filepath.Join(c.Dir, "log"))
+	reason = fmt.Errorf("bring up kubernetes %s: %w", c.Version, reason)
+	if _, err := os.Stat(c.log(supervisorName)); err == nil {
+		reason = fmt.Errorf("%w\nthe logs are in %s", reason, filepath.Join(c.Dir, "log"))
+	}
 	return errors.Join(reason, c.clean(context.WithoutCancel(ctx), "log"))
 }
 

@@ -20,7 +20,7 @@ func main() {
 	fmt.Println("listening on :8080")
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
-	go http.Serve(listener, http.HandlerFunc(answer))
+	go func() { log.Fatal(http.Serve(listener, http.HandlerFunc(answer))) }()
 	<-stop
 }
 
