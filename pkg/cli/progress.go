@@ -27,7 +27,7 @@ type progress struct {
 	mu      sync.Mutex
 	what    string
 	printed map[string]bool // reasons alternate while the kubelet retries
-	stop    chan struct{} // nil: nothing is shown
+	stop    chan struct{}   // nil: nothing is shown
 	stopped chan struct{}
 }
 
@@ -80,7 +80,7 @@ func (p *progress) draw(frame int, waited time.Duration) {
 	defer p.mu.Unlock()
 	switch {
 	case p.moving:
-		line := fmt.Sprintf("%c waiting: %s (%s)", `|/-\`[frame%4], p.what, waited.Round(time.Second))
+		line := fmt.Sprintf("%c waiting %s: %s", `|/-\`[frame%4], waited.Truncate(time.Second), p.what)
 		fmt.Fprint(p.out, "\r\x1b[K"+cut(line, width(p.out)))
 	case waited >= patience && !p.printed[p.what]:
 		p.printed[p.what] = true

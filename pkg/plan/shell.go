@@ -18,7 +18,7 @@ import (
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
-trap 'kill $sleeper $reader; wait' EXIT
+trap 'kill $sleeper $reader; wait $sleeper $reader' EXIT
 trap 'heard=1' USR1
 exec 3<&0 2>/dev/null
 (while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
@@ -44,7 +44,7 @@ const gateScript = `# kubectl-eshell: starts when its client listens
 limit=$1 mark=$2 sleeper= reader=
 shift 2
 trap 'exit 0' TERM INT HUP
-trap 'kill $sleeper $reader; wait' EXIT
+trap 'kill $sleeper $reader; wait $sleeper $reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
   sleep "$limit" </dev/null >/dev/null 3<&- 4>&- &

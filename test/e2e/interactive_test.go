@@ -36,9 +36,11 @@ func TestShell(t *testing.T) {
 			term.resize(132, 50)
 			term.typed("while [ \"$(stty size)\" != '50 132' ]; do :; done; echo resized to $(stty size)\n")
 			term.expect(`resized to 50 132\r\n`)
-			term.typed("sleep 4242\n")
-			term.expect(`sleep 4242\r\n`)
-			term.typed("\x03echo still-$((40+2))\n")
+			term.typed("echo now-$((40+2)); sleep 4242\n")
+			term.expect(`now-42\r\n`)
+			term.typed("\x03")
+			term.expect(`\^C\r\n.*` + prompt)
+			term.typed("echo still-$((40+2))\n")
 			term.expect(`still-42\r\n`)
 			term.typed("exit 7\n")
 			if got := term.status(); got != 7 {
@@ -87,8 +89,8 @@ func TestSignals(t *testing.T) {
 				term := open(t, place.args...)
 				session := term.session()
 				term.expect(prompt)
-				term.typed("sleep 5555\n")
-				term.expect(`sleep 5555\r\n`)
+				term.typed("echo now-$((40+2)); sleep 5555\n")
+				term.expect(`now-42\r\n`)
 				sig.send(term)
 				term.ended(sig.status, session)
 			})
@@ -98,7 +100,7 @@ func TestSignals(t *testing.T) {
 				t.Parallel()
 				term := open(t, place.args...)
 				session := term.session()
-				term.expect(`waiting: ` + place.shows)
+				term.expect(`waiting \ds: ` + place.shows)
 				sig.send(term)
 				term.endedWaiting(sig.status, session)
 			})
@@ -138,8 +140,8 @@ func (term *terminal) endedWaiting(status int, session started) {
 		term.t.Errorf("exit status %d, want %d", got, status)
 	}
 	term.restored()
-	if state := session.state(term.t); !strings.Contains(state, "waiting") {
-		term.t.Errorf("container %s is %s, want waiting", session.container, state)
+	if state := session.state(term.t); strings.Contains(state, "running") {
+		term.t.Errorf("container %s is %s", session.container, state)
 	}
 }
 
@@ -155,7 +157,7 @@ func TestCtrlCWhileWaiting(t *testing.T) {
 	t.Parallel()
 	term := open(t, "eshell", "deploy/nowhere")
 	session := term.session()
-	term.expect(`waiting: scheduling: .*node`)
+	term.expect(`waiting \ds: scheduling: .*node`)
 	term.typed("\x03")
 	term.ended(130, session)
 }
@@ -210,7 +212,7 @@ func TestProgress(t *testing.T) {
 	t.Parallel()
 	term := open(t, "eshell", "deploy/nowhere", "--start-timeout", "2s")
 	session := term.session()
-	term.expect(`[|/\\-] waiting: scheduling.* \(\ds\)`)
+	term.expect(`[|/\\-] waiting 1s: scheduling`)
 	term.expect(`\r\x1b\[Kpod/nowhere-eshell-[a-z0-9]+ deleted\r\n`)
 	term.expect(`\r\nerror: pod/nowhere-eshell-[a-z0-9]+ did not start within 2s`)
 	term.ended(125, session)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +30,7 @@ type terminal struct {
 	keyboard *os.File // the pty's master
 	line     *os.File // its slave
 	before   string   // the line's settings
+	hungUp   bool
 
 	mu     sync.Mutex
 	screen bytes.Buffer
@@ -39,10 +41,11 @@ type terminal struct {
 // open starts kubectl with args on a terminal of 80 columns and 24 rows.
 func open(t *testing.T, args ...string) *terminal {
 	t.Helper()
-	keyboard, line, err := pty.Open()
+	master, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
+	keyboard := closable(t, master)
 	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}), exited: make(chan struct{})}
 	term.resize(80, 24)
 	term.before = term.settings()
@@ -60,6 +63,24 @@ func open(t *testing.T, args ...string) *terminal {
 	}()
 	t.Cleanup(term.close)
 	return term
+}
+
+// closable returns the same pty as a file whose Close does not wait for a pending Read: hanging up
+// means closing it, whatever is going on.
+func closable(t *testing.T, master *os.File) *os.File {
+	t.Helper()
+	defer master.Close()
+	syscall.ForkLock.RLock() // no other test's child may inherit it, and keep it open
+	defer syscall.ForkLock.RUnlock()
+	fd, err := syscall.Dup(int(master.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.CloseOnExec(fd)
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), master.Name())
 }
 
 func (term *terminal) close() {
@@ -127,10 +148,8 @@ func (term *terminal) typed(text string) {
 	}
 }
 
-func (term *terminal) resize(columns, rows uint16) {
-	if err := pty.Setsize(term.keyboard, &pty.Winsize{Cols: columns, Rows: rows}); err != nil {
-		term.t.Fatal(err)
-	}
+func (term *terminal) resize(columns, rows int) {
+	term.stty("cols", strconv.Itoa(columns), "rows", strconv.Itoa(rows))
 }
 
 func (term *terminal) signal(s syscall.Signal) {
@@ -141,7 +160,10 @@ func (term *terminal) signal(s syscall.Signal) {
 }
 
 // hangUp closes the terminal as a closed window or a lost ssh connection does.
-func (term *terminal) hangUp() { term.keyboard.Close() }
+func (term *terminal) hangUp() {
+	term.hungUp = true
+	term.keyboard.Close()
+}
 
 // status waits for the end and returns the exit status, or 128+n for a signal that ended it.
 func (term *terminal) status() int {
@@ -160,8 +182,10 @@ func (term *terminal) status() int {
 }
 
 // settings are the line's, as stty writes them.
-func (term *terminal) settings() string {
-	cmd := exec.Command("stty", "-g")
+func (term *terminal) settings() string { return term.stty("-g") }
+
+func (term *terminal) stty(args ...string) string {
+	cmd := exec.Command("stty", args...)
 	cmd.Stdin = term.line
 	out, err := cmd.Output()
 	if err != nil {
@@ -170,9 +194,12 @@ func (term *terminal) settings() string {
 	return strings.TrimSpace(string(out))
 }
 
-// restored asserts that the line has the settings from before the session.
+// restored asserts that the line has the settings from before the session, if it is still there.
 func (term *terminal) restored() {
 	term.t.Helper()
+	if term.hungUp {
+		return
+	}
 	if now := term.settings(); now != term.before {
 		term.t.Errorf("the terminal's settings are %s, were %s", now, term.before)
 	}
