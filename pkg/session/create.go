@@ -16,6 +16,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 )
 
+// answerTime is how long an interrupted session still waits for the answer to its create.
+const answerTime = 5 * time.Second
+
 // cleanUpTime bounds the whole clean-up: a closed terminal's process may not live for long.
 const cleanUpTime = 15 * time.Second
 
@@ -31,6 +34,8 @@ const (
 // create creates what the plan says, and returns the pod that the session runs in.
 func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
 	s.doomed = uncertain
+	ctx, cancel := answered(ctx)
+	defer cancel()
 	pod, err := s.createOrJoin(ctx)
 	switch {
 	case err == nil:
@@ -39,6 +44,19 @@ func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
 		s.doomed = nothing
 	}
 	return pod, err
+}
+
+// answered returns a context that outlives ctx by answerTime: a create that is broken off may still
+// happen, after the delete that was to undo it.
+func answered(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(answerTime, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 func (s *session) createOrJoin(ctx context.Context) (*corev1.Pod, error) {

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"sync/atomic"
@@ -46,7 +47,7 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := &session{Config: c, plan: p}
 	defer s.cleanUp(ctx)
 	pod, err := s.create(ctx)
-	if err != nil {
+	if err := cmp.Or(err, ctx.Err()); err != nil {
 		return 0, interrupted(ctx, err)
 	}
 	watch, err := s.watch(ctx, pod)
@@ -83,7 +84,7 @@ func (s *session) where() string {
 	return "pod/" + s.plan.PodName
 }
 
-// interrupted prefers the reason why ctx was cancelled to what the cancelling then broke.
+// interrupted prefers the reason why ctx was cancelled, if it was, to what the cancelling broke.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

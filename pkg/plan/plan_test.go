@@ -1,0 +1,277 @@
+package plan
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// deployment is a valid target; a test states its deviations.
+func deployment(change ...func(*target.Target)) *target.Target {
+	t := &target.Target{
+		Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app",
+		Access: target.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true},
+		Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "api"}},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1", Command: []string{"serve"}, Args: []string{"--all"}}}},
+		},
+	}
+	for _, c := range change {
+		c(t)
+	}
+	return t
+}
+
+// running turns a target into a live pod, as debug mode needs it.
+func running(t *target.Target) {
+	t.Pod = &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: t.Namespace, UID: "1234", Labels: t.Template.Labels},
+		Spec:       t.Template.Spec,
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{
+			Name: t.Container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			User: &corev1.ContainerUser{Linux: &corev1.LinuxContainerUser{UID: 1000, GID: 1001, SupplementalGroups: []int64{2000}}},
+		}}},
+	}
+}
+
+func options(change ...func(*Options)) Options {
+	o := Options{Session: "x7k2p"}
+	for _, c := range change {
+		c(&o)
+	}
+	return o
+}
+
+// busy gives the container everything that a server has and a shell must not.
+func busy(t *target.Target) {
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(8080)}}}
+	always := corev1.ContainerRestartPolicyAlways
+	spec := &t.Template.Spec
+	spec.Containers[0].LivenessProbe, spec.Containers[0].ReadinessProbe, spec.Containers[0].StartupProbe = probe, probe, probe
+	spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{}}
+	spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8080}}
+	spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "config", MountPath: "/etc/api"}, {Name: "part", MountPath: "/part", SubPath: "a"}}
+	spec.Containers = append(spec.Containers, corev1.Container{Name: "proxy", Image: "proxy:1"})
+	spec.InitContainers = []corev1.Container{
+		{Name: "render", Image: "render:1", VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/out"}}},
+		{Name: "reads", Image: "render:1", VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/in", ReadOnly: true}}},
+		{Name: "migrate", Image: "api:1"},
+		{Name: "mesh", Image: "proxy:1", RestartPolicy: &always, VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/in"}}},
+	}
+	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+	spec.Volumes = []corev1.Volume{{Name: "config", VolumeSource: empty}, {Name: "part", VolumeSource: empty}, {Name: "unused", VolumeSource: empty}}
+	spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/ready"}}
+	spec.TerminationGracePeriodSeconds = new(int64(3600))
+	spec.RestartPolicy = corev1.RestartPolicyAlways
+}
+
+// bound gives the spec what only one running pod has.
+func bound(t *target.Target) {
+	spec := &t.Template.Spec
+	spec.NodeName, spec.Hostname, spec.Subdomain = "node1", "api-0", "api"
+	spec.SetHostnameAsFQDN = new(true)
+	spec.Priority, spec.PreemptionPolicy = new(int32(100)), new(corev1.PreemptLowerPriority)
+	spec.Overhead = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}
+	spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/wait"}}
+	spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "old"}}}
+	spec.ActiveDeadlineSeconds = new(int64(5))
+}
+
+func strict(t *target.Target) {
+	t.Template.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true), RunAsUser: new(int64(1234))}
+	t.Template.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
+		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+	t.Template.Spec.ServiceAccountName = "api"
+}
+
+func variables(t *target.Target) {
+	t.Template.Spec.Containers[0].Env = []corev1.EnvVar{
+		{Name: "A", Value: "1"}, {Name: "B", Value: "$(A)"},
+		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "k"}}},
+		{Name: "LIMIT", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}}},
+	}
+	t.Template.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{}}}
+}
+
+func stateful(t *target.Target) {
+	t.Kind, t.Name = "StatefulSet", "db"
+	t.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	t.ClaimTemplates = []corev1.PersistentVolumeClaim{
+		{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOnce"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "not-mounted"}},
+	}
+}
+
+func overrides(o *Options) {
+	o.Image, o.CPU, o.Memory = "api:2", resource.MustParse("500m"), resource.MustParse("1Gi")
+	o.Env = []EnvChange{{Name: "A", Value: "$$ $(A)"}, {Name: "SECRET", Remove: true}, {Name: "NEW", Value: "n"}, {Name: "NOSUCH", Remove: true}}
+	o.Command = []string{"rails", "console", "$(HOME)"}
+	o.TTY, o.Term = true, "xterm-256color"
+}
+
+func byAttach(o *Options) { o.Via = ViaAttach }
+
+func direct(o *Options) {
+	o.Via, o.Direct, o.Command = ViaAttach, true, []string{"/server", "$(A)"}
+}
+
+// TestGolden is the plan's specification: every field of what will run and every note, by file.
+func TestGolden(t *testing.T) {
+	tests := []struct {
+		name    string
+		plan    func(*target.Target, Options) (*Plan, error)
+		target  *target.Target
+		options Options
+	}{
+		{"clone", Clone, deployment(), options()},
+		{"clone-busy", Clone, deployment(busy), options()},
+		{"clone-bound", Clone, deployment(bound), options()},
+		{"clone-strict", Clone, deployment(strict), options()},
+		{"clone-overrides", Clone, deployment(variables), options(overrides)},
+		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
+		{"clone-direct", Clone, deployment(), options(direct)},
+		{"clone-statefulset", Clone, deployment(stateful), options()},
+		{"clone-without-exec", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options()},
+		{"debug", Debug, deployment(running), options()},
+		{"debug-busy", Debug, deployment(busy, strict, running), options()},
+		{"debug-overrides", Debug, deployment(variables, running), options(overrides)},
+		{"debug-attach", Debug, deployment(running), options(overrides, byAttach)},
+		{"debug-shared-pids", Debug, deployment(func(t *target.Target) { t.Template.Spec.ShareProcessNamespace = new(true) }, running), options()},
+		{"debug-newest-of-3", Debug, deployment(running, func(t *target.Target) { t.Ready = 3 }), options()},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			source := tt.target.Template.DeepCopy()
+			p, err := tt.plan(tt.target, tt.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", tt.name+".golden"), render(t, p))
+			if before, after := fmt.Sprint(source), fmt.Sprint(&tt.target.Template); before != after {
+				t.Errorf("the plan changed its target from\n%s\nto\n%s", before, after)
+			}
+		})
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the plan is not %s (write it anew with -update, then read the difference):\n%s", file, got)
+	}
+}
+
+// render is a plan as text; the scripts, which have tests of their own, by name.
+func render(t *testing.T, p *Plan) string {
+	t.Helper()
+	var b bytes.Buffer
+	fmt.Fprintln(&b, p.Headline)
+	for _, note := range p.Notes {
+		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!"}[note.Kind], note.What, note.Reason)
+	}
+	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %q, command %q\n",
+		p.Namespace, p.PodName, p.PodUID, p.Container, p.Via, p.TTY, p.Gate, p.Command)
+	pod := p.Pod
+	if pod == nil {
+		pod = &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*p.Ephemeral}}}
+	}
+	pod = pod.DeepCopy()
+	for _, words := range containerWords(pod) {
+		for i := range words {
+			for name, script := range map[string]string{"HOLDER": holderScript, "GATE": gateScript, "LAUNCH": launchScript} {
+				words[i] = strings.ReplaceAll(words[i], escape([]string{script})[0], name)
+			}
+		}
+	}
+	if err := (&printers.YAMLPrinter{}).PrintObj(pod, &b); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(b.String(), fmt.Sprintf("%q", launchScript), "LAUNCH")
+}
+
+func containerWords(pod *corev1.Pod) [][]string {
+	var words [][]string
+	for _, c := range pod.Spec.Containers {
+		words = append(words, c.Command)
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		words = append(words, c.Command)
+	}
+	return words
+}
+
+// TestRefusals are the targets that no plan is made for, with what the user is told.
+func TestRefusals(t *testing.T) {
+	phase := func(p corev1.PodPhase) func(*target.Target) { return func(t *target.Target) { t.Pod.Status.Phase = p } }
+	tests := []struct {
+		name    string
+		plan    func(*target.Target, Options) (*Plan, error)
+		target  *target.Target
+		options Options
+		err     string
+		hint    string
+	}{
+		{"may not delete", Clone, deployment(func(t *target.Target) { t.Access.DeletePods = false }), options(),
+			"you may not delete pods in namespace shop: the clone could not be removed",
+			"ask for it, and check with: kubectl auth can-i delete pods -n shop"},
+		{"may not watch", Clone, deployment(func(t *target.Target) { t.Access.WatchPods = false }), options(),
+			"you may not watch pods in namespace shop: eshell could not see the session start",
+			"ask for it, and check with: kubectl auth can-i watch pods -n shop"},
+		{"may not attach", Debug, deployment(running, func(t *target.Target) { t.Access.AttachPods = false }), options(),
+			"you may not create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
+			"ask for it, and check with: kubectl auth can-i create pods/attach -n shop"},
+		{"may not exec, but asked for it", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = ViaExec }),
+			"you may not create pods/exec in namespace shop: --via exec needs it",
+			"ask for it, and check with: kubectl auth can-i create pods/exec -n shop"},
+		{"pending", Debug, deployment(running, phase(corev1.PodPending)), options(),
+			"pod/api-7d4b9 is Pending: debug mode needs a running pod", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+		{"static", Debug, deployment(running, func(t *target.Target) {
+			t.Pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+		}), options(),
+			"pod/api-7d4b9 is a static pod of its node: Kubernetes takes no ephemeral containers for it", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+		{"being deleted", Debug, deployment(running, func(t *target.Target) { t.Pod.DeletionTimestamp = &metav1.Time{} }), options(),
+			"pod/api-7d4b9 is being deleted", ""},
+		{"crashing", Debug, deployment(running, func(t *target.Target) {
+			t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+		}), options(),
+			"container app in pod/api-7d4b9 is not running (CrashLoopBackOff): there is no process to join", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := tt.plan(tt.target, tt.options)
+			if err == nil {
+				t.Fatalf("a plan was made: %s", p.Headline)
+			}
+			if err.Error() != tt.err || hint.Of(err) != tt.hint {
+				t.Errorf("error %q, hint %q; want %q, %q", err, hint.Of(err), tt.err, tt.hint)
+			}
+		})
+	}
+}

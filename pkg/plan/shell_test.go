@@ -1,0 +1,208 @@
+//go:build unix
+
+package plan
+
+import (
+	"bufio"
+	"io"
+	"os/exec"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shells are what sh can be: dash in Debian's images, bash in Red Hat's, busybox in Alpine's.
+var shells = [][]string{{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}}
+
+// inShells runs a test with each shell that this machine has; one it must have.
+func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
+	t.Parallel()
+	found := 0
+	for _, shell := range shells {
+		if _, err := exec.LookPath(shell[0]); err != nil {
+			t.Logf("no %s here", shell[0])
+			continue
+		}
+		found++
+		t.Run(shell[0], func(t *testing.T) {
+			t.Parallel()
+			test(t, shell)
+		})
+	}
+	if found == 0 {
+		t.Fatal("none of the shells is here")
+	}
+}
+
+// process is a script that runs in a process group of its own, so that what it leaves behind shows.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
+	ended  chan struct{}
+}
+
+func startScript(t *testing.T, shell []string, script string, args ...string) *process {
+	t.Helper()
+	words := append(append(shell[1:len(shell):len(shell)], "-c", script, "eshell-test"), args...)
+	p := &process{t: t, cmd: exec.Command(shell[0], words...), ended: make(chan struct{})}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var stdout io.ReadCloser
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, err = p.cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReader(stdout)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = p.cmd.Process.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
+	return p
+}
+
+// ends asserts that the script ends in time and leaves no process behind.
+func (p *process) ends(within time.Duration) {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(within):
+		p.t.Fatalf("the script still runs after %s", within)
+	}
+	if err := syscall.Kill(-p.cmd.Process.Pid, 0); err != syscall.ESRCH {
+		p.t.Errorf("it left processes behind: %v", err)
+	}
+}
+
+// runs asserts that the script runs for a while.
+func (p *process) runs(during time.Duration) {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		p.t.Fatalf("the script ended within %s", during)
+	case <-time.After(during):
+	}
+}
+
+func (p *process) writes(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.stdin, text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+const soon = 10 * time.Second
+
+func TestHolderEndsWithItsInput(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderScript, "60")
+		p.writes("\n\n")
+		p.runs(300 * time.Millisecond)
+		p.stdin.Close()
+		p.ends(soon)
+	})
+}
+
+func TestHolderEndsInSilence(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		startScript(t, shell, holderScript, "1").ends(soon)
+	})
+}
+
+func TestHolderLivesOnHeartbeats(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderScript, "2")
+		for range 8 {
+			p.writes("\n")
+			p.runs(500 * time.Millisecond)
+		}
+		p.ends(soon)
+	})
+}
+
+func TestHolderEndsOnSignals(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+			p := startScript(t, shell, holderScript, "60")
+			p.writes("\n")
+			p.runs(300 * time.Millisecond) // until its traps are set
+			if err := p.cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			p.ends(soon)
+		}
+	})
+}
+
+func TestGateHoldsTheCommandBack(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, gateScript, "60", "mark", "sh", "-c", `echo "[$1]"; cat; exit 3`, "sh", "a  $b")
+		p.runs(300 * time.Millisecond)
+		p.writes("\nfor the command\n")
+		p.stdin.Close()
+		out, err := io.ReadAll(p.stdout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark, rest, _ := strings.Cut(string(out), "\n")
+		if want := "[a  $b]\nfor the command\n"; !strings.HasPrefix(mark, "mark ") || rest != want {
+			t.Errorf("it printed %q, want the mark and %q", out, want)
+		}
+		p.ends(soon)
+	})
+}
+
+func TestGateEndsWithoutAClient(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		nobody := startScript(t, shell, gateScript, "1", "mark", "echo", "never")
+		gone := startScript(t, shell, gateScript, "60", "mark", "echo", "never")
+		gone.stdin.Close()
+		for _, p := range []*process{nobody, gone} {
+			if out, _ := io.ReadAll(p.stdout); len(out) > 0 {
+				t.Errorf("it printed %q", out)
+			}
+			p.ends(soon)
+		}
+	})
+}
+
+func TestLaunch(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		run := func(stdin string, args ...string) string {
+			cmd := exec.Command(shell[0], append(append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell"), args...)...)
+			cmd.Env = []string{"PATH=/usr/bin:/bin", "TERM=of-the-image"}
+			cmd.Stdin = strings.NewReader(stdin)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v: %v", args, err)
+			}
+			return string(out)
+		}
+		if got := run("", "xterm-256color", "sh", "-c", `echo $TERM "$@"`, "sh", "", "a b", "$$"); got != "xterm-256color  a b $$\n" {
+			t.Errorf("with a terminal: %q", got)
+		}
+		if got := run("", "", "sh", "-c", `echo $TERM`); got != "of-the-image\n" {
+			t.Errorf("without a terminal: %q", got)
+		}
+		if got := run(`echo $BASH`+"\n", ""); !strings.HasSuffix(got, "/bash\n") {
+			t.Errorf("the default shell is %q, want bash", got)
+		}
+	})
+}
+
+func TestEscape(t *testing.T) {
+	got := escape([]string{"plain", "$$", "$(HOME)", "$HOME", ""})
+	want := []string{"plain", "$$$$", "$$(HOME)", "$$HOME", ""}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("escape = %q, want %q", got, want)
+	}
+}

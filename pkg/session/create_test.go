@@ -1,0 +1,117 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+)
+
+// story is a Teller that remembers.
+type story struct{ lines []string }
+
+func (s *story) Waiting(string) {}
+func (s *story) Ready()         {}
+func (s *story) Say(format string, args ...any) {
+	s.lines = append(s.lines, fmt.Sprintf(format, args...))
+}
+func (s *story) Warn(format string, args ...any) { s.Say("warning: "+format, args...) }
+
+var pods = schema.GroupResource{Resource: "pods"}
+
+// TestCreatedMeansDoomed: whatever the create answers, a pod that may be there is deleted, and one
+// that is not ours is not touched.
+func TestCreatedMeansDoomed(t *testing.T) {
+	lost := errors.New("read: connection reset by peer")
+	tests := []struct {
+		name    string
+		answer  error // of the create; the pod is there nevertheless if it is lost
+		deletes int
+		says    []string
+	}{
+		{"the answer was lost", lost, 1, []string{"pod/api-eshell-x7k2p deleted"}},
+		{"the server timed out", apierrors.NewServerTimeout(pods, "create", 1), 1, []string{"pod/api-eshell-x7k2p deleted"}},
+		{"forbidden", apierrors.NewForbidden(pods, "x", errors.New("quota")), 0, nil},
+		{"the name is taken", apierrors.NewAlreadyExists(pods, "x"), 0, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client, told := fake.NewClientset(), &story{}
+			client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				if !refused(tt.answer) {
+					if err := client.Tracker().Add(action.(clienttesting.CreateAction).GetObject()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return true, nil, tt.answer
+			})
+			_, err := Run(t.Context(), Config{Client: client, Teller: told, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+			if !errors.Is(err, tt.answer) {
+				t.Errorf("error %v, want %v", err, tt.answer)
+			}
+			if n := count(client, "delete"); n != tt.deletes || !slices.Equal(told.lines, tt.says) {
+				t.Errorf("%d deletes, said %q; want %d, %q", n, told.lines, tt.deletes, tt.says)
+			}
+			left, err := client.CoreV1().Pods("shop").List(t.Context(), metav1.ListOptions{})
+			if err != nil || len(left.Items) > 0 {
+				t.Errorf("left: %v, %v", left.Items, err)
+			}
+		})
+	}
+}
+
+// TestInterruptedCreate: the create is not broken off with the session, and its pod is deleted.
+func TestInterruptedCreate(t *testing.T) {
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	signal := errors.New("signal")
+	client, told := fake.NewClientset(), &story{}
+	client.PrependReactor("create", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		interrupt(signal)
+		return false, nil, nil // goes on to the tracker
+	})
+	_, err := Run(ctx, Config{Client: client, Teller: told, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p deleted"}) {
+		t.Errorf("error %v, said %q", err, told.lines)
+	}
+}
+
+// TestDeleteThatFails is told with the command that does it by hand.
+func TestDeleteThatFails(t *testing.T) {
+	client, told := fake.NewClientset(), &story{}
+	client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(pods, "x", errors.New("no"))
+	})
+	s := &session{Config: Config{Client: client, Teller: told}, plan: clonePlan(), doomed: certain}
+	s.cleanUp(t.Context())
+	want := []string{`warning: pod/api-eshell-x7k2p could not be deleted: pods "x" is forbidden: no; delete it: kubectl delete pod api-eshell-x7k2p -n shop`}
+	if !slices.Equal(told.lines, want) {
+		t.Errorf("said %q, want %q", told.lines, want)
+	}
+}
+
+func clonePlan() *plan.Plan {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-eshell-x7k2p", Namespace: "shop"}}
+	return &plan.Plan{Namespace: "shop", PodName: pod.Name, Container: "app", Pod: pod, Via: plan.ViaExec}
+}
+
+func count(client *fake.Clientset, verb string) int {
+	n := 0
+	for _, action := range client.Actions() {
+		if action.GetVerb() == verb {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,76 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestGated: whatever comes before the mark's line, in whatever pieces, only the rest is shown.
+func TestGated(t *testing.T) {
+	for _, stream := range []string{"eshell x7k2p 17\nall\nof it", "\r\neshell x7k2p 17\r\nall\nof it", "noise\neshell x7k2p 17\nall\nof it"} {
+		for size := 1; size <= len(stream); size++ {
+			var out bytes.Buffer
+			pid := ""
+			g := &gated{Writer: &out, mark: "eshell x7k2p", opened: func(rest string) { pid += rest }}
+			for rest := stream; rest != ""; rest = rest[min(size, len(rest)):] {
+				piece := rest[:min(size, len(rest))]
+				if n, err := g.Write([]byte(piece)); n != len(piece) || err != nil {
+					t.Fatalf("Write = %d, %v", n, err)
+				}
+			}
+			if out.String() != "all\nof it" || pid != "17" {
+				t.Errorf("in pieces of %d: showed %q, pid %q", size, out.String(), pid)
+			}
+		}
+	}
+}
+
+// TestBacklog: what the log has and the stream has not comes first, what both have comes once.
+func TestBacklog(t *testing.T) {
+	tests := []struct{ name, log, held, want string }{
+		{"nothing was held", "early\n", "", "early\n+later"},
+		{"nothing was missed", "", "live\n", "live\n+later"},
+		{"the log has both", "early\nlive\n", "live\n", "early\nlive\n+later"},
+		{"the log lags", "early\nli", "live\n", "early\nlive\n+later"},
+		{"they share nothing", "early\n", "live\n", "early\nlive\n+later"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			late := &backlog{out: &out}
+			w := late.writer(&out)
+			for _, piece := range strings.SplitAfter(tt.held, "v") {
+				if _, err := io.WriteString(w, piece); err != nil {
+					t.Fatal(err)
+				}
+			}
+			late.release([]byte(tt.log))
+			if _, err := io.WriteString(w, "+later"); err != nil {
+				t.Fatal(err)
+			}
+			if out.String() != tt.want {
+				t.Errorf("showed %q, want %q", out.String(), tt.want)
+			}
+		})
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatFailsEndsTheSession(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	if _, err := (&output{broken{}, stop}).Write([]byte("x")); err == nil {
+		t.Fatal("no error")
+	}
+	var failure *OutputError
+	if cause := context.Cause(ctx); !errors.As(cause, &failure) || !errors.Is(cause, syscall.ENOSPC) {
+		t.Errorf("the cause is %v", cause)
+	}
+}
