@@ -19,7 +19,8 @@ GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X m
 GO_TOOL  = go tool -modfile=test/tools/go.mod
 # -count=1: end-to-end and packaging tests depend on more than go test's cache
 # can see (a cluster, this file, the binary that they build).
-GO_TEST  = go test -count=1 -timeout 40m
+# Most of a test is waiting for a cluster: more of them than cores run at once.
+GO_TEST  = go test -count=1 -timeout 40m -parallel 8
 
 .PHONY: help
 help: ## Show this list
@@ -37,10 +38,11 @@ demo: build ## Show the plugin at work
 .PHONY: test
 test: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Run every test: unit, script and end-to-end
 	$(GO_TEST) ./...
+	$(if $(ESHELL_E2E_CONTEXT),,ESHELL_CLUSTER_TEST=1 $(GO_TEST) ./test/cluster/embedded)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster
-	$(GO_TEST) ./cmd/... ./pkg/... ./test/cluster/... ./test/packaging/...
+	$(GO_TEST) -short ./...
 
 .PHONY: lint
 lint: ## Run the linters of .golangci.yaml

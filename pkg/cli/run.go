@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/moby/term"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -34,6 +35,10 @@ func run(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags, s
 		return 0, cause(ctx, err)
 	}
 	o.Plan.TTY, o.Plan.Term = useTTY(o, streams, out), os.Getenv("TERM")
+	if o.Plan.TTY {
+		// On Windows only these handles understand a terminal's keys and escapes, as kubectl exec knows.
+		streams.In, streams.Out, _ = term.StdStreams()
+	}
 	status, err := start(ctx, c, t, o, streams, out)
 	if errors.Is(err, session.ErrNoShell) {
 		return withoutShell(ctx, c, t, o, streams, out, err)
