@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Shows the plugin at work on a real cluster: the embedded one, or the one that ESHELL_E2E_CONTEXT
+# names. On a terminal it ends in the shell of a clone.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+namespace=eshell-demo
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+
+say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
+
+# show prints a command as one would type it and runs it, whatever its exit status.
+show() {
+	printf '%s$ %s%s\n' "$bold" "$(printf '%q ' "$@")" "$plain"
+	local status=0
+	"$@" || status=$?
+	[ $status = 0 ] || echo "(exit status $status)"
+}
+
+choose_cluster() {
+	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
+		go run ./test/cluster up >/dev/null
+		eval "$(go run ./test/cluster env)"
+	elif [ "$(kubectl config current-context)" != "$ESHELL_E2E_CONTEXT" ]; then
+		echo "ESHELL_E2E_CONTEXT is $ESHELL_E2E_CONTEXT, but that is not the current context: nothing was touched" >&2
+		exit 1
+	fi
+	export PATH=$PWD/bin:$PATH
+}
+
+deploy() {
+	kubectl get namespace $namespace >/dev/null 2>&1 || kubectl create namespace $namespace
+	kubectl apply -n $namespace -f test/demo/api.yaml
+	kubectl rollout status -n $namespace deployment/api --timeout=120s
+}
+
+say "A Kubernetes, and an application of two pods behind a Service"
+choose_cluster
+deploy
+
+say "A command in a clone: the application's image and environment, in a pod of its own"
+show kubectl eshell -n $namespace deploy/api -- sh -c 'echo "I am $HOSTNAME, RAILS_ENV is $RAILS_ENV"'
+
+say "The exit status is the command's, stdout is its output alone"
+show kubectl eshell -n $namespace deploy/api -q -e RAILS_ENV=staging --memory 64Mi -- sh -c 'echo $RAILS_ENV; exit 7'
+
+say "A debug container sees the processes of a running pod"
+show kubectl eshell -n $namespace deploy/api --mode debug -- ps -o pid,user,comm
+
+say "Nothing is left: two pods of the application, none of ours"
+kubectl wait -n $namespace --for=delete pods -l app.kubernetes.io/managed-by=kubectl-eshell --timeout=30s
+show kubectl get pods -n $namespace
+
+if [ -t 0 ] && [ -t 1 ]; then
+	say "And a shell for you. Leave it with exit: the pod goes with it"
+	show kubectl eshell -n $namespace deploy/api
+fi
+
+say "To go on"
+if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
+	go run ./test/cluster env
+	echo "export PATH=$PWD/bin:\$PATH"
+fi
+echo "kubectl eshell -n $namespace deploy/api"
+say "To remove everything"
+if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
+	echo "make cluster-down clean"
+else
+	echo "kubectl delete namespace $namespace; make clean"
+fi
