@@ -22,6 +22,7 @@ const usage = `usage: go run ./test/cluster VERB
   env                 print the export lines for a shell
   logs [COMPONENT]    print one log, or the end of each
   build               fill the cache without starting anything
+  images              print the path of the images' archive, for another cluster to load
 
   stop COMPONENT      freeze a component (SIGSTOP)
   continue COMPONENT  end a stop (SIGCONT)
@@ -91,6 +92,10 @@ func runVerb(ctx context.Context, c *embedded.Cluster, verb string) error {
 		return c.Down(ctx, os.Stderr)
 	case "build":
 		return c.Build(ctx, os.Stderr)
+	case "images":
+		archive, err := c.ImageArchive(ctx, os.Stderr)
+		fmt.Println(archive)
+		return err
 	case "kubeconfig":
 		fmt.Println(c.Kubeconfig())
 		return nil

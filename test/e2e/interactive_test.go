@@ -52,6 +52,42 @@ func TestShell(t *testing.T) {
 	}
 }
 
+// TestApart: while it runs, a clone has our labels alone, no owner, no endpoint, and an empty log.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	term := open(t, "eshell", "deploy/api", "--", "sh", "-c", "echo up; cat")
+	session := term.session()
+	term.expect(`up\r\n`)
+	id := session.pod[strings.LastIndex(session.pod, "-")+1:]
+	facts := map[string]string{
+		"{.metadata.labels}":                       fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q}`, id),
+		"{.metadata.annotations}":                  `{"kubectl-eshell.github.io/source-kind":"Deployment","kubectl-eshell.github.io/source-name":"api"}`,
+		"{.metadata.ownerReferences}":              "",
+		"{.spec.containers[*].name}":               "app",
+		"{.spec.containers[*].ports}":              "",
+		"{.spec.containers[*]..httpGet}":           "",
+		"{.spec.restartPolicy}":                    "Never",
+		"{.spec.activeDeadlineSeconds}":            "28800",
+		"{.spec.terminationGracePeriodSeconds}":    "2",
+		"{.spec.initContainers[*].name}":           "config",
+		"{.spec.containers[0].resources.requests}": `{"cpu":"10m","memory":"16Mi"}`,
+	}
+	for path, want := range facts {
+		if got := kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+path); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+	endpoints := kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=api", "-o", "jsonpath={.items[*].endpoints[*].targetRef.name}")
+	if len(strings.Fields(endpoints)) != 2 || strings.Contains(endpoints, session.pod) {
+		t.Errorf("the endpoints of the service are %q, want the two pods of the deployment", endpoints)
+	}
+	if log := kubectl(t, "logs", session.pod); log != "" {
+		t.Errorf("the clone logged:\n%s", log)
+	}
+	term.typed("\x04")
+	term.ended(0, session)
+}
+
 // TestShortCommand prints and ends at once: on a terminal too nothing is lost, in any of many runs.
 func TestShortCommand(t *testing.T) {
 	for _, place := range places {

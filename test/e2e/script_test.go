@@ -26,7 +26,7 @@ func TestScripts(t *testing.T) {
 			}
 			return the.embedded, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nothing-left": nothingLeft},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nothing-left": nothingLeft, "nothing-logged": nothingLogged},
 	})
 }
 
@@ -60,6 +60,18 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, s := range sessions {
 		ts.Check(ts.Exec("kubectl", s.untilGone()...))
 	}
+}
+
+// nothingLogged asserts that the last command's debug container has an empty log.
+func nothingLogged(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, s := range headlines(ts.ReadFile("stderr")) {
+		ts.Check(ts.Exec("kubectl", "logs", s.pod, "-c", s.container))
+		if log := ts.ReadFile("stdout"); log != "" {
+			ts.Fatalf("container %s logged:\n%s", s.container, log)
+		}
+		return
+	}
+	ts.Fatalf("stderr has no headline of a session")
 }
 
 // started is a session as its headline names it.

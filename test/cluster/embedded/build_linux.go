@@ -42,6 +42,18 @@ func (c *Cluster) Build(ctx context.Context, progress io.Writer) error {
 	return c.buildImages(ctx)
 }
 
+// ImageArchive makes the images, if they aren't in the cache yet, and returns the path of their
+// archive, in Docker's format: another cluster can load them.
+func (c *Cluster) ImageArchive(ctx context.Context, progress io.Writer) (string, error) {
+	if err := installPackages(ctx, progress); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(c.Cache, 0o755); err != nil {
+		return "", err
+	}
+	return c.imageArchive(), c.buildImages(ctx)
+}
+
 // built says whether the cache is complete. It is asked without the lock: whoever needs
 // nothing doesn't have to wait for the build of another version.
 func (c *Cluster) built() bool {
