@@ -13,16 +13,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// printer tells a session's story on stderr. It is the session's Teller.
+// printer tells a session's story on stderr. It is the session's Teller, and prints the warnings of
+// requests that are made at the same time.
 type printer struct {
 	out      io.Writer
 	quiet    bool
 	progress *progress
+
+	mu sync.Mutex // one at a time writes to out
 }
 
 func newPrinter(out io.Writer, quiet bool) *printer {
@@ -35,6 +39,8 @@ func newPrinter(out io.Writer, quiet bool) *printer {
 
 // Waiting shows what the session waits for.
 func (p *printer) Waiting(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.progress != nil {
 		p.progress.show(plain(what))
 	}
@@ -42,6 +48,12 @@ func (p *printer) Waiting(what string) {
 
 // Ready takes the progress line away.
 func (p *printer) Ready() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.still()
+}
+
+func (p *printer) still() {
 	if p.progress != nil {
 		p.progress.clear()
 	}
@@ -65,7 +77,9 @@ func (p *printer) HandleWarningHeader(code int, _ string, text string) {
 }
 
 func (p *printer) line(prefix, format string, args ...any) {
-	p.Ready()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.still()
 	fmt.Fprintln(p.out, prefix+plain(fmt.Sprintf(format, args...)))
 }
 
