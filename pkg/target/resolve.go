@@ -17,16 +17,21 @@ type Query struct {
 }
 
 // Resolve fetches the workload and, at the same time, asks what the caller may do. Errors name the
-// workload and carry the server's own words.
+// workload and carry the server's own words. When it returns, nothing is under way any more.
 func Resolve(ctx context.Context, client kubernetes.Interface, q Query) (*Target, error) {
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var access Access
 	var asked sync.WaitGroup
-	asked.Go(func() { access = askAccess(ctx, client, q.Namespace) })
+	asked.Go(func() { access = askAccess(asking, client, q.Namespace) })
 	found, err := find(ctx, client, q)
+	if err != nil {
+		cancel()
+	}
+	asked.Wait()
 	if err != nil {
 		return nil, err
 	}
-	asked.Wait()
 	found.Access = access
 	return found, nil
 }
