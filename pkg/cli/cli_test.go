@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// ran is all that a caller sees of the plugin.
+type ran struct {
+	status      int
+	out, errOut string
+}
+
+// runMain runs the plugin with no kubeconfig and no input.
+func runMain(ctx context.Context, t *testing.T, argv ...string) ran {
+	t.Helper()
+	t.Setenv("KUBECONFIG", t.TempDir()+"/none")
+	var out, errOut strings.Builder
+	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}
+	status := Main(ctx, argv, streams, "v1.2.3")
+	return ran{status, out.String(), errOut.String()}
+}
+
+// missing is a cluster without the workload, which warns of its age.
+func missing(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Warning", `299 - "this cluster is old"`)
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,` +
+		`"message":"` + r.URL.Path + ` is not here","details":{"name":"api"}}`))
+}
+
+func TestMainFails(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(missing))
+	defer server.Close()
+	interrupted, cancel := context.WithCancelCause(t.Context())
+	cancel(Signal{syscall.SIGINT})
+
+	// One warning per answer: the workload and the four questions about access.
+	const warning = "warning: this cluster is old\n"
+	tests := []struct {
+		name string
+		ctx  context.Context
+		argv []string
+		want ran
+	}{
+		{"a mistake", t.Context(), []string{"node/a"}, ran{125, "", "error: the type \"node\" is not one that eshell can open\n" +
+			"hint: types: pod, deployment, replicaset, statefulset, daemonset, job, cronjob, replicationcontroller\n"}},
+		{"an unknown flag", t.Context(), []string{"api", "--nope"}, ran{125, "", "error: unknown flag: --nope\n"}},
+		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL}, ran{125, "",
+			"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n"}},
+		{"interrupted", interrupted, []string{"deploy/api", "--server", server.URL},
+			ran{130, "", "error: ended by a signal: interrupt\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := runMain(tt.ctx, t, tt.argv...)
+			warned := strings.Contains(got.errOut, warning)
+			got.errOut = strings.ReplaceAll(got.errOut, warning, "")
+			if got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+			if answered := tt.name == "no such workload"; warned != answered {
+				t.Errorf("the server's warning was printed: %t, want %t", warned, answered)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if got, want := runMain(t.Context(), t, "--version"), (ran{out: "kubectl eshell version v1.2.3\n"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// Help is what was asked for, so it is output; it names every flag, ours before the connection's.
+func TestHelp(t *testing.T) {
+	got := runMain(t.Context(), t, "--help")
+	if got.status != 0 || got.errOut != "" {
+		t.Errorf("status %d, stderr %q; want 0 and nothing", got.status, got.errOut)
+	}
+	rest := got.out
+	for _, part := range []string{
+		"Open a shell next to a workload.", "Usage:\n  " + usageLine, "Examples:\n  # A shell in a clone", "Flags:",
+		"--mode", "--container", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via",
+		"--start-timeout", "--quiet", "Connection, as for kubectl:", "--kubeconfig", "--namespace",
+	} {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Fatalf("%q is missing or out of order in:\n%s", part, got.out)
+		}
+		rest = after
+	}
+}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+)
+
+func TestReport(t *testing.T) {
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		told   string
+	}{
+		{"plain", errors.New("no luck"), 125, "error: no luck\n"},
+		{"with a hint", hint.Errorf("try again", "no luck"), 125, "error: no luck\nhint: try again\n"},
+		{"with a hint inside", fmt.Errorf("open: %w", hint.Errorf("try again", "no luck")), 125, "error: open: no luck\nhint: try again\n"},
+		{"from the cluster", hint.Errorf("\x1b]0;a\atry", "\x1b[2Jno\r luck\u202e"), 125, "error: [2Jno luck\nhint: ]0;atry\n"},
+
+		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},
+		{"TERM", Signal{syscall.SIGTERM}, 143, "error: ended by a signal: terminated\n"},
+		{"HUP, wrapped", fmt.Errorf("wait: %w", Signal{syscall.SIGHUP}), 129, "error: wait: ended by a signal: hangup\n"},
+		{"a signal beside an error", errors.Join(io.ErrUnexpectedEOF, Signal{syscall.SIGINT}), 130, "error: unexpected EOF\nended by a signal: interrupt\n"},
+
+		{"the reader has gone", &session.OutputError{Err: syscall.EPIPE}, 141, ""},
+		{"the reader has gone, wrapped", fmt.Errorf("run: %w", &session.OutputError{Err: fmt.Errorf("write |1: %w", syscall.EPIPE)}), 141, ""},
+		{"the disk is full", &session.OutputError{Err: syscall.ENOSPC}, 125, "error: write the output: " + syscall.ENOSPC.Error() + "\n"},
+		{"another pipe", fmt.Errorf("connect: %w", syscall.EPIPE), 125, "error: connect: " + syscall.EPIPE.Error() + "\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var told strings.Builder
+			status := report(&told, tt.err)
+			if status != tt.status || told.String() != tt.told {
+				t.Errorf("status %d, told %q; want %d, %q", status, told.String(), tt.status, tt.told)
+			}
+		})
+	}
+}
+
+// What a cancelled request says is not why it was cancelled.
+func TestCause(t *testing.T) {
+	refused := errors.New("refused")
+	interrupted, cancel := context.WithCancelCause(t.Context())
+	cancel(Signal{syscall.SIGINT})
+	if got := cause(t.Context(), refused); got != refused { //nolint:errorlint // the very same error
+		t.Errorf("while nothing is cancelled: %v, want %v", got, refused)
+	}
+	if got, want := cause(interrupted, refused), (Signal{syscall.SIGINT}); !errors.Is(got, want) {
+		t.Errorf("when interrupted: %v, want %v", got, want)
+	}
+}
