@@ -56,6 +56,6 @@ func unsupported(err error) bool {
 	if !apierrors.IsNotFound(err) {
 		return false
 	}
-	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client's own error, never wrapped
+	status, ok := err.(apierrors.APIStatus)
 	return ok && (status.Status().Details == nil || status.Status().Details.Name == "")
 }

@@ -13,9 +13,9 @@ const (
 
 	// SessionLabel carries the session's id. The prefix is the domain of the project's own pages.
 	SessionLabel = "kubectl-eshell.github.io/session"
-	// SourceKindAnnotation and SourceNameAnnotation say what a clone was made from. They are
-	// annotations because a name may be longer than a label's 63 characters.
+	// SourceKindAnnotation says what kind of object a clone was made from: "Deployment".
 	SourceKindAnnotation = "kubectl-eshell.github.io/source-kind"
+	// SourceNameAnnotation says its name, which may be longer than a label's 63 characters.
 	SourceNameAnnotation = "kubectl-eshell.github.io/source-name"
 )
 

@@ -88,7 +88,9 @@ func TestDiagnose(t *testing.T) {
 		{"no shell, debug", pending(withWaiting("RunContainerError", noShell)), "", "container app: the image has no shell: api:1"},
 		{"no such program", pending(withEnd("StartError", `exec: "/x": no such file`, 128)), "", `container app: exec: "/x": no such file`},
 		{"has run", pending(withEnd("Completed", "", 0)), "", ""},
-		{"runs", pending(func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: running}} }), "", ""},
+		{"runs", pending(func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: running}}
+		}), "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -64,14 +64,14 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 
 // nothingLogged asserts that the last command's debug container has an empty log.
 func nothingLogged(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, s := range headlines(ts.ReadFile("stderr")) {
-		ts.Check(ts.Exec("kubectl", "logs", s.pod, "-c", s.container))
-		if log := ts.ReadFile("stdout"); log != "" {
-			ts.Fatalf("container %s logged:\n%s", s.container, log)
-		}
-		return
+	sessions := headlines(ts.ReadFile("stderr"))
+	if len(sessions) != 1 {
+		ts.Fatalf("stderr has the headlines of %d sessions, want one", len(sessions))
 	}
-	ts.Fatalf("stderr has no headline of a session")
+	ts.Check(ts.Exec("kubectl", "logs", sessions[0].pod, "-c", sessions[0].container))
+	if log := ts.ReadFile("stdout"); log != "" {
+		ts.Fatalf("container %s logged:\n%s", sessions[0].container, log)
+	}
 }
 
 // started is a session as its headline names it.

@@ -133,14 +133,6 @@ func (term *terminal) expect(pattern string) string {
 	}
 }
 
-// never asserts that the screen has not shown the pattern.
-func (term *terminal) never(pattern string) {
-	term.t.Helper()
-	if screen, _ := term.shown(); regexp.MustCompile(pattern).MatchString(screen) {
-		term.t.Errorf("the terminal showed %q:\n%s", pattern, screen)
-	}
-}
-
 func (term *terminal) typed(text string) {
 	term.t.Helper()
 	if _, err := term.keyboard.WriteString(text); err != nil {
