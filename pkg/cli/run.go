@@ -23,57 +23,61 @@ import (
 // run is the way through the house: options, target, plan, session, exit status.
 func run(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags, streams genericiooptions.IOStreams) (int, error) {
 	quietLogs(o.Verbosity)
-	out := newPrinter(streams.ErrOut, o.Quiet)
-	c, err := connect(flags, out)
-	if err != nil {
+	r := runner{options: o, streams: streams, out: newPrinter(streams.ErrOut, o.Quiet)}
+	var err error
+	if r.connection, err = connect(flags, r.out); err != nil {
 		return 0, err
 	}
-	t, err := target.Resolve(ctx, c.client, target.Query{
-		Reference: o.Reference, Namespace: c.namespace, Container: o.Container, Live: o.Mode == plan.ModeDebug,
-	})
-	if err != nil {
+	query := target.Query{Reference: o.Reference, Namespace: r.namespace, Container: o.Container, Live: o.Mode == plan.ModeDebug}
+	if r.target, err = target.Resolve(ctx, r.client, query); err != nil {
 		return 0, cause(ctx, err)
 	}
-	o.Plan.TTY, o.Plan.Term = useTTY(o, streams, out), os.Getenv("TERM")
-	if o.Plan.TTY {
-		// On Windows only these handles understand a terminal's keys and escapes, as kubectl exec knows.
-		streams.In, streams.Out, _ = term.StdStreams()
-	}
-	status, err := start(ctx, c, t, o, streams, out)
+	r.useTerminal()
+	status, err := r.start(ctx)
 	if errors.Is(err, session.ErrNoShell) {
-		return withoutShell(ctx, c, t, o, streams, out, err)
+		return r.startWithoutShell(ctx, err)
 	}
 	return status, err
 }
 
+// runner is one run, from its options to its end.
+type runner struct {
+	options Options
+	streams genericiooptions.IOStreams
+	out     *printer
+	connection
+	target *target.Target
+}
+
 // start plans a session and runs it.
-func start(ctx context.Context, c connection, t *target.Target, o Options, streams genericiooptions.IOStreams, out *printer) (int, error) {
-	o.Plan.Session = rand.String(5)
+func (r *runner) start(ctx context.Context) (int, error) {
+	r.options.Plan.Session = rand.String(5)
 	decide := plan.Clone
-	if o.Mode == plan.ModeDebug {
+	if r.options.Mode == plan.ModeDebug {
 		decide = plan.Debug
 	}
-	p, err := decide(t, o.Plan)
+	p, err := decide(r.target, r.options.Plan)
 	if err != nil {
 		return 0, err
 	}
-	out.plan(p)
+	r.out.plan(p)
 	config := session.Config{
-		Client: c.client, Streamer: session.NewStreamer(c.config, c.client), Teller: out, StartTimeout: o.StartTimeout,
-		Stdin: stdin(o, streams.In), Stdout: streams.Out, Stderr: streams.ErrOut,
+		Client: r.client, Streamer: session.NewStreamer(r.config, r.client), Teller: r.out, StartTimeout: r.options.StartTimeout,
+		Stdin: stdin(r.options, r.streams.In), Stdout: r.streams.Out, Stderr: r.streams.ErrOut,
 	}
 	return session.Run(ctx, config, p)
 }
 
-// withoutShell runs a command as the container's own process where the image has no shell to run
-// it beside. A shell cannot be had there.
-func withoutShell(ctx context.Context, c connection, t *target.Target, o Options, streams genericiooptions.IOStreams, out *printer, err error) (int, error) {
-	if len(o.Plan.Command) == 0 || o.Plan.Via == plan.ViaExec {
+// startWithoutShell runs a command as the container's own process where the image has no shell to
+// run it beside. A shell cannot be had there: err says so.
+func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) {
+	asked := &r.options.Plan
+	if len(asked.Command) == 0 || asked.Via == plan.ViaExec {
 		return 0, hint.Errorf("run a program of the image's by attach: --via attach -- PROGRAM; or a shell from another image: --image IMAGE", "%w", err)
 	}
-	out.Warn("the image has no shell: the command runs by attach, and its output goes into the container's log")
-	o.Plan.Via, o.Plan.Direct = plan.ViaAttach, true
-	return start(ctx, c, t, o, streams, out)
+	r.out.Warn("the image has no shell: the command runs by attach, and its output goes into the container's log")
+	asked.Via, asked.Direct = plan.ViaAttach, true
+	return r.start(ctx)
 }
 
 // connection is how the cluster is reached.
@@ -102,6 +106,16 @@ func stdin(o Options, in io.Reader) io.Reader {
 		return nil
 	}
 	return in
+}
+
+// useTerminal decides whether the command gets a terminal.
+func (r *runner) useTerminal() {
+	asked := &r.options.Plan
+	asked.TTY, asked.Term = useTTY(r.options, r.streams, r.out), os.Getenv("TERM")
+	if asked.TTY {
+		// On Windows only these handles understand a terminal's keys and escapes, as kubectl exec knows.
+		r.streams.In, r.streams.Out, _ = term.StdStreams()
+	}
 }
 
 // useTTY follows kubectl: a terminal is used where there is one, unless told otherwise.

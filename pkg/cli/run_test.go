@@ -59,7 +59,8 @@ func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
 	noShell := fmt.Errorf("container app: %w", session.ErrNoShell)
 	for name, asked := range tests {
 		var told strings.Builder
-		status, err := withoutShell(t.Context(), connection{}, nil, Options{Plan: asked}, genericiooptions.IOStreams{}, newPrinter(&told, false), noShell)
+		r := &runner{options: Options{Plan: asked}, out: newPrinter(&told, false)}
+		status, err := r.startWithoutShell(t.Context(), noShell)
 		if err == nil || err.Error() != noShell.Error() || hint.Of(err) == "" || status != 0 || told.String() != "" {
 			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint", name, status, err, hint.Of(err), told.String())
 		}

@@ -63,6 +63,10 @@ func (c *Cluster) BinDir() string { return filepath.Join(c.Dir, "bin") }
 // APIServerAddr is the API server's host:port.
 func (c *Cluster) APIServerAddr() string { return loopback(apiserverPort) }
 
+// StaticPods is the folder whose manifests the kubelet runs without asking the API server, which
+// shows them as mirror pods, named after the node too.
+func (c *Cluster) StaticPods() string { return filepath.Join(c.Dir, "static") }
+
 // AuditLog is the path of the API server's audit log: one JSON event a line, level
 // Metadata, written before the response is sent.
 func (c *Cluster) AuditLog() string { return c.log("audit") }

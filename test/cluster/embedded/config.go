@@ -104,6 +104,7 @@ failCgroupV1: false
 failSwapOn: false
 makeIPTablesUtilChains: false
 volumePluginDir: %[1]s/data/flexvolume
+staticPodPath: %[1]s/static
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%%, imagefs.available: 1%%, nodefs.inodesFree: 1%%}
 imageGCHighThresholdPercent: 100
 maxPods: 250
@@ -124,7 +125,7 @@ rules:
 func (c *Cluster) folders() []string {
 	return []string{
 		c.BinDir(), c.run(""), c.pki(""), c.etc(""), filepath.Join(c.Dir, "log"),
-		c.data("etcd"), c.data("containerd"), c.data("kubelet"), c.data("ipam"), c.data("flexvolume"),
+		c.data("etcd"), c.data("containerd"), c.data("kubelet"), c.data("ipam"), c.data("flexvolume"), c.StaticPods(),
 	}
 }
 
