@@ -28,7 +28,7 @@ func TestReport(t *testing.T) {
 		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},
 		{"TERM", Signal{syscall.SIGTERM}, 143, "error: ended by a signal: terminated\n"},
 		{"HUP, wrapped", fmt.Errorf("wait: %w", Signal{syscall.SIGHUP}), 129, "error: wait: ended by a signal: hangup\n"},
-		{"a signal beside an error", errors.Join(io.ErrUnexpectedEOF, Signal{syscall.SIGINT}), 130, "error: unexpected EOF\nended by a signal: interrupt\n"},
+		{"a signal beside an error", errors.Join(io.ErrUnexpectedEOF, Signal{syscall.SIGINT}), 130, "error: unexpected EOF\n  ended by a signal: interrupt\n"},
 
 		{"the reader has gone", &session.OutputError{Err: syscall.EPIPE}, 141, ""},
 		{"the reader has gone, wrapped", fmt.Errorf("run: %w", &session.OutputError{Err: fmt.Errorf("write |1: %w", syscall.EPIPE)}), 141, ""},

@@ -100,8 +100,9 @@ func parseEnv(words []string) ([]plan.EnvChange, error) {
 			}
 			change = plan.EnvChange{Name: trimmed, Remove: true}
 		}
+		// What the API takes since Kubernetes 1.30 (KEP-4369); an older server will say so itself.
 		// The value is never repeated in an error: it may be a secret.
-		if problems := validation.IsEnvVarName(change.Name); len(problems) > 0 {
+		if problems := validation.IsRelaxedEnvVarName(change.Name); len(problems) > 0 {
 			return nil, fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name, problems[0])
 		}
 		changes = append(changes, change)

@@ -135,8 +135,7 @@ func TestMistakes(t *testing.T) {
 	const (
 		quantityHint = "for example: --cpu 500m, --memory 2Gi"
 		notQuantity  = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-		notEnvName   = "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit" +
-			" (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or 'MyEnvName1', regex used for validation is '[-._a-zA-Z][-._a-zA-Z0-9]*')"
+		notEnvName   = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 	)
 	tests := []struct {
 		argv      []string
@@ -146,8 +145,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--", "id"}, "no workload was named", "kubectl eshell TYPE/NAME, for example: kubectl eshell deploy/api"},
 		{
 			[]string{"deploy/api", "bin/rails", "console"},
-			"one workload was expected, but there are more words: deploy/api bin/rails console",
-			"a command goes after two dashes: kubectl eshell deploy/api -- bin/rails console",
+			"one workload was expected, but there are more words after deploy/api",
+			"a command goes after two dashes: kubectl eshell deploy/api -- COMMAND",
 		},
 
 		{[]string{"deploy/api", "--mode", "copy"}, `--mode "copy" is not one of: clone, debug`, ""},
@@ -159,8 +158,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--command", ",a"}, "--command is empty", ""},
 
 		{[]string{"deploy/api", "-e", "TOKEN"}, `--env "TOKEN" is neither NAME=VALUE nor NAME-`, `to take the variable from here: -e "TOKEN=$TOKEN"`},
-		{[]string{"deploy/api", "-e", "=s3cret"}, `--env: "" is not a name for a variable: ` + notEnvName, ""},
-		{[]string{"deploy/api", "-e", "-"}, `--env: "" is not a name for a variable: ` + notEnvName, ""},
+		{[]string{"deploy/api", "-e", "=s3cret"}, `--env: "" is not a name for a variable: environment variable name must be non-empty`, ""},
+		{[]string{"deploy/api", "-e", "-"}, `--env: "" is not a name for a variable: environment variable name must be non-empty`, ""},
 		{[]string{"deploy/api", "-e", "Ä=s3cret"}, `--env: "Ä" is not a name for a variable: ` + notEnvName, ""},
 		{[]string{"deploy/api", "-e", "A=s3cret", "-e", "B"}, `--env "B" is neither NAME=VALUE nor NAME-`, `to take the variable from here: -e "B=$B"`},
 

@@ -103,8 +103,10 @@ func (p *printer) plan(planned *plan.Plan) {
 }
 
 // plain takes out what a terminal would obey: control characters and marks that turn the direction
-// of text. Line breaks and tabs stay.
+// of text. Tabs stay, and so do line breaks, but the lines that follow are indented: none of them
+// can pass for one of ours.
 func plain(text string) string {
+	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return -1

@@ -50,7 +50,7 @@ func TestPrinter(t *testing.T) {
 				{Kind: plan.LeftOut, What: hostile}, {Kind: plan.Changed, What: hostile, Reason: hostile}}})
 		}, harmless + "\n  " + harmless + ": " + harmless + "\n  left out: " + harmless + "\n", ""},
 		{"a raw C1 byte", func(p *printer) { p.Say("a\x9b31m") }, "a\ufffd31m\n", ""},
-		{"lines and columns", func(p *printer) { p.Say("a\tb\n  c") }, "a\tb\n  c\n", ""},
+		{"lines and columns", func(p *printer) { p.Say("a\tb\nhint: c\n") }, "a\tb\n  hint: c\n", ""},
 		{"other languages", func(p *printer) { p.Say("größer שלום 猫") }, "größer שלום 猫\n", ""},
 	}
 	for _, tt := range tests {

@@ -51,8 +51,13 @@ func splitWords(words []string) (typ, name string, err error) {
 			return words[0], words[1], nil
 		}
 	}
-	return "", "", hint.Errorf("a command goes after two dashes: kubectl eshell "+words[0]+" -- "+strings.Join(words[1:], " "),
-		"one workload was expected, but there are more words: %s", strings.Join(words, " "))
+	workload := words[0]
+	if _, known := kindNamed(workload); known {
+		workload += " " + words[1]
+	}
+	// The other words are not repeated: one may be a variable's value whose -e was forgotten.
+	return "", "", hint.Errorf("a command goes after two dashes: kubectl eshell "+workload+" -- COMMAND",
+		"one workload was expected, but there are more words after %s", workload)
 }
 
 func kindNamed(typ string) (kind, bool) {

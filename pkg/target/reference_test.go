@@ -87,12 +87,16 @@ func TestParseReferenceFails(t *testing.T) {
 		{[]string{strings.Repeat("a", 254)}, `"` + strings.Repeat("a", 254) + `" is not a valid name: must be no more than 253 characters`, ""},
 
 		{
-			[]string{"deploy/api", "bash"}, "one workload was expected, but there are more words: deploy/api bash",
-			"a command goes after two dashes: kubectl eshell deploy/api -- bash",
+			[]string{"deploy/api", "bash"}, "one workload was expected, but there are more words after deploy/api",
+			"a command goes after two dashes: kubectl eshell deploy/api -- COMMAND",
 		},
 		{
-			[]string{"api", "ls", "-l"}, "one workload was expected, but there are more words: api ls -l",
-			"a command goes after two dashes: kubectl eshell api -- ls -l",
+			[]string{"deploy", "api", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy api",
+			"a command goes after two dashes: kubectl eshell deploy api -- COMMAND",
+		},
+		{
+			[]string{"api", "ls", "-l"}, "one workload was expected, but there are more words after api",
+			"a command goes after two dashes: kubectl eshell api -- COMMAND",
 		},
 	}
 	for _, tt := range tests {
