@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
 // Main runs kubectl eshell with args and returns its exit status. Cancelling ctx ends a session
@@ -63,6 +65,9 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			return err
 		},
 	}
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return hint.Errorf("the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l", "%w", err)
+	})
 	f.addTo(command)
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)

@@ -52,9 +52,11 @@ func TestMainFails(t *testing.T) {
 	}{
 		{"a mistake", t.Context(), []string{"node/a"}, ran{125, "", "error: the type \"node\" is not one that eshell can open\n" +
 			"hint: types: pod, deployment, replicaset, statefulset, daemonset, job, cronjob, replicationcontroller\n"}},
-		{"an unknown flag", t.Context(), []string{"api", "--nope"}, ran{125, "", "error: unknown flag: --nope\n"}},
+		{"an unknown flag", t.Context(), []string{"api", "--nope"}, ran{125, "", "error: unknown flag: --nope\n" +
+			"hint: the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l\n"}},
 		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL}, ran{125, "",
-			"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n"}},
+			"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n" +
+				"hint: what is there: kubectl get deployments -n shop\n"}},
 		{"interrupted", interrupted, []string{"deploy/api", "--server", server.URL},
 			ran{130, "", "error: ended by a signal: interrupt\n"}},
 	}

@@ -146,7 +146,7 @@ func TestMistakes(t *testing.T) {
 		{
 			[]string{"deploy/api", "bin/rails", "console"},
 			"one workload was expected, but there are more words after deploy/api",
-			"a command goes after two dashes: kubectl eshell deploy/api -- COMMAND",
+			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 
 		{[]string{"deploy/api", "--mode", "copy"}, `--mode "copy" is not one of: clone, debug`, ""},

@@ -83,10 +83,11 @@ func (p *printer) line(prefix, format string, args ...any) {
 	fmt.Fprintln(p.out, prefix+plain(fmt.Sprintf(format, args...)))
 }
 
-// plan prints the session's headline and what differs from the source.
-func (p *printer) plan(planned *plan.Plan) {
+// Created prints the session's headline, what differs from the source, and last what the user
+// asked for and does not get.
+func (p *printer) Created(planned *plan.Plan) {
 	p.Say("%s", planned.Headline)
-	var leftOut []string
+	var leftOut, warnings []string
 	for _, note := range planned.Notes {
 		switch note.Kind {
 		case plan.LeftOut:
@@ -94,11 +95,14 @@ func (p *printer) plan(planned *plan.Plan) {
 		case plan.Changed:
 			p.Say("  %s: %s", note.What, note.Reason)
 		case plan.Warning:
-			p.Warn("%s: %s", note.What, note.Reason)
+			warnings = append(warnings, note.What+": "+note.Reason)
 		}
 	}
 	if len(leftOut) > 0 {
 		p.Say("  left out: %s", strings.Join(leftOut, ", "))
+	}
+	for _, warning := range warnings {
+		p.Warn("%s", warning)
 	}
 }
 

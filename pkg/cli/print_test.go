@@ -33,20 +33,20 @@ func TestPrinter(t *testing.T) {
 		{"another code", func(p *printer) { p.HandleWarningHeader(199, "-", "old") }, "", ""},
 		{"no text", func(p *printer) { p.HandleWarningHeader(299, "-", "") }, "", ""},
 
-		{"a plan", func(p *printer) { p.plan(planned) },
+		{"a plan", func(p *printer) { p.Created(planned) },
 			"a clone of deployment/api\n" +
 				"  memory: 512Mi -> 2Gi\n" +
-				"warning: --cpu: not for a debug container\n" +
-				"  left out: probes, sidecar istio\n",
+				"  left out: probes, sidecar istio\n" +
+				"warning: --cpu: not for a debug container\n",
 			"warning: --cpu: not for a debug container\n"},
-		{"a plan without notes", func(p *printer) { p.plan(&plan.Plan{Headline: "a clone"}) }, "a clone\n", ""},
+		{"a plan without notes", func(p *printer) { p.Created(&plan.Plan{Headline: "a clone"}) }, "a clone\n", ""},
 
 		{"a hostile line", func(p *printer) { p.Say("%s", hostile) }, harmless + "\n", ""},
 		{"a hostile warning", func(p *printer) { p.Warn("%s", hostile) }, "warning: " + harmless + "\n", "warning: " + harmless + "\n"},
 		{"a hostile server", func(p *printer) { p.HandleWarningHeader(299, "-", hostile) },
 			"warning: " + harmless + "\n", "warning: " + harmless + "\n"},
 		{"a hostile plan", func(p *printer) {
-			p.plan(&plan.Plan{Headline: hostile, Notes: []plan.Note{
+			p.Created(&plan.Plan{Headline: hostile, Notes: []plan.Note{
 				{Kind: plan.LeftOut, What: hostile}, {Kind: plan.Changed, What: hostile, Reason: hostile}}})
 		}, harmless + "\n  " + harmless + ": " + harmless + "\n  left out: " + harmless + "\n", ""},
 		{"a raw C1 byte", func(p *printer) { p.Say("a\x9b31m") }, "a\ufffd31m\n", ""},

@@ -60,7 +60,6 @@ func (r *runner) start(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.out.plan(p)
 	config := session.Config{
 		Client: r.client, Streamer: session.NewStreamer(r.config, r.client), Teller: r.out, StartTimeout: r.options.StartTimeout,
 		Stdin: stdin(r.options, r.streams.In), Stdout: r.streams.Out, Stderr: r.streams.ErrOut,
@@ -122,7 +121,11 @@ func (r *runner) useTerminal() {
 func useTTY(o Options, streams genericiooptions.IOStreams, out *printer) bool {
 	possible := o.Stdin && printers.IsTerminal(streams.In)
 	if o.TTY == nil {
-		return possible && printers.IsTerminal(streams.Out)
+		tty := possible && printers.IsTerminal(streams.Out)
+		if possible && !tty && len(o.Plan.Command) == 0 {
+			out.Say("stdout is not a terminal: the shell shows no prompt; -t gives it a terminal")
+		}
+		return tty
 	}
 	if *o.TTY && !possible {
 		out.Warn("stdin is not a terminal: the command runs without one")

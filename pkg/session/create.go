@@ -40,6 +40,7 @@ func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
 	switch {
 	case err == nil:
 		s.doomed = certain
+		s.Teller.Created(s.plan)
 	case refused(err):
 		s.doomed = nothing
 	}

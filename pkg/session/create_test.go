@@ -22,8 +22,9 @@ import (
 // story is a Teller that remembers.
 type story struct{ lines []string }
 
-func (s *story) Waiting(string) {}
-func (s *story) Ready()         {}
+func (s *story) Created(*plan.Plan) {}
+func (s *story) Waiting(string)     {}
+func (s *story) Ready()             {}
 func (s *story) Say(format string, args ...any) {
 	s.lines = append(s.lines, fmt.Sprintf(format, args...))
 }

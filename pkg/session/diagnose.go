@@ -87,7 +87,7 @@ func held(status *corev1.ContainerStatus) start {
 		if noSuchImage(message) {
 			return start{err: hint.Errorf("check the name, or run another: --image IMAGE", "container %s: image %s: %s", status.Name, status.Image, words)}
 		}
-		return start{waiting: fmt.Sprintf("image %s: %s", status.Image, words)}
+		return start{waiting: fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, pullError(message))}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if strings.Contains(message, "failed to sync") {
 			return start{waiting: words}
@@ -99,6 +99,14 @@ func held(status *corev1.ContainerStatus) start {
 		return start{waiting: "container " + status.Name + ": " + words}
 	}
 	return start{err: fmt.Errorf("container %s: %s", status.Name, words)}
+}
+
+// pullError is what the registry's answer was: the kubelet repeats it while it backs off.
+func pullError(message string) string {
+	if _, answer, again := strings.Cut(message, "ErrImagePull: "); again {
+		return answer
+	}
+	return message
 }
 
 // noSuchImage reports a registry's final word: the image is not there, or not for us.

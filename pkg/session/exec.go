@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 
@@ -21,11 +20,11 @@ func (s *session) runCommand(ctx context.Context, watch *podWatch) (int, error) 
 	if s.plan.Via == plan.ViaAttach {
 		return s.runByAttach(ctx, watch)
 	}
-	return s.runByExec(ctx)
+	return s.runByExec(ctx, watch)
 }
 
 // runByExec attaches to the holder and runs the command beside it, both at once.
-func (s *session) runByExec(ctx context.Context) (int, error) {
+func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	s.holder = hold(ctx, s.Streamer, s.container())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -42,7 +41,7 @@ func (s *session) runByExec(ctx context.Context) (int, error) {
 	case !errors.As(err, &exit):
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	case exit.Code == killed && s.holder.hasEnded(time.Second):
-		return 0, s.endedUnder(ctx)
+		return 0, s.endedUnder(ctx, watch)
 	}
 	return exit.Code, nil
 }
@@ -63,16 +62,27 @@ func (s *session) streams(stop context.CancelCauseFunc, sizes remotecommand.Term
 	return streams
 }
 
-// endedUnder says why the container ended under its shell.
-func (s *session) endedUnder(ctx context.Context) error {
-	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s ended under the session: %w", s.where(), err)
-	case pod.DeletionTimestamp != nil:
-		return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
-	case pod.Status.Reason != "":
-		return fmt.Errorf("%s ended under the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
+// reasonTime is how long the pod's status may take to say why its container ended.
+const reasonTime = 5 * time.Second
+
+// endedUnder says why the container ended under its shell, as the pod's status tells it.
+func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
+	ctx, cancel := context.WithTimeout(ctx, reasonTime)
+	defer cancel()
+	for {
+		pod := watch.pod
+		switch end := diagnose(pod, s.plan.Container).terminated; {
+		case pod.Status.Reason != "":
+			return fmt.Errorf("%s ended under the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
+		case pod.DeletionTimestamp != nil:
+			return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+		case end != nil && end.Reason != "Completed": // the holder's own end says nothing
+			return fmt.Errorf("%s ended under the session: %s, exit status %d", s.where(), end.Reason, end.ExitCode)
+		}
+		if err := watch.next(ctx); errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())
+		} else if err != nil {
+			return fmt.Errorf("%s ended under the session: %w", s.where(), err)
+		}
 	}
-	return fmt.Errorf("%s ended under the session", s.where())
 }

@@ -17,6 +17,8 @@ import (
 
 // Teller is told what the user should know while a session lives.
 type Teller interface {
+	// Created says that the session exists from now on: its headline and notes.
+	Created(p *plan.Plan)
 	// Waiting says what the session waits for. It is called again with each change.
 	Waiting(what string)
 	// Ready ends the waiting: the terminal is about to belong to the session.

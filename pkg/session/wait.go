@@ -45,6 +45,6 @@ func (s *session) notStarted(err error, late *lateError) error {
 	if err != error(late) { //nolint:errorlint // the very value, not its kind
 		return fmt.Errorf("%s did not start: %w", s.where(), err)
 	}
-	return hint.Errorf("wait longer with --start-timeout; look with: kubectl describe pod "+s.plan.PodName+" -n "+s.plan.Namespace,
+	return hint.Errorf("wait longer with --start-timeout; look with: kubectl get events -n "+s.plan.Namespace+" --field-selector involvedObject.name="+s.plan.PodName,
 		"%s did not start within %s: %w", s.where(), s.StartTimeout.Round(time.Second), err)
 }

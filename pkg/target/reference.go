@@ -42,22 +42,21 @@ func splitWords(words []string) (typ, name string, err error) {
 		return "", "", hint.Errorf(usage, "no workload was named")
 	case 1:
 		typ, name, slash := strings.Cut(words[0], "/")
-		if !slash {
-			return "pod", words[0], nil
+		if slash {
+			return typ, name, nil
 		}
-		return typ, name, nil
+		if kind, known := kindNamed(words[0]); known {
+			return "", "", hint.Errorf("name one, as in "+words[0]+"/NAME; what is there: kubectl get "+kind.types[1], "%s is a type, and no name follows", words[0])
+		}
+		return "pod", words[0], nil
 	case 2:
 		if !strings.Contains(words[0], "/") {
 			return words[0], words[1], nil
 		}
 	}
-	workload := words[0]
-	if _, known := kindNamed(workload); known {
-		workload += " " + words[1]
-	}
 	// The other words are not repeated: one may be a variable's value whose -e was forgotten.
-	return "", "", hint.Errorf("a command goes after two dashes: kubectl eshell "+workload+" -- COMMAND",
-		"one workload was expected, but there are more words after %s", workload)
+	return "", "", hint.Errorf("a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+		"one workload was expected, but there are more words after %s", words[0])
 }
 
 func kindNamed(typ string) (kind, bool) {

@@ -14,7 +14,7 @@ func TestParseReference(t *testing.T) {
 	}{
 		{"api", Reference{"Pod", "api"}},
 		{"api-7d4b9.v2", Reference{"Pod", "api-7d4b9.v2"}},
-		{"deploy", Reference{"Pod", "deploy"}}, // as kubectl exec: one word is a name
+		{"pod/deploy", Reference{"Pod", "deploy"}},
 
 		{"pod/api", Reference{"Pod", "api"}},
 		{"pods/api", Reference{"Pod", "api"}},
@@ -81,6 +81,7 @@ func TestParseReferenceFails(t *testing.T) {
 
 		{[]string{"API"}, `"API" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/"}, `"" is not a valid name: ` + notAName, ""},
+		{[]string{"deploy"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; what is there: kubectl get deployments"},
 		{[]string{"deploy", "-a"}, `"-a" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/a/b"}, `"a/b" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/.."}, `".." is not a valid name: ` + notAName, ""},
@@ -88,15 +89,15 @@ func TestParseReferenceFails(t *testing.T) {
 
 		{
 			[]string{"deploy/api", "bash"}, "one workload was expected, but there are more words after deploy/api",
-			"a command goes after two dashes: kubectl eshell deploy/api -- COMMAND",
+			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"deploy", "api", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy api",
-			"a command goes after two dashes: kubectl eshell deploy api -- COMMAND",
+			[]string{"deploy", "api", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy",
+			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
 			[]string{"api", "ls", "-l"}, "one workload was expected, but there are more words after api",
-			"a command goes after two dashes: kubectl eshell api -- COMMAND",
+			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 	}
 	for _, tt := range tests {

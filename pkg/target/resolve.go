@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
 // Query is what to look for.
@@ -40,6 +43,13 @@ func find(ctx context.Context, client kubernetes.Interface, q Query) (*Target, e
 	t := &Target{Kind: q.Reference.Kind, Name: q.Reference.Name, Namespace: q.Namespace}
 	k, _ := kindNamed(t.Kind)
 	w, err := k.get(ctx, client, t.Namespace, t.Name)
+	if apierrors.IsNotFound(err) {
+		next := "what is there: kubectl get " + k.types[1] + " -n " + t.Namespace
+		if k.name == "Pod" {
+			next += "; a name without a type is a pod's"
+		}
+		return nil, hint.Errorf(next, "%s in namespace %s: %w", t, t.Namespace, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s in namespace %s: %w", t, t.Namespace, err)
 	}

@@ -132,11 +132,11 @@ func TestResolveFails(t *testing.T) {
 		query     Query
 		err, hint string
 	}{
-		{"no such pod", nil, query("Pod"), `pod/api in namespace shop: pods "api" not found`, ""},
-		{"no such deployment", nil, query("Deployment"), `deployment/api in namespace shop: deployments.apps "api" not found`, ""},
-		{"in another namespace", []runtime.Object{pod("api", elsewhere)}, query("Pod"), `pod/api in namespace shop: pods "api" not found`, ""},
+		{"no such pod", nil, query("Pod"), `pod/api in namespace shop: pods "api" not found`, "what is there: kubectl get pods -n shop; a name without a type is a pod's"},
+		{"no such deployment", nil, query("Deployment"), `deployment/api in namespace shop: deployments.apps "api" not found`, "what is there: kubectl get deployments -n shop"},
+		{"in another namespace", []runtime.Object{pod("api", elsewhere)}, query("Pod"), `pod/api in namespace shop: pods "api" not found`, "what is there: kubectl get pods -n shop; a name without a type is a pod's"},
 		{"no such replication controller", nil, query("ReplicationController"),
-			`replicationcontroller/api in namespace shop: replicationcontrollers "api" not found`, ""},
+			`replicationcontroller/api in namespace shop: replicationcontrollers "api" not found`, "what is there: kubectl get replicationcontrollers -n shop"},
 		{"a controller without a template", []runtime.Object{bare}, query("ReplicationController"),
 			`replicationcontroller/api in namespace shop: replicationcontrollers "api" has no pod template`, ""},
 

@@ -10,9 +10,18 @@ if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
 
 say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 
+# quoted writes words as a person would: in single quotes only where they need them.
+quoted() {
+	local word
+	for word; do
+		[[ $word =~ ^[A-Za-z0-9_./=,:-]+$ ]] || word="'$word'"
+		printf ' %s' "$word"
+	done
+}
+
 # show prints a command as one would type it and runs it, whatever its exit status.
 show() {
-	printf '%s$ %s%s\n' "$bold" "$(printf '%q ' "$@")" "$plain"
+	printf '%s$%s%s\n' "$bold" "$(quoted "$@")" "$plain"
 	local status=0
 	"$@" || status=$?
 	[ $status = 0 ] || echo "(exit status $status)"
@@ -22,8 +31,8 @@ choose_cluster() {
 	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
 		go run ./test/cluster up >/dev/null
 		eval "$(go run ./test/cluster env)"
-	elif [ "$(kubectl config current-context)" != "$ESHELL_E2E_CONTEXT" ]; then
-		echo "ESHELL_E2E_CONTEXT is $ESHELL_E2E_CONTEXT, but that is not the current context: nothing was touched" >&2
+	elif current=$(kubectl config current-context) && [ "$current" != "$ESHELL_E2E_CONTEXT" ]; then
+		echo "ESHELL_E2E_CONTEXT is $ESHELL_E2E_CONTEXT, but the current context is $current: nothing was touched" >&2
 		exit 1
 	fi
 	export PATH=$PWD/bin:$PATH
@@ -35,8 +44,23 @@ deploy() {
 	kubectl rollout status -n $namespace deployment/api --timeout=120s
 }
 
+# farewell says what is left, also when the demo was interrupted.
+farewell() {
+	say "To go on"
+	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then go run ./test/cluster env; fi
+	echo "export PATH=$PWD/bin:\$PATH"
+	echo "kubectl eshell -n $namespace deploy/api"
+	say "To remove everything"
+	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
+		echo "make cluster-down clean; rm -r ${XDG_CACHE_HOME:-$HOME/.cache}/kubectl-eshell"
+	else
+		echo "kubectl delete namespace $namespace; make clean"
+	fi
+}
+
 say "A Kubernetes, and an application of two pods behind a Service"
 choose_cluster
+trap farewell EXIT
 deploy
 
 say "A command in a clone: the application's image and environment, in a pod of its own"
@@ -49,23 +73,10 @@ say "A debug container sees the processes of a running pod"
 show kubectl eshell -n $namespace deploy/api --mode debug -- ps -o pid,user,comm
 
 say "Nothing is left: two pods of the application, none of ours"
-kubectl wait -n $namespace --for=delete pods -l app.kubernetes.io/managed-by=kubectl-eshell --timeout=30s
+kubectl wait -n $namespace --for=delete pods -l app.kubernetes.io/managed-by=kubectl-eshell --timeout=30s >/dev/null
 show kubectl get pods -n $namespace
 
 if [ -t 0 ] && [ -t 1 ]; then
 	say "And a shell for you. Leave it with exit: the pod goes with it"
 	show kubectl eshell -n $namespace deploy/api
-fi
-
-say "To go on"
-if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
-	go run ./test/cluster env
-	echo "export PATH=$PWD/bin:\$PATH"
-fi
-echo "kubectl eshell -n $namespace deploy/api"
-say "To remove everything"
-if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
-	echo "make cluster-down clean"
-else
-	echo "kubectl delete namespace $namespace; make clean"
 fi
