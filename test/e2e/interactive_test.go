@@ -253,3 +253,29 @@ func TestProgress(t *testing.T) {
 	term.expect(`\r\nerror: pod/nowhere-eshell-[a-z0-9]+ did not start within 2s`)
 	term.ended(125, session)
 }
+
+// TestEndedUnder: a session that is ended from outside says why, and is cleaned up.
+func TestEndedUnder(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(*testing.T, started)
+		says string
+	}{
+		{"deleted", func(t *testing.T, s started) { kubectl(t, "delete", "pod", s.pod, "--wait=false") },
+			`error: pod/\S+ ended under the session: it was deleted by somebody else\r\n`},
+		{"too long", func(t *testing.T, s started) {
+			kubectl(t, "patch", "pod", s.pod, "-p", `{"spec":{"activeDeadlineSeconds":1}}`)
+		}, `error: pod/\S+ ended under the session: DeadlineExceeded: `},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, "eshell", "deploy/bash")
+			session := term.session()
+			term.expect(prompt)
+			tt.end(t, session)
+			term.expect(tt.says)
+			term.ended(125, session)
+		})
+	}
+}
