@@ -65,6 +65,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			return err
 		},
 	}
+	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; it would be a pod's name
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return hint.Errorf("the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l", "%w", err)
 	})

@@ -95,6 +95,9 @@ func parseEnv(words []string) ([]plan.EnvChange, error) {
 		change := plan.EnvChange{Name: name, Value: value}
 		if !set {
 			trimmed, dash := strings.CutSuffix(word, "-")
+			if !dash && len(validation.IsEnvVarName(word)) > 0 {
+				return nil, fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
+			}
 			if !dash {
 				return nil, hint.Errorf("to take the variable from here: -e \""+word+"=$"+word+"\"", "--env %q is neither NAME=VALUE nor NAME-", word)
 			}
@@ -120,6 +123,10 @@ func parseQuantity(flag, value string) (resource.Quantity, error) {
 	}
 	if quantity.Sign() <= 0 {
 		return resource.Quantity{}, fmt.Errorf("--%s %q is not more than zero", flag, value)
+	}
+	if flag == "memory" && quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0 {
+		// The server would only warn, and the node never start the pod. Value rounds up.
+		return resource.Quantity{}, hint.Errorf("m means thousandths; megabytes are M or Mi", "--memory %q is not a whole number of bytes", value)
 	}
 	return quantity, nil
 }

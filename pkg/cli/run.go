@@ -71,10 +71,13 @@ func (r *runner) start(ctx context.Context) (int, error) {
 // run it beside. A shell cannot be had there: err says so.
 func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) {
 	asked := &r.options.Plan
-	if len(asked.Command) == 0 || asked.Via == plan.ViaExec {
+	switch {
+	case r.options.Mode == plan.ModeDebug: // what runs there directly could not be ended from here
+		return 0, hint.Errorf("take a shell from another image: --image IMAGE", "%w", err)
+	case len(asked.Command) == 0 || asked.Via == plan.ViaExec:
 		return 0, hint.Errorf("run a program of the image's by attach: --via attach -- PROGRAM; or a shell from another image: --image IMAGE", "%w", err)
 	}
-	r.out.Warn("the image has no shell: the command runs by attach, and its output goes into the container's log")
+	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, and its output goes into the container's log")
 	asked.Via, asked.Direct = plan.ViaAttach, true
 	return r.start(ctx)
 }
@@ -127,7 +130,9 @@ func useTTY(o Options, streams genericiooptions.IOStreams, out *printer) bool {
 		}
 		return tty
 	}
-	if *o.TTY && !possible {
+	if *o.TTY && !o.Stdin {
+		out.Warn("a terminal needs stdin, and --stdin is false: the command runs without one")
+	} else if *o.TTY && !possible {
 		out.Warn("stdin is not a terminal: the command runs without one")
 	}
 	return *o.TTY && possible

@@ -26,7 +26,7 @@ func TestUseTTYWithoutATerminal(t *testing.T) {
 		{"by default", Options{Stdin: true}, ""},
 		{"asked for", Options{Stdin: true, TTY: &on}, warning},
 		{"asked for, quietly", Options{Stdin: true, TTY: &on, Quiet: true}, warning},
-		{"asked for without stdin", Options{TTY: &on}, warning},
+		{"asked for without stdin", Options{TTY: &on}, "warning: a terminal needs stdin, and --stdin is false: the command runs without one\n"},
 		{"refused", Options{Stdin: true, TTY: &off}, ""},
 	}
 	for _, tt := range tests {

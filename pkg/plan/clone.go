@@ -139,7 +139,7 @@ func (c *clone) plan(r run) *Plan {
 	return &Plan{
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", name, t, t.Container, t.Namespace),
 		Notes:    c.notes, Namespace: t.Namespace, PodName: name, Container: t.Container,
-		Via: r.via, Command: r.exec, Gate: r.gate, TTY: c.options.TTY,
+		Via: r.via, Command: r.exec, Gate: r.gate, End: r.end, TTY: c.options.TTY,
 		Pod: &corev1.Pod{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 			ObjectMeta: metav1.ObjectMeta{

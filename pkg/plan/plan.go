@@ -83,7 +83,10 @@ type Plan struct {
 	// Gate, by attach, begins the line after which the output is the command's own; the line ends
 	// with the PID of the container's process. Empty: the command started without waiting for us.
 	Gate string
-	TTY  bool
+	// End, by exec without a terminal, begins the line on stderr that says that the command has
+	// ended; its exit status follows. The line is not the command's own.
+	End string
+	TTY bool
 }
 
 // Note is one difference between the source and what will run, with its reason.

@@ -196,8 +196,8 @@ func render(t *testing.T, p *Plan) string {
 	for _, note := range p.Notes {
 		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!"}[note.Kind], note.What, note.Reason)
 	}
-	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %q, command %q\n",
-		p.Namespace, p.PodName, p.PodUID, p.Container, p.Via, p.TTY, p.Gate, p.Command)
+	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %q, end %q\ncommand %q\n",
+		p.Namespace, p.PodName, p.PodUID, p.Container, p.Via, p.TTY, p.Gate, p.End, p.Command)
 	pod := p.Pod
 	if pod == nil {
 		pod = &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*p.Ephemeral}}}
@@ -213,7 +213,7 @@ func render(t *testing.T, p *Plan) string {
 	if err := (&printers.YAMLPrinter{}).PrintObj(pod, &b); err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(b.String(), fmt.Sprintf("%q", launchScript), "LAUNCH")
+	return strings.NewReplacer(fmt.Sprintf("%q", launchScript), "LAUNCH", fmt.Sprintf("%q", drainScript), "DRAIN").Replace(b.String())
 }
 
 func containerWords(pod *corev1.Pod) [][]string {

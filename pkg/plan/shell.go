@@ -72,10 +72,27 @@ if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh
 `
 
-// The names under which the scripts appear in ps.
+// drainScript runs launchScript ($2 and what follows) for a command by exec whose stdin may be more
+// than it reads. Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream
+// and with it the exit status (kubectl exec does). So the command's end is told on stderr, by a line
+// of $1 and its status, the client ends its input, and what is still on the way is read here.
+// Its own stderr is closed: shells report a killed child there.
+const drainScript = `mark=$1
+shift
+exec 3<&0 4>&2 2>/dev/null
+sh -c "$@" <&3 2>&4 3<&- 4>&-
+status=$?
+echo "$mark$status" >&4
+exec 4>&-
+if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r line; do :; done <&3; fi
+exit $status
+`
+
+// The scripts' names for themselves, in what a shell says about its own errors.
 const (
 	holderName = "eshell-holder"
 	gateName   = "eshell-gate"
+	drainName  = "eshell-drain"
 	launchName = "eshell"
 )
 
@@ -85,14 +102,20 @@ type run struct {
 	process []string // the container's command
 	exec    []string
 	gate    string
+	end     string
 }
 
 func newRun(o Options, via Via) run {
 	limit := strconv.Itoa(int(Silence.Seconds()))
 	launch := launcher(o)
 	switch {
-	case via == ViaExec:
+	case via == ViaExec && o.TTY:
 		return run{via: via, process: script(holderScript, holderName, limit), exec: launch}
+	case via == ViaExec:
+		// A control character begins the mark, so that no ordinary output is held back for looking like it.
+		end := "\x1eeshell " + o.Session + " ended "
+		drain := append([]string{"sh", "-c", drainScript, drainName, end}, launch[2:]...)
+		return run{via: via, process: script(holderScript, holderName, limit), exec: drain, end: end}
 	case o.Direct:
 		return run{via: via, process: escape(o.Command)}
 	default:

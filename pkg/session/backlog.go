@@ -11,12 +11,13 @@ import (
 )
 
 // attachLate attaches to a command that has started without waiting for us. What it said before is
-// in the container's log, which is read once the stream is open: the stream's output is held back
-// until then, and what both have is shown once. The log does not tell stderr from stdout, so what
-// comes from it goes to stdout.
+// in the container's log, which is read once the stream is open: the stream's output and the user's
+// input are held back until then, and what both have is shown once. Two limits: the log does not
+// tell stderr from stdout, so what comes from it goes to stdout; and output that repeats itself in
+// the very moment of attaching cannot be told from output that both have.
 func (s *session) attachLate(ctx context.Context, streams remotecommand.StreamOptions) error {
-	late := &backlog{out: streams.Stdout}
-	opened := &firstRead{Reader: streams.Stdin, read: make(chan struct{})}
+	late := &backlog{out: streams.Stdout, terminal: s.plan.TTY}
+	opened := &firstRead{Reader: streams.Stdin, read: make(chan struct{}), released: make(chan struct{})}
 	streams.Stdin, streams.Stdout = opened, late.writer(streams.Stdout)
 	if streams.Stderr != nil {
 		streams.Stderr = late.writer(streams.Stderr)
@@ -31,6 +32,7 @@ func (s *session) attachLate(ctx context.Context, streams remotecommand.StreamOp
 		over = true
 	}
 	late.release(s.log(ctx))
+	close(opened.released)
 	if !over {
 		err = <-ended
 	}
@@ -48,7 +50,8 @@ func (s *session) log(ctx context.Context) []byte {
 
 // backlog holds output back until it is known what came before it.
 type backlog struct {
-	out io.Writer // for what came before
+	out      io.Writer // for what came before
+	terminal bool      // it came from a terminal
 
 	mu       sync.Mutex
 	held     []chunk
@@ -87,12 +90,19 @@ func (b *backlog) release(log []byte) {
 	for _, c := range b.held {
 		held = append(held, c.bytes...)
 	}
-	_, _ = b.out.Write(log[:len(log)-overlap(log, held)])
+	log = newlines(log) // the kubelet ends each line with \n, whatever the container wrote
+	missed := log[:len(log)-overlap(log, newlines(held))]
+	if b.terminal {
+		missed = bytes.ReplaceAll(missed, []byte("\n"), []byte("\r\n"))
+	}
+	_, _ = b.out.Write(missed)
 	for _, c := range b.held {
 		_, _ = c.to.Write(c.bytes)
 	}
 	b.held, b.released = nil, true
 }
+
+func newlines(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
 
 // overlap is the length of the longest end of before that is the beginning of after.
 func overlap(before, after []byte) int {
@@ -104,15 +114,18 @@ func overlap(before, after []byte) int {
 	return 0
 }
 
-// firstRead tells when it is read from: client-go does so when the stream is open.
+// firstRead tells when it is read from, which client-go does when the stream is open, and has
+// nothing to give until it is released.
 type firstRead struct {
 	io.Reader
-	once sync.Once
-	read chan struct{}
+	once     sync.Once
+	read     chan struct{}
+	released chan struct{}
 }
 
 // Read passes on.
 func (r *firstRead) Read(p []byte) (int, error) {
 	r.once.Do(func() { close(r.read) })
+	<-r.released
 	return r.Reader.Read(p)
 }

@@ -19,8 +19,12 @@ import (
 // answerTime is how long an interrupted session still waits for the answer to its create.
 const answerTime = 5 * time.Second
 
-// cleanUpTime bounds the whole clean-up: a closed terminal's process may not live for long.
-const cleanUpTime = 15 * time.Second
+// cleanUpTime bounds the whole clean-up: a closed terminal's process may not live for long. Until
+// then a delete that got no answer is tried again every retryTime.
+const (
+	cleanUpTime = 15 * time.Second
+	retryTime   = 250 * time.Millisecond
+)
 
 // doomed is what the session brought into the cluster.
 type doomed int
@@ -86,7 +90,7 @@ func refused(err error) bool {
 
 // cleanUp ends what the session brought into the cluster. Its own context outlives ctx, which may
 // be cancelled: that is how most sessions end that end early.
-func (s *session) cleanUp(ctx context.Context) {
+func (s *session) cleanUp(ctx context.Context, watch *podWatch) {
 	s.Teller.Ready()
 	if s.doomed == nothing {
 		return
@@ -94,7 +98,7 @@ func (s *session) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	if s.plan.Ephemeral != nil {
-		s.endProcess(ctx)
+		s.endProcess(ctx, watch)
 		return
 	}
 	s.deletePod(ctx)
@@ -106,19 +110,19 @@ func (s *session) deletePod(ctx context.Context) {
 	if s.uid != "" {
 		options.Preconditions = &metav1.Preconditions{UID: &s.uid}
 	}
-	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 100, Cap: 2 * time.Second}
+	backoff := wait.Backoff{Duration: retryTime, Steps: int(cleanUpTime / retryTime)}
 	err := retry.OnError(backoff, func(err error) bool { return !refused(err) && ctx.Err() == nil }, func() error {
 		return s.Client.CoreV1().Pods(s.plan.Namespace).Delete(ctx, s.plan.PodName, options)
 	})
 	switch {
 	case err == nil:
-		s.Teller.Say("%s deleted", s.where())
+		s.Teller.Say("%s is being deleted", s.where())
 	case gone(err):
 		if s.doomed == certain {
 			s.Teller.Say("%s was already gone", s.where())
 		}
 	default:
-		s.Teller.Warn("%s could not be deleted: %v; delete it: kubectl delete pod %s -n %s", s.where(), err, s.plan.PodName, s.plan.Namespace)
+		s.Teller.Warn("%s could not be deleted: %v\ndelete it: kubectl delete pod %s -n %s", s.where(), err, s.plan.PodName, s.plan.Namespace)
 	}
 }
 

@@ -42,8 +42,8 @@ func TestCreatedMeansDoomed(t *testing.T) {
 		deletes int
 		says    []string
 	}{
-		{"the answer was lost", lost, 1, []string{"pod/api-eshell-x7k2p deleted"}},
-		{"the server timed out", apierrors.NewServerTimeout(pods, "create", 1), 1, []string{"pod/api-eshell-x7k2p deleted"}},
+		{"the answer was lost", lost, 1, []string{"pod/api-eshell-x7k2p is being deleted"}},
+		{"the server timed out", apierrors.NewServerTimeout(pods, "create", 1), 1, []string{"pod/api-eshell-x7k2p is being deleted"}},
 		{"forbidden", apierrors.NewForbidden(pods, "x", errors.New("quota")), 0, nil},
 		{"the name is taken", apierrors.NewAlreadyExists(pods, "x"), 0, nil},
 	}
@@ -83,7 +83,7 @@ func TestInterruptedCreate(t *testing.T) {
 		return false, nil, nil // goes on to the tracker
 	})
 	_, err := Run(ctx, Config{Client: client, Teller: told, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
-	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p deleted"}) {
+	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
 }
@@ -95,8 +95,8 @@ func TestDeleteThatFails(t *testing.T) {
 		return true, nil, apierrors.NewForbidden(pods, "x", errors.New("no"))
 	})
 	s := &session{Config: Config{Client: client, Teller: told}, plan: clonePlan(), doomed: certain}
-	s.cleanUp(t.Context())
-	want := []string{`warning: pod/api-eshell-x7k2p could not be deleted: pods "x" is forbidden: no; delete it: kubectl delete pod api-eshell-x7k2p -n shop`}
+	s.cleanUp(t.Context(), nil)
+	want := []string{"warning: pod/api-eshell-x7k2p could not be deleted: pods \"x\" is forbidden: no\ndelete it: kubectl delete pod api-eshell-x7k2p -n shop"}
 	if !slices.Equal(told.lines, want) {
 		t.Errorf("said %q, want %q", told.lines, want)
 	}

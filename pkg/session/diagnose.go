@@ -11,11 +11,12 @@ import (
 )
 
 // ErrNoShell means that the container has no sh for the holder or the gate.
-var ErrNoShell = errors.New("the image has no shell")
+var ErrNoShell = errors.New("the image has no shell (sh) in its PATH")
 
 // start is how far a container has come.
 type start struct {
 	waiting    string // what it waits for, with the server's words; empty: it waits no longer
+	unlikely   bool   // to run soon, because the image cannot be pulled; but the kubelet goes on trying
 	terminated *corev1.ContainerStateTerminated
 	err        error // why it will never run
 }
@@ -85,9 +86,9 @@ func held(status *corev1.ContainerStatus) start {
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
 		if noSuchImage(message) {
-			return start{err: hint.Errorf("check the name, or run another: --image IMAGE", "container %s: image %s: %s", status.Name, status.Image, words)}
+			return start{unlikely: true, err: hint.Errorf("check the name, or run another: --image IMAGE", "container %s: image %s: %s", status.Name, status.Image, words)}
 		}
-		return start{waiting: fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, pullError(message))}
+		return start{unlikely: true, waiting: fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, pullError(message))}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if strings.Contains(message, "failed to sync") {
 			return start{waiting: words}
@@ -168,7 +169,7 @@ func beforeStart(pod *corev1.Pod, container string) string {
 	if ready := condition(pod, corev1.PodReadyToStartContainers); ready != nil && ready.Status == corev1.ConditionFalse {
 		return "volumes and network on node " + pod.Spec.NodeName
 	}
-	return "pulling image " + imageOf(pod, container)
+	return "image " + imageOf(pod, container) + " to be pulled and started"
 }
 
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {

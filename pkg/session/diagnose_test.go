@@ -71,7 +71,7 @@ func TestDiagnose(t *testing.T) {
 		{"not yet seen by the scheduler", pending(func(p *corev1.Pod) { p.Status.Conditions = nil }), "scheduling", ""},
 		{"unschedulable", pending(withCondition(corev1.PodScheduled, "0/3 nodes are available")), "scheduling: 0/3 nodes are available", ""},
 		{"sandbox", pending(withCondition(corev1.PodReadyToStartContainers, "")), "volumes and network on node node1", ""},
-		{"pulling", pending(withWaiting("ContainerCreating", "")), "pulling image api:1", ""},
+		{"pulling", pending(withWaiting("ContainerCreating", "")), "image api:1 to be pulled and started", ""},
 		{"pull failed", pending(withWaiting("ErrImagePull", "dial tcp: refused")), "image api:1 could not be pulled yet: dial tcp: refused", ""},
 		{"pull backs off", pending(withWaiting("ImagePullBackOff", `Back-off pulling image "api:1": ErrImagePull: dial tcp: refused`)), "image api:1 could not be pulled yet: dial tcp: refused", ""},
 		{"pull will fail", pending(withWaiting("ImagePullBackOff", `Back-off pulling image "api:1": ErrImagePull: api:1: not found`)), "",
@@ -85,8 +85,8 @@ func TestDiagnose(t *testing.T) {
 		{"evicted", pending(func(p *corev1.Pod) {
 			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
 		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory"},
-		{"no shell", pending(withEnd("StartError", noShell, 128)), "", "container app: the image has no shell: api:1"},
-		{"no shell, debug", pending(withWaiting("RunContainerError", noShell)), "", "container app: the image has no shell: api:1"},
+		{"no shell", pending(withEnd("StartError", noShell, 128)), "", "container app: the image has no shell (sh) in its PATH: api:1"},
+		{"no shell, debug", pending(withWaiting("RunContainerError", noShell)), "", "container app: the image has no shell (sh) in its PATH: api:1"},
 		{"no such program", pending(withEnd("StartError", `exec: "/x": no such file`, 128)), "", `container app: exec: "/x": no such file`},
 		{"has run", pending(withEnd("Completed", "", 0)), "", ""},
 		{"runs", pending(func(p *corev1.Pod) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
@@ -28,9 +29,7 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	s.holder = hold(ctx, s.Streamer, s.container())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	err := onTerminal(s.plan.TTY, s.Stdin, s.Stdout, func(sizes remotecommand.TerminalSizeQueue) error {
-		return s.Streamer.Exec(ctx, s.container(), s.plan.Command, s.streams(stop, sizes))
-	})
+	told, err := s.exec(ctx, stop)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
@@ -38,12 +37,41 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	switch {
 	case err == nil:
 		return 0, nil
-	case !errors.As(err, &exit):
-		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
-	case exit.Code == killed && s.holder.hasEnded(time.Second):
+	case errors.As(err, &exit) && exit.Code == killed && s.holder.hasEnded(time.Second):
 		return 0, s.endedUnder(ctx, watch)
+	case errors.As(err, &exit):
+		return exit.Code, nil
+	case told != nil: // the stream broke after the command had ended
+		return *told, nil
 	}
-	return exit.Code, nil
+	return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
+}
+
+// exec runs the command. told is its exit status, if it was told before the stream's own.
+func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
+	err = onTerminal(s.plan.TTY, s.Stdin, s.Stdout, func(sizes remotecommand.TerminalSizeQueue) error {
+		streams := s.streams(stop, sizes)
+		if s.plan.End == "" {
+			return s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)
+		}
+		stdin := newInput(streams.Stdin)
+		var status atomic.Pointer[int]
+		end := &ending{Writer: streams.Stderr, mark: s.plan.End, ended: func(n int) {
+			status.Store(&n)
+			stdin.end()
+		}}
+		streams.Stderr = end
+		if streams.Stdin != nil {
+			streams.Stdin = stdin
+		}
+		err := s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)
+		told = status.Load()
+		if ctx.Err() == nil { // otherwise the streams may still be written to
+			_ = end.flush(len(end.held))
+		}
+		return err
+	})
+	return told, err
 }
 
 func (s *session) container() Container {
@@ -69,6 +97,9 @@ const reasonTime = 5 * time.Second
 func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
 	ctx, cancel := context.WithTimeout(ctx, reasonTime)
 	defer cancel()
+	if s.holder.err != nil {
+		return fmt.Errorf("the connection to %s was lost: %w", s.where(), s.holder.err)
+	}
 	for {
 		pod := watch.pod
 		switch end := diagnose(pod, s.plan.Container).terminated; {
@@ -76,7 +107,9 @@ func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
 			return fmt.Errorf("%s ended under the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
 		case pod.DeletionTimestamp != nil:
 			return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
-		case end != nil && end.Reason != "Completed": // the holder's own end says nothing
+		case end != nil && end.Reason == "Completed": // the pod's reason would have come before
+			return fmt.Errorf("%s ended under the session: the process that kept it was ended", s.where())
+		case end != nil:
 			return fmt.Errorf("%s ended under the session: %s, exit status %d", s.where(), end.Reason, end.ExitCode)
 		}
 		if err := watch.next(ctx); errors.Is(err, context.DeadlineExceeded) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 )
 
 // OutputError means that the command's output could not be written here: a full disk, or a reader
@@ -30,6 +31,43 @@ func (o *output) Write(p []byte) (int, error) {
 		o.stop(&OutputError{err})
 	}
 	return n, err
+}
+
+// ending takes the line out of stderr that says that the command has ended, and tells its status.
+type ending struct {
+	io.Writer
+	mark  string
+	ended func(status int)
+
+	held []byte // the beginning of what may be the line
+}
+
+// Write passes on all but the line.
+func (e *ending) Write(p []byte) (int, error) {
+	e.held = append(e.held, p...)
+	before, after, found := bytes.Cut(e.held, []byte(e.mark))
+	line, rest, whole := bytes.Cut(after, []byte("\n"))
+	if found && whole {
+		if status, err := strconv.Atoi(string(line)); err == nil {
+			e.ended(status)
+		}
+		e.held = append(bytes.Clone(before), rest...)
+		return len(p), e.flush(len(e.held))
+	}
+	if !found {
+		before = e.held[:len(e.held)-overlap(e.held, []byte(e.mark))]
+	}
+	return len(p), e.flush(len(before))
+}
+
+// flush passes on the first n of the held bytes.
+func (e *ending) flush(n int) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := e.Writer.Write(e.held[:n])
+	e.held = e.held[n:]
+	return err
 }
 
 // gated drops everything up to the line that begins with mark: what the terminal echoed, what a

@@ -38,6 +38,7 @@ func TestBacklog(t *testing.T) {
 		{"the log has both", "early\nlive\n", "live\n", "early\nlive\n+later"},
 		{"the log lags", "early\nli", "live\n", "early\nlive\n+later"},
 		{"they share nothing", "early\n", "live\n", "early\nlive\n+later"},
+		{"the log has other line ends", "early\nlive\n", "live\r\n", "early\nlive\r\n+later"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -57,6 +58,54 @@ func TestBacklog(t *testing.T) {
 				t.Errorf("showed %q, want %q", out.String(), tt.want)
 			}
 		})
+	}
+}
+
+// TestEnding: the line that tells the end is taken out, wherever it is and in whatever pieces, and
+// nothing that only looks like its beginning is lost.
+func TestEnding(t *testing.T) {
+	const mark = "\x1eeshell x7k2p ended "
+	tests := []struct {
+		name, stream, want string
+		status             int
+	}{
+		{"at the end", "err\n" + mark + "3\n", "err\n", 3},
+		{"alone", mark + "0\n", "", 0},
+		{"amid a background process's words", "a" + mark + "7\nb\n", "ab\n", 7},
+		{"another record", "a\x1eeshell\n" + mark + "7\n", "a\x1eeshell\n", 7},
+		{"never", "a\x1eeshell x7k2p", "a\x1eeshell x7k2p", -1},
+	}
+	for _, tt := range tests {
+		for size := 1; size <= len(tt.stream); size++ {
+			var out bytes.Buffer
+			status := -1
+			e := &ending{Writer: &out, mark: mark, ended: func(n int) { status = n }}
+			for rest := tt.stream; rest != ""; rest = rest[min(size, len(rest)):] {
+				if _, err := io.WriteString(e, rest[:min(size, len(rest))]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := e.flush(len(e.held)); err != nil {
+				t.Fatal(err)
+			}
+			if out.String() != tt.want || status != tt.status {
+				t.Errorf("%s, in pieces of %d: showed %q, status %d; want %q, %d", tt.name, size, out.String(), status, tt.want, tt.status)
+			}
+		}
+	}
+}
+
+// TestInput ends while a read of the real one waits for ever.
+func TestInput(t *testing.T) {
+	never, _ := io.Pipe()
+	in := newInput(io.MultiReader(strings.NewReader("typed"), never))
+	buffer := make([]byte, 16)
+	if n, err := in.Read(buffer); string(buffer[:n]) != "typed" || err != nil {
+		t.Fatalf("read %q, %v", buffer[:n], err)
+	}
+	in.end()
+	if n, err := in.Read(buffer); n != 0 || err != io.EOF {
+		t.Errorf("after the end: %q, %v", buffer[:n], err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
@@ -15,26 +16,63 @@ import (
 // endProcess ends the process of an ephemeral container: the container itself can be neither
 // stopped nor removed through the API. The session has ended only when its process has, so it waits
 // for that, and says so where it cannot be sure.
-func (s *session) endProcess(ctx context.Context) {
-	var err error
-	switch {
-	case s.ended:
-	case !s.started:
-		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), plan.Silence.Round(time.Minute))
-		return
-	case s.holder != nil:
-		err = s.holder.end(ctx)
-	case s.process.Load() != nil:
-		err = s.kill(ctx, *s.process.Load())
-	default:
-		s.Teller.Warn("%s may still run its command: it could not be ended from here", s.where())
+func (s *session) endProcess(ctx context.Context, watch *podWatch) {
+	if s.failed {
+		s.Teller.Say("%s never ran; the pod keeps its entry", s.where())
 		return
 	}
-	if err != nil {
+	if !s.started && !s.startsAfterAll(ctx, watch) {
+		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), plan.Silence)
+		return
+	}
+	if err := s.endStarted(ctx); err != nil {
 		s.Teller.Warn("%s may still run: %v", s.where(), err)
 		return
 	}
 	s.Teller.Say("%s has ended", s.where())
+}
+
+// startsAfterAll waits a little for a container that was about to start when the session was
+// interrupted: only then can it be ended.
+func (s *session) startsAfterAll(ctx context.Context, watch *podWatch) bool {
+	ctx, cancel := context.WithTimeout(ctx, startingTime)
+	defer cancel()
+	for watch != nil {
+		now := diagnose(watch.pod, s.plan.Container)
+		if now.waiting == "" && now.err == nil {
+			s.ended = now.terminated != nil
+			return true
+		}
+		if now.err != nil || now.unlikely || watch.next(ctx) != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// startingTime is how long a container with its image on the node takes to start, and more.
+const startingTime = 5 * time.Second
+
+// endStarted ends the container's process in the way that fits how the client is connected to it.
+func (s *session) endStarted(ctx context.Context) error {
+	switch process := s.process.Load(); {
+	case s.ended:
+		return nil
+	case s.holder != nil:
+		return s.holder.end(ctx)
+	case process != nil:
+		return s.kill(ctx, *process)
+	default:
+		return s.endUnheard(ctx)
+	}
+}
+
+// endUnheard ends a holder or gate that has not heard from us yet: it ends when its input does. On a
+// terminal that is a character, which without one makes no line either.
+func (s *session) endUnheard(ctx context.Context) error {
+	return s.Streamer.Attach(ctx, s.container(), remotecommand.StreamOptions{
+		Stdin: strings.NewReader("\x04"), Stdout: io.Discard, Tty: s.plan.TTY && s.plan.Via == plan.ViaAttach,
+	})
 }
 
 // kill ends the process of a container that was attached to: a terminal's end does not reach it

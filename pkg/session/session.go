@@ -3,7 +3,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"sync/atomic"
@@ -47,16 +46,20 @@ type Config struct {
 // nothing of the session is left running, or the Teller was warned of what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := &session{Config: c, plan: p}
-	defer s.cleanUp(ctx)
+	var watch *podWatch // clean-up watches too: it outlives ctx
+	defer func() {
+		s.cleanUp(ctx, watch)
+		if watch != nil {
+			watch.stop()
+		}
+	}()
 	pod, err := s.create(ctx)
-	if err := cmp.Or(err, ctx.Err()); err != nil {
+	if err != nil {
 		return 0, interrupted(ctx, err)
 	}
-	watch, err := s.watch(ctx, pod)
-	if err != nil {
-		return 0, err
+	if watch, err = s.watch(context.WithoutCancel(ctx), pod); err != nil {
+		return 0, interrupted(ctx, err)
 	}
-	defer watch.stop()
 	if err := s.waitUntilStarted(ctx, watch); err != nil {
 		return 0, interrupted(ctx, err)
 	}
@@ -72,6 +75,7 @@ type session struct {
 	doomed  doomed    // what clean-up has to see to
 	uid     types.UID // of the clone, once the server has answered
 	started bool      // the container's process has been seen running
+	failed  bool      // the container's process will never run
 	ended   bool      // the container's process has been seen to end
 	holder  *holder   // by exec: the client's end, once it is attached
 	// process is, by attach, the PID of the container's process, once the stream has told it.

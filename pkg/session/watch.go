@@ -17,49 +17,80 @@ import (
 )
 
 // podWatch is the session's one watch: on its pod, from the version that the create answered with,
-// so that no LIST is needed. It reconnects by itself.
+// so that no LIST is needed. It reconnects by itself, and is read all the time: a watch that nobody
+// reads falls behind until the server has forgotten where it was.
 type podWatch struct {
-	events watch.Interface
-	pod    *corev1.Pod // as last seen
+	pod  *corev1.Pod // as of the last next
+	news chan sighting
+	stop context.CancelFunc
+}
+
+// sighting is a version of the pod, or why there will be no more.
+type sighting struct {
+	pod *corev1.Pod
+	err error
 }
 
 // errDeleted means that the pod went away under the session.
 var errDeleted = errors.New("it was deleted by somebody else")
 
 func (s *session) watch(ctx context.Context, pod *corev1.Pod) (*podWatch, error) {
+	ctx, stop := context.WithCancel(ctx)
 	client := onePod{s.Client.CoreV1().Pods(pod.Namespace), pod.Name}
 	events, err := watchtools.NewRetryWatcherWithContext(ctx, pod.ResourceVersion, client)
 	if err != nil {
+		stop()
 		return nil, fmt.Errorf("watch pod/%s: %w", pod.Name, err)
 	}
-	return &podWatch{events: events, pod: pod}, nil
+	w := &podWatch{pod: pod, news: make(chan sighting, 1), stop: stop}
+	go w.follow(events, pod)
+	return w, nil
 }
 
-func (w *podWatch) stop() { w.events.Stop() }
+// follow keeps the newest sighting for next.
+func (w *podWatch) follow(events watch.Interface, pod *corev1.Pod) {
+	for event := range events.ResultChan() {
+		seen := look(event, pod)
+		w.tell(seen)
+		if seen.err != nil {
+			return
+		}
+	}
+	w.tell(sighting{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)})
+}
 
-// next waits for the pod's next version.
+func (w *podWatch) tell(seen sighting) {
+	select {
+	case <-w.news: // nobody has read the one before: this one is newer
+	default:
+	}
+	w.news <- seen
+}
+
+func look(event watch.Event, pod *corev1.Pod) sighting {
+	switch event.Type {
+	case watch.Added, watch.Modified:
+		return sighting{pod: event.Object.(*corev1.Pod)}
+	case watch.Deleted:
+		return sighting{err: fmt.Errorf("pod/%s: %w", pod.Name, errDeleted)}
+	default:
+		return sighting{err: hint.Errorf("kubectl auth can-i watch pods -n "+pod.Namespace,
+			"watch pod/%s: %w", pod.Name, apierrors.FromObject(event.Object))}
+	}
+}
+
+// next waits for a newer version of the pod.
 func (w *podWatch) next(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case event, open := <-w.events.ResultChan():
-		if !open {
-			return fmt.Errorf("the watch on pod/%s ended", w.pod.Name)
+	case seen := <-w.news:
+		if seen.err != nil {
+			w.tell(seen) // for whoever asks again
+			return seen.err
 		}
-		return w.take(event)
-	}
-}
-
-func (w *podWatch) take(event watch.Event) error {
-	switch event.Type {
-	case watch.Added, watch.Modified:
-		w.pod = event.Object.(*corev1.Pod)
+		w.pod = seen.pod
 		return nil
-	case watch.Deleted:
-		return fmt.Errorf("pod/%s: %w", w.pod.Name, errDeleted)
-	default:
-		return hint.Errorf("kubectl auth can-i watch pods -n "+w.pod.Namespace,
-			"watch pod/%s: %w", w.pod.Name, apierrors.FromObject(event.Object))
 	}
 }
 

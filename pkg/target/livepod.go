@@ -37,7 +37,7 @@ func livePod(ctx context.Context, client kubernetes.Interface, namespace string,
 	}
 	pod, ready := newestReady(pods.Items)
 	if pod == nil {
-		return nil, 0, hint.Errorf("leave out --mode debug for a clone, or name a pod: kubectl get pods -n "+namespace+" -l "+selector.String(),
+		return nil, 0, hint.Errorf("leave out --mode debug for a clone, or name a pod: kubectl get pods -n "+namespace+" -l '"+selector.String()+"'",
 			"none of its %d pods is ready", len(pods.Items))
 	}
 	return pod, ready, nil

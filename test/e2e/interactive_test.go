@@ -151,7 +151,7 @@ var waiting = []struct {
 	shows string
 }{
 	{"clone", []string{"eshell", "deploy/nowhere"}, `scheduling`},
-	{"debug", []string{"eshell", "pod/target", "--mode", "debug", "--image", "registry.invalid/none:1"}, `(pulling image|image registry)`},
+	{"debug", []string{"eshell", "pod/target", "--mode", "debug", "--image", "registry.invalid/none:1"}, `image registry`},
 }
 
 // ended asserts a session's end: the status, the terminal as before, nothing left.
@@ -186,6 +186,25 @@ func (s started) state(t *testing.T) string {
 	t.Helper()
 	return kubectl(t, "get", "pod", s.pod, "-o",
 		fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state}`, s.container))
+}
+
+// TestInterruptedStart: a debug container that was about to start when its client was told to end
+// does start, and is ended then.
+func TestInterruptedStart(t *testing.T) {
+	for _, place := range places[2:] {
+		for _, tty := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, terminal %t", place.name, tty), func(t *testing.T) {
+				t.Parallel()
+				term := open(t, append(place.args, fmt.Sprintf("--tty=%t", tty))...)
+				session := term.session()
+				term.signal(syscall.SIGTERM)
+				if got := term.status(); got != 143 {
+					t.Errorf("exit status %d, want 143", got)
+				}
+				session.gone(t)
+			})
+		}
+	}
 }
 
 // TestCtrlCWhileWaiting is the key, not the signal: the terminal must not be in raw mode yet.
@@ -249,7 +268,7 @@ func TestProgress(t *testing.T) {
 	term := open(t, "eshell", "deploy/nowhere", "--start-timeout", "2s")
 	session := term.session()
 	term.expect(`[|/\\-] waiting 1s: scheduling`)
-	term.expect(`\r\x1b\[Kpod/nowhere-eshell-[a-z0-9]+ deleted\r\n`)
+	term.expect(`\r\x1b\[Kpod/nowhere-eshell-[a-z0-9]+ is being deleted\r\n`)
 	term.expect(`\r\nerror: pod/nowhere-eshell-[a-z0-9]+ did not start within 2s`)
 	term.ended(125, session)
 }
