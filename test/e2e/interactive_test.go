@@ -9,15 +9,21 @@ import (
 	"testing"
 )
 
-// places are the four ways in which a command of a session runs.
-var places = []struct {
+// place is one of the four ways in which a command of a session runs.
+type place struct {
 	name string
 	args []string
-}{
-	{"clone by exec", []string{"eshell", "deploy/bash"}},
-	{"clone by attach", []string{"eshell", "deploy/bash", "--via", "attach"}},
-	{"debug by exec", []string{"eshell", "pod/target", "--mode", "debug"}},
-	{"debug by attach", []string{"eshell", "pod/target", "--mode", "debug", "--via", "attach"}},
+}
+
+// places are all of them; the debug sessions join pod/target-GROUP.
+func places(group string) []place {
+	target := "pod/target-" + group
+	return []place{
+		{"clone by exec", []string{"eshell", "deploy/bash"}},
+		{"clone by attach", []string{"eshell", "deploy/bash", "--via", "attach"}},
+		{"debug by exec", []string{"eshell", target, "--mode", "debug"}},
+		{"debug by attach", []string{"eshell", target, "--mode", "debug", "--via", "attach"}},
+	}
 }
 
 const prompt = `bash-5\.[0-9.]+[$#] $`
@@ -25,7 +31,7 @@ const prompt = `bash-5\.[0-9.]+[$#] $`
 // TestShell is a person's session: the first prompt without a key pressed, a terminal of the right
 // type and size, sizes that follow, Ctrl-C for the command only, and the status of exit.
 func TestShell(t *testing.T) {
-	for _, place := range places {
+	for _, place := range places("shell") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
 			term := open(t, place.args...)
@@ -36,7 +42,7 @@ func TestShell(t *testing.T) {
 			term.resize(132, 50)
 			term.typed("while [ \"$(stty size)\" != '50 132' ]; do :; done; echo resized to $(stty size)\n")
 			term.expect(`resized to 50 132\r\n`)
-			term.typed("echo now-$((40+2)); sleep 4242\n")
+			term.typed("sh -c 'echo now-$((40+2)); exec sleep 4242'\n") // says so from the foreground
 			term.expect(`now-42\r\n`)
 			term.typed("\x03")
 			term.expect(`\^C\r\n.*` + prompt)
@@ -90,7 +96,7 @@ func TestApart(t *testing.T) {
 
 // TestShortCommand prints and ends at once: on a terminal too nothing is lost, in any of many runs.
 func TestShortCommand(t *testing.T) {
-	for _, place := range places {
+	for _, place := range places("short") {
 		for run := range 5 {
 			t.Run(fmt.Sprintf("%s %d", place.name, run), func(t *testing.T) {
 				t.Parallel()
@@ -119,7 +125,7 @@ func TestSignals(t *testing.T) {
 		{"closed terminal", (*terminal).hangUp, 129},
 	}
 	for _, sig := range signals {
-		for _, place := range places {
+		for _, place := range places("signals") {
 			t.Run(sig.name+" attached to a "+place.name, func(t *testing.T) {
 				t.Parallel()
 				term := open(t, place.args...)
@@ -151,7 +157,7 @@ var waiting = []struct {
 	shows string
 }{
 	{"clone", []string{"eshell", "deploy/nowhere"}, `scheduling`},
-	{"debug", []string{"eshell", "pod/target", "--mode", "debug", "--image", "registry.invalid/none:1"}, `image registry`},
+	{"debug", []string{"eshell", "pod/target-waiting", "--mode", "debug", "--image", "registry.invalid/none:1"}, `image registry`},
 }
 
 // ended asserts a session's end: the status, the terminal as before, nothing left.
@@ -191,7 +197,7 @@ func (s started) state(t *testing.T) string {
 // TestInterruptedStart: a debug container that was about to start when its client was told to end
 // does start, and is ended then.
 func TestInterruptedStart(t *testing.T) {
-	for _, place := range places[2:] {
+	for _, place := range places("short")[2:] {
 		for _, tty := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, terminal %t", place.name, tty), func(t *testing.T) {
 				t.Parallel()
@@ -221,7 +227,7 @@ func TestCtrlCWhileWaiting(t *testing.T) {
 // dead within seconds, without disturbing the application.
 func TestKill(t *testing.T) {
 	for _, tty := range []bool{true, false} {
-		for i, place := range places {
+		for i, place := range places("kill") {
 			if tty && strings.Contains(place.name, "attach") {
 				continue // no lease yet: see docs/design.md, "By attach, with a terminal"
 			}
@@ -240,7 +246,7 @@ func TestKill(t *testing.T) {
 				}
 				session.dead(t)
 				if session.container != "" {
-					processes := kubectl(t, "exec", "target", "--", "ps", "-o", "args")
+					processes := kubectl(t, "exec", "target-kill", "--", "ps", "-o", "args")
 					if strings.Contains(processes, marker) || !strings.Contains(processes, "sleep 86401") {
 						t.Errorf("processes in the target:\n%s", processes)
 					}

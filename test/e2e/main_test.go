@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -86,14 +87,37 @@ func (w world) install(ctx context.Context, c cluster) error {
 
 // deploy creates the run's namespace with the workloads that the tests clone and debug.
 func (w world) deploy(ctx context.Context) error {
+	if err := w.writeTargets(); err != nil {
+		return err
+	}
 	steps := [][]string{
 		{"create", "namespace", w.namespace},
-		{"apply", "-f", "testdata/workloads.yaml"},
+		{"apply", "-f", "testdata/workloads.yaml", "-f", w.targets()},
 		{"wait", "--for=condition=Available", "--timeout=120s", "deployments", "-l", "runs=yes"},
 		{"wait", "--for=condition=Ready", "--timeout=120s", "pods", "-l", "runs=yes"},
 	}
 	for _, step := range steps {
 		if err := w.kubectl(ctx, step...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// targets is the folder with a manifest for each pod that debug sessions join.
+func (w world) targets() string { return filepath.Join(filepath.Dir(w.bin), "targets") }
+
+func (w world) writeTargets() error {
+	template, err := os.ReadFile("testdata/target.yaml")
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(w.targets(), 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"target", "target-shell", "target-short", "target-signals", "target-waiting", "target-kill"} {
+		manifest := strings.ReplaceAll(string(template), "NAME", name)
+		if err := os.WriteFile(filepath.Join(w.targets(), name+".yaml"), []byte(manifest), 0o600); err != nil {
 			return err
 		}
 	}
