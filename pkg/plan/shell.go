@@ -59,7 +59,7 @@ else
 fi
 trap - EXIT TERM INT HUP
 echo "$mark $$"
-"$@" <&3 2>&4 3<&- 4>&-
+(exec "$@") <&3 2>&4 3<&- 4>&-
 exit $?
 `
 
@@ -76,11 +76,12 @@ exec sh
 // than it reads. Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream
 // and with it the exit status (kubectl exec does). So the command's end is told on stderr, by a line
 // of $1 and its status, the client ends its input, and what is still on the way is read here.
-// Its own stderr is closed: shells report a killed child there.
+// Its own stderr is closed: shells report a killed child there. The command has a subshell to itself:
+// without one dash and busybox give a command's redirections to the shell that waits for it.
 const drainScript = `mark=$1
 shift
 exec 3<&0 4>&2 2>/dev/null
-sh -c "$@" <&3 2>&4 3<&- 4>&-
+(exec sh -c "$@") <&3 2>&4 3<&- 4>&-
 status=$?
 echo "$mark$status" >&4
 exec 4>&-

@@ -5,7 +5,9 @@ package plan
 import (
 	"bufio"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -42,6 +44,7 @@ type process struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
+	stderr *os.File
 	ended  chan struct{}
 }
 
@@ -52,6 +55,11 @@ func startScript(t *testing.T, shell []string, script string, args ...string) *p
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var stdout io.ReadCloser
 	var err error
+	if p.stderr, err = os.Create(filepath.Join(t.TempDir(), "stderr")); err != nil {
+		t.Fatal(err)
+	}
+	defer p.stderr.Close()
+	p.cmd.Stderr = p.stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +153,7 @@ func TestHolderEndsOnSignals(t *testing.T) {
 
 func TestGateHoldsTheCommandBack(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "sh", "-c", `echo "[$1]"; cat; exit 3`, "sh", "a  $b")
+		p := startScript(t, shell, gateScript, "60", "mark", "sh", "-c", `echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
 		p.runs(300 * time.Millisecond)
 		p.writes("\nfor the command\n")
 		p.stdin.Close()
@@ -158,6 +166,9 @@ func TestGateHoldsTheCommandBack(t *testing.T) {
 			t.Errorf("it printed %q, want the mark and %q", out, want)
 		}
 		p.ends(soon)
+		if said, err := os.ReadFile(p.stderr.Name()); err != nil || len(said) > 0 {
+			t.Errorf("it said %q on stderr, %v", said, err)
+		}
 	})
 }
 
@@ -195,6 +206,45 @@ func TestLaunch(t *testing.T) {
 		}
 		if got := run(`echo $BASH`+"\n", ""); !strings.HasSuffix(got, "/bash\n") {
 			t.Errorf("the default shell is %q, want bash", got)
+		}
+	})
+}
+
+// TestDrain: the status is told on stderr as soon as the command has ended, whatever it read, and the
+// rest of the input is taken.
+func TestDrain(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		for _, tt := range []struct {
+			name, command string
+			status        int
+			stderr        string
+		}{
+			{"reads nothing", "exit 3", 3, "mark 3\n"},
+			{"reads a line", "read -r line; echo $line >&2", 0, "first\nmark 0\n"},
+			{"is killed", "kill -KILL $$", 137, "mark 137\n"},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ", launchScript, "eshell", "", "sh", "-c", tt.command)
+				cmd := exec.Command(shell[0], words...)
+				stdin, err := cmd.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var stderr strings.Builder
+				cmd.Stderr = &stderr
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				input := "first\n" + strings.Repeat("more than a pipe holds\n", 100_000)
+				if _, err := io.WriteString(stdin, input); err != nil {
+					t.Errorf("the input was not taken: %v", err)
+				}
+				stdin.Close()
+				_ = cmd.Wait() // the status is in ProcessState
+				if got := cmd.ProcessState.ExitCode(); got != tt.status || stderr.String() != tt.stderr {
+					t.Errorf("status %d, stderr %q; want %d, %q", got, stderr.String(), tt.status, tt.stderr)
+				}
+			})
 		}
 	})
 }

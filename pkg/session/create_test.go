@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -100,6 +102,24 @@ func TestDeleteThatFails(t *testing.T) {
 	if !slices.Equal(told.lines, want) {
 		t.Errorf("said %q, want %q", told.lines, want)
 	}
+}
+
+// TestDeleteIsRetried: an API server that is away for a while does not make a pod stay.
+func TestDeleteIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, told, begin := fake.NewClientset(), &story{}, time.Now()
+		client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if time.Since(begin) < 10*time.Second {
+				return true, nil, errors.New("connect: connection refused")
+			}
+			return true, nil, nil
+		})
+		s := &session{Config: Config{Client: client, Teller: told}, plan: clonePlan(), doomed: certain}
+		s.cleanUp(t.Context(), nil)
+		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) {
+			t.Errorf("said %q, want %q", told.lines, want)
+		}
+	})
 }
 
 func clonePlan() *plan.Plan {

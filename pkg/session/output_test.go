@@ -104,7 +104,7 @@ func TestInput(t *testing.T) {
 		t.Fatalf("read %q, %v", buffer[:n], err)
 	}
 	in.end()
-	if n, err := in.Read(buffer); n != 0 || err != io.EOF {
+	if n, err := in.Read(buffer); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %q, %v", buffer[:n], err)
 	}
 }
