@@ -76,7 +76,8 @@ exec sh
 // than it reads. Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream
 // and with it the exit status (kubectl exec does). So the command's end is told on stderr, by a line
 // of $1 and its status, the client ends its input, and what is still on the way is read here.
-// Its own stderr is closed: shells report a killed child there. The command has a subshell to itself:
+// stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
+// The shell's own messages go nowhere: shells report a killed child there. The command has a subshell to itself:
 // without one dash and busybox give a command's redirections to the shell that waits for it.
 const drainScript = `mark=$1
 shift
@@ -84,7 +85,6 @@ exec 3<&0 4>&2 2>/dev/null
 (exec sh -c "$@") <&3 2>&4 3<&- 4>&-
 status=$?
 echo "$mark$status" >&4
-exec 4>&-
 if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r line; do :; done <&3; fi
 exit $status
 `

@@ -108,7 +108,8 @@ staticPodPath: %[1]s/static
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%%, imagefs.available: 1%%, nodefs.inodesFree: 1%%}
 imageGCHighThresholdPercent: 100
 maxPods: 250
-eventRecordQPS: 0
+eventRecordQPS: 1000
+eventBurst: 1000
 kubeAPIQPS: 100
 kubeAPIBurst: 200
 `
