@@ -27,8 +27,9 @@ const long = `Open a shell next to a workload.
 
 By default (--mode clone) eshell starts a new, temporary pod from the workload's
 pod template: same image, environment and identity, but no traffic reaches it.
-It is deleted when you leave, however you leave. With --mode debug eshell adds an
-ephemeral container to a running pod, which sees the processes of its container.
+It is deleted when you leave, and lives for 8 hours at most. With --mode debug
+eshell adds an ephemeral container to a running pod, which sees the processes of
+its container.
 
 Without a command it opens bash, or sh where there is no bash. The exit status
 is the command's own, 128+n after a signal n, and 125 when eshell itself fails.`

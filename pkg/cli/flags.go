@@ -30,6 +30,7 @@ type flags struct {
 
 func newFlags() *flags {
 	f := &flags{config: genericclioptions.NewConfigFlags(true), set: pflag.NewFlagSet("eshell", pflag.ContinueOnError)}
+	f.config.CacheDir = nil // for discovery, which eshell does without
 	f.set.StringVar(&f.mode, "mode", string(plan.ModeClone), `"clone": a new pod from the workload; "debug": an ephemeral container in a running pod`)
 	f.set.StringVarP(&f.container, "container", "c", "", "container to take (default: the pod's default container, else the first)")
 	f.set.StringSliceVar(&f.command, "command", nil, "command to run, separated by commas; the same as the words after --")
