@@ -92,14 +92,13 @@ func containerNamed(containers []corev1.Container, name string) corev1.Container
 func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.EphemeralContainerCommon, []Note) {
 	var notes []Note
 	common := corev1.EphemeralContainerCommon{
-		Image: source.Image, ImagePullPolicy: source.ImagePullPolicy, WorkingDir: source.WorkingDir,
-		EnvFrom: source.EnvFrom, VolumeDevices: source.VolumeDevices,
+		Image: source.Image, WorkingDir: source.WorkingDir,
+		ImagePullPolicy: corev1.PullIfNotPresent, // it is on the node: it runs
+		EnvFrom:         source.EnvFrom, VolumeDevices: source.VolumeDevices,
 		SecurityContext: sameUser(pod, source),
 	}
 	if o.Image != "" {
 		common.Image, common.ImagePullPolicy, common.WorkingDir = o.Image, "", ""
-	} else {
-		common.ImagePullPolicy = corev1.PullIfNotPresent // it is on the node: it runs
 	}
 	for _, mount := range source.VolumeMounts {
 		if mount.SubPath != "" || mount.SubPathExpr != "" {

@@ -13,8 +13,9 @@ import (
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
 // in the background the ear; wait is what POSIX lets a trap interrupt, read is not. It traps its
 // signals because PID 1 has no default actions, and takes its children along because in a shared
-// PID namespace nobody else would: they would stay as zombies of an application that reaps none. Without a sleep in the image it still sees the end of stdin.
-// Its stderr is closed: shells report a killed child there, and that would be logged.
+// PID namespace nobody else would: they would stay as zombies of an application that reaps none.
+// Without a sleep in the image it still sees the end of stdin. The shell's own messages go nowhere:
+// shells report a killed child, and that would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
@@ -37,8 +38,8 @@ while :; do wait $reader; done
 
 // gateScript is the process of a container whose command is attached to. It holds the command
 // back until the client's first line says that it is listening, so that no byte of the output is
-// lost, then prints $2 as the mark of the beginning, with its PID. Nobody there for $1 seconds: it ends. The
-// reader ends the clock itself, so there is no signal that could come before the wait for it.
+// lost, then prints $2 as the mark of the beginning, with its PID. Nobody there for $1 seconds: it
+// ends. The reader ends the clock itself, so there is no signal that could come before the wait for it.
 // The command is its child, not its successor: as PID 1 it would be deaf to Ctrl-C.
 const gateScript = `# kubectl-eshell: starts when its client listens
 limit=$1 mark=$2 sleeper= reader=
@@ -77,7 +78,7 @@ exec sh
 // and with it the exit status (kubectl exec does). So the command's end is told on stderr, by a line
 // of $1 and its status, the client ends its input, and what is still on the way is read here.
 // stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
-// The shell's own messages go nowhere: shells report a killed child there. The command has a subshell to itself:
+// The shell's own messages go nowhere, as the holder's do. The command has a subshell to itself:
 // without one dash and busybox give a command's redirections to the shell that waits for it.
 const drainScript = `mark=$1
 shift

@@ -26,11 +26,19 @@ func (s *session) lastWarning(ctx context.Context) string {
 	}
 	var newest corev1.Event
 	for _, event := range events.Items {
-		if ours := s.uid == "" || event.InvolvedObject.UID == s.uid; ours && !seen(event).Before(seen(newest)) {
+		if s.concerns(event) && !seen(event).Before(seen(newest)) {
 			newest = event
 		}
 	}
 	return newest.Message
+}
+
+// concerns tells the session's own events: of a pod that was there before, those of its container.
+func (s *session) concerns(event corev1.Event) bool {
+	if s.plan.Ephemeral != nil {
+		return event.InvolvedObject.FieldPath == "spec.ephemeralContainers{"+s.plan.Container+"}"
+	}
+	return event.InvolvedObject.UID == s.uid
 }
 
 // seen is when an event was last seen: its two APIs keep it in different places.
