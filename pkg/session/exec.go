@@ -47,6 +47,10 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 }
 
+// drainTime is how long a command that has ended may take to end its stream. containerd can lose the
+// end of an input that comes while the process starts; the drain then waits for it for ever.
+const drainTime = 5 * time.Second
+
 // exec runs the command. told is its exit status, if it was told before the stream's own.
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	err = onTerminal(s.plan.TTY, s.Stdin, s.Stdout, func(sizes remotecommand.TerminalSizeQueue) error {
@@ -54,11 +58,14 @@ func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told 
 		if s.plan.End == "" {
 			return s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)
 		}
+		ctx, cut := context.WithCancel(ctx)
+		defer cut()
 		stdin := newInput(streams.Stdin)
 		var status atomic.Pointer[int]
 		end := &ending{Writer: streams.Stderr, mark: s.plan.End, ended: func(n int) {
 			status.Store(&n)
 			stdin.end()
+			time.AfterFunc(drainTime, cut)
 		}}
 		streams.Stderr = end
 		if streams.Stdin != nil {
