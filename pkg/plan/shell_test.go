@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	osignal "os/signal"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -138,6 +139,11 @@ func TestHolderLivesOnHeartbeats(t *testing.T) {
 }
 
 func TestHolderEndsOnSignals(t *testing.T) {
+	// A signal that is ignored where the tests were started (by nohup, or a shell's &) would stay
+	// ignored in every child, and no shell could trap it. One that is caught goes back to its default.
+	caught := make(chan os.Signal, 1)
+	osignal.Notify(caught, syscall.SIGINT, syscall.SIGHUP)
+	defer osignal.Stop(caught)
 	inShells(t, func(t *testing.T, shell []string) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			p := startScript(t, shell, holderScript, "60")
