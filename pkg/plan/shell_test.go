@@ -143,7 +143,7 @@ func TestHolderEndsOnSignals(t *testing.T) {
 	// ignored in every child, and no shell could trap it. One that is caught goes back to its default.
 	caught := make(chan os.Signal, 1)
 	osignal.Notify(caught, syscall.SIGINT, syscall.SIGHUP)
-	defer osignal.Stop(caught)
+	t.Cleanup(func() { osignal.Stop(caught) })
 	inShells(t, func(t *testing.T, shell []string) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			p := startScript(t, shell, holderScript, "60")
