@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
 // Mode is where the shell runs.
@@ -49,14 +51,71 @@ type Options struct {
 	// attached: for images without a shell. It goes with ViaAttach and a command.
 	Direct bool
 
-	Command []string // empty: bash if the image has it, else sh
-	Image   string
-	Env     []EnvChange
-	CPU     resource.Quantity
-	Memory  resource.Quantity
+	Command    []string // empty: bash if the image has it, else sh
+	Entrypoint bool     // the image's entrypoint is run, with Command as its arguments
+	Toolbox    string   // an image with a static busybox, for images without a shell
+	TTY        bool
+	Term       string // the value of TERM for a session with a TTY
 
-	TTY  bool
-	Term string // the value of TERM for a session with a TTY
+	Image  string
+	Pin    bool // the images that run, by their digests
+	Env    []EnvChange
+	CPU    resource.Quantity
+	Memory resource.Quantity
+
+	Labels    isolation.Wish
+	Parts     Parts
+	Identity  Identity
+	Node      string
+	Overrides Overrides
+}
+
+// Parts are what of the source comes along beside the chosen container.
+type Parts struct {
+	With    []string // containers and sidecars, by name
+	WithAll bool
+
+	Init      Init
+	InitNames []string // for InitNamed
+
+	Volumes   Volumes
+	Ordinal   *int // of the StatefulSet's pod whose claims are meant
+	NoDevices bool
+}
+
+// Init is which init containers run.
+type Init string
+
+// The choices of init containers.
+const (
+	InitAuto  Init = "auto" // those that prepare a volume for the containers that run
+	InitAll   Init = "all"
+	InitNone  Init = "none"
+	InitNamed Init = "named"
+)
+
+// Volumes is what becomes of volumes that outlive a pod.
+type Volumes string
+
+// The choices of volumes. None chosen: claims are shared, a StatefulSet's claim templates fresh.
+const (
+	VolumesShared   Volumes = "shared"
+	VolumesReadOnly Volumes = "readonly"
+	VolumesFresh    Volumes = "fresh"
+)
+
+// Identity is whose rights the session has.
+type Identity struct {
+	ServiceAccount string
+	NoToken        bool
+	UID, GID       *int64
+	PullSecrets    []string
+}
+
+// Overrides are a patch of the finished pod, in JSON, and its type: json, merge or strategic.
+type Overrides struct {
+	Patch string
+	Type  string
 }
 
 // EnvChange sets a variable or, with Remove, takes it out.
@@ -103,5 +162,7 @@ type NoteKind int
 const (
 	LeftOut NoteKind = iota // part of the source that the session does not have
 	Changed                 // part of it that is different
-	Warning                 // something that the user asked for and does not get
+	Warning                 // something that the user should act on
+	Kept                    // part of the source that matters and is the original's own
+	Detail                  // a change that only a full account names
 )

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
 // Target is one workload as it was found in the cluster. Nothing may change it.
@@ -29,6 +31,34 @@ type Target struct {
 	Container string
 
 	Access Access
+
+	// Surroundings are what in the namespace selects pods by their labels.
+	Surroundings isolation.Surroundings
+	// Claims are the PersistentVolumeClaims that the template's volumes name and, where an ordinal
+	// was asked for, those of the StatefulSet's pod with that ordinal.
+	Claims []Claim
+	// Running are, by container, the images that a pod of the workload runs, with their digests
+	// ("api@sha256:..."). They are only read where they were asked for.
+	Running map[string]string
+	// Indexed says of a Job or CronJob that each of its pods is given an index.
+	Indexed bool
+}
+
+// Claim is a PersistentVolumeClaim and who uses it.
+type Claim struct {
+	Name string
+	Spec *corev1.PersistentVolumeClaimSpec // nil: it could not be read, Err says why
+	Err  error
+	// Users are the workload's pods that mount it and have not ended.
+	Users []User
+	// UsersErr is why they could not be listed.
+	UsersErr error
+}
+
+// User is a pod that mounts a claim.
+type User struct {
+	Pod  string
+	Node string // empty: it is not scheduled yet
 }
 
 // String returns the canonical TYPE/NAME.

@@ -52,6 +52,12 @@ func rooms() map[string][]rule {
 			wordsAreParsed,
 			not("finding out what was meant comes before deciding and doing", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
+		"pkg/isolation": {
+			wordsAreParsed,
+			not("judgement over facts depends on no one who asks for it", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
+			{not: []string{"context", "os"}, because: "a judgement waits for nothing and reads nothing"},
+		},
 		"pkg/plan": {
 			wordsAreParsed,
 			not("deciding comes before doing, and does not depend on who asks", "pkg/session", "pkg/cli"),
