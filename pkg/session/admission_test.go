@@ -132,7 +132,7 @@ func TestProposal(t *testing.T) {
 // TestNoProposal: without an answer of the server there is nothing to go by.
 func TestNoProposal(t *testing.T) {
 	for _, err := range []error{nil, context.Canceled} {
-		if got := withProposal(refusedPlan(), err); got != err {
+		if got := withProposal(refusedPlan(), err); !errors.Is(got, err) || hint.Of(got) != "" {
 			t.Errorf("%v became %v", err, got)
 		}
 	}
