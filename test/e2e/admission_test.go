@@ -70,7 +70,7 @@ func TestRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			here := newRealm(t, strings.NewReplacer(" ", "-", ",", "").Replace(tt.name))
+			here := newRealm(t, strings.NewReplacer(" ", "-", ",", "").Replace(tt.name), application)
 			tt.rules(t, here)
 			before := here.pods(t)
 			end := here.run(t, "kubectl eshell "+tt.typed+" -- true")
@@ -89,17 +89,18 @@ func TestRefused(t *testing.T) {
 // TestRestricted: what Pod Security lets pass as a workload passes as its clone.
 func TestRestricted(t *testing.T) {
 	t.Parallel()
-	here := newRealm(t, "restricted")
+	const strict = "{name: app, securityContext: {runAsUser: 1000, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}, image:"
+	here := newRealm(t, "restricted", strings.Replace(application, "{name: app, image:", strict, 1))
 	restricted(t, here)
-	here.apply(t, strings.Replace(application, "{name: app, image:", `{name: app, securityContext: {runAsUser: 1000, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}, image:`, 1))
 	if end := here.run(t, "kubectl eshell deploy/app -- true"); end.status != 0 {
 		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
 	}
 }
 
-// realm is a namespace with rules of its own, and deploy/app in it, which has no pods yet.
+// realm is a namespace of a test's own.
 type realm struct{ namespace string }
 
+// application has no pods yet.
 const application = `
 apiVersion: apps/v1
 kind: Deployment
@@ -115,12 +116,13 @@ spec:
       containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]
 `
 
-func newRealm(t *testing.T, name string) realm {
+func newRealm(t *testing.T, name, manifest string) realm {
+	t.Helper()
 	r := realm{the.namespace + "-" + name}
 	kubectl(t, "create", "namespace", r.namespace)
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", r.namespace, "--wait=false") })
 	kubectl(t, "wait", "--for=create", "-n", r.namespace, "serviceaccount/default", "--timeout=60s")
-	r.apply(t, application)
+	r.apply(t, manifest)
 	return r
 }
 
