@@ -43,13 +43,16 @@ const example = `  # A shell in a clone of the pods of a deployment
   # A script from here, its output to here
   kubectl eshell cronjob/report -- python - < script.py > report.csv
 
+  # What a clone would be and why; nothing is created
+  kubectl eshell deploy/api --explain
+
   # A shell that sees the processes of a running container
   kubectl eshell pod/api-7d4b9 -c app --mode debug`
 
 func newCommand(streams genericiooptions.IOStreams, version string, status *int) *cobra.Command {
 	f := newFlags()
 	command := &cobra.Command{
-		Use:           "kubectl-eshell (TYPE/NAME | TYPE NAME) [flags] [-- COMMAND ARGS...]",
+		Use:           "kubectl-eshell " + arguments,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl eshell"},
 		Short:         "Open a shell next to a workload",
 		Long:          long,

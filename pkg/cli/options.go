@@ -16,10 +16,16 @@ import (
 // Options are what was asked, parsed and validated: every rule about words is applied here, once,
 // before anything is sent.
 type Options struct {
-	Reference target.Reference
+	Reference target.Reference // zero where Filename alone says what is meant
+	Filename  string           // of a manifest; "-" is stdin
+	Revision  int64            // 0: the current one
 	Mode      plan.Mode
 	Container string
 	Plan      plan.Options
+
+	Explain bool
+	DryRun  DryRun
+	Output  string // of a dry run: yaml, json or name; empty: one line that says what was done
 
 	Stdin        bool
 	TTY          *bool // nil: by what stdin and stdout are
@@ -28,39 +34,118 @@ type Options struct {
 	Verbosity    int32
 }
 
+// DryRun is who judges a pod that is not created.
+type DryRun string
+
+// The dry runs, with kubectl's names.
+const (
+	DryRunNone   DryRun = "none"
+	DryRunClient DryRun = "client"
+	DryRunServer DryRun = "server"
+)
+
+// rehearses says that no session is wanted, only an account of it.
+func (o Options) rehearses() bool { return o.Explain || o.DryRun != DryRunNone }
+
 // options validates the words; dash is the index of the first one after "--", or -1.
 func (f *flags) options(args []string, dash int) (Options, error) {
 	words, command := args, []string(nil)
 	if dash >= 0 {
 		words, command = args[:dash], args[dash:]
 	}
-	o := Options{Container: f.container, Stdin: f.stdin, StartTimeout: f.startTimeout, Quiet: f.quiet, Verbosity: f.verbosity}
-	o.Plan.Image = f.image
+	o := Options{
+		Filename: f.source.filename, Container: f.container, Explain: f.explain,
+		Stdin: f.stdin, StartTimeout: f.startTimeout, Quiet: f.quiet, Verbosity: f.verbosity,
+	}
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
 	}
-	var err error
 	for _, parse := range []func() error{
-		func() error { o.Reference, err = target.ParseReference(words); return err },
-		func() error {
-			o.Mode, err = oneOf("mode", plan.Mode(f.mode), plan.ModeClone, plan.ModeDebug)
-			return err
-		},
-		func() error {
-			o.Plan.Via, err = oneOf("via", plan.Via(f.via), "", plan.ViaExec, plan.ViaAttach)
-			return err
-		},
-		func() error { o.Plan.Command, err = f.chosenCommand(command); return err },
-		func() error { o.Plan.Env, err = parseEnv(f.env); return err },
-		func() error { o.Plan.CPU, err = parseQuantity("cpu", f.cpu); return err },
-		func() error { o.Plan.Memory, err = parseQuantity("memory", f.memory); return err },
+		// Before the workload: without a value --dry-run takes the next word for one.
+		into(&o.DryRun, func() (DryRun, error) {
+			return oneOf("dry-run", DryRun(f.dryRun), DryRunNone, DryRunClient, DryRunServer)
+		}),
+		into(&o.Reference, func() (target.Reference, error) { return f.reference(words) }),
+		into(&o.Mode, func() (plan.Mode, error) {
+			return oneOf("mode", plan.Mode(f.mode), plan.ModeClone, plan.ModeDebug)
+		}),
+		into(&o.Revision, f.revision),
+		into(&o.Plan, func() (plan.Options, error) { return f.plan(command) }),
+		into(&o.Output, func() (string, error) { return oneOf("output", f.output, "", "yaml", "json", "name") }),
+		func() error { return f.notEmpty("filename", "toolbox") },
 		func() error { return positive("start-timeout", f.startTimeout) },
+		func() error { return f.contradiction(o) },
 	} {
 		if err := parse(); err != nil {
 			return Options{}, err
 		}
 	}
 	return o, nil
+}
+
+// plan validates the words that a plan is made with.
+func (f *flags) plan(command []string) (plan.Options, error) {
+	o := plan.Options{Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
+	for _, parse := range []func() error{
+		into(&o.Via, func() (plan.Via, error) { return oneOf("via", plan.Via(f.via), "", plan.ViaExec, plan.ViaAttach) }),
+		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
+		into(&o.Env, func() ([]plan.EnvChange, error) { return parseEnv(f.env) }),
+		into(&o.CPU, func() (resource.Quantity, error) { return parseQuantity("cpu", f.cpu) }),
+		into(&o.Memory, func() (resource.Quantity, error) { return parseQuantity("memory", f.memory) }),
+		into(&o.Parts, f.chosenParts),
+		into(&o.Labels, f.labels.wish),
+		into(&o.Identity, f.chosenIdentity),
+		into(&o.Node, func() (string, error) { return f.name("node", f.node) }),
+		into(&o.Overrides, f.chosenOverrides),
+	} {
+		if err := parse(); err != nil {
+			return plan.Options{}, err
+		}
+	}
+	return o, nil
+}
+
+func into[T any](to *T, parse func() (T, error)) func() error {
+	return func() (err error) {
+		*to, err = parse()
+		return err
+	}
+}
+
+// reference reads the words; a manifest that holds one workload needs none.
+func (f *flags) reference(words []string) (target.Reference, error) {
+	if f.source.filename != "" && len(words) == 0 {
+		return target.Reference{}, nil
+	}
+	return target.ParseReference(words)
+}
+
+// contradiction refuses words that do not go together.
+func (f *flags) contradiction(o Options) error {
+	asked, parts := o.Plan, o.Plan.Parts
+	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
+		return hint.Errorf("leave out --mode debug for a clone", "--%s is for a clone, and --mode debug joins the running pod as it is", name)
+	}
+	for _, c := range []struct {
+		wrong      bool
+		told, next string
+	}{
+		{len(parts.With) > 0 && parts.WithAll, "--with-all takes every container along, --with only some", ""},
+		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil, "--ordinal chooses the claims to use, --volumes fresh uses none of them", ""},
+		{asked.Pin && asked.Image != "", "--pin runs the image that the workload runs, --image another", ""},
+		{asked.Pin && o.Filename != "", "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
+		{asked.Entrypoint && asked.Via == plan.ViaExec, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
+		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
+		{o.Filename == "-" && o.Stdin && !o.rehearses(), "-f - reads stdin, which belongs to the command",
+			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
+		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o " + o.Output},
+		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type is the type of --overrides, and there are none", ""},
+	} {
+		if c.wrong {
+			return hint.Errorf(c.next, "%s", c.told)
+		}
+	}
+	return nil
 }
 
 func oneOf[T ~string](flag string, value T, allowed ...T) (T, error) {
@@ -74,6 +159,38 @@ func oneOf[T ~string](flag string, value T, allowed ...T) (T, error) {
 		}
 	}
 	return "", fmt.Errorf("--%s %q is not one of: %s", flag, value, strings.Join(names, ", "))
+}
+
+// notEmpty refuses flags that were given without a value, as a script's empty variable does.
+func (f *flags) notEmpty(names ...string) error {
+	for _, name := range names {
+		if f.set.Changed(name) && f.set.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("--%s is empty", name)
+		}
+	}
+	return nil
+}
+
+// name validates the name of an object, if it was given.
+func (f *flags) name(flag, name string) (string, error) {
+	if !f.set.Changed(flag) {
+		return "", nil
+	}
+	return name, validName(flag, name, validation.IsDNS1123Subdomain)
+}
+
+func validName(flag, name string, problems func(string) []string) error {
+	if p := problems(name); len(p) > 0 {
+		return fmt.Errorf("--%s %q is not a valid name: %s", flag, name, p[0])
+	}
+	return nil
+}
+
+func (f *flags) revision() (int64, error) {
+	if f.set.Changed("revision") && f.source.revision <= 0 {
+		return 0, fmt.Errorf("--revision %d is not more than zero", f.source.revision)
+	}
+	return f.source.revision, nil
 }
 
 func (f *flags) chosenCommand(afterDash []string) ([]string, error) {

@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/diff"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
@@ -39,6 +43,7 @@ func asked(changes ...func(*Options)) Options {
 	o := Options{
 		Reference:    target.Reference{Kind: "Deployment", Name: "api"},
 		Mode:         plan.ModeClone,
+		DryRun:       DryRunNone,
 		Stdin:        true,
 		StartTimeout: 2 * time.Minute,
 	}
@@ -53,6 +58,20 @@ func TestOptions(t *testing.T) {
 	pod := func(o *Options) { o.Reference = target.Reference{Kind: "Pod", Name: "api"} }
 	command := func(words ...string) func(*Options) { return func(o *Options) { o.Plan.Command = words } }
 	env := func(changes ...plan.EnvChange) func(*Options) { return func(o *Options) { o.Plan.Env = changes } }
+	wish := func(w isolation.Wish) func(*Options) { return func(o *Options) { o.Plan.Labels = w } }
+	parts := func(p plan.Parts) func(*Options) { return func(o *Options) { o.Plan.Parts = p } }
+	identity := func(i plan.Identity) func(*Options) { return func(o *Options) { o.Plan.Identity = i } }
+	overrides := func(patch, kind string) func(*Options) {
+		return func(o *Options) { o.Plan.Overrides = plan.Overrides{Patch: patch, Type: kind} }
+	}
+	manifest := func(file string) func(*Options) {
+		return func(o *Options) { o.Filename, o.Reference = file, target.Reference{} }
+	}
+	dryRun := func(by DryRun, output string) func(*Options) {
+		return func(o *Options) { o.DryRun, o.Output = by, output }
+	}
+	explain := func(o *Options) { o.Explain = true }
+	noStdin := func(o *Options) { o.Stdin = false }
 	tty := func(on bool) func(*Options) { return func(o *Options) { o.TTY = &on } }
 
 	tests := []struct {
@@ -107,6 +126,57 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "--start-timeout", "90s"}, asked(func(o *Options) { o.StartTimeout = 90 * time.Second })},
 		{[]string{"deploy/api", "-v", "6"}, asked(func(o *Options) { o.Verbosity = 6 })},
 
+		// What a clone is made from.
+		{[]string{"-f", "api.yaml"}, asked(manifest("api.yaml"))},
+		{[]string{"--filename=chart.yaml", "deploy/api"}, asked(func(o *Options) { o.Filename = "chart.yaml" })},
+		{[]string{"-f", "-", "-i=false", "--", "id"}, asked(manifest("-"), noStdin, command("id"))},
+		{[]string{"-f", "-", "--explain"}, asked(manifest("-"), explain)},
+		{[]string{"-f", "-", "--dry-run=client"}, asked(manifest("-"), dryRun(DryRunClient, ""))},
+		{[]string{"deploy/api", "--revision", "3"}, asked(func(o *Options) { o.Revision = 3 })},
+		{[]string{"deploy/api", "--pin"}, asked(func(o *Options) { o.Plan.Pin = true })},
+		{[]string{"deploy/api", "--entrypoint", "--", "migrate"}, asked(command("migrate"), func(o *Options) { o.Plan.Entrypoint = true })},
+		{[]string{"deploy/api", "--entrypoint", "--via=attach"}, asked(func(o *Options) { o.Plan.Entrypoint, o.Plan.Via = true, plan.ViaAttach })},
+		{[]string{"deploy/api", "--toolbox", "busybox:musl"}, asked(func(o *Options) { o.Plan.Toolbox = "busybox:musl" })},
+		{[]string{"deploy/api", "--overrides", `{"spec":{}}`}, asked(overrides(`{"spec":{}}`, "merge"))},
+		{[]string{"deploy/api", "--overrides", ` {"a":[1,2]} `, "--override-type=strategic"}, asked(overrides(` {"a":[1,2]} `, "strategic"))},
+		{[]string{"deploy/api", "--overrides", `[{"op":"remove"}]`, "--override-type", "json"}, asked(overrides(`[{"op":"remove"}]`, "json"))},
+
+		// What it takes along.
+		{[]string{"deploy/api", "--with", "envoy,worker", "--with=log"}, asked(parts(plan.Parts{With: []string{"envoy", "worker", "log"}}))},
+		{[]string{"deploy/api", "--with-all"}, asked(parts(plan.Parts{WithAll: true}))},
+		{[]string{"deploy/api", "--with=envoy", "--with-all=false"}, asked(parts(plan.Parts{With: []string{"envoy"}}))},
+		{[]string{"deploy/api", "--init", "auto"}, asked(parts(plan.Parts{Init: plan.InitAuto}))},
+		{[]string{"deploy/api", "--init", "all"}, asked(parts(plan.Parts{Init: plan.InitAll}))},
+		{[]string{"deploy/api", "--init", "none"}, asked(parts(plan.Parts{Init: plan.InitNone}))},
+		{[]string{"deploy/api", "--init", "config,certs"}, asked(parts(plan.Parts{Init: plan.InitNamed, InitNames: []string{"config", "certs"}}))},
+		{[]string{"deploy/api", "--volumes", "shared"}, asked(parts(plan.Parts{Volumes: plan.VolumesShared}))},
+		{[]string{"deploy/api", "--volumes", "readonly", "--ordinal=2"}, asked(parts(plan.Parts{Volumes: plan.VolumesReadOnly, Ordinal: new(2)}))},
+		{[]string{"deploy/api", "--volumes", "fresh"}, asked(parts(plan.Parts{Volumes: plan.VolumesFresh}))},
+		{[]string{"deploy/api", "--ordinal", "0"}, asked(parts(plan.Parts{Ordinal: new(0)}))},
+		{[]string{"deploy/api", "--no-devices"}, asked(parts(plan.Parts{NoDevices: true}))},
+
+		// Labels, rights and place.
+		{[]string{"deploy/api", "--keep-labels"}, asked(wish(isolation.Wish{Keep: true}))},
+		{[]string{"deploy/api", "--labels", "a=1,example.com/b=", "--labels=a=2"}, asked(wish(isolation.Wish{Set: map[string]string{"a": "2", "example.com/b": ""}}))},
+		{[]string{"deploy/api", "--drop-labels", "a,example.com/b"}, asked(wish(isolation.Wish{Drop: []string{"a", "example.com/b"}}))},
+		{[]string{"deploy/api", "--keep-labels", "--labels", "a=1", "--drop-labels", "b"},
+			asked(wish(isolation.Wish{Keep: true, Set: map[string]string{"a": "1"}, Drop: []string{"b"}}))},
+		{[]string{"deploy/api", "--service-account", "job.runner"}, asked(identity(plan.Identity{ServiceAccount: "job.runner"}))},
+		{[]string{"deploy/api", "--no-token"}, asked(identity(plan.Identity{NoToken: true}))},
+		{[]string{"deploy/api", "--as-user", "0"}, asked(identity(plan.Identity{UID: new(int64(0))}))},
+		{[]string{"deploy/api", "--as-user=2147483647:1000"}, asked(identity(plan.Identity{UID: new(int64(2147483647)), GID: new(int64(1000))}))},
+		{[]string{"deploy/api", "--image-pull-secret", "a", "--image-pull-secret", "b.c"}, asked(identity(plan.Identity{PullSecrets: []string{"a", "b.c"}}))},
+		{[]string{"deploy/api", "--node", "ip-10-0-0-1.ec2.internal"}, asked(func(o *Options) { o.Plan.Node = "ip-10-0-0-1.ec2.internal" })},
+
+		// An account instead of a session, in both modes.
+		{[]string{"deploy/api", "--explain"}, asked(explain)},
+		{[]string{"deploy/api", "--dry-run=none"}, asked()},
+		{[]string{"deploy/api", "--dry-run=client", "-o", "yaml"}, asked(dryRun(DryRunClient, "yaml"))},
+		{[]string{"deploy/api", "--dry-run", "server", "--output=json"}, asked(dryRun(DryRunServer, "json"))},
+		{[]string{"deploy/api", "--dry-run=server", "-o=name", "--explain"}, asked(explain, dryRun(DryRunServer, "name"))},
+		{[]string{"deploy/api", "--mode=debug", "--dry-run=client", "-oyaml"}, asked(dryRun(DryRunClient, "yaml"), func(o *Options) { o.Mode = plan.ModeDebug })},
+		{[]string{"deploy/api", "--mode=debug", "--explain", "--cpu=1"}, asked(explain, func(o *Options) { o.Mode, o.Plan.CPU = plan.ModeDebug, resource.MustParse("1") })},
+
 		// The connection is kubectl's own and asks for nothing here.
 		{[]string{"-n", "shop", "deploy/api", "--context", "eu", "--as=me"}, asked()},
 
@@ -132,9 +202,17 @@ func TestOptions(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
+	var ( // apimachinery's words
+		notDNSLabel    = validation.IsDNS1123Label("B")[0]
+		notSubdomain   = validation.IsDNS1123Subdomain("B")[0]
+		notLabelKey    = content.IsLabelKey("-")[0]
+		notPrefixedKey = content.IsLabelKey("a/b/c")[0]
+		notLabelValue  = content.IsLabelValue("b c")[0]
+	)
 	const (
 		quantityHint = "for example: --cpu 500m, --memory 2Gi"
 		notQuantity  = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+		userHint     = "in numbers, for example: --as-user 1000:1000"
 		notEnvName   = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 	)
 	tests := []struct {
@@ -168,6 +246,57 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--cpu", "0"}, `--cpu "0" is not more than zero`, ""},
 		{[]string{"deploy/api", "--memory=-1Gi"}, `--memory "-1Gi" is not more than zero`, ""},
 
+		{[]string{"deploy/api", "--filename="}, "--filename is empty", ""},
+		{[]string{"deploy/api", "--toolbox", ""}, "--toolbox is empty", ""},
+		{[]string{"-f", "-"}, "-f - reads stdin, which belongs to the command",
+			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
+		{[]string{"deploy/api", "--revision", "0"}, "--revision 0 is not more than zero", ""},
+		{[]string{"deploy/api", "--revision=-1"}, "--revision -1 is not more than zero", ""},
+		{[]string{"deploy/api", "--pin", "--image", "b"}, "--pin runs the image that the workload runs, --image another", ""},
+		{[]string{"-f", "a.yaml", "--pin"}, "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
+		{[]string{"deploy/api", "--entrypoint", "--via=exec"}, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
+		{[]string{"deploy/api", "--entrypoint", "--toolbox=b"}, "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
+		{[]string{"deploy/api", "--overrides", `{"a":`}, "--overrides is not well-formed JSON, at byte 5 of 5", ""},
+		{[]string{"deploy/api", "--overrides", `a: 1`}, "--overrides is not well-formed JSON, at byte 1 of 4", ""},
+		{[]string{"deploy/api", "--overrides", ""}, "--overrides is not well-formed JSON, at byte 0 of 0", ""},
+		{[]string{"deploy/api", "--overrides", `[]`}, "--overrides is no JSON object, which --override-type merge is", ""},
+		{[]string{"deploy/api", "--overrides", `null`}, "--overrides is no JSON object, which --override-type merge is", ""},
+		{[]string{"deploy/api", "--overrides", `{}`, "--override-type=json"}, "--overrides is no JSON array of operations, which --override-type json is", ""},
+		{[]string{"deploy/api", "--overrides", `{}`, "--override-type=apply"}, `--override-type "apply" is not one of: json, merge, strategic`, ""},
+		{[]string{"deploy/api", "--override-type=json"}, "--override-type is the type of --overrides, and there are none", ""},
+
+		{[]string{"deploy/api", "--with", ""}, "--with is empty", ""},
+		{[]string{"deploy/api", "--with", "a,B"}, `--with "B" is not a valid name: ` + notDNSLabel, ""},
+		{[]string{"deploy/api", "--with", "a", "--with-all"}, "--with-all takes every container along, --with only some", ""},
+		{[]string{"deploy/api", "--init="}, "--init is empty", ""},
+		{[]string{"deploy/api", "--init", "a_b"}, `--init "a_b" is not a valid name: ` + notDNSLabel, ""},
+		{[]string{"deploy/api", "--init", "all,config"}, "--init all goes with no names", ""},
+		{[]string{"deploy/api", "--volumes", "none"}, `--volumes "none" is not one of: shared, readonly, fresh`, ""},
+		{[]string{"deploy/api", "--ordinal=-1"}, "--ordinal -1 is less than zero", ""},
+		{[]string{"deploy/api", "--ordinal=1", "--volumes=fresh"}, "--ordinal chooses the claims to use, --volumes fresh uses none of them", ""},
+
+		{[]string{"deploy/api", "--labels", "app"}, `--labels "app" is not KEY=VALUE`, ""},
+		{[]string{"deploy/api", "--labels", "-=1"}, `--labels: "-" is not a valid label key: ` + notLabelKey, ""},
+		{[]string{"deploy/api", "--labels", "a=b c"}, `--labels: "b c" is not a valid label value: ` + notLabelValue, ""},
+		{[]string{"deploy/api", "--drop-labels", "a/b/c"}, `--drop-labels: "a/b/c" is not a valid label key: ` + notPrefixedKey, ""},
+		{[]string{"deploy/api", "--drop-labels", "b,a", "--labels=a=1"}, "label a is both in --labels and in --drop-labels", ""},
+		{[]string{"deploy/api", "--service-account", "Me"}, `--service-account "Me" is not a valid name: ` + notSubdomain, ""},
+		{[]string{"deploy/api", "--service-account="}, `--service-account "" is not a valid name: ` + notSubdomain, ""},
+		{[]string{"deploy/api", "--as-user", "root"}, `--as-user "root" is neither UID nor UID:GID`, userHint},
+		{[]string{"deploy/api", "--as-user", "1000:"}, `--as-user "1000:" is neither UID nor UID:GID`, userHint},
+		{[]string{"deploy/api", "--as-user", "1:2:3"}, `--as-user "1:2:3" is neither UID nor UID:GID`, userHint},
+		{[]string{"deploy/api", "--as-user=-1"}, `--as-user "-1": -1 must be between 0 and 2147483647, inclusive`, ""},
+		{[]string{"deploy/api", "--as-user=1:2147483648"}, `--as-user "1:2147483648": 2147483648 must be between 0 and 2147483647, inclusive`, ""},
+		{[]string{"deploy/api", "--image-pull-secret=a", "--image-pull-secret=a/b"}, `--image-pull-secret "a/b" is not a valid name: ` + notSubdomain, ""},
+		{[]string{"deploy/api", "--node", "a,b"}, `--node "a,b" is not a valid name: ` + notSubdomain, ""},
+
+		{[]string{"deploy/api", "--dry-run"}, "flag needs an argument: --dry-run", ""},
+		{[]string{"--dry-run", "deploy/api"}, `--dry-run "deploy/api" is not one of: none, client, server`, ""},
+		{[]string{"deploy/api", "--dry-run=true"}, `--dry-run "true" is not one of: none, client, server`, ""},
+		{[]string{"deploy/api", "--dry-run=client", "-o", "wide"}, `--output "wide" is not one of: yaml, json, name`, ""},
+		{[]string{"deploy/api", "-o", "yaml"}, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o yaml"},
+		{[]string{"deploy/api", "-o", "name", "--explain"}, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o name"},
+
 		{[]string{"deploy/api", "--start-timeout", "0"}, "--start-timeout 0s is not more than zero", ""},
 		{[]string{"deploy/api", "--start-timeout=-1s"}, "--start-timeout -1s is not more than zero", ""},
 		{[]string{"deploy/api", "--start-timeout", "5"}, `invalid argument "5" for "--start-timeout" flag: time: missing unit in duration "5"`, ""},
@@ -197,7 +326,6 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	mistakes := [][]string{
 		{},
 		{"deploy/api", "and", "more"},
-		{"node/a"},
 		{"deploy/api", "--mode=x"},
 		{"deploy/api", "--via=x"},
 		{"deploy/api", "--cpu=x"},
@@ -205,6 +333,12 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		{"deploy/api", "-e", "B"},
 		{"deploy/api", "-e", "\x01=s3cret"},
 		{"deploy/api", "-e", "B=s3cret", "--nonsense"},
+		{"deploy/api", "--overrides", `{"s3cret": s3cret}`},
+		{"deploy/api", "--overrides", `s3cret`},
+		{"deploy/api", "--overrides", `"s3cret"`},
+		{"deploy/api", "--overrides", `["s3cret"]`, "--override-type=strategic"},
+		{"deploy/api", "--overrides", `{"a":"s3cret"}`, "--override-type=json"},
+		{"deploy/api", "--overrides", `{"a":"s3cret"}`, "--mode=debug"},
 	}
 	for _, mistake := range mistakes {
 		_, err := parse(slices.Concat([]string{"-e", "A=s3cret", "--env=C=s3cret"}, mistake))
@@ -213,5 +347,35 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		} else if told := err.Error() + hint.Of(err); strings.Contains(told, "s3cret") {
 			t.Errorf("%q: the value is in the error: %s", mistake, told)
 		}
+	}
+}
+
+// Every flag that says something about a clone only is refused for a running pod, by its name.
+func TestCloneOnly(t *testing.T) {
+	values := map[string]string{
+		"filename": "a.yaml", "revision": "1", "toolbox": "b", "overrides": "{}", "override-type": "json",
+		"with": "a", "init": "all", "volumes": "fresh", "ordinal": "1",
+		"labels": "a=1", "drop-labels": "a", "service-account": "a", "as-user": "1", "image-pull-secret": "a", "node": "a",
+	}
+	tested := 0
+	for _, g := range newFlags().groups {
+		g.VisitAll(func(flag *pflag.Flag) {
+			if !g.clone {
+				return
+			}
+			tested++
+			argument := "--" + flag.Name
+			if flag.Value.Type() != "bool" {
+				argument += "=" + values[flag.Name]
+			}
+			_, err := parse([]string{"deploy/api", "--mode=debug", argument})
+			want := "--" + flag.Name + " is for a clone, and --mode debug joins the running pod as it is"
+			if err == nil || err.Error() != want || hint.Of(err) == "" {
+				t.Errorf("%s: error %v, want %s, and a hint", argument, err, want)
+			}
+		})
+	}
+	if tested != 21 {
+		t.Errorf("%d flags are for a clone only, not 21: is a new one in the right group?", tested)
 	}
 }

@@ -2,10 +2,12 @@ package cli
 
 // The rules of what eshell prints:
 //
-//   - stdout is the product: the command's output, byte for byte. Nothing here writes to it.
+//   - stdout is the product: the command's output, byte for byte, and nothing else. Without a session
+//     it is what was asked for instead: the account of --explain, the pod of --dry-run.
 //   - stderr is the narration: what the session is, what it waits for, how it ended. -q silences it.
 //   - Warnings and errors are always printed: they are what the user should act on.
-//   - A line is a fact. A hint is a line of its own.
+//   - A line is a fact, told once: a second start does not repeat the first, nor one answer of the
+//     server another. A hint is a line of its own.
 //   - What comes from the cluster is text, never terminal control.
 //   - Colours there are none; movement (the spinner) only on a terminal.
 
@@ -15,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"unicode"
-
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
 // printer tells a session's story on stderr. It is the session's Teller, and prints the warnings of
@@ -26,11 +26,12 @@ type printer struct {
 	quiet    bool
 	progress *progress
 
-	mu sync.Mutex // one at a time writes to out
+	mu   sync.Mutex // one at a time writes to out
+	told map[string]bool
 }
 
 func newPrinter(out io.Writer, quiet bool) *printer {
-	p := &printer{out: out, quiet: quiet}
+	p := &printer{out: out, quiet: quiet, told: map[string]bool{}}
 	if !quiet {
 		p.progress = newProgress(out)
 	}
@@ -72,7 +73,18 @@ func (p *printer) Warn(format string, args ...any) { p.line("warning: ", format,
 // HandleWarningHeader prints the API server's own warnings.
 func (p *printer) HandleWarningHeader(code int, _ string, text string) {
 	if code == 299 && text != "" { // as rest.WarningLogger: the only code in use
-		p.Warn("%s", text)
+		p.once("warning: ", text)
+	}
+}
+
+// once prints a line that has not been printed yet.
+func (p *printer) once(prefix, text string) {
+	p.mu.Lock()
+	told := p.told[prefix+text]
+	p.told[prefix+text] = true
+	p.mu.Unlock()
+	if !told {
+		p.line(prefix, "%s", text)
 	}
 }
 
@@ -81,29 +93,6 @@ func (p *printer) line(prefix, format string, args ...any) {
 	defer p.mu.Unlock()
 	p.still()
 	fmt.Fprintln(p.out, prefix+plain(fmt.Sprintf(format, args...)))
-}
-
-// Created prints the session's headline, what differs from the source, and last what the user
-// asked for and does not get.
-func (p *printer) Created(planned *plan.Plan) {
-	p.Say("%s", planned.Headline)
-	var leftOut, warnings []string
-	for _, note := range planned.Notes {
-		switch note.Kind {
-		case plan.LeftOut:
-			leftOut = append(leftOut, note.What)
-		case plan.Changed:
-			p.Say("  %s: %s", note.What, note.Reason)
-		case plan.Warning:
-			warnings = append(warnings, note.What+": "+note.Reason)
-		}
-	}
-	if len(leftOut) > 0 {
-		p.Say("  left out: %s", strings.Join(leftOut, ", "))
-	}
-	for _, warning := range warnings {
-		p.Warn("%s", warning)
-	}
 }
 
 // plain takes out what a terminal would obey: control characters and marks that turn the direction

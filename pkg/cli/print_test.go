@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,17 @@ func TestPrinter(t *testing.T) {
 		{Kind: plan.Changed, What: "memory", Reason: "512Mi -> 2Gi"},
 		{Kind: plan.Warning, What: "--cpu", Reason: "not for a debug container"},
 		{Kind: plan.LeftOut, What: "sidecar istio", Reason: "it is not asked for"},
+		{Kind: plan.Detail, What: "annotation a", Reason: "nobody asks"},
+		{Kind: plan.Kept, What: "service account api", Reason: "it is who the workload is"},
+		{Kind: plan.Changed, What: "node a"},
+		{Kind: plan.Kept, What: "claim data (shared with pod/api-0)"},
 	}}
+	short := "a clone of deployment/api\n" +
+		"  keeps: service account api, claim data (shared with pod/api-0)\n" +
+		"  memory: 512Mi -> 2Gi\n" +
+		"  node a\n" +
+		"  left out: probes, sidecar istio\n"
+	const warned = "warning: --cpu: not for a debug container\n"
 	tests := []struct {
 		name       string
 		tell       func(*printer)
@@ -33,12 +44,32 @@ func TestPrinter(t *testing.T) {
 		{"another code", func(p *printer) { p.HandleWarningHeader(199, "-", "old") }, "", ""},
 		{"no text", func(p *printer) { p.HandleWarningHeader(299, "-", "") }, "", ""},
 
-		{"a plan", func(p *printer) { p.Created(planned) },
-			"a clone of deployment/api\n" +
-				"  memory: 512Mi -> 2Gi\n" +
-				"  left out: probes, sidecar istio\n" +
-				"warning: --cpu: not for a debug container\n",
-			"warning: --cpu: not for a debug container\n"},
+		{"the same from the server", func(p *printer) {
+			p.HandleWarningHeader(299, "-", "old")
+			p.HandleWarningHeader(299, "-", "old")
+			p.HandleWarningHeader(299, "-", "older")
+		}, "warning: old\nwarning: older\n", "warning: old\nwarning: older\n"},
+
+		{"a plan", func(p *printer) { p.Created(planned) }, short + warned, warned},
+		{"a second start", func(p *printer) {
+			p.Created(planned)
+			again := *planned
+			again.Headline = "another clone"
+			again.Notes = append(slices.Clone(planned.Notes), plan.Note{Kind: plan.Changed, What: "new"})
+			p.Created(&again)
+		}, short + warned + "another clone\n  new\n", warned},
+		{"a dry run", func(p *printer) { p.account(planned) }, "a clone of deployment/api\n\n" +
+			"keeps:\n" +
+			"  service account api  it is who the workload is\n" +
+			"  claim data (shared with pod/api-0)\n\n" +
+			"changed:\n" +
+			"  memory  512Mi -> 2Gi\n" +
+			"  node a\n\n" +
+			"left out:\n" +
+			"  probes         they would restart it\n" +
+			"  sidecar istio  it is not asked for\n\n" +
+			"details:\n" +
+			"  annotation a  nobody asks\n" + warned, warned},
 		{"a plan without notes", func(p *printer) { p.Created(&plan.Plan{Headline: "a clone"}) }, "a clone\n", ""},
 
 		{"a hostile line", func(p *printer) { p.Say("%s", hostile) }, harmless + "\n", ""},
@@ -64,6 +95,32 @@ func TestPrinter(t *testing.T) {
 	}
 }
 
+// --explain is what was asked for, so it is told in full, and no row can pass for another.
+func TestExplain(t *testing.T) {
+	tests := []struct {
+		name  string
+		notes []plan.Note
+		want  string
+	}{
+		{"nothing", nil, "a clone\n"},
+		{"every kind", []plan.Note{
+			{Kind: plan.Warning, What: "policy db", Reason: "refuses it"}, {Kind: plan.Detail, What: "d", Reason: "why"},
+			{Kind: plan.LeftOut, What: "l", Reason: "why"}, {Kind: plan.Changed, What: "c", Reason: "why"}, {Kind: plan.Kept, What: "k", Reason: "why"},
+		}, "a clone\n\nkeeps:\n  k  why\n\nchanged:\n  c  why\n\nleft out:\n  l  why\n\ndetails:\n  d  why\n\nwarnings:\n  policy db  refuses it\n"},
+		{"hostile", []plan.Note{{Kind: plan.Kept, What: hostile, Reason: hostile}}, "a clone\n\nkeeps:\n  " + harmless + "  " + harmless + "\n"},
+		{"rows in a row", []plan.Note{{Kind: plan.Kept, What: "a\n\nleft out:\n", Reason: "b\tc"}}, "a clone\n\nkeeps:\n  a left out:  b c\n"},
+		{"other languages", []plan.Note{{Kind: plan.Kept, What: "größe", Reason: "x"}, {Kind: plan.Kept, What: "grosse", Reason: "x"}},
+			"a clone\n\nkeeps:\n  größe   x\n  grosse  x\n"},
+	}
+	for _, tt := range tests {
+		var out strings.Builder
+		err := explain(&out, &plan.Plan{Headline: "a clone", Notes: tt.notes}, fullAccount())
+		if err != nil || out.String() != tt.want {
+			t.Errorf("%s: error %v,\n%s, want\n%s", tt.name, err, out.String(), tt.want)
+		}
+	}
+}
+
 // Requests that are made at the same time warn at the same time, while a start waits.
 func TestPrinterIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // its clock stands still: no wait is long enough to be told
@@ -74,12 +131,14 @@ func TestPrinterIsShared(t *testing.T) {
 			telling.Go(func() {
 				p.Waiting("pulling")
 				p.HandleWarningHeader(299, "-", "old")
+				p.Warn("new")
 			})
 		}
 		telling.Wait()
 		p.Ready()
-		if got, want := out.String(), strings.Repeat("warning: old\n", 8); got != want {
-			t.Errorf("printed %q, want %q", got, want)
+		lines := slices.Sorted(strings.Lines(out.String()))
+		if want := append(slices.Repeat([]string{"warning: new\n"}, 8), "warning: old\n"); !slices.Equal(lines, want) {
+			t.Errorf("printed %q, want %q", lines, want)
 		}
 	})
 }

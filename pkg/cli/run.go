@@ -11,9 +11,6 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -29,18 +26,7 @@ func run(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags, s
 	if r.connection, err = connect(flags, r.out); err != nil {
 		return 0, err
 	}
-	query := target.Query{Reference: o.Reference, Namespace: r.namespace, Container: o.Container, Live: o.Mode == plan.ModeDebug}
-	cluster := target.Cluster{Client: r.client, Mapper: flags.ToRESTMapper,
-		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfig(r.config) }}
-	if r.target, err = target.Resolve(ctx, cluster, query); err != nil {
-		return 0, cause(ctx, err)
-	}
-	r.useTerminal()
-	status, err := r.start(ctx)
-	if errors.Is(err, session.ErrNoShell) {
-		return r.startWithoutShell(ctx, err)
-	}
-	return status, err
+	return r.run(ctx)
 }
 
 // runner is one run, from its options to its end.
@@ -52,22 +38,55 @@ type runner struct {
 	target *target.Target
 }
 
+func (r *runner) run(ctx context.Context) (int, error) {
+	query, err := r.query()
+	if err != nil {
+		return 0, err
+	}
+	if r.target, err = target.Resolve(ctx, r.cluster, query); err != nil {
+		return 0, cause(ctx, err)
+	}
+	if r.options.rehearses() {
+		return 0, r.rehearse(ctx)
+	}
+	r.useTerminal()
+	status, err := r.start(ctx)
+	if errors.Is(err, session.ErrNoShell) {
+		return r.startWithoutShell(ctx, err)
+	}
+	return status, err
+}
+
+// query is what to look for. Its manifest is read here: it may be on stdin.
+func (r *runner) query() (target.Query, error) {
+	o := r.options
+	manifest, err := readManifest(o.Filename, r.streams.In)
+	return target.Query{
+		Reference: o.Reference, Namespace: r.namespace, EnforceNamespace: r.enforceNamespace, Container: o.Container,
+		Live: o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin, Ordinal: o.Plan.Parts.Ordinal,
+	}, err
+}
+
+// plan decides what the session will be, with an id that no other has.
+func (r *runner) plan() (*plan.Plan, error) {
+	r.options.Plan.Session = rand.String(5)
+	if r.options.Mode == plan.ModeDebug {
+		return plan.Debug(r.target, r.options.Plan)
+	}
+	return plan.Clone(r.target, r.options.Plan)
+}
+
 // start plans a session and runs it.
 func (r *runner) start(ctx context.Context) (int, error) {
-	r.options.Plan.Session = rand.String(5)
-	decide := plan.Clone
-	if r.options.Mode == plan.ModeDebug {
-		decide = plan.Debug
-	}
-	p, err := decide(r.target, r.options.Plan)
+	planned, err := r.plan()
 	if err != nil {
 		return 0, err
 	}
 	config := session.Config{
-		Client: r.client, Streamer: session.NewStreamer(r.config, r.client), Teller: r.out, StartTimeout: r.options.StartTimeout,
+		Client: r.cluster.Client, Streamer: session.NewStreamer(r.config, r.cluster.Client), Teller: r.out, StartTimeout: r.options.StartTimeout,
 		Stdin: stdin(r.options, r.streams.In), Stdout: r.streams.Out, Stderr: r.streams.ErrOut,
 	}
-	return session.Run(ctx, config, p)
+	return session.Run(ctx, config, planned)
 }
 
 // startWithoutShell runs a command as the container's own process where the image has no shell to
@@ -77,33 +96,15 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 	switch {
 	case r.options.Mode == plan.ModeDebug: // what runs there directly could not be ended from here
 		return 0, hint.Errorf("take a shell from another image: --image IMAGE", "%w", err)
+	case asked.Toolbox != "":
+		return 0, hint.Errorf("take a toolbox with a static busybox: --toolbox busybox:musl", "%w", err)
 	case len(asked.Command) == 0 || asked.Via == plan.ViaExec:
-		return 0, hint.Errorf("run a program of the image's by attach: --via attach -- PROGRAM; or a shell from another image: --image IMAGE", "%w", err)
+		return 0, hint.Errorf("bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
+			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM", "%w", err)
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, and its output goes into the container's log")
 	asked.Via, asked.Direct = plan.ViaAttach, true
 	return r.start(ctx)
-}
-
-// connection is how the cluster is reached.
-type connection struct {
-	config    *rest.Config
-	client    kubernetes.Interface
-	namespace string
-}
-
-func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, error) {
-	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
-	if err != nil {
-		return connection{}, err
-	}
-	config, err := flags.ToRESTConfig()
-	if err != nil {
-		return connection{}, err
-	}
-	config.WarningHandler = out
-	client, err := kubernetes.NewForConfig(config)
-	return connection{config, client, namespace}, err
 }
 
 func stdin(o Options, in io.Reader) io.Reader {

@@ -1,16 +1,23 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
 
 // Without a terminal there is none to give; only who asks for one is told. What a real terminal
@@ -49,20 +56,100 @@ func TestStdin(t *testing.T) {
 }
 
 // A shell cannot be had where the image has none, and exec is not replaced when it was asked for.
+// What could help is in the hint.
 func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
-	tests := map[string]plan.Options{
-		"no command":           {},
-		"exec was asked for":   {Command: []string{"id"}, Via: plan.ViaExec},
-		"attach for a shell":   {Via: plan.ViaAttach},
-		"exec for a shell too": {Via: plan.ViaExec},
+	const bring, another = "--toolbox IMAGE", "--image IMAGE"
+	tests := []struct {
+		name string
+		o    Options
+		hint string
+	}{
+		{"no command", Options{}, bring},
+		{"exec was asked for", Options{Plan: plan.Options{Command: []string{"id"}, Via: plan.ViaExec}}, bring},
+		{"attach for a shell", Options{Plan: plan.Options{Via: plan.ViaAttach}}, bring},
+		{"exec for a shell too", Options{Plan: plan.Options{Via: plan.ViaExec}}, bring},
+		{"the toolbox has none", Options{Plan: plan.Options{Toolbox: "scratch"}}, "--toolbox busybox:musl"},
+		{"a running pod", Options{Mode: plan.ModeDebug}, another},
+		{"a running pod and a command", Options{Mode: plan.ModeDebug, Plan: plan.Options{Command: []string{"id"}}}, another},
 	}
 	noShell := fmt.Errorf("container app: %w", session.ErrNoShell)
-	for name, asked := range tests {
+	for _, tt := range tests {
 		var told strings.Builder
-		r := &runner{options: Options{Plan: asked}, out: newPrinter(&told, false)}
+		r := &runner{options: tt.o, out: newPrinter(&told, false)}
 		status, err := r.startWithoutShell(t.Context(), noShell)
-		if err == nil || err.Error() != noShell.Error() || hint.Of(err) == "" || status != 0 || told.String() != "" {
-			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint", name, status, err, hint.Of(err), told.String())
+		if err == nil || err.Error() != noShell.Error() || !strings.Contains(hint.Of(err), tt.hint) || status != 0 || told.String() != "" {
+			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint at %s", tt.name, status, err, hint.Of(err), told.String(), tt.hint)
 		}
+	}
+}
+
+// What was asked for is what is looked for.
+func TestQuery(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "api.yaml")
+	if err := os.WriteFile(file, []byte("kind: Pod"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api := target.Reference{Kind: "Deployment", Name: "api"}
+	tests := []struct {
+		name string
+		o    Options
+		want target.Query
+	}{
+		{"a clone", Options{Reference: api, Mode: plan.ModeClone, Container: "app"}, target.Query{Reference: api, Container: "app"}},
+		{"a running pod", Options{Reference: api, Mode: plan.ModeDebug}, target.Query{Reference: api, Live: true}},
+		{"of a revision", Options{Reference: api, Revision: 3}, target.Query{Reference: api, Revision: 3}},
+		{"pinned", Options{Reference: api, Plan: plan.Options{Pin: true}}, target.Query{Reference: api, Running: true}},
+		{"with claims", Options{Reference: api, Plan: plan.Options{Parts: plan.Parts{Ordinal: new(2)}}}, target.Query{Reference: api, Ordinal: new(2)}},
+		{"from a file", Options{Filename: file}, target.Query{Manifest: []byte("kind: Pod")}},
+		{"from stdin", Options{Filename: "-"}, target.Query{Manifest: []byte("kind: Job")}},
+	}
+	for _, tt := range tests {
+		tt.want.Namespace, tt.want.EnforceNamespace = "shop", true
+		r := &runner{options: tt.o, connection: connection{namespace: "shop", enforceNamespace: true}}
+		r.streams.In = strings.NewReader("kind: Job")
+		if got, err := r.query(); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: error %v, query\n%+v, want\n%+v", tt.name, err, got, tt.want)
+		}
+	}
+}
+
+func TestReadManifestFails(t *testing.T) {
+	folder := t.TempDir()
+	empty := filepath.Join(folder, "empty.yaml")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		file  string
+		stdin io.Reader
+		want  string
+	}{
+		{folder + "/none", nil, "manifest: open " + folder + "/none: no such file or directory"},
+		{folder, nil, "manifest " + folder + ": read " + folder + ": is a directory"},
+		{empty, nil, "manifest " + empty + " is empty"},
+		{"-", strings.NewReader(""), "manifest stdin is empty"},
+		{"-", strings.NewReader(strings.Repeat("a", maxManifest+1)), "manifest stdin is longer than 16Mi"},
+		{"-", iotest.ErrReader(errors.New("no luck")), "manifest stdin: no luck"},
+	}
+	for _, tt := range tests {
+		if got, err := readManifest(tt.file, tt.stdin); err == nil || err.Error() != tt.want || got != nil {
+			t.Errorf("%d bytes, error %v; want %s", len(got), err, tt.want)
+		}
+	}
+}
+
+// What a clone asks at once is not held back here, whatever the kubeconfig is like.
+func TestConnectIsNotThrottled(t *testing.T) {
+	flags := genericclioptions.NewConfigFlags(false)
+	*flags.APIServer, *flags.Namespace = "https://127.0.0.1:1", "shop"
+	c, err := connect(flags, newPrinter(io.Discard, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.config.QPS != requestsPerSecond || c.config.Burst != burst || c.namespace != "shop" || !c.enforceNamespace {
+		t.Errorf("%v requests a second, %d at once, namespace %q (enforced: %t)", c.config.QPS, c.config.Burst, c.namespace, c.enforceNamespace)
+	}
+	if _, err := c.cluster.Dynamic(); err != nil {
+		t.Errorf("the dynamic client: %v", err)
 	}
 }

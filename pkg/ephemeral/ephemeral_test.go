@@ -1,6 +1,7 @@
 package ephemeral
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -34,6 +36,12 @@ func status(code int, reason, message, details string) answer {
 
 // add adds a container to the pod web of shop on a server that gives one answer.
 func add(t *testing.T, a answer) (pod *corev1.Pod, seen []request, err error) {
+	return send(t, a, (*Client).Add)
+}
+
+type adding func(*Client, context.Context, string, types.UID, corev1.EphemeralContainer) (*corev1.Pod, error)
+
+func send(t *testing.T, a answer, add adding) (pod *corev1.Pod, seen []request, err error) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -51,7 +59,7 @@ func add(t *testing.T, a answer) (pod *corev1.Pod, seen []request, err error) {
 		EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p", Image: "busybox", Stdin: true},
 		TargetContainerName:      "app",
 	}
-	pod, err = New(client.CoreV1().Pods("shop")).Add(t.Context(), "web", "uid-1", container)
+	pod, err = add(New(client.CoreV1().Pods("shop")), t.Context(), "web", "uid-1", container)
 	server.Close() // waits for the handler: seen is complete
 	return pod, seen, err
 }
@@ -77,6 +85,23 @@ func TestAdd(t *testing.T) {
 	}}
 	if !reflect.DeepEqual(seen, wantSeen) {
 		t.Errorf("requests:\n%+v, want\n%+v", seen, wantSeen)
+	}
+}
+
+// A dry run is the same request, which the server judges more strictly and does not carry out.
+func TestTry(t *testing.T) {
+	a := answer{200, "application/json", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web"},"spec":{"containers":null}}`}
+	_, added, err := send(t, a, (*Client).Add)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod, tried, err := send(t, a, (*Client).Try)
+	if err != nil || pod.Name != "web" {
+		t.Fatalf("pod/%s, error %v", pod.Name, err)
+	}
+	added[0].path += "?dryRun=All&fieldValidation=Strict"
+	if !reflect.DeepEqual(tried, added) {
+		t.Errorf("requests:\n%+v, want\n%+v", tried, added)
 	}
 }
 

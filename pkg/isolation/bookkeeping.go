@@ -20,7 +20,9 @@ func (m marks) has(key string) bool {
 
 func allMarks() []marks { return []marks{controllerMarks(), gitOpsMarks(), queueMarks()} }
 
-func isMark(key string) bool {
+// IsMark reports a label or an annotation by which controllers, GitOps tools and queues keep their
+// books of a pod. A clone carries none.
+func IsMark(key string) bool {
 	return slices.ContainsFunc(allMarks(), func(m marks) bool { return m.has(key) })
 }
 

@@ -23,6 +23,10 @@ func (c *clone) keepLabels() error {
 	}
 	c.labels = verdict.Labels
 	for _, dropped := range verdict.Dropped {
+		if unknown := t.Surroundings.Unknown; unknown != nil && dropped.Reason == unknown.Error() {
+			c.note(Changed, "without "+plural("label", dropped.Keys), "what selects by them could not be read: "+dropped.Reason)
+			continue
+		}
 		c.note(LeftOut, plural("label", dropped.Keys), dropped.Reason)
 	}
 	for _, match := range verdict.Matches {

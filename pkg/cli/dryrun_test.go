@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+)
+
+// shop is a cluster with one deployment, api, and its pod, whose user may do everything.
+func shop() *fake.Clientset {
+	labels := map[string]string{"app": "api"}
+	spec := corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1"}}}
+	client := fake.NewClientset(
+		&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop"},
+			Spec: appsv1.DeploymentSpec{
+				Selector: &metav1.LabelSelector{MatchLabels: labels},
+				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
+			},
+		},
+		&corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "api-0", Namespace: "shop", UID: "uid-1", Labels: labels},
+			Spec:       spec,
+			Status: corev1.PodStatus{
+				Phase:      corev1.PodRunning,
+				Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			},
+		})
+	client.PrependReactor("create", "selfsubjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
+	})
+	return client
+}
+
+// rehearsing is a run of "kubectl eshell deploy/api -n shop" with changes.
+func rehearsing(client *fake.Clientset, changes ...func(*Options)) (r *runner, out, errOut *strings.Builder) {
+	out, errOut = &strings.Builder{}, &strings.Builder{}
+	o := asked(changes...)
+	return &runner{
+		options: o, out: newPrinter(errOut, o.Quiet),
+		streams:    genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut},
+		connection: connection{cluster: target.Cluster{Client: client}, namespace: "shop"},
+	}, out, errOut
+}
+
+func dryRunBy(by DryRun, output string) func(*Options) {
+	return func(o *Options) { o.DryRun, o.Output = by, output }
+}
+
+// writes are what the server was asked to change.
+func writes(client *fake.Clientset) []string {
+	var found []string
+	for _, action := range client.Actions() {
+		if r := action.GetResource().Resource; r != "selfsubjectaccessreviews" && action.GetVerb() != "get" && action.GetVerb() != "list" {
+			found = append(found, action.GetVerb()+" "+strings.TrimSuffix(r+"/"+action.GetSubresource(), "/"))
+		}
+	}
+	return found
+}
+
+// printedPod reads a pod as strictly as a server does.
+func printedPod(t *testing.T, out fmt.Stringer) *corev1.Pod {
+	t.Helper()
+	pod := &corev1.Pod{}
+	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	if _, _, err := strict.Decode([]byte(out.String()), nil, pod); err != nil {
+		t.Fatalf("%v in:\n%s", err, out)
+	}
+	return pod
+}
+
+// The pod is on stdout, as a document that kubectl create takes; nothing was sent.
+func TestDryRunByTheClient(t *testing.T) {
+	client := shop()
+	r, out, errOut := rehearsing(client, dryRunBy(DryRunClient, "yaml"))
+	if status, err := r.run(t.Context()); status != 0 || err != nil {
+		t.Fatalf("status %d, error %v", status, err)
+	}
+	pod := printedPod(t, out)
+	if name := "api-eshell-" + r.options.Plan.Session; pod.Kind != "Pod" || pod.APIVersion != "v1" || pod.Name != name || pod.Namespace != "shop" {
+		t.Errorf("%s %s, pod/%s in %s; want pod/%s", pod.APIVersion, pod.Kind, pod.Name, pod.Namespace, name)
+	}
+	if c := pod.Spec.Containers[0]; c.Name != "app" || c.Image != "api:1" || c.TTY {
+		t.Errorf("container %+v, want app of api:1 without a terminal", c)
+	}
+	for _, noise := range []string{"status", "creationTimestamp", "managedFields"} {
+		if strings.Contains(out.String(), noise) {
+			t.Errorf("%s is in:\n%s", noise, out)
+		}
+	}
+	if !strings.HasPrefix(errOut.String(), "pod/"+pod.Name+": a clone of deployment/api") {
+		t.Errorf("on stderr:\n%s", errOut)
+	}
+	if sent := writes(client); sent != nil {
+		t.Errorf("sent: %q", sent)
+	}
+}
+
+// Who is asked, and what is printed of the answer.
+func TestDryRun(t *testing.T) {
+	debug := func(o *Options) { o.Mode = plan.ModeDebug }
+	tests := []struct {
+		name    string
+		changes []func(*Options)
+		out     string // ID: the session's
+		sent    []string
+	}{
+		{"one line", []func(*Options){dryRunBy(DryRunClient, "")}, "pod/api-eshell-ID created (dry run)\n", nil},
+		{"the server's line", []func(*Options){dryRunBy(DryRunServer, "")}, "pod/api-eshell-ID created (server dry run)\n", []string{"create pods"}},
+		{"a name", []func(*Options){dryRunBy(DryRunServer, "name")}, "pod/api-eshell-ID\n", []string{"create pods"}},
+		{"a running pod", []func(*Options){debug, dryRunBy(DryRunClient, "")}, "pod/api-0 patched (dry run)\n", nil},
+		{"a running pod by the server", []func(*Options){debug, dryRunBy(DryRunServer, "")},
+			"pod/api-0 patched (server dry run)\n", []string{"patch pods/ephemeralcontainers"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := shop()
+			quiet := func(o *Options) { o.Quiet = true }
+			r, out, errOut := rehearsing(client, append(tt.changes, quiet)...)
+			status, err := r.run(t.Context())
+			if want := strings.ReplaceAll(tt.out, "ID", r.options.Plan.Session); status != 0 || err != nil || out.String() != want {
+				t.Errorf("status %d, error %v, printed %q, want %q", status, err, out, want)
+			}
+			if sent := writes(client); !slices.Equal(sent, tt.sent) || errOut.String() != "" {
+				t.Errorf("sent %q, want %q; on stderr: %q", sent, tt.sent, errOut)
+			}
+			if kept := unrehearsed(client); kept != nil {
+				t.Errorf("sent as no dry run, or not strictly: %+v", kept)
+			}
+		})
+	}
+}
+
+// unrehearsed are the writes to pods that the server would keep, or would not judge strictly.
+func unrehearsed(client *fake.Clientset) []clienttesting.Action {
+	var found []clienttesting.Action
+	for _, action := range client.Actions() {
+		var dryRun []string
+		var validation string
+		switch a := action.(type) {
+		case clienttesting.CreateActionImpl:
+			dryRun, validation = a.CreateOptions.DryRun, a.CreateOptions.FieldValidation
+		case clienttesting.PatchActionImpl:
+			dryRun, validation = a.PatchOptions.DryRun, a.PatchOptions.FieldValidation
+		}
+		writes := action.Matches("create", "pods") || action.GetVerb() == "patch"
+		if writes && !(slices.Equal(dryRun, []string{metav1.DryRunAll}) && validation == metav1.FieldValidationStrict) {
+			found = append(found, action)
+		}
+	}
+	return found
+}
+
+// A running pod is printed as it is, with the container that would be added to it.
+func TestDryRunShowsTheRunningPod(t *testing.T) {
+	r, out, _ := rehearsing(shop(), dryRunBy(DryRunClient, "json"), func(o *Options) { o.Mode = plan.ModeDebug })
+	if _, err := r.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pod := printedPod(t, out)
+	if pod.Kind != "Pod" || pod.UID != "uid-1" || pod.Status.Phase != corev1.PodRunning || len(pod.Spec.EphemeralContainers) != 1 ||
+		pod.Spec.EphemeralContainers[0].Name != "eshell-"+r.options.Plan.Session {
+		t.Errorf("printed:\n%s", out)
+	}
+}
+
+// What the server refuses is an error in its own words, and nothing is printed.
+func TestDryRunRefused(t *testing.T) {
+	client := shop()
+	client.PrependReactor("create", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "api", errors.New("exceeded quota: compute"))
+	})
+	r, out, errOut := rehearsing(client, dryRunBy(DryRunServer, "yaml"))
+	status, err := r.run(t.Context())
+	if status != 0 || !apierrors.IsForbidden(err) || !strings.HasSuffix(err.Error(), "exceeded quota: compute") {
+		t.Errorf("status %d, error %v", status, err)
+	}
+	if out.String()+errOut.String() != "" {
+		t.Errorf("printed %q, and on stderr %q", out, errOut)
+	}
+}
+
+// --explain is the product: on stdout, also with -q, and nothing is created.
+func TestExplainRun(t *testing.T) {
+	client := shop()
+	r, out, errOut := rehearsing(client, func(o *Options) { o.Explain, o.Quiet = true, true })
+	if status, err := r.run(t.Context()); status != 0 || err != nil {
+		t.Fatalf("status %d, error %v", status, err)
+	}
+	if !strings.HasPrefix(out.String(), "pod/api-eshell-"+r.options.Plan.Session+": a clone of deployment/api") || errOut.String() != "" {
+		t.Errorf("printed %q, and on stderr %q", out, errOut)
+	}
+	if sent := writes(client); sent != nil {
+		t.Errorf("sent: %q", sent)
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// An output that cannot be written is a failure of the output, as in a session.
+func TestRehearsalsOutputFails(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"explain": func(o *Options) { o.Explain = true },
+		"dry run": dryRunBy(DryRunClient, "yaml"),
+	} {
+		r, _, _ := rehearsing(shop(), change)
+		r.streams.Out = fullDisk{}
+		_, err := r.run(t.Context())
+		if output := new(session.OutputError); !errors.As(err, &output) || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

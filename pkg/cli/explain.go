@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+)
+
+// chapter is one kind of notes in a full account.
+type chapter struct {
+	title string
+	kind  plan.NoteKind
+}
+
+func chapters() []chapter {
+	return []chapter{{"keeps", plan.Kept}, {"changed", plan.Changed}, {"left out", plan.LeftOut}, {"details", plan.Detail}}
+}
+
+// fullAccount has the warnings too, which elsewhere are lines of their own.
+func fullAccount() []chapter { return append(chapters(), chapter{"warnings", plan.Warning}) }
+
+// explain writes the plan's headline and, by chapters, its notes with their reasons.
+func explain(out io.Writer, planned *plan.Plan, chapters []chapter) error {
+	var text strings.Builder
+	fmt.Fprintln(&text, cell(planned.Headline))
+	for _, c := range chapters {
+		c.write(&text, planned.Notes)
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+func (c chapter) write(out io.Writer, notes []plan.Note) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	rows := 0
+	for _, note := range notes {
+		if note.Kind != c.kind {
+			continue
+		}
+		if rows++; rows == 1 {
+			fmt.Fprintf(out, "\n%s:\n", c.title)
+		}
+		row := "  " + cell(note.What)
+		if note.Reason != "" {
+			row += "\t" + cell(note.Reason)
+		}
+		fmt.Fprintln(table, row)
+	}
+	_ = table.Flush() // into memory
+}
+
+// cell is text that stays in its row and column.
+func cell(text string) string { return strings.Join(strings.Fields(plain(text)), " ") }
+
+// account prints what a dry run's pod would be, with the reasons of everything, on stderr.
+func (p *printer) account(planned *plan.Plan) {
+	if !p.quiet {
+		p.mu.Lock()
+		_ = explain(p.out, planned, chapters()) // as with every line: a stderr that is gone cannot be told
+		p.mu.Unlock()
+	}
+	p.warnings(planned.Notes)
+}
