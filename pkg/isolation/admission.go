@@ -40,7 +40,7 @@ func admits(peer networkingv1.NetworkPolicyPeer, namespace string, podLabels map
 		return no
 	case peer.NamespaceSelector != nil:
 		return inNamespace(podSelector(peer.NamespaceSelector), namespace)
-	case peer.PodSelector == nil:
+	case peer.PodSelector == nil: // a kind of peer that this version does not know
 		return no
 	}
 	return yes
@@ -56,7 +56,7 @@ func inNamespace(s labels.Selector, namespace string) answer {
 	result := yes
 	for _, r := range requirements(s) {
 		switch {
-		case r.Key() != corev1.LabelMetadataName || namespace == "":
+		case r.Key() != corev1.LabelMetadataName:
 			result = min(result, maybe)
 		case !r.Matches(labels.Set{corev1.LabelMetadataName: namespace}):
 			return no

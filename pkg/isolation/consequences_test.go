@@ -44,6 +44,12 @@ func TestConsequences(t *testing.T) {
 		{name: "another policy allows the same", policies: policies{
 			networkPolicy("api", "app=api", types(egress), to(podsWith("app=db"))), networkPolicy("web", "tier=web", types(egress), to(podsWith("app=db")))},
 			want: []string{"policy api selects the original and not the clone: nothing changes, other policies restrict the clone as much"}},
+		{name: "another policy allows more", policies: policies{
+			networkPolicy("api", "app=api", from(namespaces("x=y")), on(port(80))), networkPolicy("web", "tier=web", from())},
+			want: []string{"policy api selects the original and not the clone: nothing changes, other policies restrict the clone as much"}},
+		{name: "another policy allows less", policies: policies{
+			networkPolicy("api", "app=api", from(namespaces("x=y"))), networkPolicy("web", "tier=web", from(namespaces("x=y")), on(port(80)))},
+			want: []string{"policy api selects the original and not the clone: the clone lacks what its ingress rules allow; --keep-labels keeps the label"}},
 		{name: "two that allow nothing", policies: policies{networkPolicy("all", ""), networkPolicy("api", "app=api")},
 			want: []string{"policy api selects the original and not the clone: nothing changes, other policies restrict the clone as much"}},
 		{name: "the clone", policies: policies{networkPolicy("rest", "!app", to(podsWith("x")))},
@@ -95,8 +101,15 @@ func TestConsequences(t *testing.T) {
 				"this clone will be refused; --keep-labels keeps the label"}},
 		{name: "one of two ports", policies: policies{db(from(podsWith("app=api")), on(port(1), port(2)), from(podsWith("tier=web")), on(port(2)))},
 			want: []string{"policy db lets pods with app=api reach pods with app=db on ports 1 and 2: this clone will be refused; --keep-labels keeps the label"}},
+		{name: "a range beyond the other's", policies: policies{db(from(podsWith("app=api")), on(upTo(95, port(80))), from(podsWith("tier=web")), on(upTo(90, port(80))))},
+			want: []string{"policy db lets pods with app=api reach pods with app=db on port 80-95: this clone will be refused; --keep-labels keeps the label"}},
+		{name: "another protocol", policies: policies{db(from(podsWith("app=api")), on(udp(port(53))), from(podsWith("tier=web")), on(port(53)))},
+			want: []string{"policy db lets pods with app=api reach pods with app=db on port 53/UDP: this clone will be refused; --keep-labels keeps the label"}},
+		{name: "a port by its name", policies: policies{db(from(podsWith("app=api")), on(networkingv1.NetworkPolicyPort{Port: new(intstr.FromString("pg"))}), from(podsWith("tier=web")), on(port(5432)))},
+			want: []string{"policy db lets pods with app=api reach pods with app=db on port pg: this clone will be refused; --keep-labels keeps the label"}},
 
 		// Other namespaces, and addresses.
+		{name: "a peer of a kind to come", policies: policies{db(from(podsWith("app=api"), peer{}))}, want: []string{refused}},
 		{name: "every namespace", policies: policies{db(from(podsIn("", "app=api")))},
 			want: []string{"policy db lets pods with app=api in every namespace reach pods with app=db: this clone will be refused; --keep-labels keeps the label"}},
 		{name: "this namespace", policies: policies{db(from(podsIn("kubernetes.io/metadata.name=shop", "app=api")))},

@@ -200,6 +200,8 @@ func TestJudgeErrors(t *testing.T) {
 		{"kept, not ready", "a=1,b=1", around("Service/notready-x: a=1", "Service/notready-y: b=1", "Job/z: a"), Wish{Keep: true},
 			"service/x and service/y publish the addresses of pods that are not ready: the clone would get requests; job/z would adopt the clone",
 			"--drop-labels a,b gives up the labels that it asks for"},
+		{"kept, adopted, and selected by what is accepted", "a=1,b=1", around("Service/x: a=1", "ReplicaSet/y: b=1"), Wish{Keep: true},
+			"replicaset/y would adopt the clone", "--drop-labels b gives up the label that it asks for"},
 		{"kept, adopted by what the user set", "", around("DaemonSet/x: a"), Wish{Keep: true, Set: set("a=1")}, "daemonset/x would adopt the clone", debug},
 	}
 	for _, tt := range tests {

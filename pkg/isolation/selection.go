@@ -16,11 +16,11 @@ func (c comparison) selection(p policy) []string {
 	case original && !clone:
 		free, lacking := c.difference(p, c.clone)
 		what := both(ruled("is free of its ", free, " rules"), ruled("lacks what its ", lacking, " rules allow"))
-		hint := ""
+		next := ""
 		if len(lacking) > 0 {
-			hint = c.keepHint(p.pods)
+			next = c.keepHint(p.pods)
 		}
-		return []string{"policy " + p.name + " selects the original and not the clone: " + orElse(what, "clone") + hint}
+		return []string{"policy " + p.name + " selects the original and not the clone: " + orElse(what, "clone") + next}
 	case clone && !original:
 		bound, gained := c.difference(p, c.source)
 		what := both(ruled("is bound by its ", bound, " rules"), ruled("has also what its ", gained, " rules allow"))

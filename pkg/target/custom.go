@@ -93,7 +93,7 @@ func (s *search) readCustom(ctx context.Context, object *unstructured.Unstructur
 	}
 	w.template, w.claimTemplates = referred.template, referred.claimTemplates
 	if w.selector == nil {
-		w.selector = referred.selector
+		w.selector, w.adopts = referred.selector, true
 	}
 	return w, nil
 }

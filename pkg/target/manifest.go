@@ -77,7 +77,7 @@ func readObjects(manifest []byte) ([]*unstructured.Unstructured, error) {
 		}
 		object := &unstructured.Unstructured{}
 		if err := json.Unmarshal(document.Raw, &object.Object); err != nil {
-			return nil, fmt.Errorf("document %d of the manifest: %w", number, err)
+			return nil, fmt.Errorf("document %d of the manifest is not an object", number)
 		}
 		for _, item := range items(object) {
 			if item.GetKind() == "" || item.GetAPIVersion() == "" {

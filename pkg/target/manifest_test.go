@@ -1,0 +1,141 @@
+package target
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+func manifest(text string) func(*Query) { return func(q *Query) { q.Manifest = []byte(text) } }
+
+func unnamed(q *Query) { q.Reference = Reference{} }
+
+func enforced(q *Query) { q.EnforceNamespace = true }
+
+const (
+	podYAML        = "apiVersion: v1\nkind: Pod\nmetadata: {name: one, labels: {app: api}}\nspec: {containers: [{name: app, image: api:3}]}\n"
+	deploymentYAML = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\n" +
+		"spec: {selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api}}, spec: {containers: [{name: app, image: api:3}]}}}\n"
+	rolloutYAML = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\n" +
+		"spec: {selector: {matchLabels: {app: web}}, template: {spec: {containers: [{name: app, image: api:3}]}}}\n"
+	jobYAML     = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: seed-}\nspec: {template: {spec: {containers: [{name: app, image: api:3}]}}}\n"
+	serviceYAML = "apiVersion: v1\nkind: Service\nmetadata: {name: api}\nspec: {selector: {app: api}}\n"
+	sealedYAML  = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: key}\nspec: {template: {type: Opaque}}\n"
+	next        = "---\n"
+)
+
+func namespaced(document string) string {
+	return strings.Replace(document, "{name:", "{namespace: other, name:", 1)
+}
+
+func listOf(kind string, documents ...string) string {
+	list := "apiVersion: v1\nkind: " + kind + "\nitems:\n"
+	for _, d := range documents {
+		list += "- " + strings.ReplaceAll(strings.TrimSpace(d), "\n", "\n  ") + "\n"
+	}
+	return list
+}
+
+func TestManifest(t *testing.T) {
+	named := func(typ, name string) func(*Query) {
+		return func(q *Query) {
+			q.Reference = Reference{Type: typ, Name: name}
+			if k, ok := kindNamed(typ); ok {
+				q.Reference = Reference{Kind: k.name, Name: name}
+			}
+		}
+	}
+	tests := []struct {
+		name     string
+		manifest string
+		changes  []func(*Query)
+		want     string // the target, its namespace and what surrounds it
+	}{
+		{"a pod", podYAML, nil, "pod/one in shop: "},
+		{"a deployment", deploymentYAML, nil, "deployment/api in shop: deployment/api app=api"},
+		{"a custom one", rolloutYAML, nil, "rollout/web in shop: rollout/web app=web"},
+		{"JSON", `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": {"containers": [{"name": "app", "image": "api:3"}]}}`, nil, "pod/one in shop: "},
+		{"without a name", jobYAML, nil, "job/job in shop: "},
+		{"among others", "# comment\n" + next + serviceYAML + next + sealedYAML + next + deploymentYAML + next, nil, "deployment/api in shop: deployment/api app=api"},
+		{"in a list", listOf("List", serviceYAML, deploymentYAML), nil, "deployment/api in shop: deployment/api app=api"},
+		{"in a list of its kind", listOf("PodList", strings.Replace(podYAML, "apiVersion: v1\nkind: Pod\n", "", 1)), nil, "pod/one in shop: "},
+		{"by name", deploymentYAML + next + podYAML, []func(*Query){named("po", "one")}, "pod/one in shop: "},
+		{"a custom one by name", deploymentYAML + next + rolloutYAML, []func(*Query){named("rollouts", "web")}, "rollout/web in shop: rollout/web app=web"},
+		{"by group and name", deploymentYAML + next + rolloutYAML, []func(*Query){named("Rollout.argoproj.io", "web")}, "rollout/web in shop: rollout/web app=web"},
+		{"its namespace", namespaced(podYAML), nil, "pod/one in other: "},
+		{"the same namespace", strings.Replace(namespaced(podYAML), "other", "shop", 1), []func(*Query){enforced}, "pod/one in shop: "},
+		{"no namespace, enforced", podYAML, []func(*Query){enforced}, "pod/one in shop: "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything)}, query("", append([]func(*Query){unnamed, manifest(tt.manifest)}, tt.changes...)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if words := got.String() + " in " + got.Namespace + ": " + around(got); words != tt.want {
+				t.Errorf("got  %s\nwant %s", words, tt.want)
+			}
+			if got.Container != "app" || got.Template.Spec.Containers[0].Image != "api:3" {
+				t.Errorf("container %q of template %+v", got.Container, got.Template)
+			}
+		})
+	}
+}
+
+// The cluster's workload of the same name is not asked for; its pods use the claims.
+func TestManifestBesideItsWorkload(t *testing.T) {
+	yaml := strings.Replace(deploymentYAML, "spec: {containers", "spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: data}}], containers", 1)
+	client := cluster(t, everything, deployment(), claim("data"), pod("a", using("data", "n1")))
+	got, err := Resolve(t.Context(), Cluster{Client: client}, query("", unnamed, manifest(yaml)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := around(got)+"; "+claimWords(got.Claims), "deployment/api app=api; data: of-data used by a on n1"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestManifestFails(t *testing.T) {
+	const types = "types: pod, deployment, replicaset, statefulset, daemonset, job, cronjob, replicationcontroller, service, and custom ones with a pod template"
+	misspelt := func(document string) string { return strings.ReplaceAll(document, "image:", "imgae:") }
+	tests := []struct {
+		name      string
+		query     Query
+		err, hint string
+	}{
+		{"empty", query("", unnamed, manifest("")), "no workload is in the manifest: it has nothing", types},
+		{"no workload", query("", unnamed, manifest(serviceYAML+next+sealedYAML)), "no workload is in the manifest: it has service/api, sealedsecret/key", types},
+		{"several", query("", unnamed, manifest(deploymentYAML+next+jobYAML+next+serviceYAML)),
+			"several workloads are in the manifest: deployment/api, job/seed-", "name one beside -f, as in: deployment/api"},
+		{"another name", query("Deployment", manifest(strings.Replace(deploymentYAML, "name: api", "name: web", 1)+next+serviceYAML)),
+			"the manifest has no deployment/api", "it has: deployment/web, service/api"},
+		{"twice", query("Deployment", manifest(deploymentYAML+next+deploymentYAML)), "the manifest has deployment/api 2 times", ""},
+		{"a service", query("Service", manifest(serviceYAML)), "service/api of the manifest: the workload behind it is not looked for in a manifest",
+			"name the workload itself, or leave out the name"},
+		{"an unknown field", query("Deployment", manifest(misspelt(deploymentYAML))),
+			`deployment/api of the manifest: strict decoding error: unknown field "spec.template.spec.containers[0].imgae"`, ""},
+		{"an unknown field of a custom one", query("", unnamed, manifest(misspelt(rolloutYAML))),
+			`rollout/web of the manifest: .spec.template: strict decoding error: unknown field "spec.containers[0].imgae"`, ""},
+		{"no kind", query("", unnamed, manifest(podYAML+next+"password: s3cret\n")), "document 2 of the manifest has no apiVersion and kind", ""},
+		{"not an object", query("", unnamed, manifest("- s3cret\n")), "document 1 of the manifest is not an object", ""},
+		{"a list of something else", query("", unnamed, manifest("apiVersion: v1\nkind: List\nitems: [s3cret]\n")),
+			"document 1 of the manifest has no apiVersion and kind", ""},
+		{"another namespace", query("", unnamed, manifest(namespaced(podYAML)), enforced),
+			`the namespace from the provided object "other" does not match the namespace "shop"`, "You must pass '--namespace=other' to perform this operation."},
+		{"a live pod", query("", unnamed, manifest(podYAML), live), "a manifest has no running pods to debug", "leave out --mode debug for a clone"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, []runtime.Object{}...)}, tt.query)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if err.Error() != tt.err || hint.Of(err) != tt.hint {
+				t.Errorf("error: %s\nhint: %s\nwant error: %s\nhint: %s", err, hint.Of(err), tt.err, tt.hint)
+			}
+		})
+	}
+}
