@@ -11,13 +11,21 @@ const (
 	// ManagedBy is our value of ManagedByLabel.
 	ManagedBy = "kubectl-eshell"
 
-	// SessionLabel carries the session's id. The prefix is the domain of the project's own pages.
-	SessionLabel = "kubectl-eshell.github.io/session"
+	// Domain is the prefix of our own names: the domain of the project's pages.
+	Domain = "kubectl-eshell.github.io"
+	// SessionLabel carries the session's id.
+	SessionLabel = Domain + "/session"
 	// SourceKindAnnotation says what kind of object a clone was made from: "Deployment".
-	SourceKindAnnotation = "kubectl-eshell.github.io/source-kind"
+	SourceKindAnnotation = Domain + "/source-kind"
 	// SourceNameAnnotation says its name, which may be longer than a label's 63 characters.
-	SourceNameAnnotation = "kubectl-eshell.github.io/source-name"
+	SourceNameAnnotation = Domain + "/source-name"
 )
+
+// NeverReady is the condition of a clone's readiness gate. Nobody ever sets it.
+const NeverReady = Domain + "/never-ready"
+
+// ToolboxName names the init container and the volume of --toolbox.
+const ToolboxName = "eshell-toolbox"
 
 // maxName is the length of a DNS label. A pod's name may be longer, but its hostname may not:
 // beyond 63 characters the kubelet cuts it.

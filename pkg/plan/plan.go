@@ -7,10 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
 // Mode is where the shell runs.
@@ -42,88 +39,6 @@ const (
 	// 0: that would free the pod's name and volumes before its processes are known to be gone.
 	gracePeriod = 2
 )
-
-// Options are what the user asked for. The zero value of a field means: as in the source.
-type Options struct {
-	Session string // the session's id, 5 characters of a DNS label
-	Via     Via    // empty: exec, or attach where exec is not permitted
-	// Direct starts the command without the shell script that holds it back until the client has
-	// attached: for images without a shell. It goes with ViaAttach and a command.
-	Direct bool
-
-	Command    []string // empty: bash if the image has it, else sh
-	Entrypoint bool     // the image's entrypoint is run, with Command as its arguments
-	Toolbox    string   // an image with a static busybox, for images without a shell
-	TTY        bool
-	Term       string // the value of TERM for a session with a TTY
-
-	Image  string
-	Pin    bool // the images that run, by their digests
-	Env    []EnvChange
-	CPU    resource.Quantity
-	Memory resource.Quantity
-
-	Labels    isolation.Wish
-	Parts     Parts
-	Identity  Identity
-	Node      string
-	Overrides Overrides
-}
-
-// Parts are what of the source comes along beside the chosen container.
-type Parts struct {
-	With    []string // containers and sidecars, by name
-	WithAll bool
-
-	Init      Init
-	InitNames []string // for InitNamed
-
-	Volumes   Volumes
-	Ordinal   *int // of the StatefulSet's pod whose claims are meant
-	NoDevices bool
-}
-
-// Init is which init containers run.
-type Init string
-
-// The choices of init containers.
-const (
-	InitAuto  Init = "auto" // those that prepare a volume for the containers that run
-	InitAll   Init = "all"
-	InitNone  Init = "none"
-	InitNamed Init = "named"
-)
-
-// Volumes is what becomes of volumes that outlive a pod.
-type Volumes string
-
-// The choices of volumes. None chosen: claims are shared, a StatefulSet's claim templates fresh.
-const (
-	VolumesShared   Volumes = "shared"
-	VolumesReadOnly Volumes = "readonly"
-	VolumesFresh    Volumes = "fresh"
-)
-
-// Identity is whose rights the session has.
-type Identity struct {
-	ServiceAccount string
-	NoToken        bool
-	UID, GID       *int64
-	PullSecrets    []string
-}
-
-// Overrides are a patch of the finished pod, in JSON, and its type: json, merge or strategic.
-type Overrides struct {
-	Patch string
-	Type  string
-}
-
-// EnvChange sets a variable or, with Remove, takes it out.
-type EnvChange struct {
-	Name   string
-	Value  string
-	Remove bool
-}
 
 // Plan is the whole intent: nothing in it is decided later.
 type Plan struct {

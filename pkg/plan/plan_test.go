@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,7 +195,7 @@ func render(t *testing.T, p *Plan) string {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, p.Headline)
 	for _, note := range p.Notes {
-		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!"}[note.Kind], note.What, note.Reason)
+		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!", "+", "."}[note.Kind], note.What, note.Reason)
 	}
 	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %q, end %q\ncommand %q\n",
 		p.Namespace, p.PodName, p.PodUID, p.Container, p.Via, p.TTY, p.Gate, p.End, p.Command)
@@ -205,7 +206,7 @@ func render(t *testing.T, p *Plan) string {
 	pod = pod.DeepCopy()
 	for _, words := range containerWords(pod) {
 		for i := range words {
-			for name, script := range map[string]string{"HOLDER": holderScript, "GATE": gateScript, "LAUNCH": launchScript} {
+			for name, script := range map[string]string{"HOLDER": holderScript, "GATE": gateScript, "LAUNCH": launchScript, "TOOLS": toolScript, "FILL": fillScript} {
 				words[i] = strings.ReplaceAll(words[i], escape([]string{script})[0], name)
 			}
 		}
@@ -213,13 +214,13 @@ func render(t *testing.T, p *Plan) string {
 	if err := (&printers.YAMLPrinter{}).PrintObj(pod, &b); err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer(fmt.Sprintf("%q", launchScript), "LAUNCH", fmt.Sprintf("%q", drainScript), "DRAIN").Replace(b.String())
+	return strings.NewReplacer(fmt.Sprintf("%q", launchScript), "LAUNCH", fmt.Sprintf("%q", drainScript), "DRAIN", fmt.Sprintf("%q", toolScript), "TOOLS").Replace(b.String())
 }
 
 func containerWords(pod *corev1.Pod) [][]string {
 	var words [][]string
-	for _, c := range pod.Spec.Containers {
-		words = append(words, c.Command)
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		words = append(words, c.Command, c.Args)
 	}
 	for _, c := range pod.Spec.EphemeralContainers {
 		words = append(words, c.Command)

@@ -96,12 +96,21 @@ const (
 	gateName   = "eshell-gate"
 	drainName  = "eshell-drain"
 	launchName = "eshell"
+	toolName   = "eshell-toolbox"
 )
+
+// toolScript puts the toolbox at the end of PATH, after the image's own programs, and becomes the
+// command that follows.
+const toolScript = `PATH=${PATH:+$PATH:}` + toolbox + `; export PATH; exec "$@"`
+
+// fillScript fills the toolbox: a static busybox and a link to it for each of its programs.
+const fillScript = `busybox=$(command -v busybox) && cp "$busybox" ` + toolbox + `/busybox && ` + toolbox + `/busybox --install -s ` + toolbox
 
 // run is how a session's command is run: what the container's process is, and what is exec'd.
 type run struct {
 	via     Via
 	process []string // the container's command
+	args    []string // or, for the image's entrypoint, its arguments
 	exec    []string
 	gate    string
 	end     string
@@ -110,20 +119,37 @@ type run struct {
 func newRun(o Options, via Via) run {
 	limit := strconv.Itoa(int(Silence.Seconds()))
 	launch := launcher(o)
+	r := run{via: via}
 	switch {
 	case via == ViaExec && o.TTY:
-		return run{via: via, process: script(holderScript, holderName, limit), exec: launch}
+		r.process, r.exec = script(holderScript, holderName, limit), launch
 	case via == ViaExec:
 		// A control character begins the mark, so that no ordinary output is held back for looking like it.
-		end := "\x1eeshell " + o.Session + " ended "
-		drain := append([]string{"sh", "-c", drainScript, drainName, end}, launch[2:]...)
-		return run{via: via, process: script(holderScript, holderName, limit), exec: drain, end: end}
-	case o.Direct:
-		return run{via: via, process: escape(o.Command)}
+		r.end = "\x1eeshell " + o.Session + " ended "
+		r.process = script(holderScript, holderName, limit)
+		r.exec = append([]string{"sh", "-c", drainScript, drainName, r.end}, launch[2:]...)
+	case o.Direct || o.Entrypoint && len(o.Command) > 0:
+		r.process = o.Command
 	default:
-		gate := "eshell " + o.Session
-		return run{via: via, gate: gate, process: script(gateScript, gateName, append([]string{limit, gate}, launch...)...)}
+		r.gate = "eshell " + o.Session
+		r.process = script(gateScript, gateName, append([]string{limit, r.gate}, launch...)...)
 	}
+	if o.Toolbox != "" {
+		r.process, r.exec = withTools(r.process), withTools(r.exec)
+	}
+	r.process = escape(r.process)
+	if o.Entrypoint {
+		r.process, r.args = nil, r.process
+	}
+	return r
+}
+
+// withTools runs words with the toolbox on PATH.
+func withTools(words []string) []string {
+	if words == nil {
+		return nil
+	}
+	return append([]string{toolbox + "/sh", "-c", toolScript, toolName}, words...)
 }
 
 func launcher(o Options) []string {
@@ -135,7 +161,7 @@ func launcher(o Options) []string {
 }
 
 func script(text, name string, args ...string) []string {
-	return escape(append([]string{"sh", "-c", text, name}, args...))
+	return append([]string{"sh", "-c", text, name}, args...)
 }
 
 // escape makes words arrive byte for byte in a container's command or environment, where

@@ -2,40 +2,99 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// keepVolumes leaves the volumes that only dropped containers used, and gives a clone of a
-// StatefulSet what its claim templates would have given it: a volume of its own from the same
-// template, deleted with the pod. Its pod template alone names volumes that do not exist.
-func (c *clone) keepVolumes() {
+// keepVolumes keeps the volumes that are mounted, in the way that was chosen. Without a choice what
+// outlives a pod is shared with the original, and a StatefulSet's claims, which belong to its pods,
+// are made anew.
+func (c *clone) keepVolumes() error {
+	if err := c.checkOrdinal(); err != nil {
+		return err
+	}
+	c.dropToken()
+	c.useClaimTemplates()
 	var kept []corev1.Volume
 	for _, volume := range c.spec.Volumes {
-		if c.mounted(volume.Name) {
-			kept = append(kept, volume)
+		if !c.mounted(volume.Name) {
+			c.note(Detail, "volume "+volume.Name+" is left out", "no container that runs mounts it")
+			continue
 		}
-	}
-	for _, claim := range c.target.ClaimTemplates {
-		if c.mounted(claim.Name) && !slices.ContainsFunc(kept, func(v corev1.Volume) bool { return v.Name == claim.Name }) {
-			kept = append(kept, freshVolume(claim))
-			c.note(Changed, "volume "+claim.Name+" is new and empty", "the claims of "+c.target.String()+" belong to its pods")
+		if err := c.keepVolume(&volume); err != nil {
+			return err
 		}
+		kept = append(kept, volume)
 	}
 	c.spec.Volumes = kept
+	return nil
+}
+
+func (c *clone) keepVolume(volume *corev1.Volume) error {
+	switch {
+	case !outlives(*volume):
+		return nil
+	case volume.PersistentVolumeClaim != nil:
+		return c.keepClaim(volume)
+	case c.options.Parts.Volumes == VolumesReadOnly:
+		c.mountReadOnly(volume.Name)
+		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own")
+	default:
+		c.note(Kept, sourceOf(*volume), "it is not the clone's own: what is written there stays; --volumes readonly keeps it from being written")
+	}
+	return nil
+}
+
+// outlives reports a volume that is there before and after its pods.
+// https://kubernetes.io/docs/concepts/storage/volumes/
+func outlives(volume corev1.Volume) bool {
+	s := volume.VolumeSource
+	own := s.EmptyDir != nil || s.ConfigMap != nil || s.Secret != nil || s.DownwardAPI != nil || s.Projected != nil ||
+		s.Ephemeral != nil || s.CSI != nil || s.Image != nil || s.GitRepo != nil
+	return !own && s != (corev1.VolumeSource{})
+}
+
+func sourceOf(volume corev1.Volume) string {
+	switch {
+	case volume.HostPath != nil:
+		return "host path " + volume.HostPath.Path
+	case volume.NFS != nil:
+		return "NFS volume " + volume.NFS.Server + ":" + volume.NFS.Path
+	}
+	return "volume " + volume.Name
+}
+
+func (c *clone) mountReadOnly(volume string) {
+	for _, container := range c.containers() {
+		for i := range container.VolumeMounts {
+			if container.VolumeMounts[i].Name == volume {
+				container.VolumeMounts[i].ReadOnly = true
+			}
+		}
+	}
 }
 
 func (c *clone) mounted(volume string) bool {
-	uses := func(container corev1.Container) bool { return mounts(container, volume) }
-	return slices.ContainsFunc(c.spec.Containers, uses) || slices.ContainsFunc(c.spec.InitContainers, uses)
+	return slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool { return mounts(*container, volume) })
 }
 
-// freshVolume is a generic ephemeral volume:
-// https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes
-func freshVolume(claim corev1.PersistentVolumeClaim) corev1.Volume {
-	return corev1.Volume{Name: claim.Name, VolumeSource: corev1.VolumeSource{
-		Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
-			Spec: *claim.Spec.DeepCopy(),
-		}},
-	}}
+func mounts(container corev1.Container, volume string) bool {
+	return slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume }) ||
+		slices.ContainsFunc(container.VolumeDevices, func(d corev1.VolumeDevice) bool { return d.Name == volume })
+}
+
+// tokenVolume begins the name of the volume that admission mounts into every container of a live
+// pod. It does so again for the clone.
+// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
+const tokenVolume = "kube-api-access-"
+
+// dropToken takes out of a live pod's spec the token that admission has put in.
+func (c *clone) dropToken() {
+	for _, container := range c.containers() {
+		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool {
+			return strings.HasPrefix(m.Name, tokenVolume)
+		})
+	}
+	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, tokenVolume) })
 }

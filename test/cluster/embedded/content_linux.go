@@ -42,7 +42,7 @@ func (c *Cluster) buildImages(ctx context.Context) error {
 // imageArchive is the cached archive; its name changes with what goes into it.
 func (c *Cluster) imageArchive() string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%+v%+v", images(parts{}), base())
+	fmt.Fprintf(sum, "%+v%+v", images(parts{}), append(base(), startFiles()...))
 	for _, name := range []string{"pause", "server", "hello"} {
 		source, err := sources.ReadFile("programs/" + name + "/main.go")
 		fmt.Fprintf(sum, "%s%v", source, err)
@@ -65,6 +65,7 @@ func (c *Cluster) parts(ctx context.Context) (parts, error) {
 		{&p.bash, bashFiles},
 		{&p.dash, dashFiles},
 		{&p.app, c.compiled("server", "hello")},
+		{&p.start, func(context.Context) ([]entry, error) { return startFiles(), nil }},
 		{&p.pause, c.compiled("pause")},
 	} {
 		entries, err := part.make(ctx)

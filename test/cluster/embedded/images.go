@@ -25,6 +25,7 @@ type parts struct {
 	bash    []byte // bash; sh stays busybox's
 	dash    []byte // dash as sh, with its libraries
 	app     []byte // the programs server and hello
+	start   []byte // an entrypoint that prepares the environment
 	pause   []byte
 }
 
@@ -36,6 +37,7 @@ func images(p parts) []image {
 		{name: "dash", layers: [][]byte{p.base, p.busybox, p.dash}, command: shell},
 		{name: "noshell", layers: [][]byte{p.base, p.app}, entrypoint: []string{"/server"}},
 		{name: "nonroot", layers: [][]byte{p.base, p.busybox}, command: shell, user: "1000:1000"},
+		{name: "entrypoint", layers: [][]byte{p.base, p.busybox, p.start}, entrypoint: []string{"/docker-entrypoint.sh"}, command: []string{"sleep", "86400"}},
 		{name: "pause", layers: [][]byte{p.pause}, entrypoint: []string{"/pause"}},
 	}
 }
@@ -47,6 +49,11 @@ func (i image) config() runConfig {
 		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		Entrypoint: i.entrypoint, Cmd: i.command, User: i.user,
 	}
+}
+
+// startFiles are the entrypoint that many images have: it prepares the environment and becomes its arguments.
+func startFiles() []entry {
+	return []entry{{path: "docker-entrypoint.sh", mode: 0o755, data: []byte("#!/bin/sh\nexport PREPARED=yes\nexec \"$@\"\n")}}
 }
 
 // base is below every image in which a person or an application lives.

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -178,15 +180,35 @@ func (c *Cluster) alive(ctx context.Context) error {
 	return nil
 }
 
-// importImages hands the archive to containerd.
+// importImages hands the archive to containerd, and gives each image a name by its digest as well,
+// as one that was pulled has: a running container reports it.
 func (c *Cluster) importImages(ctx context.Context) error {
 	if err := c.awaitComponent(ctx, "containerd"); err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, c.bin("ctr"), "--address", c.run("containerd.sock"), "--namespace", "k8s.io",
-		"images", "import", c.imageArchive())
-	_, err := output(command)
-	return err
+	if _, err := c.ctr(ctx, "import", c.imageArchive()); err != nil {
+		return err
+	}
+	listed, err := c.ctr(ctx, "list")
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(listed) {
+		fields := bytes.Fields(line) // name, type, digest, ...
+		repository, tagged := strings.CutSuffix(string(fields[0]), ":1")
+		if !tagged {
+			continue
+		}
+		if _, err := c.ctr(ctx, "tag", "--force", string(fields[0]), repository+"@"+string(fields[2])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) ctr(ctx context.Context, args ...string) ([]byte, error) {
+	all := append([]string{"--address", c.run("containerd.sock"), "--namespace", "k8s.io", "images"}, args...)
+	return output(exec.CommandContext(ctx, c.bin("ctr"), all...))
 }
 
 // complete waits for what a first pod needs, and marks the cluster as one that came up.

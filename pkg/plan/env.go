@@ -4,23 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 )
-
-// setResource sets request and limit alike; a zero quantity leaves both.
-func setResource(container *corev1.Container, name corev1.ResourceName, quantity resource.Quantity) {
-	if quantity.IsZero() {
-		return
-	}
-	resources := &container.Resources
-	if resources.Requests == nil {
-		resources.Requests = corev1.ResourceList{}
-	}
-	if resources.Limits == nil {
-		resources.Limits = corev1.ResourceList{}
-	}
-	resources.Requests[name], resources.Limits[name] = quantity, quantity
-}
 
 // mergeEnv applies the changes in order. A variable that was set keeps its place, because others
 // may refer to it by $(NAME). unset are the names that were to be removed and were not there.
@@ -48,12 +32,4 @@ func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar,
 // the kubelet, so they cannot be taken out.
 func unsetNote(name string) Note {
 	return Note{Warning, name + "- removes nothing", "env does not name " + name + "; what envFrom brings cannot be removed, only set"}
-}
-
-func (c *clone) changeEnv(env []corev1.EnvVar) []corev1.EnvVar {
-	merged, unset := mergeEnv(env, c.options.Env)
-	for _, name := range unset {
-		c.notes = append(c.notes, unsetNote(name))
-	}
-	return merged
 }

@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+)
+
+// checkOrdinal refuses an ordinal where there is nothing to count, and shared claims of a
+// StatefulSet without one: each of its pods has its own.
+func (c *clone) checkOrdinal() error {
+	parts, templates := c.options.Parts, len(c.target.ClaimTemplates) > 0
+	shares := parts.Volumes == VolumesShared || parts.Volumes == VolumesReadOnly
+	switch {
+	case parts.Ordinal != nil && c.target.Kind != "StatefulSet":
+		return fmt.Errorf("--ordinal is for a StatefulSet, and %s is none", c.target)
+	case parts.Ordinal == nil && templates && shares:
+		return hint.Errorf(fmt.Sprintf("take those of its first pod: --volumes %s --ordinal 0", parts.Volumes),
+			"--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.target)
+	}
+	return nil
+}
+
+// sharesTemplates reports that the clone uses the claims of one of the StatefulSet's pods.
+func (c *clone) sharesTemplates() bool {
+	return c.options.Parts.Ordinal != nil && c.options.Parts.Volumes != VolumesFresh
+}
+
+// useClaimTemplates gives a clone of a StatefulSet the volumes that its controller would have given
+// it: new ones from the same templates, deleted with the pod, or those of the pod that was asked
+// for. The pod template alone names volumes that do not exist; where it has one of the same name,
+// the controller prefers the claim.
+func (c *clone) useClaimTemplates() {
+	for _, claim := range c.target.ClaimTemplates {
+		c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == claim.Name })
+		volume := corev1.Volume{Name: claim.Name, VolumeSource: freshVolume(claim.Spec)}
+		if c.sharesTemplates() {
+			name := fmt.Sprintf("%s-%s-%d", claim.Name, c.target.Name, *c.options.Parts.Ordinal)
+			volume.VolumeSource = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}
+		} else if c.mounted(claim.Name) {
+			c.note(Changed, "volume "+claim.Name+" is new and empty", "the claims of "+c.target.String()+" belong to its pods; --volumes shared --ordinal N takes those of one")
+		}
+		c.spec.Volumes = append(c.spec.Volumes, volume)
+	}
+}
+
+// freshVolume is a generic ephemeral volume:
+// https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes
+func freshVolume(spec corev1.PersistentVolumeClaimSpec) corev1.VolumeSource {
+	return corev1.VolumeSource{
+		Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: *spec.DeepCopy()}},
+	}
+}
+
+// keepClaim mounts a claim as it was chosen.
+func (c *clone) keepClaim(volume *corev1.Volume) error {
+	name := volume.PersistentVolumeClaim.ClaimName
+	claim := c.claim(name)
+	switch c.options.Parts.Volumes {
+	case VolumesFresh:
+		if claim.Spec == nil {
+			return fmt.Errorf("--volumes fresh: claim %s could not be read, so there is nothing to make one like: %w", name, claim.Err)
+		}
+		c.note(Changed, "volume "+volume.Name+" is new and empty", "--volumes fresh")
+		volume.VolumeSource = freshVolume(likeClaim(*claim.Spec))
+		return nil
+	case VolumesReadOnly:
+		volume.PersistentVolumeClaim.ReadOnly = true
+		c.mountReadOnly(volume.Name)
+		c.note(Kept, "claim "+name+", read-only", usedBy(claim))
+	default:
+		c.note(Kept, "claim "+name, usedBy(claim)+": what is written there stays; --volumes readonly or fresh")
+	}
+	return c.besideUsers(claim)
+}
+
+// likeClaim is the spec for another volume of the same kind: not the same volume, and empty.
+func likeClaim(spec corev1.PersistentVolumeClaimSpec) corev1.PersistentVolumeClaimSpec {
+	return corev1.PersistentVolumeClaimSpec{
+		AccessModes: spec.AccessModes, Resources: spec.Resources, StorageClassName: spec.StorageClassName,
+		VolumeMode: spec.VolumeMode, VolumeAttributesClassName: spec.VolumeAttributesClassName,
+	}
+}
+
+func (c *clone) claim(name string) target.Claim {
+	for _, claim := range c.target.Claims {
+		if claim.Name == name {
+			return claim
+		}
+	}
+	return target.Claim{Name: name, Err: fmt.Errorf("it was not looked for")}
+}
+
+func usedBy(claim target.Claim) string {
+	if len(claim.Users) == 0 {
+		return "it is the original's"
+	}
+	var pods []string
+	for _, user := range claim.Users {
+		pods = append(pods, "pod/"+user.Pod)
+	}
+	if more := len(pods) - 3; more > 0 {
+		pods = append(pods[:3], fmt.Sprintf("%d more", more))
+	}
+	return "shared with " + strings.Join(pods, ", ")
+}
+
+// besideUsers makes a claim that only one node can mount mountable: on the node of its user, by
+// affinity, because nodeName would bypass the scheduler. One that only one pod can mount is not to
+// be had while it is in use.
+// https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
+func (c *clone) besideUsers(claim target.Claim) error {
+	if claim.UsersErr != nil {
+		c.note(Warning, "claim "+claim.Name, "who uses it could not be read, so the clone may not be able to mount it: "+claim.UsersErr.Error())
+	}
+	if len(claim.Users) > 0 && has(claim.Spec, corev1.ReadWriteOncePod) {
+		return hint.Errorf("a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.target.Namespace+" --mode debug",
+			"claim %s is ReadWriteOncePod and in use by pod/%s: no second pod can mount it", claim.Name, claim.Users[0].Pod)
+	}
+	if !has(claim.Spec, corev1.ReadWriteOnce) && claim.Spec != nil {
+		return nil
+	}
+	for _, user := range claim.Users {
+		if user.Node != "" {
+			return c.pinToNode(user.Node, fmt.Sprintf("claim %s is mounted there by pod/%s", claim.Name, user.Pod))
+		}
+	}
+	return nil
+}
+
+// has reports that the claim's most permissive mode is this one.
+func has(spec *corev1.PersistentVolumeClaimSpec, mode corev1.PersistentVolumeAccessMode) bool {
+	if spec == nil || !slices.Contains(spec.AccessModes, mode) {
+		return false
+	}
+	return !slices.Contains(spec.AccessModes, corev1.ReadWriteMany)
+}

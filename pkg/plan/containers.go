@@ -1,0 +1,127 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// keepContainers takes the chosen container, those that were asked for, and leaves the others: a
+// second worker would take jobs, and the pod would not end with the shell. Sidecars that are init
+// containers stay in their place, because their order is what they start in:
+// https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+func (c *clone) keepContainers() error {
+	if err := c.namesExist(c.options.Parts.With, "--with"); err != nil {
+		return err
+	}
+	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
+		return container.Name != c.target.Container && !c.with("container", container.Name)
+	})
+	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(container corev1.Container) bool {
+		return isSidecar(container) && !c.with("sidecar", container.Name)
+	})
+	return nil
+}
+
+func (c *clone) with(what, name string) bool {
+	switch {
+	case c.options.Parts.WithAll:
+		c.note(Changed, what+" "+name+" runs too", "--with-all")
+	case slices.Contains(c.options.Parts.With, name):
+		c.note(Changed, what+" "+name+" runs too", "--with")
+	default:
+		c.note(LeftOut, what+" "+name, "it would work beside the original's; --with "+name+" runs it too")
+		return false
+	}
+	return true
+}
+
+func isSidecar(container corev1.Container) bool {
+	return container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// namesExist refuses the name of a container that the source has not. Which of them may be named
+// there is told by the steps themselves.
+func (c *clone) namesExist(names []string, flag string) error {
+	var known []string
+	for _, container := range slices.Concat(c.target.Template.Spec.Containers, c.target.Template.Spec.InitContainers) {
+		known = append(known, container.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return hint.Errorf("containers: "+strings.Join(known, ", "), "%s: %s has no container %q", flag, c.target, name)
+		}
+	}
+	return nil
+}
+
+// strip takes away what a server has and a shell must not: nothing is served from a clone, and
+// nothing may kill its shell for not serving.
+func (c *clone) strip() error {
+	main := c.main()
+	if main.LivenessProbe != nil || main.ReadinessProbe != nil || main.StartupProbe != nil {
+		c.note(LeftOut, "probes", "a shell does not answer them")
+	}
+	if main.Lifecycle != nil {
+		c.note(LeftOut, "lifecycle hooks", "they belong to the original's process")
+	}
+	if len(main.Ports) > 0 {
+		c.note(LeftOut, "ports", "nothing is served from a clone")
+	}
+	for _, container := range c.containers() {
+		stripContainer(container)
+	}
+	return nil
+}
+
+func stripContainer(container *corev1.Container) {
+	if isSidecar(*container) {
+		container.StartupProbe = numbered(container.StartupProbe, container.Ports)
+	} else {
+		container.StartupProbe, container.RestartPolicy = nil, nil
+	}
+	container.LivenessProbe, container.ReadinessProbe = nil, nil
+	container.Lifecycle, container.Ports = nil, nil
+	// The API takes neither where the pod is never restarted.
+	container.RestartPolicyRules, container.ResizePolicy = nil, nil
+}
+
+// numbered gives a startup probe the number of a port that it knows by name: the names go with the
+// ports. The probe has to stay, because what starts after a sidecar waits for it.
+func numbered(probe *corev1.Probe, ports []corev1.ContainerPort) *corev1.Probe {
+	if probe == nil {
+		return nil
+	}
+	number := func(port *intstr.IntOrString) {
+		for _, p := range ports {
+			if port.Type == intstr.String && p.Name == port.StrVal {
+				*port = intstr.FromInt32(p.ContainerPort)
+			}
+		}
+	}
+	if probe.HTTPGet != nil {
+		number(&probe.HTTPGet.Port)
+	}
+	if probe.TCPSocket != nil {
+		number(&probe.TCPSocket.Port)
+	}
+	return probe
+}
+
+// supported refuses what a clone cannot do.
+func (c *clone) supported() error {
+	if !isWindows(c.spec) || c.options.Via == ViaAttach && len(c.options.Command) > 0 {
+		return nil
+	}
+	return hint.Errorf(fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.target, c.target.Namespace),
+		"%s runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", c.target)
+}
+
+func isWindows(spec corev1.PodSpec) bool {
+	return spec.OS != nil && spec.OS.Name == corev1.Windows || spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
+}

@@ -1,0 +1,120 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// writeIn gives variables and files that show a label or an annotation the value that it has in the
+// source, where the clone does not carry it: they would silently be empty.
+// https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
+func (c *clone) writeIn() error {
+	for _, container := range c.containers() {
+		for i := range container.Env {
+			c.writeInVariable(&container.Env[i])
+		}
+	}
+	for i := range c.spec.Volumes {
+		for _, items := range downwardFiles(&c.spec.Volumes[i]) {
+			for j := range items {
+				c.writeInFile(&items[j])
+			}
+		}
+	}
+	return nil
+}
+
+func downwardFiles(volume *corev1.Volume) [][]corev1.DownwardAPIVolumeFile {
+	var files [][]corev1.DownwardAPIVolumeFile
+	if volume.DownwardAPI != nil {
+		files = append(files, volume.DownwardAPI.Items)
+	}
+	if volume.Projected != nil {
+		for _, source := range volume.Projected.Sources {
+			if source.DownwardAPI != nil {
+				files = append(files, source.DownwardAPI.Items)
+			}
+		}
+	}
+	return files
+}
+
+func (c *clone) writeInVariable(variable *corev1.EnvVar) {
+	if variable.ValueFrom == nil || variable.ValueFrom.FieldRef == nil {
+		return
+	}
+	path := variable.ValueFrom.FieldRef.FieldPath
+	value, had, lost := c.lost(path)
+	switch {
+	case lost && had:
+		c.note(Changed, "variable "+variable.Name+" keeps its value", "the clone has no "+path)
+		*variable = corev1.EnvVar{Name: variable.Name, Value: escape([]string{value})[0]}
+	case lost:
+		c.note(Warning, "variable "+variable.Name+" is empty", "the controller gives its pods "+path+"; set it with -e "+variable.Name+"=...")
+	}
+}
+
+// writeInFile keeps the value in an annotation, because a file of the downward API has no other.
+func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
+	if file.FieldRef == nil {
+		return
+	}
+	value, had, lost := c.lost(file.FieldRef.FieldPath)
+	if !lost || !had {
+		return
+	}
+	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, len(c.annotations))
+	c.annotations[key] = value
+	c.note(Changed, "file "+file.Path+" keeps its value", "the clone has no "+file.FieldRef.FieldPath)
+	file.FieldRef.FieldPath = "metadata.annotations['" + key + "']"
+}
+
+// lost tells of a field path whether the clone lacks what it shows, and the value that the source
+// had. Where the source is a template, some values are only given to the pods that it is for.
+func (c *clone) lost(path string) (value string, had, lost bool) {
+	field, key, ok := subscript(path)
+	if !ok {
+		return "", false, false
+	}
+	source, clone := c.target.Template.Labels, c.labels
+	if field == "metadata.annotations" {
+		source, clone = c.target.Template.Annotations, c.annotations
+	}
+	if _, has := clone[key]; has {
+		return "", false, false
+	}
+	if value, had = c.ofOrdinal()[key]; !had {
+		value, had = source[key]
+	}
+	return value, had, had || givenByController(key)
+}
+
+// subscript splits metadata.labels['app'].
+func subscript(path string) (field, key string, ok bool) {
+	field, rest, ok := strings.Cut(path, "['")
+	key, closed := strings.CutSuffix(rest, "']")
+	return field, key, ok && closed && strings.HasPrefix(field, "metadata.")
+}
+
+// ofOrdinal are the labels of the StatefulSet's pod whose claims were asked for.
+func (c *clone) ofOrdinal() map[string]string {
+	if c.options.Parts.Ordinal == nil {
+		return nil
+	}
+	ordinal := fmt.Sprint(*c.options.Parts.Ordinal)
+	return map[string]string{"apps.kubernetes.io/pod-index": ordinal, "statefulset.kubernetes.io/pod-name": c.target.Name + "-" + ordinal}
+}
+
+// givenByController reports labels and annotations that controllers add to the pods they make.
+// https://kubernetes.io/docs/reference/labels-annotations-taints/
+func givenByController(key string) bool {
+	return slices.Contains([]string{
+		"apps.kubernetes.io/pod-index", "statefulset.kubernetes.io/pod-name", "controller-revision-hash", "pod-template-hash",
+		"batch.kubernetes.io/job-completion-index", "batch.kubernetes.io/job-name", "job-name", "batch.kubernetes.io/controller-uid", "controller-uid",
+	}, key)
+}

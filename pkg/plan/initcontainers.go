@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// keepInitContainers keeps those that were chosen: by default those that prepare a volume for the
+// containers that run (they make its configuration), and not the others (they migrate, register,
+// wait for peers).
+func (c *clone) keepInitContainers() error {
+	if err := c.initNames(); err != nil {
+		return err
+	}
+	prepare := c.preparing()
+	var kept []corev1.Container
+	for _, init := range c.spec.InitContainers {
+		if isSidecar(init) || c.runs(init, slices.Contains(prepare, init.Name)) {
+			kept = append(kept, init)
+		}
+	}
+	c.spec.InitContainers = kept
+	return nil
+}
+
+func (c *clone) runs(init corev1.Container, prepares bool) bool {
+	chosen := c.options.Parts.Init
+	runs, reason := false, "--init "+string(chosen)
+	switch chosen {
+	case InitAll:
+		runs = true
+	case InitNone:
+	case InitNamed:
+		runs, reason = slices.Contains(c.options.Parts.InitNames, init.Name), "--init "+strings.Join(c.options.Parts.InitNames, ",")
+	default:
+		runs, reason = prepares, "it prepares no volume of the clone's own; --init "+init.Name+" runs it"
+		if prepares {
+			reason = "it prepares a volume for container " + c.target.Container
+		}
+	}
+	if runs {
+		c.note(Changed, "init container "+init.Name+" runs", reason)
+	} else {
+		c.note(LeftOut, "init container "+init.Name, reason)
+	}
+	return runs
+}
+
+// initNames refuses names that are no init container's.
+func (c *clone) initNames() error {
+	if c.options.Parts.Init != InitNamed {
+		return nil
+	}
+	var known []string
+	for _, init := range c.target.Template.Spec.InitContainers {
+		if isSidecar(init) && slices.Contains(c.options.Parts.InitNames, init.Name) {
+			return hint.Errorf("it runs with: --with "+init.Name, "--init: %s is a sidecar, which runs beside the containers", init.Name)
+		}
+		if !isSidecar(init) {
+			known = append(known, init.Name)
+		}
+	}
+	for _, name := range c.options.Parts.InitNames {
+		if !slices.Contains(known, name) {
+			return hint.Errorf("init containers: "+listOrNone(known), "--init: %s has no init container %q", c.target, name)
+		}
+	}
+	return nil
+}
+
+func listOrNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// preparing names the init containers that write, directly or for one another, a volume that the
+// containers mount. A volume that outlives its pods has been prepared already, and is somebody
+// else's to change.
+func (c *clone) preparing() []string {
+	needed := map[string]bool{}
+	need := func(container corev1.Container) {
+		for _, mount := range container.VolumeMounts {
+			needed[mount.Name] = needed[mount.Name] || c.isNew(mount.Name)
+		}
+	}
+	for _, container := range c.spec.Containers {
+		need(container)
+	}
+	var names []string
+	for _, init := range slices.Backward(c.spec.InitContainers) {
+		writes := func(m corev1.VolumeMount) bool { return !m.ReadOnly && needed[m.Name] }
+		if isSidecar(init) || slices.ContainsFunc(init.VolumeMounts, writes) {
+			need(init)
+			names = append(names, init.Name)
+		}
+	}
+	return names
+}
+
+// isNew reports a volume that is made for the clone: what it holds is the clone's own.
+func (c *clone) isNew(name string) bool {
+	for _, claim := range c.target.ClaimTemplates {
+		if claim.Name == name {
+			return !c.sharesTemplates()
+		}
+	}
+	for _, volume := range c.spec.Volumes {
+		if volume.Name == name {
+			return !outlives(volume) || volume.PersistentVolumeClaim != nil && c.options.Parts.Volumes == VolumesFresh
+		}
+	}
+	return false
+}

@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// keepLabels gives the clone the labels by which nothing selects it. Its readiness gate, which
+// nobody sets, keeps it out of the Services that are made while it runs, and of all of them where
+// the user wants the labels kept.
+// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate
+func (c *clone) keepLabels() error {
+	source, t := c.target.Template.Labels, c.target
+	verdict, err := isolation.Judge(source, t.Surroundings, c.options.Labels, owned.Labels(c.options.Session))
+	if err != nil {
+		return err
+	}
+	c.labels = verdict.Labels
+	for _, dropped := range verdict.Dropped {
+		c.note(LeftOut, plural("label", dropped.Keys), dropped.Reason)
+	}
+	for _, match := range verdict.Matches {
+		c.noteMatch(match)
+	}
+	for _, consequence := range isolation.Consequences(t.Surroundings.Policies, source, c.labels) {
+		c.note(Changed, "network", consequence)
+	}
+	c.spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}}
+	c.note(Detail, "readiness gate "+owned.NeverReady, "nobody sets it: no Service takes the clone for ready")
+	return nil
+}
+
+func (c *clone) noteMatch(match isolation.Selector) {
+	switch match.Kind {
+	case "Service":
+		c.note(Kept, "the labels that "+match.String()+" selects", "it knows the clone, and gives it no traffic: a readiness gate keeps it from being ready")
+	case "PodDisruptionBudget":
+		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; never ready, it may hold up evictions")
+	default:
+		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; autoscalers may do so too")
+	}
+}
+
+func plural(noun string, names []string) string {
+	if len(names) > 1 {
+		noun += "s"
+	}
+	return noun + " " + strings.Join(names, ", ")
+}
+
+// keepAnnotations keeps the settings (mesh, secrets, identity) and leaves what records something
+// about another object. An autoscaler is told not to take the node away under the session.
+func (c *clone) keepAnnotations() error {
+	c.annotations = map[string]string{}
+	var dropped []string
+	for _, key := range slices.Sorted(maps.Keys(c.target.Template.Annotations)) {
+		if isRecord(key) || isolation.IsMark(key) || c.ofDroppedContainer(key) {
+			dropped = append(dropped, key)
+			continue
+		}
+		c.annotations[key] = c.target.Template.Annotations[key]
+	}
+	if len(dropped) > 0 {
+		c.note(Detail, plural("annotation", dropped)+" left out", "what it records is not the clone's")
+	}
+	maps.Copy(c.annotations, owned.Annotations(c.target.Kind, c.target.Name))
+	maps.Copy(c.annotations, doNotDisrupt())
+	c.note(Detail, "node autoscalers leave the clone alone", strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))
+	return nil
+}
+
+// doNotDisrupt are the annotations by which node autoscalers know a pod that must not be moved:
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#cluster-autoscaler-kubernetes-io-safe-to-evict,
+// https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
+func doNotDisrupt() map[string]string {
+	return map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+}
+
+// isRecord reports the annotations in which kubectl, a kubelet or a network records something about
+// one object, and those by which Prometheus finds what serves.
+func isRecord(key string) bool {
+	domain, name, _ := strings.Cut(key, "/")
+	switch domain {
+	case "kubectl.kubernetes.io", "batch.kubernetes.io", "cni.projectcalico.org", "k8s.ovn.org", "prometheus.io", "scheduling.k8s.io":
+		return true
+	case "kubernetes.io":
+		return strings.HasPrefix(name, "config.") || name == "limit-ranger" || name == "created-by"
+	case "k8s.v1.cni.cncf.io":
+		return strings.HasSuffix(name, "-status")
+	case "openshift.io":
+		return name == "scc"
+	}
+	return strings.HasPrefix(key, owned.Domain)
+}
+
+// ofDroppedContainer reports an annotation with a setting for a container that does not run.
+func (c *clone) ofDroppedContainer(key string) bool {
+	for _, prefix := range []string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix, "container.seccomp.security.alpha.kubernetes.io/"} {
+		if name, found := strings.CutPrefix(key, prefix); found {
+			return !slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool { return container.Name == name })
+		}
+	}
+	return false
+}

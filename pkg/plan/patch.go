@@ -1,0 +1,94 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// patched applies the user's own patch, last, in the ways of kubectl run --overrides. What makes
+// the session work and keeps it apart is judged once more.
+func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
+	overrides := c.options.Overrides
+	if overrides.Patch == "" {
+		return pod, nil
+	}
+	object, err := applyPatch(pod, overrides)
+	if err != nil {
+		return nil, fmt.Errorf("--overrides: %w", err)
+	}
+	result, isPod := object.(*corev1.Pod)
+	if !isPod {
+		return nil, errors.New("--overrides: the result is not a pod")
+	}
+	c.note(Changed, "the finished pod", "--overrides")
+	return result, c.judgePatched(pod, result)
+}
+
+// applyPatch does as kubectl's Overrider, with a decoder that refuses unknown fields.
+func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(corev1.AddToScheme(scheme))
+	codecs := serializer.NewCodecFactory(scheme, serializer.EnableStrict)
+	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeJSON)
+	codec := codecs.CodecForVersions(info.Serializer, info.StrictSerializer, corev1.SchemeGroupVersion, corev1.SchemeGroupVersion)
+	switch cmdutil.OverrideType(overrides.Type) {
+	case cmdutil.OverrideTypeJSON:
+		return cmdutil.JSONPatch(codec, pod, overrides.Patch)
+	case cmdutil.OverrideTypeStrategic:
+		return cmdutil.StrategicMerge(codec, pod, overrides.Patch, &corev1.Pod{})
+	default:
+		return cmdutil.Merge(codec, pod, overrides.Patch)
+	}
+}
+
+// judgePatched refuses a patch that would break the session, leave the pod behind, or bring it
+// back to what selects it.
+func (c *clone) judgePatched(before, after *corev1.Pod) error {
+	switch {
+	case after.Name != before.Name || after.Namespace != before.Namespace || after.GenerateName != "":
+		return errors.New("--overrides: the name and the namespace are eshell's to give")
+	case len(after.OwnerReferences) > 0 || len(after.Finalizers) > 0:
+		return errors.New("--overrides: a clone has no owner and no finalizers: it could not be deleted with the session")
+	case after.Spec.RestartPolicy != before.Spec.RestartPolicy || after.Spec.ActiveDeadlineSeconds == nil:
+		return errors.New("--overrides: restartPolicy Never and activeDeadlineSeconds end the session")
+	case !sameProcess(c.target.Container, before.Spec.Containers, after.Spec.Containers):
+		return hint.Errorf("lists are replaced as a whole by a merge; --override-type strategic merges containers by name",
+			"--overrides: container %s must stay, with its command and stdin: they are the session", c.target.Container)
+	}
+	for key := range before.Labels {
+		if _, own := owned.Labels("")[key]; own && after.Labels[key] != before.Labels[key] {
+			return fmt.Errorf("--overrides: label %s is how eshell knows its own", key)
+		}
+	}
+	if c.options.Labels.Keep {
+		return nil
+	}
+	if matches := c.target.Surroundings.Matching(after.Labels); len(matches) > 0 {
+		return hint.Errorf("--keep-labels accepts it", "--overrides: %s selects a pod with these labels", matches[0])
+	}
+	return nil
+}
+
+func sameProcess(name string, before, after []corev1.Container) bool {
+	find := func(list []corev1.Container) *corev1.Container {
+		i := slices.IndexFunc(list, func(container corev1.Container) bool { return container.Name == name })
+		if i < 0 {
+			return nil
+		}
+		return &list[i]
+	}
+	a, b := find(before), find(after)
+	return b != nil && equality.Semantic.DeepEqual(a.Command, b.Command) && equality.Semantic.DeepEqual(a.Args, b.Args) &&
+		a.Stdin == b.Stdin && a.StdinOnce == b.StdinOnce && a.TTY == b.TTY
+}

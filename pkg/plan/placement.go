@@ -1,0 +1,126 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// place lets the scheduler place the clone where the original could be, and not where the other
+// pods are or are not: it could stay Pending for them.
+func (c *clone) place() error {
+	c.placeAlone()
+	if c.spec.PriorityClassName != "" {
+		c.note(LeftOut, "priority class "+c.spec.PriorityClassName, "a shell must not preempt production")
+		c.spec.PriorityClassName = ""
+	}
+	for _, shared := range []struct {
+		with bool
+		what string
+	}{{c.spec.HostNetwork, "network"}, {c.spec.HostPID, "processes"}, {c.spec.HostIPC, "IPC"}} {
+		if shared.with {
+			c.note(Kept, "the node's "+shared.what, "the source has it too")
+		}
+	}
+	if c.options.Node != "" {
+		return c.pinToNode(c.options.Node, "--node")
+	}
+	return nil
+}
+
+func (c *clone) placeAlone() {
+	const alone = "the clone could stay Pending for other pods' sake"
+	if affinity := c.spec.Affinity; affinity != nil {
+		if affinity.PodAffinity != nil || affinity.PodAntiAffinity != nil {
+			c.note(LeftOut, "pod affinity", alone)
+		}
+		c.spec.Affinity = nil
+		if affinity.NodeAffinity != nil {
+			c.spec.Affinity = &corev1.Affinity{NodeAffinity: affinity.NodeAffinity}
+		}
+	}
+	if len(c.spec.TopologySpreadConstraints) > 0 {
+		c.note(LeftOut, "topology spread", alone)
+		c.spec.TopologySpreadConstraints = nil
+	}
+}
+
+// pinToNode requires a node by affinity, as the DaemonSet controller does; nodeName would bypass the
+// scheduler. It adds to every term, because one of them is enough.
+// https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#how-daemon-pods-are-scheduled
+func (c *clone) pinToNode(node, reason string) error {
+	if c.spec.Affinity == nil {
+		c.spec.Affinity = &corev1.Affinity{}
+	}
+	if c.spec.Affinity.NodeAffinity == nil {
+		c.spec.Affinity.NodeAffinity = &corev1.NodeAffinity{}
+	}
+	affinity := c.spec.Affinity.NodeAffinity
+	if affinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
+	}
+	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	for i := range terms {
+		if other := nodeOf(terms[i]); other != "" && other != node {
+			return fmt.Errorf("the clone cannot be on node %s (%s): it has to be on node %s", node, reason, other)
+		}
+		if nodeOf(terms[i]) == "" {
+			terms[i].MatchFields = append(terms[i].MatchFields, corev1.NodeSelectorRequirement{
+				Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+			})
+		}
+	}
+	c.note(Changed, "it runs on node "+node, reason)
+	return nil
+}
+
+// nodeOf is the node that a term requires by its name, or "".
+func nodeOf(term corev1.NodeSelectorTerm) string {
+	for _, field := range term.MatchFields {
+		if field.Key == metav1.ObjectNameField && field.Operator == corev1.NodeSelectorOpIn && len(field.Values) == 1 {
+			return field.Values[0]
+		}
+	}
+	return ""
+}
+
+// unbind takes away what belongs to one running pod: its place, its name, its turn. What admission
+// had filled in from a class is filled in again.
+func (c *clone) unbind() error {
+	spec := &c.spec
+	if len(spec.SchedulingGates) > 0 || spec.SchedulingGroup != nil {
+		c.note(LeftOut, "scheduling gates", "nobody would open them for a clone")
+	}
+	if spec.Hostname != "" || spec.Subdomain != "" || spec.HostnameOverride != nil {
+		c.note(LeftOut, "host name", "it is the original's in DNS")
+	}
+	if c.target.Kind == "Pod" {
+		c.note(Detail, "what one running pod has is left out", "node, priority, overhead, token volume, tolerations of the node's own taints, ephemeral containers")
+	}
+	spec.NodeName, spec.Hostname, spec.Subdomain = "", "", ""
+	spec.SetHostnameAsFQDN, spec.HostnameOverride = nil, nil
+	spec.SchedulingGates, spec.SchedulingGroup = nil, nil
+	spec.EphemeralContainers, spec.EvictionResponders = nil, nil
+	spec.Priority, spec.PreemptionPolicy, spec.Overhead = nil, nil, nil
+	spec.Tolerations = slices.DeleteFunc(spec.Tolerations, isAutomatic)
+	return nil
+}
+
+// isAutomatic reports the tolerations that admission adds to every pod.
+// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
+func isAutomatic(t corev1.Toleration) bool {
+	return (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable) && t.Operator == corev1.TolerationOpExists &&
+		t.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil && *t.TolerationSeconds == 300
+}
+
+// bound makes the pod end: with its shell, soon after a delete, and at last by itself.
+func (c *clone) bound() error {
+	c.spec.RestartPolicy = corev1.RestartPolicyNever
+	c.spec.ActiveDeadlineSeconds = new(int64(lifetime.Seconds()))
+	c.spec.TerminationGracePeriodSeconds = new(int64(gracePeriod))
+	c.note(Detail, "it ends", fmt.Sprintf("with its shell, within %d s of a delete, after %s at the latest", gracePeriod, strings.TrimSuffix(lifetime.String(), "0m0s")))
+	return nil
+}

@@ -1,0 +1,74 @@
+package plan
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// toolbox is where the programs of --toolbox are.
+const toolbox = "/.eshell"
+
+// someone is the user that fills the toolbox where the pod must not run as root and names no user.
+const someone = 65532
+
+// occupy puts the session's process in the place of the original's.
+func (c *clone) occupy(r run) error {
+	main := c.main()
+	c.note(Detail, "the original's command does not run", "the session's takes its place")
+	main.Command, main.Args = r.process, r.args
+	main.Stdin, main.StdinOnce, main.TTY = true, true, r.via == ViaAttach && c.options.TTY
+	c.dropToolbox()
+	if c.options.Toolbox != "" {
+		c.addToolbox()
+	}
+	return nil
+}
+
+// addToolbox brings a shell into an image without one: an init container copies a static busybox
+// into a volume of the pod's own. It runs under the container's own security context.
+func (c *clone) addToolbox() {
+	main := c.main()
+	mount := corev1.VolumeMount{Name: owned.ToolboxName, MountPath: toolbox}
+	fill := corev1.Container{
+		Name: owned.ToolboxName, Image: c.options.Toolbox, Command: escape([]string{"sh", "-c", fillScript}),
+		SecurityContext: main.SecurityContext.DeepCopy(), Resources: plainResources(main.Resources),
+		VolumeMounts: []corev1.VolumeMount{mount},
+	}
+	if mustNotBeRoot(c.spec, *main) && userOf(c.spec, *main) == nil {
+		if fill.SecurityContext == nil {
+			fill.SecurityContext = &corev1.SecurityContext{}
+		}
+		fill.SecurityContext.RunAsUser = new(int64(someone))
+	}
+	mount.ReadOnly = true
+	main.VolumeMounts = append(main.VolumeMounts, mount)
+	c.spec.InitContainers = slices.Insert(c.spec.InitContainers, 0, fill)
+	c.spec.Volumes = append(c.spec.Volumes, corev1.Volume{Name: owned.ToolboxName, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+toolbox, "--toolbox")
+}
+
+// plainResources are requests and limits without devices.
+func plainResources(resources corev1.ResourceRequirements) corev1.ResourceRequirements {
+	plain := func(list corev1.ResourceList) corev1.ResourceList {
+		kept := corev1.ResourceList{}
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+			if quantity, has := list[name]; has {
+				kept[name] = quantity
+			}
+		}
+		return kept
+	}
+	return corev1.ResourceRequirements{Requests: plain(resources.Requests), Limits: plain(resources.Limits)}
+}
+
+// dropToolbox takes out what another clone's toolbox has left in its spec.
+func (c *clone) dropToolbox() {
+	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(init corev1.Container) bool { return init.Name == owned.ToolboxName })
+	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == owned.ToolboxName })
+	for _, container := range c.containers() {
+		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == owned.ToolboxName })
+	}
+}

@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// resize sets request and limit of the chosen container, and of the pod where it has its own. A
+// zero quantity leaves both.
+// https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
+func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
+	if quantity.IsZero() {
+		return
+	}
+	setResource(&c.main().Resources, name, quantity, quantity)
+	c.note(Detail, string(name)+" "+quantity.String(), "--"+string(name)+" sets request and limit")
+	if c.spec.Resources == nil {
+		return
+	}
+	request, limit := quantity.DeepCopy(), quantity.DeepCopy()
+	for _, container := range c.beside() {
+		request.Add(container.Resources.Requests[name])
+		limit.Add(container.Resources.Limits[name])
+	}
+	setResource(c.spec.Resources, name, request, limit)
+}
+
+// beside are the containers that run at the same time as the chosen one.
+func (c *clone) beside() []*corev1.Container {
+	return slices.DeleteFunc(c.containers(), func(container *corev1.Container) bool {
+		init := slices.ContainsFunc(c.spec.InitContainers, func(init corev1.Container) bool { return init.Name == container.Name })
+		return container.Name == c.target.Container || init && !isSidecar(*container)
+	})
+}
+
+func setResource(resources *corev1.ResourceRequirements, name corev1.ResourceName, request, limit resource.Quantity) {
+	if resources.Requests == nil {
+		resources.Requests = corev1.ResourceList{}
+	}
+	if resources.Limits == nil {
+		resources.Limits = corev1.ResourceList{}
+	}
+	resources.Requests[name], resources.Limits[name] = request, limit
+}
+
+// keepDevices keeps the devices of the containers that run, because the image may not start without
+// them, and says so, because the clone waits for one and holds it.
+func (c *clone) keepDevices() {
+	var devices []string
+	for _, container := range c.containers() {
+		for _, name := range slices.Sorted(maps.Keys(container.Resources.Limits)) {
+			if isDevice(name) && !slices.Contains(devices, string(name)) {
+				devices = append(devices, string(name))
+			}
+		}
+	}
+	c.spec.ResourceClaims = slices.DeleteFunc(c.spec.ResourceClaims, func(claim corev1.PodResourceClaim) bool { return !c.claimsDevice(claim.Name) })
+	for _, claim := range c.spec.ResourceClaims {
+		devices = append(devices, "resource claim "+claim.Name)
+	}
+	switch {
+	case len(devices) == 0:
+	case c.options.Parts.NoDevices:
+		c.withoutDevices()
+		c.note(LeftOut, plural("device", devices), "--no-devices")
+	default:
+		c.note(Kept, plural("device", devices), "the clone waits for it and holds it; --no-devices does without")
+	}
+}
+
+// isDevice reports an extended resource: its name has a domain that is not Kubernetes' own.
+// https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources
+func isDevice(name corev1.ResourceName) bool {
+	domain, _, found := strings.Cut(string(name), "/")
+	return found && domain != "kubernetes.io" && !strings.HasSuffix(domain, ".kubernetes.io")
+}
+
+func (c *clone) claimsDevice(name string) bool {
+	return slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool {
+		return slices.ContainsFunc(container.Resources.Claims, func(claim corev1.ResourceClaim) bool { return claim.Name == name })
+	})
+}
+
+func (c *clone) withoutDevices() {
+	c.spec.ResourceClaims = nil
+	for _, container := range c.containers() {
+		container.Resources.Claims = nil
+		for _, list := range []corev1.ResourceList{container.Resources.Limits, container.Resources.Requests} {
+			maps.DeleteFunc(list, func(name corev1.ResourceName, _ resource.Quantity) bool { return isDevice(name) })
+		}
+	}
+}
