@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/test/podgen"
 )
 
@@ -62,19 +63,37 @@ func seeds(t *testing.T) []uint64 {
 	return all
 }
 
-// Random workloads and what is around them are valid, and so is the clone of each.
+// Random workloads and what is around them are valid, and so are the clones: of the workload, and of
+// its pod as the server completes it.
 func TestRandomPods(t *testing.T) {
 	p := newProperty(t)
 	for _, seed := range seeds(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			c := podgen.New(seed, the.namespace, p.classes)
-			p.accepts(t, seed, "the pod", c.Pod)
+			answer := p.accepts(t, seed, "the pod", c.Pod)
 			p.accepts(t, seed, "the workload", c.Workload)
 			for _, object := range c.Around {
 				p.accepts(t, seed, "what is around", object)
 			}
+			p.clones(t, seed, "the clone", c)
+			p.clones(t, seed, "the live pod's clone", c.Live(answer.(*corev1.Pod)))
 		})
+	}
+}
+
+// clones has a clone accepted that no selector matches, unless the labels were to be kept. What the
+// plan refuses is the business of the tests without a server.
+func (p property) clones(t *testing.T, seed uint64, what string, c podgen.Case) {
+	t.Helper()
+	planned, err := plan.Clone(c.Target, c.Options)
+	if err != nil {
+		t.Logf("%s is refused: %v", what, err)
+		return
+	}
+	p.accepts(t, seed, what, planned.Pod)
+	if matches := c.Target.Surroundings.Matching(planned.Pod.Labels); len(matches) > 0 && !c.Options.Labels.Keep {
+		t.Errorf("%s is selected by %v", what, matches)
 	}
 }
 

@@ -1,10 +1,13 @@
 package podgen
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
@@ -25,6 +28,7 @@ func (g *generator) options(t *target.Target) plan.Options {
 	o.Identity = some(g, 0.3, g.identity)
 	o.Node = pick(g, "", "", Node)
 	o.Overrides = some(g, 0.2, g.overrides)
+	o.Rehearse = g.maybe(0.1)
 	return o
 }
 
@@ -49,12 +53,17 @@ func (g *generator) changes() []plan.EnvChange {
 	})
 }
 
+// wish does not contradict itself, and leaves eshell's own labels alone.
 func (g *generator) wish(t *target.Target) isolation.Wish {
-	return isolation.Wish{
-		Keep: g.maybe(0.15),
-		Set:  some(g, 0.2, func() map[string]string { return g.equalities(2) }),
-		Drop: some(g, 0.2, func() []string { return subset(g, 0.3, sortedKeys(t.Template.Labels)...) }),
+	w := isolation.Wish{Keep: g.maybe(0.15), Set: some(g, 0.2, func() map[string]string { return g.equalities(2) })}
+	if g.maybe(0.2) {
+		w.Drop = slices.DeleteFunc(subset(g, 0.3, sortedKeys(t.Template.Labels)...), func(key string) bool {
+			_, own := owned.Labels("")[key]
+			_, set := w.Set[key]
+			return own || set
+		})
 	}
+	return w
 }
 
 // parts are those that go together: an ordinal is a StatefulSet's, and its claims are shared by one.

@@ -34,6 +34,16 @@ func (g *generator) find(c *Case) {
 	}
 }
 
+// Live is the case of the workload's pod as it is in the cluster, with all that a server has filled
+// in. The options that only its workload has a meaning for are left out.
+func (c Case) Live(pod *corev1.Pod) Case {
+	live := *c.Target
+	live.Kind, live.ClaimTemplates = "Pod", nil
+	live.Template = corev1.PodTemplateSpec{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}
+	c.Options.Parts.Ordinal = nil
+	return Case{Workload: pod, Pod: pod, Around: c.Around, Target: &live, Options: c.Options}
+}
+
 func (g *generator) found(claim string) target.Claim {
 	return target.Claim{Name: claim, Spec: new(g.claimSpec()), Users: list(g, 0, 2, func(i int) target.User {
 		return target.User{Pod: fmt.Sprintf("%s-%d", Name, i), Node: pick(g, Node, "")}
