@@ -41,6 +41,7 @@ func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
 	ctx, cancel := answered(ctx)
 	defer cancel()
 	pod, err := s.createOrJoin(ctx)
+	err = withProposal(s.plan, err)
 	switch {
 	case err == nil:
 		s.doomed = certain

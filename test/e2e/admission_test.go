@@ -1,0 +1,323 @@
+//go:build unix
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+// refused is a session that the server will not have.
+type refused struct {
+	name  string
+	rules func(*testing.T, realm)
+	typed string // after kubectl eshell
+	says  string // a pattern of the server's words
+	hint  string // what follows "hint: "
+	// also is what has to be typed beside the hint's flags: what a policy asks for is its author's own.
+	also string
+}
+
+// TestRefused: the server's own words, one proposal, and nothing left; what is proposed is typed as it
+// stands, and helps.
+func TestRefused(t *testing.T) {
+	const labelled = `--overrides '{"metadata":{"labels":{"team":"shop"}}}'`
+	tests := []refused{
+		{name: "quota exceeded", rules: quota, typed: "deploy/app --cpu 1 --memory 1Gi",
+			says: `exceeded quota: small, requested: limits.memory=1Gi,requests.cpu=1, used: limits.memory=0,requests.cpu=0, limited: limits.memory=128Mi,requests.cpu=200m`,
+			hint: `take what quota small has left: --cpu 200m --memory 128Mi`},
+		{name: "quota without sizes", rules: quota, typed: "deploy/app",
+			says: `failed quota: small: must specify limits.memory for: app; requests.cpu for: app`,
+			hint: `say how much, for example: --cpu 100m --memory 128Mi`},
+		{name: "quota of pods", rules: noPods, typed: "deploy/app",
+			says: `exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0`,
+			hint: `what it allows and what is used: kubectl describe quota none -n NAMESPACE`},
+		{name: "limit range", rules: limitRange, typed: "deploy/app --cpu 10m --memory 1Gi",
+			says: `\[minimum cpu usage per Container is 50m, but request is 10m, maximum memory usage per Container is 64Mi, but limit is 1Gi\]`,
+			hint: `stay within the limit range: --cpu 50m --memory 64Mi`},
+		{name: "pod security", rules: restricted, typed: "deploy/app",
+			says: `violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false .*, seccompProfile .*`,
+			hint: `be as strict as it asks: --as-user 1000 --override-type strategic --overrides '{"spec":{"containers":[{"name":"app","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"add":null,"drop":["ALL"]},"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}}]}}'`},
+		{name: "policy", rules: policy, typed: "deploy/app",
+			says: `ValidatingAdmissionPolicy 'NAMESPACE' with binding 'NAMESPACE' denied request: pods need the label team`,
+			hint: `change the clone with --overrides; whether it passes then: --dry-run=server -o name`, also: labelled},
+		{name: "policy, debug mode", rules: policy, typed: "pod/old --mode debug",
+			says: `ValidatingAdmissionPolicy 'NAMESPACE' with binding 'NAMESPACE' denied request: pods need the label team`,
+			hint: `leave out --mode debug for a clone`, also: labelled},
+		{name: "webhook", rules: webhook, typed: "deploy/app",
+			says: `admission webhook "hook.eshell.test" denied the request: pods need the label team`,
+			hint: `change the clone with --overrides; whether it passes then: --dry-run=server -o name`, also: labelled},
+		{name: "service account", rules: noAccount, typed: "deploy/app",
+			says: `error looking up service account NAMESPACE/none: serviceaccount "none" not found`,
+			hint: `take one that is there: --service-account default`},
+		{name: "permission", rules: noCreate, typed: "deploy/app --as reader",
+			says: `pods is forbidden: User "reader" cannot create resource "pods" in API group "" in the namespace "NAMESPACE"`,
+			hint: `ask for it, and check with: kubectl auth can-i create pods -n NAMESPACE`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			here := newRealm(t, strings.NewReplacer(" ", "-", ",", "").Replace(tt.name), application)
+			tt.rules(t, here)
+			before := here.pods(t)
+			end := here.run(t, "kubectl eshell "+tt.typed+" -- true")
+			says := strings.ReplaceAll(tt.says, "NAMESPACE", here.namespace)
+			want := `(?m)^error: (.+: )?` + says + `\nhint: ` + regexp.QuoteMeta(strings.ReplaceAll(tt.hint, "NAMESPACE", here.namespace)) + `\n\z`
+			if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
+				t.Errorf("exit status %d, want 125; stderr is\n%swant\n%s", end.status, end.stderr, want)
+			}
+			here.left(t, before)
+			here.follow(t, tt, end.stderr)
+			here.left(t, before)
+		})
+	}
+}
+
+// TestRestricted: what Pod Security lets pass as a workload passes as its clone.
+func TestRestricted(t *testing.T) {
+	t.Parallel()
+	const strict = "{name: app, securityContext: {runAsUser: 1000, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}, image:"
+	here := newRealm(t, "restricted", strings.Replace(application, "{name: app, image:", strict, 1))
+	restricted(t, here)
+	if end := here.run(t, "kubectl eshell deploy/app -- true"); end.status != 0 {
+		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
+	}
+}
+
+// realm is a namespace of a test's own.
+type realm struct{ namespace string }
+
+// application has no pods yet.
+const application = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:
+      serviceAccountName: default
+      terminationGracePeriodSeconds: 0
+      containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]
+`
+
+func newRealm(t *testing.T, name, manifest string) realm {
+	t.Helper()
+	r := realm{the.namespace + "-" + name}
+	kubectl(t, "create", "namespace", r.namespace)
+	t.Cleanup(func() { kubectl(t, "delete", "namespace", r.namespace, "--wait=false") })
+	kubectl(t, "wait", "--for=create", "-n", r.namespace, "serviceaccount/default", "--timeout=60s")
+	r.apply(t, manifest)
+	return r
+}
+
+// apply applies a manifest, in which NAMESPACE is the realm's name.
+func (r realm) apply(t *testing.T, manifest string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), "apply", "-n", r.namespace, "-f", "-")
+	cmd.Env, cmd.Stdin = the.env(), strings.NewReader(strings.ReplaceAll(manifest, "NAMESPACE", r.namespace))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v\n%s", err, out)
+	}
+}
+
+func (r realm) pods(t *testing.T) string {
+	return kubectl(t, "get", "pods", "-n", r.namespace, "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.ephemeralContainers}{"\n"}{end}`)
+}
+
+func (r realm) left(t *testing.T, before string) {
+	t.Helper()
+	if left := r.pods(t); left != before {
+		t.Errorf("the pods are\n%s, were\n%s", left, before)
+	}
+}
+
+// ending is how a command line ended.
+type ending struct {
+	status         int
+	stdout, stderr string
+}
+
+// run runs what a user types, with the realm as the current namespace.
+func (r realm) run(t *testing.T, line string) ending {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command("sh", "-c", strings.Replace(line, "kubectl eshell", "kubectl eshell -n "+r.namespace, 1))
+	cmd.Env, cmd.Stdout, cmd.Stderr = the.env(), &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return ending{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// follow types what the hint on stderr says: a command, or flags for the same session.
+func (r realm) follow(t *testing.T, was refused, stderr string) {
+	t.Helper()
+	_, next, _ := strings.Cut(stderr, "\nhint: ")
+	_, flags, _ := strings.Cut(strings.TrimSpace(next), ": ")
+	workload, _, _ := strings.Cut(was.typed, " ")
+	line := "kubectl eshell " + workload + " " + flags + " " + was.also + " -- true"
+	if strings.HasPrefix(flags, "kubectl ") {
+		line = flags
+	}
+	end := r.run(t, line)
+	if end.status != 0 {
+		t.Errorf("%s: exit status %d, stderr is\n%s", line, end.status, end.stderr)
+	}
+	for _, clone := range headlines(end.stderr) {
+		kubectl(t, append(clone.untilGone(), "-n", r.namespace)...)
+	}
+}
+
+// quota has room for a small clone that says how small it is.
+func quota(t *testing.T, r realm) {
+	kubectl(t, "create", "quota", "small", "-n", r.namespace, "--hard=requests.cpu=200m,limits.memory=128Mi")
+	r.counted(t, "small")
+}
+
+func noPods(t *testing.T, r realm) {
+	kubectl(t, "create", "quota", "none", "-n", r.namespace, "--hard=pods=0")
+	r.counted(t, "none")
+}
+
+// counted waits until a quota knows what is used: before that it lets nothing pass, for that reason.
+func (r realm) counted(t *testing.T, quota string) {
+	kubectl(t, "wait", "-n", r.namespace, "--for=jsonpath={.status.used}", "quota/"+quota, "--timeout=60s")
+}
+
+func limitRange(t *testing.T, r realm) {
+	r.apply(t, `
+apiVersion: v1
+kind: LimitRange
+metadata: {name: bounds}
+spec: {limits: [{type: Container, min: {cpu: 50m, memory: 16Mi}, max: {cpu: 200m, memory: 64Mi}}]}
+`)
+}
+
+func restricted(t *testing.T, r realm) {
+	kubectl(t, "label", "namespace", r.namespace, "pod-security.kubernetes.io/enforce=restricted")
+	r.refuses(t, "violates PodSecurity")
+}
+
+func noAccount(t *testing.T, r realm) {
+	r.apply(t, strings.Replace(application, "serviceAccountName: default", "serviceAccountName: none", 1))
+}
+
+func noCreate(t *testing.T, r realm) {
+	r.apply(t, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules:
+- {apiGroups: [apps], resources: [deployments], verbs: [get]}
+- {apiGroups: [""], resources: [pods], verbs: [watch, delete]}
+- {apiGroups: [""], resources: [pods/exec, pods/attach], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: reader}]
+`)
+}
+
+// policy wants a label that the pod which is there does not have either.
+func policy(t *testing.T, r realm) {
+	r.apply(t, `{apiVersion: v1, kind: Pod, metadata: {name: old}, spec: {terminationGracePeriodSeconds: 0, containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]}}`)
+	kubectl(t, "wait", "--for=condition=Ready", "-n", r.namespace, "pod/old", "--timeout=60s")
+	t.Cleanup(func() {
+		kubectl(t, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", r.namespace)
+	})
+	r.apply(t, `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: NAMESPACE}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+    - {apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [pods/ephemeralcontainers]}
+  validations: [{expression: "has(object.metadata.labels) && 'team' in object.metadata.labels", message: "pods need the label team"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: NAMESPACE}
+spec:
+  policyName: NAMESPACE
+  validationActions: [Deny]
+  matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}
+`)
+	r.refuses(t, "ValidatingAdmissionPolicy")
+}
+
+// webhook wants the same. It is the test's own, within the API server's reach on this machine only.
+func webhook(t *testing.T, r realm) {
+	if !the.embedded {
+		t.Skip("the API server of an existing cluster does not reach a webhook here")
+	}
+	server := httptest.NewTLSServer(http.HandlerFunc(review))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { kubectl(t, "delete", "validatingwebhookconfiguration", r.namespace) })
+	configuration, err := json.Marshal(map[string]any{
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": map[string]any{"name": r.namespace},
+		"webhooks": []any{map[string]any{
+			"name": "hook.eshell.test", "sideEffects": "None", "admissionReviewVersions": []string{"v1"},
+			"clientConfig":      map[string]any{"url": server.URL, "caBundle": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})},
+			"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": r.namespace}},
+			"rules":             []any{map[string]any{"apiGroups": []string{""}, "apiVersions": []string{"v1"}, "operations": []string{"CREATE"}, "resources": []string{"pods"}}},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.apply(t, string(configuration))
+	r.refuses(t, "admission webhook")
+}
+
+// review lets pods pass that have the label team.
+func review(w http.ResponseWriter, req *http.Request) {
+	var asked struct {
+		Request struct {
+			UID    string
+			Object struct {
+				Metadata struct{ Labels map[string]string }
+			}
+		}
+	}
+	if err := json.NewDecoder(req.Body).Decode(&asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_, allowed := asked.Request.Object.Metadata.Labels["team"]
+	answer := map[string]any{"uid": asked.Request.UID, "allowed": allowed, "status": map[string]any{"message": "pods need the label team"}}
+	_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer})
+}
+
+// refuses waits until the server has taken a rule to heart: nothing that could be watched says so.
+func (r realm) refuses(t *testing.T, words string) {
+	t.Helper()
+	var last ending
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = r.run(t, "kubectl run probe --image=probe --dry-run=server -n "+r.namespace)
+		return strings.Contains(last.stderr, words), nil
+	})
+	if err != nil {
+		t.Fatalf("the server does not refuse a pod with %q: %s%s", words, last.stdout, last.stderr)
+	}
+}
