@@ -1,6 +1,7 @@
 package podgen
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -83,7 +84,7 @@ func (c Case) refusable(err error) bool {
 	case strings.Contains(text, "is ReadWriteOncePod and in use"):
 		return o.Parts.Volumes != plan.VolumesFresh && slices.ContainsFunc(t.Claims, usedOnce)
 	case strings.Contains(text, "--overrides: ") && strings.Contains(text, "selects a pod"):
-		return strings.Contains(o.Overrides.Patch, "labels")
+		return c.patchesLabels()
 	case strings.Contains(text, "--via exec"), strings.Contains(text, "pods/exec"):
 		return !t.Access.ExecPods
 	}
@@ -103,9 +104,9 @@ func selectedBy(s sample) []string {
 	for _, selector := range s.Target.Surroundings.Selectors {
 		if selector.Match.Matches(labels.Set(s.pod.Labels)) {
 			kinds = append(kinds, selector.String())
+			found = complain(found, !s.Options.Labels.Keep || takes(selector), "%s selects %v", selector, s.pod.Labels)
 		}
 	}
-	found = complain(found, len(kinds) > 0 && !s.Options.Labels.Keep, "%v select %v", kinds, s.pod.Labels)
 	var known []string
 	for _, selector := range s.Target.Surroundings.Matching(s.pod.Labels) {
 		known = append(known, selector.String())
@@ -213,8 +214,8 @@ func volumeRules(s sample) []string {
 			found = complain(found, !exists[name], "%s uses volume %s, which does not exist", c.Name, name)
 		}
 		if before := sourceOf(s, c.Name); before != nil {
-			lost := withoutToken(usedBy(*before))
-			maps.DeleteFunc(lost, func(name string, _ bool) bool { return usedBy(c)[name] })
+			lost := mounted(*before)
+			maps.DeleteFunc(lost, func(name string, _ bool) bool { return mounted(c)[name] || strings.HasPrefix(name, "kube-api-access-") })
 			found = complain(found, len(lost) > 0, "%s has lost volumes %v", c.Name, sortedKeys(lost))
 		}
 	}
@@ -224,7 +225,7 @@ func volumeRules(s sample) []string {
 	return found
 }
 
-func usedBy(c corev1.Container) map[string]bool {
+func mounted(c corev1.Container) map[string]bool {
 	used := map[string]bool{}
 	for _, m := range c.VolumeMounts {
 		used[m.Name] = true
@@ -232,17 +233,18 @@ func usedBy(c corev1.Container) map[string]bool {
 	for _, d := range c.VolumeDevices {
 		used[d.Name] = true
 	}
+	return used
+}
+
+// usedBy are the volumes that a container mounts or takes variables from.
+func usedBy(c corev1.Container) map[string]bool {
+	used := mounted(c)
 	for _, e := range c.Env {
 		if e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil {
 			used[e.ValueFrom.FileKeyRef.VolumeName] = true
 		}
 	}
 	return used
-}
-
-func withoutToken(volumes map[string]bool) map[string]bool {
-	maps.DeleteFunc(volumes, func(name string, _ bool) bool { return strings.HasPrefix(name, "kube-api-access-") })
-	return volumes
 }
 
 func deviceRules(s sample) []string {
@@ -354,6 +356,9 @@ func initRules(s sample) []string {
 // envRules: every variable of every container shows what it shows in the source.
 func envRules(s sample) []string {
 	var found []string
+	if s.patchesLabels() {
+		return nil // the patch comes last, and the user's words are not judged by what they show
+	}
 	for _, after := range slices.Concat(s.pod.Spec.InitContainers, s.pod.Spec.Containers) {
 		before := sourceOf(s, after.Name)
 		if before == nil {
@@ -374,11 +379,18 @@ func envRules(s sample) []string {
 			continue
 		}
 		for i := range a {
-			was, is := shown(a[i], s.source.Labels, s.source.Annotations), shown(b[i], s.pod.Labels, s.pod.Annotations)
+			was, is := shown(a[i], s.expected(), s.source.Annotations), shown(b[i], s.pod.Labels, s.pod.Annotations)
 			found = complain(found, was != is, "%s: %s shows %q, not %q", after.Name, a[i].Name, is, was)
 		}
 	}
 	return found
+}
+
+// expected are the labels that a variable may show: the source's, but for those that the user set.
+func (s sample) expected() map[string]string {
+	set := maps.Clone(s.source.Labels)
+	maps.Copy(set, s.Options.Labels.Set)
+	return set
 }
 
 // shown is the value that a variable has, as far as it is known without a node.
@@ -387,7 +399,9 @@ func shown(e corev1.EnvVar, labels, annotations map[string]string) string {
 		return e.Name + "=" + field(e.ValueFrom.FieldRef.FieldPath, labels, annotations)
 	}
 	if e.ValueFrom != nil {
-		return e.Name + " from " + e.ValueFrom.String()
+		// Not String: two spellings of one quantity differ there.
+		from, _ := json.Marshal(e.ValueFrom)
+		return e.Name + " from " + string(from)
 	}
 	return e.Name + "=" + strings.ReplaceAll(e.Value, "$$", "$")
 }
@@ -405,8 +419,11 @@ func field(path string, labels, annotations map[string]string) string {
 // fileRules: every file of the downward API shows what it shows in the source.
 func fileRules(s sample) []string {
 	var found []string
+	if s.patchesLabels() {
+		return nil
+	}
 	after := files(s.pod.Spec.Volumes, s.pod.Labels, s.pod.Annotations)
-	before := files(s.source.Spec.Volumes, s.source.Labels, s.source.Annotations)
+	before := files(s.source.Spec.Volumes, s.expected(), s.source.Annotations)
 	for _, path := range sortedKeys(after) {
 		found = complain(found, after[path] != before[path], "file %s shows %q, not %q", path, after[path], before[path])
 	}
@@ -455,9 +472,4 @@ func placeRules(s sample) []string {
 
 func preferred(spec corev1.PodSpec) []corev1.PreferredSchedulingTerm {
 	return spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
-}
-
-func always() []string {
-	return []string{"pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
-		"batch.kubernetes.io/job-name", "batch.kubernetes.io/controller-uid", "job-name", "controller-uid"}
 }

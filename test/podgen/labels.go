@@ -14,43 +14,43 @@ func keys() []string {
 
 func values() []string { return []string{"api", "web", "db", ""} }
 
-// marks are labels that a controller, a queue or a GitOps tool puts on a pod and counts by.
-func marks() map[string]string {
+// given are labels that controllers give to their pods and count them by. No template has them.
+func given() map[string]string {
 	return map[string]string{
-		"pod-template-hash":                      "7d4b9c6f5",
-		"controller-revision-hash":               "api-7d4b9c6f5",
-		"statefulset.kubernetes.io/pod-name":     "api-0",
-		"apps.kubernetes.io/pod-index":           "0",
-		"batch.kubernetes.io/job-name":           "report",
-		"batch.kubernetes.io/controller-uid":     "0b7a8c5e-1111-4222-8333-444455556666",
-		"job-name":                               "report",
-		"controller-uid":                         "0b7a8c5e-1111-4222-8333-444455556666",
-		"kustomize.toolkit.fluxcd.io/name":       "shop",
-		"helm.sh/chart":                          "api-1.2.3",
-		"kueue.x-k8s.io/queue-name":              "batch",
-		"pod-group.scheduling.sigs.k8s.io/name":  "ring",
-		"scheduling.x-k8s.io/pod-group":          "ring",
-		"volcano.sh/queue-name":                  "batch",
-		"argocd.argoproj.io/instance":            "shop",
-		"app.kubernetes.io/managed-by":           "Helm",
-		"topology.kubernetes.io/zone":            "z1",
-		"security.istio.io/tlsMode":              "istio",
-		"kubectl-eshell.github.io/session":       "old01",
-		"admission.datadoghq.com/enabled":        "true",
-		"azure.workload.identity/use":            "true",
-		"service.istio.io/canonical-name":        "api",
-		"sidecar.istio.io/inject":                "true",
-		"cluster-autoscaler.kubernetes.io/scale": "no",
+		"pod-template-hash":                  "7d4b9c6f5",
+		"controller-revision-hash":           "api-7d4b9c6f5",
+		"statefulset.kubernetes.io/pod-name": "api-0",
+		"apps.kubernetes.io/pod-index":       "0",
+		"batch.kubernetes.io/job-name":       "report",
+		"batch.kubernetes.io/controller-uid": "0b7a8c5e-1111-4222-8333-444455556666",
+		"job-name":                           "report",
+		"controller-uid":                     "0b7a8c5e-1111-4222-8333-444455556666",
 	}
 }
 
-// someLabels are words of the vocabulary, and more of the marks the more has been at the pod.
-func (g *generator) someLabels(marked float64) map[string]string {
+// marks are labels that mean something to a queue, a GitOps tool, a mesh, a cloud or eshell.
+func marks() map[string]string {
+	return map[string]string{
+		"kustomize.toolkit.fluxcd.io/name":      "shop",
+		"helm.sh/chart":                         "api-1.2.3",
+		"argocd.argoproj.io/instance":           "shop",
+		"kueue.x-k8s.io/queue-name":             "batch",
+		"pod-group.scheduling.sigs.k8s.io/name": "ring",
+		"scheduling.x-k8s.io/pod-group":         "ring",
+		"volcano.sh/queue-name":                 "batch",
+		"sidecar.istio.io/inject":               "true",
+		"azure.workload.identity/use":           "true",
+		"app.kubernetes.io/managed-by":          "Helm",
+		"kubectl-eshell.github.io/session":      "old01",
+	}
+}
+
+func (g *generator) someLabels() map[string]string {
 	made := map[string]string{}
 	for _, key := range subset(g, 0.6, keys()...) {
 		made[key] = pick(g, values()...)
 	}
-	for _, key := range subset(g, marked, sortedKeys(marks())...) {
+	for _, key := range subset(g, 0.1, sortedKeys(marks())...) {
 		made[key] = marks()[key]
 	}
 	return made

@@ -11,13 +11,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// template is valid in every workload with the restart policy. Its containers may mount the claims,
+// template is valid in every workload with the restart policy. With probability controlled it has each
+// of the labels that only pods have. Its containers may mount the claims,
 // which are not among its volumes.
-func (g *generator) template(restart corev1.RestartPolicy, marked float64, claims ...corev1.PersistentVolumeClaim) corev1.PodTemplateSpec {
+func (g *generator) template(restart corev1.RestartPolicy, controlled float64, claims ...corev1.PersistentVolumeClaim) corev1.PodTemplateSpec {
 	g.restart, g.host, g.grace = restart, g.hostNamespaces(), pick[int64](g, 0, 30, 3600)
-	g.labels, g.annotations = g.someLabels(marked), g.someAnnotations()
-	// A controller selects by a label.
+	g.labels, g.annotations = g.someLabels(), g.someAnnotations()
+	// A controller selects by a label, and gives some to pods.
 	g.labels["app"] = pick(g, values()...)
+	for _, key := range subset(g, controlled, sortedKeys(given())...) {
+		g.labels[key] = given()[key]
+	}
 	g.claims = subset(g, 0.2, "gpu", "nic")
 	volumes := g.someVolumes()
 	g.volumes = withClaims(volumes, claims)

@@ -107,7 +107,7 @@ func (g *generator) ephemeral() corev1.VolumeSource {
 		spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: new("snapshot.storage.k8s.io"), Kind: "VolumeSnapshot", Name: "yesterday"}
 	}
 	return corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
-		ObjectMeta: metav1.ObjectMeta{Labels: g.someLabels(0), Annotations: g.someAnnotations()}, Spec: spec}}}
+		ObjectMeta: metav1.ObjectMeta{Labels: g.someLabels(), Annotations: g.someAnnotations()}, Spec: spec}}}
 }
 
 func (g *generator) csi() corev1.VolumeSource {
