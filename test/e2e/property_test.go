@@ -76,24 +76,24 @@ func TestRandomPods(t *testing.T) {
 			for _, object := range c.Around {
 				p.accepts(t, seed, "what is around", object)
 			}
-			p.clones(t, seed, "the clone", c)
-			p.clones(t, seed, "the live pod's clone", c.Live(answer.(*corev1.Pod)))
+			t.Run("clone", func(t *testing.T) { p.clones(t, seed, c) })
+			t.Run("clone of the live pod", func(t *testing.T) { p.clones(t, seed, c.Live(answer.(*corev1.Pod))) })
 		})
 	}
 }
 
 // clones has a clone accepted that no selector matches, unless the labels were to be kept. What the
 // plan refuses is the business of the tests without a server.
-func (p property) clones(t *testing.T, seed uint64, what string, c podgen.Case) {
+func (p property) clones(t *testing.T, seed uint64, c podgen.Case) {
 	t.Helper()
 	planned, err := plan.Clone(c.Target, c.Options)
 	if err != nil {
-		t.Logf("%s is refused: %v", what, err)
+		t.Logf("the plan refuses: %v", err)
 		return
 	}
-	p.accepts(t, seed, what, planned.Pod)
+	p.accepts(t, seed, "the clone", planned.Pod)
 	if matches := c.Target.Surroundings.Matching(planned.Pod.Labels); len(matches) > 0 && !c.Options.Labels.Keep {
-		t.Errorf("%s is selected by %v", what, matches)
+		t.Errorf("seed %d: the clone is selected by %v", seed, matches)
 	}
 }
 
