@@ -11,6 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -29,7 +30,9 @@ func run(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags, s
 		return 0, err
 	}
 	query := target.Query{Reference: o.Reference, Namespace: r.namespace, Container: o.Container, Live: o.Mode == plan.ModeDebug}
-	if r.target, err = target.Resolve(ctx, r.client, query); err != nil {
+	cluster := target.Cluster{Client: r.client, Mapper: flags.ToRESTMapper,
+		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfig(r.config) }}
+	if r.target, err = target.Resolve(ctx, cluster, query); err != nil {
 		return 0, cause(ctx, err)
 	}
 	r.useTerminal()

@@ -18,7 +18,7 @@ import (
 
 // The builders make valid objects in the namespace shop, so that a test states only what it is about.
 
-func meta(name string) metav1.ObjectMeta {
+func objectMeta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID(name)}
 }
 
@@ -45,17 +45,17 @@ func selector() *metav1.LabelSelector {
 }
 
 func deployment(changes ...func(*corev1.PodTemplateSpec)) *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: meta("api"), Spec: appsv1.DeploymentSpec{Selector: selector(), Template: template(changes...)}}
+	return &appsv1.Deployment{ObjectMeta: objectMeta("api"), Spec: appsv1.DeploymentSpec{Selector: selector(), Template: template(changes...)}}
 }
 
 func job(name string, changes ...func(*corev1.PodTemplateSpec)) *batchv1.Job {
-	return &batchv1.Job{ObjectMeta: meta(name), Spec: batchv1.JobSpec{
+	return &batchv1.Job{ObjectMeta: objectMeta(name), Spec: batchv1.JobSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.JobNameLabel: name}}, Template: template(changes...),
 	}}
 }
 
 func cronJob(active ...string) *batchv1.CronJob {
-	c := &batchv1.CronJob{ObjectMeta: meta("api")}
+	c := &batchv1.CronJob{ObjectMeta: objectMeta("api")}
 	c.Spec.JobTemplate.Spec.Template = template()
 	for _, name := range active {
 		c.Status.Active = append(c.Status.Active, corev1.ObjectReference{Kind: "Job", Name: name})
@@ -66,7 +66,7 @@ func cronJob(active ...string) *batchv1.CronJob {
 // pod is a ready pod of the deployment api, born at minute 0. It runs an older image than the template.
 func pod(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
-		ObjectMeta: meta(name),
+		ObjectMeta: objectMeta(name),
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1"}, {Name: "proxy", Image: "proxy:1"}}},
 		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: "True"}, {Type: corev1.PodReady, Status: "True"}}},
 	}

@@ -2,110 +2,160 @@ package target
 
 import (
 	"context"
-	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 )
 
-// kind is one built-in kind of workload. It is fetched by its own client: no discovery, one GET.
+// kind is a built-in kind. It is fetched by its own client: no discovery, one GET.
 type kind struct {
 	name  string // in the API
 	group string
 	types []string // as users write it, the singular first
 	get   func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload, error)
+	// decode reads an object's JSON; a field that the kind does not have is an error.
+	decode func(object map[string]any) (workload, error)
 }
 
 // workload is what the kinds have in common.
 type workload struct {
+	kind           string
+	meta           metav1.ObjectMeta // without a UID it is a manifest's
 	template       corev1.PodTemplateSpec
 	claimTemplates []corev1.PersistentVolumeClaim
+	indexed        bool
 
-	pod      *corev1.Pod           // for a pod
-	selector *metav1.LabelSelector // of the workload's pods, for a controller
-	jobs     []string              // active ones, for a CronJob
+	// selector is of the workload's pods. A pod has none, nor a CronJob that no job of is active.
+	selector *metav1.LabelSelector
+	// adopts says that it takes as its own what its selector matches, or at least tries to.
+	adopts bool
+
+	pod     *corev1.Pod     // for a pod that is in the cluster
+	service *corev1.Service // for a Service: the workload is still to be found
 }
 
 func kinds() []kind {
+	type client = kubernetes.Interface
 	return []kind{
-		{"Pod", "", []string{"pod", "pods", "po"}, getPod},
-		{"Deployment", "apps", []string{"deployment", "deployments", "deploy"}, getDeployment},
-		{"ReplicaSet", "apps", []string{"replicaset", "replicasets", "rs"}, getReplicaSet},
-		{"StatefulSet", "apps", []string{"statefulset", "statefulsets", "sts"}, getStatefulSet},
-		{"DaemonSet", "apps", []string{"daemonset", "daemonsets", "ds"}, getDaemonSet},
-		{"Job", "batch", []string{"job", "jobs"}, getJob},
-		{"CronJob", "batch", []string{"cronjob", "cronjobs", "cj"}, getCronJob},
-		{"ReplicationController", "", []string{"replicationcontroller", "replicationcontrollers", "rc"}, getReplicationController},
+		builtIn("Pod", "", []string{"pod", "pods", "po"}, ofPod,
+			func(c client, ns string) getter[corev1.Pod] { return c.CoreV1().Pods(ns) }),
+		builtIn("Deployment", "apps", []string{"deployment", "deployments", "deploy"}, ofDeployment,
+			func(c client, ns string) getter[appsv1.Deployment] { return c.AppsV1().Deployments(ns) }),
+		builtIn("ReplicaSet", "apps", []string{"replicaset", "replicasets", "rs"}, ofReplicaSet,
+			func(c client, ns string) getter[appsv1.ReplicaSet] { return c.AppsV1().ReplicaSets(ns) }),
+		builtIn("StatefulSet", "apps", []string{"statefulset", "statefulsets", "sts"}, ofStatefulSet,
+			func(c client, ns string) getter[appsv1.StatefulSet] { return c.AppsV1().StatefulSets(ns) }),
+		builtIn("DaemonSet", "apps", []string{"daemonset", "daemonsets", "ds"}, ofDaemonSet,
+			func(c client, ns string) getter[appsv1.DaemonSet] { return c.AppsV1().DaemonSets(ns) }),
+		builtIn("Job", "batch", []string{"job", "jobs"}, ofJob,
+			func(c client, ns string) getter[batchv1.Job] { return c.BatchV1().Jobs(ns) }),
+		builtIn("CronJob", "batch", []string{"cronjob", "cronjobs", "cj"}, ofCronJob,
+			func(c client, ns string) getter[batchv1.CronJob] { return c.BatchV1().CronJobs(ns) }),
+		builtIn("ReplicationController", "", []string{"replicationcontroller", "replicationcontrollers", "rc"}, ofReplicationController,
+			func(c client, ns string) getter[corev1.ReplicationController] {
+				return c.CoreV1().ReplicationControllers(ns)
+			}),
+		builtIn("Service", "", []string{"service", "services", "svc"}, ofService,
+			func(c client, ns string) getter[corev1.Service] { return c.CoreV1().Services(ns) }),
 	}
 }
 
-// getter fits a typed client's Get to a kind: fetch one object, read its workload.
-func getter[T any](ctx context.Context, get func(context.Context, string, metav1.GetOptions) (*T, error), name string,
-	read func(*T) workload) (workload, error) {
-	object, err := get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return workload{}, err
+type getter[T any] interface {
+	Get(context.Context, string, metav1.GetOptions) (*T, error)
+}
+
+func builtIn[T any](name, group string, types []string, read func(*T) workload, in func(kubernetes.Interface, string) getter[T]) kind {
+	return kind{
+		name: name, group: group, types: types,
+		get: func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload, error) {
+			object, err := in(client, namespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return workload{}, err
+			}
+			return read(object), nil
+		},
+		decode: func(content map[string]any) (workload, error) {
+			object := new(T)
+			err := decodeStrictly(content, object)
+			return read(object), err
+		},
 	}
-	return read(object), nil
 }
 
-func getPod(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.CoreV1().Pods(ns).Get, name, func(o *corev1.Pod) workload {
-		return workload{pod: o, template: corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}}
-	})
+func decodeStrictly(content map[string]any, into any) error {
+	return runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(content, into, true)
 }
 
-func getDeployment(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.AppsV1().Deployments(ns).Get, name, func(o *appsv1.Deployment) workload {
-		return workload{template: o.Spec.Template, selector: o.Spec.Selector}
-	})
-}
-
-func getReplicaSet(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.AppsV1().ReplicaSets(ns).Get, name, func(o *appsv1.ReplicaSet) workload {
-		return workload{template: o.Spec.Template, selector: o.Spec.Selector}
-	})
-}
-
-func getStatefulSet(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.AppsV1().StatefulSets(ns).Get, name, func(o *appsv1.StatefulSet) workload {
-		return workload{template: o.Spec.Template, selector: o.Spec.Selector, claimTemplates: o.Spec.VolumeClaimTemplates}
-	})
-}
-
-func getDaemonSet(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.AppsV1().DaemonSets(ns).Get, name, func(o *appsv1.DaemonSet) workload {
-		return workload{template: o.Spec.Template, selector: o.Spec.Selector}
-	})
-}
-
-func getJob(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.BatchV1().Jobs(ns).Get, name, func(o *batchv1.Job) workload {
-		return workload{template: o.Spec.Template, selector: o.Spec.Selector}
-	})
-}
-
-func getCronJob(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	return getter(ctx, c.BatchV1().CronJobs(ns).Get, name, func(o *batchv1.CronJob) workload {
-		var jobs []string
-		for _, active := range o.Status.Active {
-			jobs = append(jobs, active.Name)
+// kindOf finds a built-in kind in the version v1, which is the one that is decoded here.
+func kindOf(gvk schema.GroupVersionKind) (kind, bool) {
+	for _, k := range kinds() {
+		if k.name == gvk.Kind && k.group == gvk.Group && gvk.Version == "v1" {
+			return k, true
 		}
-		return workload{template: o.Spec.JobTemplate.Spec.Template, jobs: jobs}
-	})
+	}
+	return kind{}, false
 }
 
-func getReplicationController(ctx context.Context, c kubernetes.Interface, ns, name string) (workload, error) {
-	object, err := c.CoreV1().ReplicationControllers(ns).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return workload{}, err
+func ofPod(o *corev1.Pod) workload {
+	return workload{kind: "Pod", meta: o.ObjectMeta, pod: o, template: corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}}
+}
+
+func ofDeployment(o *appsv1.Deployment) workload {
+	return workload{kind: "Deployment", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true}
+}
+
+func ofReplicaSet(o *appsv1.ReplicaSet) workload {
+	return workload{kind: "ReplicaSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true}
+}
+
+func ofStatefulSet(o *appsv1.StatefulSet) workload {
+	return workload{kind: "StatefulSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true,
+		claimTemplates: o.Spec.VolumeClaimTemplates}
+}
+
+func ofDaemonSet(o *appsv1.DaemonSet) workload {
+	return workload{kind: "DaemonSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true}
+}
+
+// ofJob counts a Job as adopting only with a selector of its user's. A generated one requires the
+// Job's own UID as a label, which no clone carries.
+func ofJob(o *batchv1.Job) workload {
+	manual := o.Spec.ManualSelector != nil && *o.Spec.ManualSelector
+	return workload{kind: "Job", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: manual, indexed: isIndexed(o.Spec)}
+}
+
+func ofCronJob(o *batchv1.CronJob) workload {
+	spec := o.Spec.JobTemplate.Spec
+	w := workload{kind: "CronJob", meta: o.ObjectMeta, template: spec.Template, indexed: isIndexed(spec)}
+	var active []string
+	for _, job := range o.Status.Active {
+		active = append(active, job.Name)
 	}
-	if object.Spec.Template == nil { // optional in the API
-		return workload{}, fmt.Errorf("replicationcontrollers %q has no pod template", name)
+	if len(active) > 0 {
+		w.selector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: batchv1.JobNameLabel, Operator: metav1.LabelSelectorOpIn, Values: active},
+		}}
 	}
-	selector := &metav1.LabelSelector{MatchLabels: object.Spec.Selector}
-	return workload{template: *object.Spec.Template, selector: selector}, nil
+	return w
+}
+
+func isIndexed(job batchv1.JobSpec) bool {
+	return job.CompletionMode != nil && *job.CompletionMode == batchv1.IndexedCompletion
+}
+
+func ofReplicationController(o *corev1.ReplicationController) workload {
+	w := workload{kind: "ReplicationController", meta: o.ObjectMeta, adopts: true, selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
+	if o.Spec.Template != nil { // optional in the API
+		w.template = *o.Spec.Template
+	}
+	return w
+}
+
+func ofService(o *corev1.Service) workload {
+	return workload{kind: "Service", meta: o.ObjectMeta, service: o, selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
 }

@@ -6,41 +6,68 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
 // livePod returns the workload's newest ready pod and how many ready ones there are; for a pod it
 // is the pod itself and 0.
-func livePod(ctx context.Context, client kubernetes.Interface, namespace string, w workload) (*corev1.Pod, int, error) {
+func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, error) {
 	if w.pod != nil {
 		return w.pod, 0, nil
 	}
-	if w.selector == nil {
-		if len(w.jobs) == 0 {
-			return nil, 0, hint.Errorf("leave out --mode debug for a clone", "no job of it is active, so there is no pod to debug")
-		}
-		job, err := getJob(ctx, client, namespace, w.jobs[len(w.jobs)-1])
-		if err != nil {
-			return nil, 0, err
-		}
-		w = job
+	if w.kind == "CronJob" && w.selector == nil {
+		return nil, 0, hint.Errorf("leave out --mode debug for a clone", "no job of it is active, so there is no pod to debug")
 	}
-	selector, err := metav1.LabelSelectorAsSelector(w.selector)
-	if err != nil {
-		return nil, 0, fmt.Errorf("its selector: %w", err)
-	}
-	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	pods, err := s.podsOf(ctx, w)
 	if err != nil {
 		return nil, 0, err
 	}
-	pod, ready := newestReady(pods.Items)
+	pod, ready := newestReady(pods)
 	if pod == nil {
-		return nil, 0, hint.Errorf("leave out --mode debug for a clone, or name a pod: kubectl get pods -n "+namespace+" -l '"+selector.String()+"'",
-			"none of its %d pods is ready", len(pods.Items))
+		return nil, 0, hint.Errorf("leave out --mode debug for a clone, or name a pod: "+s.getPods(w), "none of its %d pods is ready", len(pods))
 	}
 	return pod, ready, nil
+}
+
+// podsOf lists the workload's pods; for a pod it is the pod alone. Of what is not in the cluster, and
+// of a CronJob that no job of is active, there are none.
+func (s *search) podsOf(ctx context.Context, w workload) ([]corev1.Pod, error) {
+	if w.pod != nil {
+		return []corev1.Pod{*w.pod}, nil
+	}
+	if w.selector == nil {
+		if w.kind == "CronJob" || w.meta.UID == "" {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("it has no selector by which its pods could be found")
+	}
+	options, err := selecting(w)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := s.Client.CoreV1().Pods(s.Namespace).List(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return pods.Items, nil
+}
+
+// selecting asks for what a workload selects: never for everything, as an empty selector would.
+func selecting(w workload) (metav1.ListOptions, error) {
+	selector, err := metav1.LabelSelectorAsSelector(w.selector)
+	if err != nil {
+		return metav1.ListOptions{}, fmt.Errorf("its selector: %w", err)
+	}
+	if selector.Empty() {
+		return metav1.ListOptions{}, fmt.Errorf("its selector is empty")
+	}
+	return metav1.ListOptions{LabelSelector: selector.String()}, nil
+}
+
+// getPods is the command that shows the workload's pods.
+func (s *search) getPods(w workload) string {
+	return "kubectl get pods -n " + s.Namespace + " -l '" + metav1.FormatLabelSelector(w.selector) + "'"
 }
 
 func newestReady(pods []corev1.Pod) (newest *corev1.Pod, ready int) {

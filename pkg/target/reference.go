@@ -10,29 +10,45 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// Reference names a workload: a kind that this package knows, and a valid name.
+// Reference names a workload, by a valid name and either of two: a kind that this package knows, or
+// a type as the user wrote it, which the cluster may know. The zero Reference names none.
 type Reference struct {
 	Kind string
 	Name string
+	Type string // empty where Kind is not
 }
 
 // ParseReference reads the words before "--": TYPE/NAME, TYPE NAME, or a bare NAME, which means a
 // pod as in kubectl exec. Types are written as kubectl takes them: singular, plural, short, any
-// case, with or without the API group.
+// case, with or without the API version and group.
 func ParseReference(words []string) (Reference, error) {
 	typ, name, err := splitWords(words)
 	if err != nil {
 		return Reference{}, err
 	}
-	kind, ok := kindNamed(typ)
-	if !ok {
-		return Reference{}, hint.Errorf("types: "+kindList(), "the type %q is not one that eshell can open", typ)
+	if typ == "" {
+		return Reference{}, hint.Errorf(typesHint(), "no type stands before the slash")
 	}
+	kind, known := kindNamed(typ)
 	// A pod's name is a DNS subdomain, and every workload's name has to fit into one.
 	if problems := validation.NameIsDNSSubdomain(name, false); len(problems) > 0 {
+		if len(words) == 2 && (!known || strings.Contains(name, "=")) {
+			return Reference{}, moreWords(typ)
+		}
 		return Reference{}, fmt.Errorf("%q is not a valid name: %s", name, problems[0])
 	}
-	return Reference{Kind: kind.name, Name: name}, nil
+	if known {
+		return Reference{Kind: kind.name, Name: name}, nil
+	}
+	return Reference{Type: typ, Name: name}, nil
+}
+
+// String returns TYPE/NAME, the type of a built-in kind in its canonical form.
+func (r Reference) String() string {
+	if r.Kind != "" {
+		return strings.ToLower(r.Kind) + "/" + r.Name
+	}
+	return r.Type + "/" + r.Name
 }
 
 func splitWords(words []string) (typ, name string, err error) {
@@ -54,9 +70,13 @@ func splitWords(words []string) (typ, name string, err error) {
 			return words[0], words[1], nil
 		}
 	}
-	// The other words are not repeated: one may be a variable's value whose -e was forgotten.
-	return "", "", hint.Errorf("a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
-		"one workload was expected, but there are more words after %s", words[0])
+	return "", "", moreWords(words[0])
+}
+
+// moreWords does not repeat them: one may be a variable's value whose -e was forgotten.
+func moreWords(first string) error {
+	return hint.Errorf("a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+		"one workload was expected, but there are more words after %s", first)
 }
 
 func kindNamed(typ string) (kind, bool) {
@@ -70,10 +90,10 @@ func kindNamed(typ string) (kind, bool) {
 	return kind{}, false
 }
 
-func kindList() string {
+func typesHint() string {
 	var names []string
 	for _, k := range kinds() {
 		names = append(names, k.types[0])
 	}
-	return strings.Join(names, ", ")
+	return "types: " + strings.Join(names, ", ") + ", and custom ones with a pod template"
 }

@@ -12,43 +12,55 @@ func TestParseReference(t *testing.T) {
 		words string
 		want  Reference
 	}{
-		{"api", Reference{"Pod", "api"}},
-		{"api-7d4b9.v2", Reference{"Pod", "api-7d4b9.v2"}},
-		{"pod/deploy", Reference{"Pod", "deploy"}},
+		{"api", Reference{Kind: "Pod", Name: "api"}},
+		{"api-7d4b9.v2", Reference{Kind: "Pod", Name: "api-7d4b9.v2"}},
+		{"pod/deploy", Reference{Kind: "Pod", Name: "deploy"}},
 
-		{"pod/api", Reference{"Pod", "api"}},
-		{"pods/api", Reference{"Pod", "api"}},
-		{"po/api", Reference{"Pod", "api"}},
-		{"po api", Reference{"Pod", "api"}},
-		{"deployment/api", Reference{"Deployment", "api"}},
-		{"deployments/api", Reference{"Deployment", "api"}},
-		{"deploy/api", Reference{"Deployment", "api"}},
-		{"deploy api", Reference{"Deployment", "api"}},
-		{"replicaset/api", Reference{"ReplicaSet", "api"}},
-		{"replicasets/api", Reference{"ReplicaSet", "api"}},
-		{"rs/api", Reference{"ReplicaSet", "api"}},
-		{"statefulset/api", Reference{"StatefulSet", "api"}},
-		{"statefulsets/api", Reference{"StatefulSet", "api"}},
-		{"sts/api", Reference{"StatefulSet", "api"}},
-		{"daemonset/api", Reference{"DaemonSet", "api"}},
-		{"daemonsets/api", Reference{"DaemonSet", "api"}},
-		{"ds/api", Reference{"DaemonSet", "api"}},
-		{"job/api", Reference{"Job", "api"}},
-		{"jobs/api", Reference{"Job", "api"}},
-		{"cronjob/api", Reference{"CronJob", "api"}},
-		{"cronjobs/api", Reference{"CronJob", "api"}},
-		{"cj/api", Reference{"CronJob", "api"}},
-		{"replicationcontroller/api", Reference{"ReplicationController", "api"}},
-		{"replicationcontrollers/api", Reference{"ReplicationController", "api"}},
-		{"rc/api", Reference{"ReplicationController", "api"}},
+		{"pod/api", Reference{Kind: "Pod", Name: "api"}},
+		{"pods/api", Reference{Kind: "Pod", Name: "api"}},
+		{"po/api", Reference{Kind: "Pod", Name: "api"}},
+		{"po api", Reference{Kind: "Pod", Name: "api"}},
+		{"deployment/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"deployments/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"deploy/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"deploy api", Reference{Kind: "Deployment", Name: "api"}},
+		{"replicaset/api", Reference{Kind: "ReplicaSet", Name: "api"}},
+		{"replicasets/api", Reference{Kind: "ReplicaSet", Name: "api"}},
+		{"rs/api", Reference{Kind: "ReplicaSet", Name: "api"}},
+		{"statefulset/api", Reference{Kind: "StatefulSet", Name: "api"}},
+		{"statefulsets/api", Reference{Kind: "StatefulSet", Name: "api"}},
+		{"sts/api", Reference{Kind: "StatefulSet", Name: "api"}},
+		{"daemonset/api", Reference{Kind: "DaemonSet", Name: "api"}},
+		{"daemonsets/api", Reference{Kind: "DaemonSet", Name: "api"}},
+		{"ds/api", Reference{Kind: "DaemonSet", Name: "api"}},
+		{"job/api", Reference{Kind: "Job", Name: "api"}},
+		{"jobs/api", Reference{Kind: "Job", Name: "api"}},
+		{"cronjob/api", Reference{Kind: "CronJob", Name: "api"}},
+		{"cronjobs/api", Reference{Kind: "CronJob", Name: "api"}},
+		{"cj/api", Reference{Kind: "CronJob", Name: "api"}},
+		{"replicationcontroller/api", Reference{Kind: "ReplicationController", Name: "api"}},
+		{"replicationcontrollers/api", Reference{Kind: "ReplicationController", Name: "api"}},
+		{"rc/api", Reference{Kind: "ReplicationController", Name: "api"}},
 
-		{"Deployment/api", Reference{"Deployment", "api"}},
-		{"CronJobs api", Reference{"CronJob", "api"}},
-		{"deployments.apps/api", Reference{"Deployment", "api"}},
-		{"Deploy.Apps/api", Reference{"Deployment", "api"}},
-		{"deployments.v1.apps/api", Reference{"Deployment", "api"}},
-		{"cronjobs.batch api", Reference{"CronJob", "api"}},
-		{"pods.v1/api", Reference{"Pod", "api"}},
+		{"Deployment/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"CronJobs api", Reference{Kind: "CronJob", Name: "api"}},
+		{"deployments.apps/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"Deploy.Apps/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"deployments.v1.apps/api", Reference{Kind: "Deployment", Name: "api"}},
+		{"cronjobs.batch api", Reference{Kind: "CronJob", Name: "api"}},
+		{"pods.v1/api", Reference{Kind: "Pod", Name: "api"}},
+
+		{"service/api", Reference{Kind: "Service", Name: "api"}},
+		{"services/api", Reference{Kind: "Service", Name: "api"}},
+		{"svc api", Reference{Kind: "Service", Name: "api"}},
+
+		// What is not built in, or not in this group or version, the cluster may know.
+		{"rollout/api", Reference{Type: "rollout", Name: "api"}},
+		{"node a", Reference{Type: "node", Name: "a"}},
+		{"Rollouts.v1alpha1.argoproj.io/api", Reference{Type: "Rollouts.v1alpha1.argoproj.io", Name: "api"}},
+		{"deployments.example.com/a", Reference{Type: "deployments.example.com", Name: "a"}},
+		{"pods.apps/a", Reference{Type: "pods.apps", Name: "a"}},
+		{"deploy.v1beta1.apps/a", Reference{Type: "deploy.v1beta1.apps", Name: "a"}},
 	}
 	for _, tt := range tests {
 		got, err := ParseReference(strings.Fields(tt.words))
@@ -61,7 +73,7 @@ func TestParseReference(t *testing.T) {
 func TestParseReferenceFails(t *testing.T) {
 	const (
 		usage    = "kubectl eshell TYPE/NAME, for example: kubectl eshell deploy/api"
-		types    = "types: pod, deployment, replicaset, statefulset, daemonset, job, cronjob, replicationcontroller"
+		types    = "types: pod, deployment, replicaset, statefulset, daemonset, job, cronjob, replicationcontroller, service, and custom ones with a pod template"
 		notAName = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'," +
 			" and must start and end with an alphanumeric character (e.g. 'example.com'," +
 			" regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
@@ -72,12 +84,8 @@ func TestParseReferenceFails(t *testing.T) {
 	}{
 		{nil, "no workload was named", usage},
 
-		{[]string{"node/a"}, `the type "node" is not one that eshell can open`, types},
-		{[]string{"node", "a"}, `the type "node" is not one that eshell can open`, types},
-		{[]string{"/a"}, `the type "" is not one that eshell can open`, types},
-		{[]string{"deployments.example.com/a"}, `the type "deployments.example.com" is not one that eshell can open`, types},
-		{[]string{"pods.apps/a"}, `the type "pods.apps" is not one that eshell can open`, types},
-		{[]string{"deploy.v1beta1.apps/a"}, `the type "deploy.v1beta1.apps" is not one that eshell can open`, types},
+		{[]string{"/a"}, "no type stands before the slash", types},
+		{[]string{"/TOKEN=s3cret"}, "no type stands before the slash", types},
 
 		{[]string{"API"}, `"API" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/"}, `"" is not a valid name: ` + notAName, ""},
@@ -93,6 +101,14 @@ func TestParseReferenceFails(t *testing.T) {
 		},
 		{
 			[]string{"deploy", "api", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy",
+			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+		},
+		{
+			[]string{"deploy", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy",
+			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+		},
+		{
+			[]string{"api", "/bin/sh"}, "one workload was expected, but there are more words after api",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{

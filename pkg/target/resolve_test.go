@@ -15,6 +15,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
 // query asks for the api of a kind.
@@ -50,11 +51,11 @@ func joined(p *corev1.Pod, ready int) func(*Target) {
 
 func TestResolve(t *testing.T) {
 	claims := []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
-	replicaSet := &appsv1.ReplicaSet{ObjectMeta: meta("api"), Spec: appsv1.ReplicaSetSpec{Selector: selector(), Template: template()}}
-	statefulSet := &appsv1.StatefulSet{ObjectMeta: meta("api"), Spec: appsv1.StatefulSetSpec{Selector: selector(), Template: template(), VolumeClaimTemplates: claims}}
-	daemonSet := &appsv1.DaemonSet{ObjectMeta: meta("api"), Spec: appsv1.DaemonSetSpec{Selector: selector(), Template: template()}}
+	replicaSet := &appsv1.ReplicaSet{ObjectMeta: objectMeta("api"), Spec: appsv1.ReplicaSetSpec{Selector: selector(), Template: template()}}
+	statefulSet := &appsv1.StatefulSet{ObjectMeta: objectMeta("api"), Spec: appsv1.StatefulSetSpec{Selector: selector(), Template: template(), VolumeClaimTemplates: claims}}
+	daemonSet := &appsv1.DaemonSet{ObjectMeta: objectMeta("api"), Spec: appsv1.DaemonSetSpec{Selector: selector(), Template: template()}}
 	controllerTemplate := template()
-	controller := &corev1.ReplicationController{ObjectMeta: meta("api"),
+	controller := &corev1.ReplicationController{ObjectMeta: objectMeta("api"),
 		Spec: corev1.ReplicationControllerSpec{Selector: map[string]string{"app": "api"}, Template: &controllerTemplate}}
 
 	withClaims := func(t *Target) { t.ClaimTemplates = claims }
@@ -94,9 +95,9 @@ func TestResolve(t *testing.T) {
 		{"of a replication controller", []runtime.Object{controller, pod("api-1")}, query("ReplicationController", live), found(ofKind("ReplicationController"), joined(pod("api-1"), 1))},
 		{"of a job", []runtime.Object{job("api"), pod("api-1"), pod("api-2", labelled("batch.kubernetes.io/job-name", "api"))}, query("Job", live),
 			found(ofKind("Job"), joined(pod("api-2", labelled("batch.kubernetes.io/job-name", "api")), 1))},
-		{"of a cron job, by its last job", []runtime.Object{cronJob("api-1", "api-2"), job("api-1"), job("api-2"),
-			pod("old", labelled("batch.kubernetes.io/job-name", "api-1")), pod("new", labelled("batch.kubernetes.io/job-name", "api-2"))},
-			query("CronJob", live), found(ofKind("CronJob"), joined(pod("new", labelled("batch.kubernetes.io/job-name", "api-2")), 1))},
+		{"of a cron job, of any active job", []runtime.Object{cronJob("api-1", "api-2"), pod("older", labelled("batch.kubernetes.io/job-name", "api-0"), born(3)),
+			pod("old", labelled("batch.kubernetes.io/job-name", "api-1")), pod("new", labelled("batch.kubernetes.io/job-name", "api-2"), born(1))},
+			query("CronJob", live), found(ofKind("CronJob"), joined(pod("new", labelled("batch.kubernetes.io/job-name", "api-2"), born(1)), 2))},
 		{"the newest ready one", []runtime.Object{deployment(),
 			pod("a", born(1)), pod("b", born(3)), pod("c", born(2)),
 			pod("too-young", born(4), unready), pod("younger", born(5), pending), pod("ending", born(6), deleting),
@@ -105,10 +106,11 @@ func TestResolve(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Resolve(t.Context(), cluster(t, everything, tt.cluster...), tt.query)
+			got, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, tt.cluster...)}, tt.query)
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.Surroundings = isolation.Surroundings{} // has tests of its own
 			if !equality.Semantic.DeepEqual(got, tt.want) {
 				t.Errorf("target differs (-want +got):\n%s", diff.Diff(tt.want, got))
 			}
@@ -121,7 +123,7 @@ func TestResolveFails(t *testing.T) {
 		noJobHint = "leave out --mode debug for a clone"
 		noPodHint = "leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'app=api'"
 	)
-	bare := &corev1.ReplicationController{ObjectMeta: meta("api")}
+	bare := &corev1.ReplicationController{ObjectMeta: objectMeta("api")}
 	badSelector := deployment()
 	badSelector.Spec.Selector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Like"}}}
 	empty := func(t *corev1.PodTemplateSpec) { t.Spec.Containers = nil }
@@ -138,7 +140,7 @@ func TestResolveFails(t *testing.T) {
 		{"no such replication controller", nil, query("ReplicationController"),
 			`replicationcontroller/api in namespace shop: replicationcontrollers "api" not found`, "what is there: kubectl get replicationcontrollers -n shop"},
 		{"a controller without a template", []runtime.Object{bare}, query("ReplicationController"),
-			`replicationcontroller/api in namespace shop: replicationcontrollers "api" has no pod template`, ""},
+			"replicationcontroller/api has no containers", ""},
 
 		{"no such container", []runtime.Object{deployment()}, query("Deployment", container("web")),
 			`deployment/api has no container "web"`, "containers: app, proxy"},
@@ -151,13 +153,14 @@ func TestResolveFails(t *testing.T) {
 			"deployment/api in namespace shop: none of its 3 pods is ready", noPodHint},
 		{"no active job", []runtime.Object{cronJob(), pod("api-1")}, query("CronJob", live),
 			"cronjob/api in namespace shop: no job of it is active, so there is no pod to debug", noJobHint},
-		{"the active job has gone", []runtime.Object{cronJob("api-1")}, query("CronJob", live), `cronjob/api in namespace shop: jobs.batch "api-1" not found`, ""},
+		{"the active job has gone", []runtime.Object{cronJob("api-1")}, query("CronJob", live), "cronjob/api in namespace shop: none of its 0 pods is ready",
+			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'batch.kubernetes.io/job-name in (api-1)'"},
 		{"a selector of the future", []runtime.Object{badSelector}, query("Deployment", live),
 			`deployment/api in namespace shop: its selector: "Like" is not a valid label selector operator`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Resolve(t.Context(), cluster(t, everything, tt.cluster...), tt.query)
+			got, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, tt.cluster...)}, tt.query)
 			if err == nil || got != nil {
 				t.Fatalf("got %+v, %v; want an error alone", got, err)
 			}
@@ -170,7 +173,7 @@ func TestResolveFails(t *testing.T) {
 
 // The server's own error stays in the chain: others ask what it was.
 func TestResolveKeepsTheServersError(t *testing.T) {
-	if _, err := Resolve(t.Context(), cluster(t, everything), query("Deployment")); !apierrors.IsNotFound(err) {
+	if _, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything)}, query("Deployment")); !apierrors.IsNotFound(err) {
 		t.Errorf("%v is not a NotFound", err)
 	}
 }
@@ -189,7 +192,7 @@ func TestResolveWaitsForItsQuestions(t *testing.T) {
 		close(searched)
 		return false, nil, nil
 	})
-	if _, err := Resolve(t.Context(), client, query("Deployment")); !apierrors.IsNotFound(err) {
+	if _, err := Resolve(t.Context(), Cluster{Client: client}, query("Deployment")); !apierrors.IsNotFound(err) {
 		t.Errorf("%v is not a NotFound", err)
 	}
 	if got := answered.Load(); got != 4 {
@@ -222,10 +225,11 @@ func TestAccess(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Resolve(t.Context(), cluster(t, tt.may, deployment()), query("Deployment"))
+			got, err := Resolve(t.Context(), Cluster{Client: cluster(t, tt.may, deployment())}, query("Deployment"))
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.Surroundings = isolation.Surroundings{}
 			if want := found(func(t *Target) { t.Access = tt.want }); !equality.Semantic.DeepEqual(got, want) {
 				t.Errorf("target differs (-want +got):\n%s", diff.Diff(want, got))
 			}

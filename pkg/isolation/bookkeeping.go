@@ -1,0 +1,57 @@
+package isolation
+
+import (
+	"slices"
+	"strings"
+)
+
+// marks are labels that a kind of software keeps its books by. No clone carries them, whatever the
+// selectors of its namespace are.
+type marks struct {
+	keys    []string
+	domains []string // every key of these, and the bare domain as a key
+	reason  string
+}
+
+func (m marks) has(key string) bool {
+	domain, _, _ := strings.Cut(key, "/")
+	return slices.Contains(m.keys, key) || slices.Contains(m.domains, domain)
+}
+
+func allMarks() []marks { return []marks{controllerMarks(), gitOpsMarks(), queueMarks()} }
+
+func isMark(key string) bool {
+	return slices.ContainsFunc(allMarks(), func(m marks) bool { return m.has(key) })
+}
+
+// controllerMarks are what controllers put on the pods they make.
+func controllerMarks() marks {
+	return marks{
+		keys: []string{
+			"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash", "pod-template-generation",
+			"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "job-name", "controller-uid",
+		},
+		domains: []string{"batch.kubernetes.io"},
+		reason:  "controllers know the pods that they made by such marks",
+	}
+}
+
+// gitOpsMarks say which release or application an object belongs to.
+func gitOpsMarks() marks {
+	return marks{
+		domains: []string{
+			"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh", "meta.helm.sh",
+		},
+		reason: "GitOps tools prune what carries their marks and is in no manifest",
+	}
+}
+
+// queueMarks make a pod wait for its turn, or for the others of its group.
+func queueMarks() marks {
+	return marks{
+		domains: []string{
+			"kueue.x-k8s.io", "volcano.sh", "pod-group.scheduling.sigs.k8s.io", "scheduling.x-k8s.io",
+		},
+		reason: "a queue would hold the clone back or count it in the original's group",
+	}
+}

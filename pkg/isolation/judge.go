@@ -1,0 +1,128 @@
+package isolation
+
+import (
+	"maps"
+	"slices"
+)
+
+// judgement is a verdict in the making.
+type judgement struct {
+	surroundings Surroundings
+	fixed        map[string]string // the user's and eshell's own: never given up
+	loose        map[string]string // of the source's, what is left
+	dropped      []Dropped
+}
+
+// Judge decides on the labels of a clone of a pod that has the labels source. The clone has eshell's
+// own labels, those that the user set, and of the source's all but
+//
+//   - marks that controllers, GitOps tools and queues keep their books by,
+//   - those that the user dropped,
+//   - the fewest keys without which no selector of the surroundings matches; among equals, those that
+//     the fewest NetworkPolicies mention. With Wish.Keep none are given up, and the verdict says what
+//     matches instead.
+//
+// The errors are of wishes that contradict themselves, cannot be judged, or leave a match that is not
+// accepted; they name the selectors, and their hint is the flag to type. The same input gives the same
+// verdict.
+func Judge(source map[string]string, s Surroundings, w Wish, own map[string]string) (Verdict, error) {
+	if err := w.check(s, own); err != nil {
+		return Verdict{}, err
+	}
+	j := &judgement{surroundings: s, loose: maps.Clone(source), fixed: map[string]string{}}
+	maps.Copy(j.fixed, w.Set)
+	j.replace(own)
+	for _, m := range allMarks() {
+		j.dropMarks(m)
+	}
+	j.dropWished(source, w.Drop)
+	if s.Unknown != nil {
+		j.drop(slices.Sorted(maps.Keys(j.loose)), s.Unknown.Error())
+	}
+	if w.Keep {
+		return j.keep()
+	}
+	return j.isolate()
+}
+
+// replace takes out of the source's labels those that get another value. Of the user's nothing is
+// said: that is what was asked for.
+func (j *judgement) replace(own map[string]string) {
+	var replaced []string
+	for key, value := range own {
+		if theirs, ok := j.loose[key]; ok && theirs != value {
+			replaced = append(replaced, key)
+		}
+	}
+	maps.Copy(j.fixed, own)
+	maps.DeleteFunc(j.loose, func(key, _ string) bool { _, fixed := j.fixed[key]; return fixed })
+	j.drop(replaced, "eshell knows its clones by its own value")
+}
+
+func (j *judgement) dropMarks(m marks) {
+	var keys []string
+	for key := range j.loose {
+		if m.has(key) {
+			keys = append(keys, key)
+		}
+	}
+	j.drop(keys, m.reason)
+}
+
+// dropWished drops the user's keys. One that the source does not have is said and is no error, as in
+// "kubectl label pod api KEY-": a script can then use the same flags for every workload.
+func (j *judgement) dropWished(source map[string]string, wished []string) {
+	var dropped, missing []string
+	for _, key := range wished {
+		if _, ok := j.loose[key]; ok {
+			dropped = appendNew(dropped, key)
+		}
+		if _, ok := source[key]; !ok {
+			missing = appendNew(missing, key)
+		}
+	}
+	j.drop(dropped, "--drop-labels names "+plural(len(dropped), "it", "them"))
+	j.drop(missing, "the original does not have "+plural(len(missing), "it", "them"))
+}
+
+func (j *judgement) drop(keys []string, reason string) {
+	if len(keys) == 0 {
+		return
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		delete(j.loose, key)
+	}
+	j.dropped = append(j.dropped, Dropped{Keys: keys, Reason: reason})
+}
+
+// labels are the clone's, as things stand.
+func (j *judgement) labels() map[string]string {
+	all := maps.Clone(j.fixed)
+	maps.Copy(all, j.loose)
+	return all
+}
+
+func (j *judgement) verdict() Verdict {
+	return Verdict{Labels: j.labels(), Dropped: j.dropped}
+}
+
+// isolate gives up what it takes for no selector to match.
+func (j *judgement) isolate() (Verdict, error) {
+	s := j.search(j.surroundings.Selectors)
+	keys, stuck := s.fewest()
+	if len(stuck) > 0 {
+		return Verdict{}, j.inescapable(stuck)
+	}
+	for _, d := range s.reasons(keys) {
+		j.drop(d.Keys, d.Reason)
+	}
+	return j.verdict(), nil
+}
+
+func appendNew(words []string, word string) []string {
+	if slices.Contains(words, word) {
+		return words
+	}
+	return append(words, word)
+}

@@ -1,0 +1,48 @@
+package isolation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// check refuses wishes that contradict themselves or what a judgement rests on.
+func (w Wish) check(s Surroundings, own map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(w.Set)) {
+		switch {
+		case slices.Contains(w.Drop, key):
+			return fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
+		// Controllers whose selectors need such a label are not among the surroundings: no clone has it.
+		case controllerMarks().has(key):
+			return fmt.Errorf("label %s in --labels: controllers know the pods that they made by it", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		if _, set := w.Set[key]; set || slices.Contains(w.Drop, key) {
+			return fmt.Errorf("label %s is eshell's own: it knows its clones by it", key)
+		}
+	}
+	if s.Unknown != nil {
+		return w.unjudged(s.Unknown)
+	}
+	return nil
+}
+
+// unjudged refuses labels that the user wants on the clone and nobody can judge.
+func (w Wish) unjudged(unknown error) error {
+	var flags []string
+	if w.Keep {
+		flags = append(flags, "--keep-labels")
+	}
+	if len(w.Set) > 0 {
+		flags = append(flags, "--labels")
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	given := list(flags, "and")
+	return hint.Errorf("leave out "+given+": the clone then has no label of the original",
+		"%s cannot be judged: %w", given, unknown)
+}

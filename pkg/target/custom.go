@@ -1,0 +1,165 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// findCustom fetches a workload of a type that is not built in.
+func (s *search) findCustom(ctx context.Context) (workload, error) {
+	mapping, err := s.mappingOf(s.Reference.Type)
+	if err != nil {
+		return workload{}, err
+	}
+	kind := strings.ToLower(mapping.GroupVersionKind.Kind)
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return workload{}, hint.Errorf(typesHint(), "%s/%s belongs to no namespace, and a pod has to", kind, s.Reference.Name)
+	}
+	object, err := s.getCustom(ctx, mapping, s.Reference.Name)
+	if apierrors.IsNotFound(err) {
+		return workload{}, hint.Errorf("what is there: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace,
+			"%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err)
+	}
+	if err == nil {
+		var w workload
+		if w, err = s.readCustom(ctx, object); err == nil {
+			return w, nil
+		}
+	}
+	return workload{}, fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err)
+}
+
+// mappingOf finds a type as kubectl does: a resource, singular, short or a kind, with or without its
+// group and version.
+func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
+	mapper, err := s.Mapper()
+	if err != nil {
+		return nil, err
+	}
+	versioned, resource := schema.ParseResourceArg(strings.ToLower(typ))
+	var kind schema.GroupVersionKind
+	if versioned != nil {
+		kind, err = mapper.KindFor(*versioned)
+	}
+	if kind.Empty() {
+		kind, err = mapper.KindFor(resource.WithVersion(""))
+	}
+	if meta.IsNoMatchError(err) {
+		return nil, hint.Errorf(typesHint(), "the server doesn't have a resource type %q", typ)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the type %q: %w", typ, err)
+	}
+	return mapper.RESTMapping(kind.GroupKind(), kind.Version)
+}
+
+func (s *search) getCustom(ctx context.Context, mapping *meta.RESTMapping, name string) (*unstructured.Unstructured, error) {
+	client, err := s.Dynamic()
+	if err != nil {
+		return nil, err
+	}
+	return client.Resource(mapping.Resource).Namespace(s.Namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+// readCustom reads a pod template, where it is instead of one following a reference to another
+// workload, as Argo Rollouts have it: https://argo-rollouts.readthedocs.io/en/stable/migrating/
+func (s *search) readCustom(ctx context.Context, object *unstructured.Unstructured) (workload, error) {
+	reference, ok, _ := unstructured.NestedStringMap(object.Object, "spec", "workloadRef")
+	if _, has, _ := unstructured.NestedMap(object.Object, "spec", "template", "spec"); has || !ok {
+		return decodeCustom(object)
+	}
+	w, err := readSelector(object)
+	if err != nil {
+		return workload{}, err
+	}
+	k, ok := kindOf(schema.FromAPIVersionAndKind(reference["apiVersion"], reference["kind"]))
+	if !ok || k.name == "Service" {
+		return workload{}, fmt.Errorf("its workloadRef is to %s %s of %s, a kind that eshell does not know",
+			reference["kind"], reference["name"], reference["apiVersion"])
+	}
+	referred, err := k.get(ctx, s.Client, s.Namespace, reference["name"])
+	if err != nil {
+		return workload{}, fmt.Errorf("its workloadRef: %w", err)
+	}
+	w.template, w.claimTemplates = referred.template, referred.claimTemplates
+	if w.selector == nil {
+		w.selector = referred.selector
+	}
+	return w, nil
+}
+
+// decodeCustom reads a workload whose pod template is at .spec.template and, where it has them,
+// claim templates where a StatefulSet has its own. A field that they do not have is an error.
+func decodeCustom(object *unstructured.Unstructured) (workload, error) {
+	w, err := readSelector(object)
+	if err != nil {
+		return workload{}, err
+	}
+	content, _, _ := unstructured.NestedMap(object.Object, "spec", "template")
+	if content["spec"] == nil {
+		return workload{}, hint.Errorf(typesHint(), "it has no pod template at .spec.template")
+	}
+	if err := decodeStrictly(content, &w.template); err != nil {
+		return workload{}, fmt.Errorf(".spec.template: %w", err)
+	}
+	claims, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")
+	var list corev1.PersistentVolumeClaimList
+	if err := decodeStrictly(map[string]any{"items": claims}, &list); err != nil {
+		return workload{}, fmt.Errorf(".spec.volumeClaimTemplates: %w", err)
+	}
+	w.claimTemplates = list.Items
+	return w, nil
+}
+
+// readSelector reads .spec.selector, which is a LabelSelector or a plain map as a
+// ReplicationController's. An empty or another one is none.
+func readSelector(object *unstructured.Unstructured) (workload, error) {
+	w := workload{kind: object.GetKind(), meta: metav1.ObjectMeta{
+		Name: object.GetName(), Namespace: object.GetNamespace(), UID: object.GetUID(), Labels: object.GetLabels(),
+	}}
+	content, _, _ := unstructured.NestedMap(object.Object, "spec", "selector")
+	if len(content) == 0 {
+		return w, nil
+	}
+	w.adopts, w.selector = true, &metav1.LabelSelector{}
+	if plain, _, err := unstructured.NestedStringMap(object.Object, "spec", "selector"); err == nil {
+		w.selector.MatchLabels = plain
+		return w, nil
+	}
+	if err := decodeStrictly(content, w.selector); err != nil {
+		return workload{}, fmt.Errorf(".spec.selector: %w", err)
+	}
+	return w, nil
+}
+
+func ownerKind(owner *metav1.OwnerReference) schema.GroupVersionKind {
+	return schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
+}
+
+// getOwner reads of a pod's custom controller what it selects.
+func (s *search) getOwner(ctx context.Context, owner *metav1.OwnerReference) (workload, error) {
+	mapper, err := s.Mapper()
+	if err != nil {
+		return workload{}, err
+	}
+	kind := ownerKind(owner)
+	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return workload{}, err
+	}
+	object, err := s.getCustom(ctx, mapping, owner.Name)
+	if err != nil {
+		return workload{}, err
+	}
+	return readSelector(object)
+}

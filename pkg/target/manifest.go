@@ -1,0 +1,193 @@
+package target
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// readManifest finds the workload in the manifest, if there is one, and the namespace that is meant.
+func (s *search) readManifest() error {
+	if s.Manifest == nil {
+		return nil
+	}
+	objects, err := readObjects(s.Manifest)
+	if err != nil {
+		return err
+	}
+	object, err := choose(objects, s.Reference)
+	if err != nil {
+		return err
+	}
+	if err := s.enter(object.GetNamespace()); err != nil {
+		return err
+	}
+	w, err := decode(object)
+	if err != nil {
+		return fmt.Errorf("%s of the manifest: %w", describe(object), err)
+	}
+	if w.meta.Name == "" { // it has a generateName
+		w.meta.Name = strings.ToLower(w.kind)
+	}
+	w.pod = nil     // it need not exist
+	w.meta.UID = "" // of the object that the manifest was once read from
+	s.manifest = &w
+	return nil
+}
+
+// enter takes the object's namespace, as kubectl does.
+func (s *search) enter(namespace string) error {
+	if namespace == "" || namespace == s.Namespace {
+		return nil
+	}
+	if s.EnforceNamespace { // in kubectl's words
+		return hint.Errorf("You must pass '--namespace="+namespace+"' to perform this operation.",
+			"the namespace from the provided object %q does not match the namespace %q", namespace, s.Namespace)
+	}
+	s.Namespace = namespace
+	return nil
+}
+
+// readObjects reads YAML or JSON documents and the items of those that are lists. An error repeats
+// nothing of them: there may be secrets.
+func readObjects(manifest []byte) ([]*unstructured.Unstructured, error) {
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
+	var objects []*unstructured.Unstructured
+	for number := 1; ; number++ {
+		var document runtime.RawExtension
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("document %d of the manifest: %w", number, err)
+		}
+		if raw := bytes.TrimSpace(document.Raw); len(raw) == 0 || string(raw) == "null" {
+			continue
+		}
+		object := &unstructured.Unstructured{}
+		if err := json.Unmarshal(document.Raw, &object.Object); err != nil {
+			return nil, fmt.Errorf("document %d of the manifest: %w", number, err)
+		}
+		for _, item := range items(object) {
+			if item.GetKind() == "" || item.GetAPIVersion() == "" {
+				return nil, fmt.Errorf("document %d of the manifest has no apiVersion and kind", number)
+			}
+			objects = append(objects, item)
+		}
+	}
+}
+
+// items are those of a list, else the object itself. The items of a DeploymentList need not say that
+// they are Deployments.
+func items(object *unstructured.Unstructured) []*unstructured.Unstructured {
+	items, ok := object.Object["items"].([]any)
+	kind, list := strings.CutSuffix(object.GetKind(), "List")
+	if !ok || !list {
+		return []*unstructured.Unstructured{object}
+	}
+	var all []*unstructured.Unstructured
+	for _, content := range items {
+		item := &unstructured.Unstructured{}
+		item.Object, _ = content.(map[string]any)
+		if item.GetKind() == "" && kind != "" && item.Object != nil {
+			item.SetAPIVersion(object.GetAPIVersion())
+			item.SetKind(kind)
+		}
+		all = append(all, item)
+	}
+	return all
+}
+
+// choose returns the object that was named or, where none was, the one that is a workload.
+func choose(objects []*unstructured.Unstructured, named Reference) (*unstructured.Unstructured, error) {
+	var there, workloads []*unstructured.Unstructured
+	for _, object := range objects {
+		if isWorkload(object) {
+			workloads = append(workloads, object)
+		}
+		if named.names(object) {
+			there = append(there, object)
+		}
+	}
+	switch {
+	case named != (Reference{}) && len(there) == 1:
+		return there[0], nil
+	case named != (Reference{}) && len(there) == 0:
+		return nil, hint.Errorf("it has: "+describeAll(objects), "the manifest has no %s", named)
+	case named != (Reference{}):
+		return nil, fmt.Errorf("the manifest has %s %d times", named, len(there))
+	case len(workloads) == 1:
+		return workloads[0], nil
+	case len(workloads) == 0:
+		return nil, hint.Errorf(typesHint(), "no workload is in the manifest: it has %s", describeAll(objects))
+	}
+	return nil, hint.Errorf("name one beside -f, as in: "+describe(workloads[0]), "several workloads are in the manifest: %s", describeAll(workloads))
+}
+
+// isWorkload says that there is a pod template where it is looked for.
+func isWorkload(object *unstructured.Unstructured) bool {
+	if k, ok := kindOf(object.GroupVersionKind()); ok {
+		return k.name != "Service"
+	}
+	_, ok, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
+	return ok
+}
+
+// names takes of custom types what needs no discovery: their kind and its regular plural, with or
+// without group and version.
+func (r Reference) names(object *unstructured.Unstructured) bool {
+	if r.Name != object.GetName() {
+		return false
+	}
+	gvk := object.GroupVersionKind()
+	if r.Kind != "" {
+		k, ok := kindOf(gvk)
+		return ok && k.name == r.Kind
+	}
+	plural, singular := meta.UnsafeGuessKindToResource(gvk)
+	versioned, resource := schema.ParseResourceArg(strings.ToLower(r.Type))
+	return slices.ContainsFunc([]schema.GroupVersionResource{plural, singular}, func(known schema.GroupVersionResource) bool {
+		return versioned != nil && *versioned == known || resource == known.GroupResource() || resource.Group == "" && resource.Resource == known.Resource
+	})
+}
+
+func decode(object *unstructured.Unstructured) (workload, error) {
+	k, ok := kindOf(object.GroupVersionKind())
+	if !ok {
+		return decodeCustom(object)
+	}
+	if k.name == "Service" {
+		return workload{}, hint.Errorf("name the workload itself, or leave out the name", "the workload behind it is not looked for in a manifest")
+	}
+	return k.decode(object.Object)
+}
+
+func describe(object *unstructured.Unstructured) string {
+	name := object.GetName()
+	if name == "" {
+		name = object.GetGenerateName()
+	}
+	return strings.ToLower(object.GetKind()) + "/" + name
+}
+
+func describeAll(objects []*unstructured.Unstructured) string {
+	if len(objects) == 0 {
+		return "nothing"
+	}
+	names := make([]string, len(objects))
+	for i, object := range objects {
+		names[i] = describe(object)
+	}
+	return strings.Join(names, ", ")
+}

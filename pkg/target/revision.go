@@ -1,0 +1,99 @@
+package target
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// revisionAnnotation is a ReplicaSet's revision of its Deployment:
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#deployment-kubernetes-io-revision
+const revisionAnnotation = "deployment.kubernetes.io/revision"
+
+// templateOf returns the pod template that the workload had at the revision that was asked for.
+func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplateSpec, error) {
+	var list func(context.Context, workload, metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error)
+	switch w.kind {
+	case "Deployment":
+		list = s.deploymentRevisions
+	case "StatefulSet", "DaemonSet":
+		list = s.controllerRevisions
+	default:
+		return corev1.PodTemplateSpec{}, hint.Errorf("these have: deployments, statefulsets, daemonsets", "its kind has no revisions")
+	}
+	options, err := selecting(w)
+	if err != nil {
+		return corev1.PodTemplateSpec{}, err
+	}
+	revisions, err := list(ctx, w, options)
+	if err != nil {
+		return corev1.PodTemplateSpec{}, err
+	}
+	template, ok := revisions[s.Revision]
+	if !ok {
+		return corev1.PodTemplateSpec{}, hint.Errorf("revisions: "+numbers(revisions), "it has no revision %d", s.Revision)
+	}
+	return template, nil
+}
+
+func numbers(revisions map[int64]corev1.PodTemplateSpec) string {
+	var words []string
+	for _, number := range slices.Sorted(maps.Keys(revisions)) {
+		words = append(words, strconv.FormatInt(number, 10))
+	}
+	return strings.Join(words, ", ")
+}
+
+// deploymentRevisions are the templates of its ReplicaSets without the hash that tells them apart.
+func (s *search) deploymentRevisions(ctx context.Context, w workload, options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
+	list, err := s.Client.AppsV1().ReplicaSets(s.Namespace).List(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	revisions := map[int64]corev1.PodTemplateSpec{}
+	for i := range list.Items {
+		set := &list.Items[i]
+		number, err := strconv.ParseInt(set.Annotations[revisionAnnotation], 10, 64)
+		if err == nil && w.controls(set) {
+			delete(set.Spec.Template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+			revisions[number] = set.Spec.Template
+		}
+	}
+	return revisions, nil
+}
+
+// controllerRevisions are the templates in its ControllerRevisions. Their data is a patch that
+// replaces the whole of .spec.template.
+func (s *search) controllerRevisions(ctx context.Context, w workload, options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
+	list, err := s.Client.AppsV1().ControllerRevisions(s.Namespace).List(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	revisions := map[int64]corev1.PodTemplateSpec{}
+	for i := range list.Items {
+		revision := &list.Items[i]
+		if !w.controls(revision) {
+			continue
+		}
+		var patch struct {
+			Spec struct{ Template corev1.PodTemplateSpec }
+		}
+		if err := json.Unmarshal(revision.Data.Raw, &patch); err != nil {
+			return nil, fmt.Errorf("controllerrevisions %q: %w", revision.Name, err)
+		}
+		revisions[revision.Revision] = patch.Spec.Template
+	}
+	return revisions, nil
+}
+
+func (w workload) controls(object metav1.Object) bool { return metav1.IsControlledBy(object, &w.meta) }
