@@ -38,7 +38,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 	for _, step := range []func() error{
 		c.supported,
 		// What comes along.
-		c.keepContainers, c.keepInitContainers, c.keepVolumes,
+		c.keepContainers, c.changeEnv, c.keepInitContainers, c.keepVolumes,
 		c.keepLabels, c.keepAnnotations, c.writeIn,
 		// What the user wants to be different.
 		c.override, c.identify, c.place,

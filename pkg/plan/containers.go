@@ -41,8 +41,9 @@ func (c *clone) with(what, name string) bool {
 	return true
 }
 
-func isSidecar(container corev1.Container) bool {
-	return container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways
+// isSidecar tells of an init container whether it runs beside the containers.
+func isSidecar(init corev1.Container) bool {
+	return init.RestartPolicy != nil && *init.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // namesExist refuses the name of a container that the source has not. Which of them may be named
@@ -73,6 +74,16 @@ func (c *clone) strip() error {
 	if len(main.Ports) > 0 {
 		c.note(LeftOut, "ports", "nothing is served from a clone")
 	}
+	for i := range c.spec.Containers {
+		c.spec.Containers[i].StartupProbe, c.spec.Containers[i].RestartPolicy = nil, nil
+	}
+	for i := range c.spec.InitContainers {
+		init := &c.spec.InitContainers[i]
+		init.StartupProbe = numbered(init.StartupProbe, init.Ports)
+		if !isSidecar(*init) {
+			init.RestartPolicy = nil
+		}
+	}
 	for _, container := range c.containers() {
 		stripContainer(container)
 	}
@@ -80,11 +91,6 @@ func (c *clone) strip() error {
 }
 
 func stripContainer(container *corev1.Container) {
-	if isSidecar(*container) {
-		container.StartupProbe = numbered(container.StartupProbe, container.Ports)
-	} else {
-		container.StartupProbe, container.RestartPolicy = nil, nil
-	}
 	container.LivenessProbe, container.ReadinessProbe = nil, nil
 	container.Lifecycle, container.Ports = nil, nil
 	// The API takes neither where the pod is never restarted.

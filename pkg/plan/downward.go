@@ -52,7 +52,7 @@ func (c *clone) writeInVariable(variable *corev1.EnvVar) {
 	value, had, lost := c.lost(path)
 	switch {
 	case lost && had:
-		c.note(Changed, "variable "+variable.Name+" keeps its value", "the clone has no "+path)
+		c.note(Changed, "variable "+variable.Name+" keeps its value", "the clone has not the original's "+path)
 		*variable = corev1.EnvVar{Name: variable.Name, Value: escape([]string{value})[0]}
 	case lost:
 		c.note(Warning, "variable "+variable.Name+" is empty", "the controller gives its pods "+path+"; set it with -e "+variable.Name+"=...")
@@ -70,7 +70,7 @@ func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
 	}
 	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, len(c.annotations))
 	c.annotations[key] = value
-	c.note(Changed, "file "+file.Path+" keeps its value", "the clone has no "+file.FieldRef.FieldPath)
+	c.note(Changed, "file "+file.Path+" keeps its value", "the clone has not the original's "+file.FieldRef.FieldPath)
 	file.FieldRef.FieldPath = "metadata.annotations['" + key + "']"
 }
 
@@ -85,11 +85,12 @@ func (c *clone) lost(path string) (value string, had, lost bool) {
 	if field == "metadata.annotations" {
 		source, clone = c.target.Template.Annotations, c.annotations
 	}
-	if _, has := clone[key]; has {
-		return "", false, false
-	}
 	if value, had = c.ofOrdinal()[key]; !had {
 		value, had = source[key]
+	}
+	_, wished := c.options.Labels.Set[key]
+	if now, has := clone[key]; has && (!had || now == value || wished) {
+		return "", false, false
 	}
 	return value, had, had || givenByController(key)
 }

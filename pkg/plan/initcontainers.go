@@ -85,8 +85,11 @@ func listOrNone(names []string) string {
 func (c *clone) preparing() []string {
 	needed := map[string]bool{}
 	need := func(container corev1.Container) {
-		for _, mount := range container.VolumeMounts {
-			needed[mount.Name] = needed[mount.Name] || c.isNew(mount.Name)
+		for _, volume := range c.spec.Volumes {
+			needed[volume.Name] = needed[volume.Name] || mounts(container, volume.Name) && c.isNew(volume.Name)
+		}
+		for _, claim := range c.target.ClaimTemplates {
+			needed[claim.Name] = needed[claim.Name] || mounts(container, claim.Name) && c.isNew(claim.Name)
 		}
 	}
 	for _, container := range c.spec.Containers {

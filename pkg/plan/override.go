@@ -15,7 +15,6 @@ func (c *clone) override() error {
 		main.Image = c.options.Image
 		c.note(Changed, "image "+main.Image, "--image")
 	}
-	c.changeEnv(main)
 	if c.target.Indexed && !slices.ContainsFunc(main.Env, func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {
 		c.note(Warning, "JOB_COMPLETION_INDEX is not set", "each pod of "+c.target.String()+" is given its own; set one with -e JOB_COMPLETION_INDEX=0")
 	}
@@ -26,7 +25,8 @@ func (c *clone) override() error {
 }
 
 // changeEnv notes names only: a value may be a secret.
-func (c *clone) changeEnv(main *corev1.Container) {
+func (c *clone) changeEnv() error {
+	main := c.main()
 	env, unset := mergeEnv(main.Env, c.options.Env)
 	main.Env = env
 	for _, change := range c.options.Env {
@@ -37,6 +37,7 @@ func (c *clone) changeEnv(main *corev1.Container) {
 	for _, name := range unset {
 		c.notes = append(c.notes, unsetNote(name))
 	}
+	return nil
 }
 
 // pin takes the images that run, by their digests: a tag may have moved since.

@@ -23,18 +23,33 @@ func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
 	}
 	request, limit := quantity.DeepCopy(), quantity.DeepCopy()
 	for _, container := range c.beside() {
-		request.Add(container.Resources.Requests[name])
-		limit.Add(container.Resources.Limits[name])
+		least, most := container.Resources.Requests[name], container.Resources.Limits[name]
+		if least.IsZero() { // the API's default
+			least = most
+		}
+		if most.Cmp(least) < 0 {
+			most = least
+		}
+		request.Add(least)
+		limit.Add(most)
 	}
 	setResource(c.spec.Resources, name, request, limit)
 }
 
 // beside are the containers that run at the same time as the chosen one.
-func (c *clone) beside() []*corev1.Container {
-	return slices.DeleteFunc(c.containers(), func(container *corev1.Container) bool {
-		init := slices.ContainsFunc(c.spec.InitContainers, func(init corev1.Container) bool { return init.Name == container.Name })
-		return container.Name == c.target.Container || init && !isSidecar(*container)
-	})
+func (c *clone) beside() []corev1.Container {
+	var beside []corev1.Container
+	for _, container := range c.spec.Containers {
+		if container.Name != c.target.Container {
+			beside = append(beside, container)
+		}
+	}
+	for _, init := range c.spec.InitContainers {
+		if isSidecar(init) {
+			beside = append(beside, init)
+		}
+	}
+	return beside
 }
 
 func setResource(resources *corev1.ResourceRequirements, name corev1.ResourceName, request, limit resource.Quantity) {

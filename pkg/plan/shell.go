@@ -103,8 +103,9 @@ const (
 // command that follows.
 const toolScript = `PATH=${PATH:+$PATH:}` + toolbox + `; export PATH; exec "$@"`
 
-// fillScript fills the toolbox: a static busybox and a link to it for each of its programs.
-const fillScript = `busybox=$(command -v busybox) && cp "$busybox" ` + toolbox + `/busybox && ` + toolbox + `/busybox --install -s ` + toolbox
+// fillScript fills the toolbox with a static busybox, which is the shell that runs this, and a link to
+// it for each of its programs. (By name it may not be found: busybox can have its programs built in.)
+const fillScript = `cp /proc/$$/exe ` + toolbox + `/busybox && ` + toolbox + `/busybox --install -s ` + toolbox
 
 // run is how a session's command is run: what the container's process is, and what is exec'd.
 type run struct {

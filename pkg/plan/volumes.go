@@ -79,9 +79,15 @@ func (c *clone) mounted(volume string) bool {
 	return slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool { return mounts(*container, volume) })
 }
 
+// mounts reports a volume that the container uses: as files, as a device, or for the values of variables.
 func mounts(container corev1.Container, volume string) bool {
 	return slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume }) ||
-		slices.ContainsFunc(container.VolumeDevices, func(d corev1.VolumeDevice) bool { return d.Name == volume })
+		slices.ContainsFunc(container.VolumeDevices, func(d corev1.VolumeDevice) bool { return d.Name == volume }) ||
+		slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool { return readsFile(e, volume) })
+}
+
+func readsFile(e corev1.EnvVar, volume string) bool {
+	return e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil && e.ValueFrom.FileKeyRef.VolumeName == volume
 }
 
 // tokenVolume begins the name of the volume that admission mounts into every container of a live

@@ -79,7 +79,7 @@ func TestSurroundings(t *testing.T) {
 		{"a source that is not listed", []runtime.Object{replicaSet("api", "1")}, query("ReplicaSet"), "replicaset/api app=api,pod-template-hash=1"},
 		{"a job's own selector", []runtime.Object{job("api")}, query("Job"), ""},
 		{"a selector of the future", []runtime.Object{pod("api"), badBudget()}, query("Pod"),
-			`unknown: poddisruptionbudgets.policy cannot be listed: "Like" is not a valid label selector operator`},
+			`unknown: poddisruptionbudgets.policy cannot be listed: selector of poddisruptionbudget/bad: "Like" is not a valid label selector operator`},
 
 		// The controller of a pod.
 		{"a replica set's pod", []runtime.Object{pod("api", ownedBy("apps/v1", "ReplicaSet", "api-1"))}, query("Pod"), ""},
