@@ -66,6 +66,9 @@ deploy
 say "A command in a clone: the application's image and environment, in a pod of its own"
 show kubectl eshell -n $namespace deploy/api -- sh -c 'echo "I am $HOSTNAME, RAILS_ENV is $RAILS_ENV"'
 
+say "What a clone is, and why: nothing selects it, nothing of it serves"
+show kubectl eshell -n $namespace deploy/api --explain
+
 say "The exit status is the command's, stdout is its output alone"
 show kubectl eshell -n $namespace deploy/api -q -e RAILS_ENV=staging --memory 64Mi -- sh -c 'echo $RAILS_ENV; exit 7'
 
