@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -19,7 +20,8 @@ func (r *runner) rehearse(ctx context.Context) error {
 	asked.Rehearse = true
 	// What is printed does not depend on where it is printed: a terminal has to be asked for.
 	asked.TTY, asked.Term = r.options.Stdin && r.options.TTY != nil && *r.options.TTY, os.Getenv("TERM")
-	planned, err := r.plan()
+	asked.Session = rand.String(5)
+	planned, err := r.plan(*asked)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type flags struct {
 	cpu, memory  string
 	stdin, tty   bool
 	startTimeout time.Duration
+	lease, ttl   time.Duration
+	reason       string
+	wait         bool
 	quiet        bool
 	verbosity    int32
 
@@ -114,6 +117,10 @@ func (f *flags) define(set *pflag.FlagSet) {
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&f.via, "via", "", `"exec": nothing is logged; "attach": as the main process`)
 	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute, "how long the session may take to start")
+	set.DurationVar(&f.lease, "lease", 2*time.Minute, "how long the session outlives its client")
+	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "how long the session lives at most")
+	set.StringVar(&f.reason, "reason", "", "why the session is opened, for the record")
+	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
 	set.BoolVar(&f.explain, "explain", false, "say what a session would be and why, and start none")
 	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone), `only print the pod: none, client or server`)
 	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as yaml, json or name")

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +32,7 @@ type Options struct {
 	Stdin        bool
 	TTY          *bool // nil: by what stdin and stdout are
 	StartTimeout time.Duration
+	Wait         bool
 	Quiet        bool
 	Verbosity    int32
 }
@@ -55,7 +58,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 	}
 	o := Options{
 		Filename: f.source.filename, Container: f.container, Explain: f.explain,
-		Stdin: f.stdin, StartTimeout: f.startTimeout, Quiet: f.quiet, Verbosity: f.verbosity,
+		Stdin: f.stdin, StartTimeout: f.startTimeout, Wait: f.wait, Quiet: f.quiet, Verbosity: f.verbosity,
 	}
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
@@ -73,7 +76,10 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		into(&o.Plan, func() (plan.Options, error) { return f.plan(command) }),
 		into(&o.Output, func() (string, error) { return oneOf("output", f.output, "", "yaml", "json", "name") }),
 		func() error { return f.notEmpty("filename", "toolbox") },
-		func() error { return positive("start-timeout", f.startTimeout) },
+		func() error { return atLeast("start-timeout", f.startTimeout, time.Second) },
+		func() error { return atLeast("lease", f.lease, 20*time.Second) },
+		func() error { return atLeast("ttl", f.ttl, f.lease) },
+		func() error { return f.reasoned() },
 		func() error { return f.contradiction(o) },
 	} {
 		if err := parse(); err != nil {
@@ -85,7 +91,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 
 // plan validates the words that a plan is made with.
 func (f *flags) plan(command []string) (plan.Options, error) {
-	o := plan.Options{Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
+	o := plan.Options{Silence: f.lease, TTL: f.ttl, Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
 	for _, parse := range []func() error{
 		into(&o.Via, func() (plan.Via, error) { return oneOf("via", plan.Via(f.via), "", plan.ViaExec, plan.ViaAttach) }),
 		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
@@ -248,9 +254,20 @@ func parseQuantity(flag, value string) (resource.Quantity, error) {
 	return quantity, nil
 }
 
-func positive(flag string, d time.Duration) error {
-	if d <= 0 {
-		return fmt.Errorf("--%s %s is not more than zero", flag, d)
+func atLeast(flag string, d, least time.Duration) error {
+	if d < least {
+		return fmt.Errorf("--%s %s is less than %s", flag, d, least)
+	}
+	return nil
+}
+
+// requireReason is the environment variable by which a platform team asks for reasons.
+const requireReason = "KUBECTL_ESHELL_REQUIRE_REASON"
+
+// reasoned holds users to giving a reason where their platform wants one.
+func (f *flags) reasoned() error {
+	if required, _ := strconv.ParseBool(os.Getenv(requireReason)); required && strings.TrimSpace(f.reason) == "" {
+		return hint.Errorf(`--reason "what for"`, "a reason is required here (%s)", requireReason)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/moby/term"
-	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
@@ -43,14 +42,19 @@ func (r *runner) run(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r.target, err = target.Resolve(ctx, r.cluster, query); err != nil {
-		return 0, cause(ctx, err)
-	}
 	if r.options.rehearses() {
+		if r.target, err = target.Resolve(ctx, r.cluster, query); err != nil {
+			return 0, cause(ctx, err)
+		}
 		return 0, r.rehearse(ctx)
 	}
+	lease := r.take(ctx, r.terms(query.Namespace))
+	if r.target, err = target.Resolve(ctx, r.cluster, query); err != nil {
+		r.giveUp(ctx, lease)
+		return 0, cause(ctx, err)
+	}
 	r.useTerminal()
-	status, err := r.start(ctx)
+	status, err := r.start(ctx, lease)
 	if errors.Is(err, session.ErrNoShell) {
 		return r.startWithoutShell(ctx, err)
 	}
@@ -67,24 +71,29 @@ func (r *runner) query() (target.Query, error) {
 	}, err
 }
 
-// plan decides what the session will be, with an id that no other has.
-func (r *runner) plan() (*plan.Plan, error) {
-	r.options.Plan.Session = rand.String(5)
+// plan decides what the session will be.
+func (r *runner) plan(o plan.Options) (*plan.Plan, error) {
 	if r.options.Mode == plan.ModeDebug {
-		return plan.Debug(r.target, r.options.Plan)
+		return plan.Debug(r.target, o)
 	}
-	return plan.Clone(r.target, r.options.Plan)
+	return plan.Clone(r.target, o)
 }
 
-// start plans a session and runs it.
-func (r *runner) start(ctx context.Context) (int, error) {
-	planned, err := r.plan()
+// start plans a session and runs it. The session gives its lease up.
+func (r *runner) start(ctx context.Context, taken *taking) (int, error) {
+	taken = r.settle(ctx, taken, r.target)
+	planned, err := r.plan(taken.under(r.options.Plan))
 	if err != nil {
+		r.giveUp(ctx, taken)
 		return 0, err
 	}
 	config := session.Config{
 		Client: r.cluster.Client, Streamer: session.NewStreamer(r.config, r.cluster.Client), Teller: r.out, StartTimeout: r.options.StartTimeout,
+		TTL: r.options.Plan.TTL, Wait: r.options.Wait,
 		Stdin: stdin(r.options, r.streams.In), Stdout: r.streams.Out, Stderr: r.streams.ErrOut,
+	}
+	if taken.lease != nil {
+		config.Lease = taken.lease
 	}
 	return session.Run(ctx, config, planned)
 }
@@ -104,7 +113,7 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, and its output goes into the container's log")
 	asked.Via, asked.Direct = plan.ViaAttach, true
-	return r.start(ctx)
+	return r.start(ctx, r.take(ctx, r.terms(r.target.Namespace)))
 }
 
 func stdin(o Options, in io.Reader) io.Reader {

@@ -19,6 +19,16 @@ const (
 	SourceKindAnnotation = Domain + "/source-kind"
 	// SourceNameAnnotation says its name, which may be longer than a label's 63 characters.
 	SourceNameAnnotation = Domain + "/source-name"
+	// TTLAnnotation says how long a session may live at most, in seconds from its lease's creation.
+	TTLAnnotation = Domain + "/ttl-seconds"
+	// ModeAnnotation says of a lease in which mode its session is: "clone" or "debug".
+	ModeAnnotation = Domain + "/mode"
+	// PodAnnotation and ContainerAnnotation say of a lease where its session's shell is.
+	PodAnnotation       = Domain + "/pod"
+	ContainerAnnotation = Domain + "/container"
+	// UserAnnotation and ReasonAnnotation say who opened a session, as the server knows them, and why.
+	UserAnnotation   = Domain + "/user"
+	ReasonAnnotation = Domain + "/reason"
 )
 
 // NeverReady is the condition of a clone's readiness gate. Nobody ever sets it.
@@ -42,6 +52,11 @@ func PodName(source, session string) string {
 	return source + suffix
 }
 
+// LeaseName returns the name of a session's lease.
+func LeaseName(session string) string {
+	return "eshell-" + session
+}
+
 // ContainerName returns the name of the ephemeral container of a debug session.
 func ContainerName(session string) string {
 	return "eshell-" + session
@@ -50,6 +65,18 @@ func ContainerName(session string) string {
 // Labels returns a clone's labels.
 func Labels(session string) map[string]string {
 	return map[string]string{ManagedByLabel: ManagedBy, SessionLabel: session}
+}
+
+// Who returns the annotations of who opened a session and why, as far as that is known.
+func Who(user, reason string) map[string]string {
+	who := map[string]string{}
+	if user != "" {
+		who[UserAnnotation] = user
+	}
+	if reason != "" {
+		who[ReasonAnnotation] = reason
+	}
+	return who
 }
 
 // Annotations returns a clone's annotations: what it was made from.

@@ -83,7 +83,7 @@ func (c *clone) pod() *corev1.Pod {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: owned.PodName(c.target.Name, c.options.Session), Namespace: c.target.Namespace,
-			Labels: c.labels, Annotations: c.annotations,
+			Labels: c.labels, Annotations: c.annotations, OwnerReferences: c.owner(),
 		},
 		Spec: c.spec,
 	}
@@ -94,7 +94,7 @@ func (c *clone) plan(r run, pod *corev1.Pod) *Plan {
 	return &Plan{
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),
 		Notes:    c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
-		Via: r.via, Command: r.exec, Gate: r.gate, End: r.end, TTY: c.options.TTY,
+		Via: r.via, Command: r.exec, Gate: r.gate, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence,
 		Pod: pod,
 	}
 }

@@ -32,7 +32,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 		Notes:    append(notes, append(more, processNote(t.Pod, source.Name))...), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
-		Via:       via, Command: r.exec, Gate: r.gate, End: r.end, TTY: o.TTY,
+		Via:       via, Command: r.exec, Gate: r.gate, End: r.end, TTY: o.TTY, Silence: o.Silence,
 	}, nil
 }
 

@@ -74,6 +74,7 @@ func (c *clone) keepAnnotations() error {
 		c.note(Detail, plural("annotation", dropped)+" left out", "what it records is not the clone's")
 	}
 	maps.Copy(c.annotations, owned.Annotations(c.target.Kind, c.target.Name))
+	maps.Copy(c.annotations, owned.Who(c.target.Access.User, c.options.Reason))
 	maps.Copy(c.annotations, doNotDisrupt())
 	c.note(Detail, "node autoscalers leave the clone alone", strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))
 	return nil

@@ -1,14 +1,22 @@
 package plan
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
 // Options are what the user asked for. The zero value of a field means: as in the source.
 type Options struct {
-	Session string // the session's id, 5 characters of a DNS label
+	Session string        // the session's id, 5 characters of a DNS label
+	Silence time.Duration // how long the session lives without a sign of life from its client
+	TTL     time.Duration // how long it lives at most; the pod's own limit where there is no lease
+	Lease   *Lease        // nil: there is none, and NoLease says why
+	NoLease error
+	Reason  string // why the session is opened, for the record
 	Via     Via    // empty: exec, or attach where exec is not permitted
 	// Direct starts the command without the shell script that holds it back until the client has
 	// attached: for images without a shell. It goes with ViaAttach and a command.
@@ -34,6 +42,12 @@ type Options struct {
 
 	// Rehearse makes a plan that is only looked at: what the caller may do is not judged.
 	Rehearse bool
+}
+
+// Lease names the Job that owns what the session creates.
+type Lease struct {
+	Name string
+	UID  types.UID
 }
 
 // Parts are what of the source comes along beside the chosen container.

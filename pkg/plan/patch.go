@@ -58,9 +58,9 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	switch {
 	case after.Name != before.Name || after.Namespace != before.Namespace || after.GenerateName != "":
 		return errors.New("--overrides: the name and the namespace are eshell's to give")
-	case len(after.OwnerReferences) > 0 || len(after.Finalizers) > 0:
-		return errors.New("--overrides: a clone has no owner and no finalizers: it could not be deleted with the session")
-	case after.Spec.RestartPolicy != before.Spec.RestartPolicy || after.Spec.ActiveDeadlineSeconds == nil:
+	case !equality.Semantic.DeepEqual(after.OwnerReferences, before.OwnerReferences) || len(after.Finalizers) > 0:
+		return errors.New("--overrides: a clone has no owner but its lease and no finalizers: it could not be deleted with the session")
+	case after.Spec.RestartPolicy != before.Spec.RestartPolicy || !equality.Semantic.DeepEqual(after.Spec.ActiveDeadlineSeconds, before.Spec.ActiveDeadlineSeconds):
 		return errors.New("--overrides: restartPolicy Never and activeDeadlineSeconds end the session")
 	case !sameProcess(c.target.Container, before.Spec.Containers, after.Spec.Containers):
 		return hint.Errorf("lists are replaced as a whole by a merge; --override-type strategic merges containers by name",

@@ -3,10 +3,10 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 )
 
 // place lets the scheduler place the clone where the original could be, and not where the other
@@ -116,11 +116,27 @@ func isAutomatic(t corev1.Toleration) bool {
 		t.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil && *t.TolerationSeconds == 300
 }
 
-// bound makes the pod end: with its shell, soon after a delete, and at last by itself.
+// bound makes the pod end: with its shell, soon after a delete, and at last by itself, even if the
+// client is gone. The lease does that where there is one, because its end can be put off.
 func (c *clone) bound() error {
 	c.spec.RestartPolicy = corev1.RestartPolicyNever
-	c.spec.ActiveDeadlineSeconds = new(int64(lifetime.Seconds()))
 	c.spec.TerminationGracePeriodSeconds = new(int64(gracePeriod))
-	c.note(Detail, "it ends", fmt.Sprintf("with its shell, within %d s of a delete, after %s at the latest", gracePeriod, strings.TrimSuffix(lifetime.String(), "0m0s")))
+	c.spec.ActiveDeadlineSeconds = nil
+	if c.options.Lease == nil {
+		c.spec.ActiveDeadlineSeconds = new(int64(c.options.TTL.Seconds()))
+	}
+	if c.options.NoLease != nil {
+		c.note(Changed, "no lease", fmt.Sprintf("after kill -9 the ended pod stays until it is deleted: %v", c.options.NoLease))
+	}
+	c.note(Detail, "it ends", fmt.Sprintf("with its shell, within %d s of a delete, %s after its client, after %s at the latest",
+		gracePeriod, duration.HumanDuration(c.options.Silence), duration.HumanDuration(c.options.TTL)))
 	return nil
+}
+
+// owner is the lease. It is no controller: the job controller would release or delete the pod.
+func (c *clone) owner() []metav1.OwnerReference {
+	if c.options.Lease == nil {
+		return nil
+	}
+	return []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: c.options.Lease.Name, UID: c.options.Lease.UID}}
 }

@@ -28,13 +28,11 @@ const (
 	ViaAttach Via = "attach" // as the container's own process
 )
 
+// Beat is how often the client gives a sign of life, where silence ends the session: several may be
+// lost.
+func Beat(silence time.Duration) time.Duration { return silence / 8 }
+
 const (
-	// Silence is how long a holder waits for a sign of life from its client before it ends itself.
-	Silence = 2 * time.Minute
-	// Heartbeat is how often the client gives one: several may be lost.
-	Heartbeat = 15 * time.Second
-	// lifetime is the longest a clone may run, whatever happens to the client.
-	lifetime = 8 * time.Hour
 	// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never
 	// 0: that would free the pod's name and volumes before its processes are known to be gone.
 	gracePeriod = 2
@@ -61,6 +59,10 @@ type Plan struct {
 	// ended; its exit status follows. The line is not the command's own.
 	End string
 	TTY bool
+
+	// Silence is how long what runs in the container waits for a sign of life from the client before
+	// it ends itself. Before it has heard of one, too.
+	Silence time.Duration
 }
 
 // Note is one difference between the source and what will run, with its reason.

@@ -118,7 +118,7 @@ type run struct {
 }
 
 func newRun(o Options, via Via) run {
-	limit := strconv.Itoa(int(Silence.Seconds()))
+	limit := strconv.Itoa(int(o.Silence.Seconds()))
 	launch := launcher(o)
 	r := run{via: via}
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,7 @@ const (
 // create creates what the plan says, and returns the pod that the session runs in.
 func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
 	s.doomed = uncertain
-	ctx, cancel := answered(ctx)
+	ctx, cancel := Answered(ctx)
 	defer cancel()
 	pod, err := s.createOrJoin(ctx)
 	err = withProposal(s.plan, err)
@@ -52,9 +53,9 @@ func (s *session) create(ctx context.Context) (*corev1.Pod, error) {
 	return pod, err
 }
 
-// answered returns a context that outlives ctx by answerTime: a create that is broken off may still
+// Answered returns a context that outlives ctx by answerTime: a create that is broken off may still
 // happen, after the delete that was to undo it.
-func answered(ctx context.Context) (context.Context, context.CancelFunc) {
+func Answered(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		time.AfterFunc(answerTime, func() { cancel(context.Cause(ctx)) })
@@ -93,16 +94,52 @@ func refused(err error) bool {
 // be cancelled: that is how most sessions end that end early.
 func (s *session) cleanUp(ctx context.Context, watch *podWatch) {
 	s.Teller.Ready()
-	if s.doomed == nothing {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	if s.plan.Ephemeral != nil {
+	var releasing sync.WaitGroup
+	defer releasing.Wait()
+	releasing.Go(func() { s.release(ctx) })
+	switch {
+	case s.doomed == nothing:
+		return
+	case s.plan.Ephemeral != nil:
 		s.endProcess(ctx, watch)
 		return
 	}
 	s.deletePod(ctx)
+	if s.Wait && watch != nil {
+		s.waitUntilGone(watch)
+	}
+}
+
+// goneTime is how long a deleted pod may take to go: its grace period, and a slow node.
+const goneTime = time.Minute
+
+// waitUntilGone has a time of its own: the deletes, which must not be late, are done.
+func (s *session) waitUntilGone(watch *podWatch) {
+	timeout := time.After(goneTime)
+	for {
+		select {
+		case seen := <-watch.news:
+			if seen.err != nil {
+				return
+			}
+		case <-timeout:
+			s.Teller.Warn("%s is still being deleted after %s", s.where(), goneTime)
+			return
+		}
+	}
+}
+
+// release gives the lease up. What is left of it where that fails ends by itself.
+func (s *session) release(ctx context.Context) {
+	if s.Lease == nil {
+		return
+	}
+	if err := s.Lease.Release(ctx); err != nil {
+		unrenewed, _ := s.Lease.Left()
+		s.Teller.Warn("the lease could not be given up; it ends by itself within %s: %v", max(unrenewed, 0).Round(time.Second), err)
+	}
 }
 
 // deletePod deletes the clone, and no other pod that might have its name by now.

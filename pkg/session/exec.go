@@ -26,7 +26,7 @@ func (s *session) runCommand(ctx context.Context, watch *podWatch) (int, error) 
 
 // runByExec attaches to the holder and runs the command beside it, both at once.
 func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
-	s.holder = hold(ctx, s.Streamer, s.container())
+	s.holder = hold(ctx, s.Streamer, s.container(), plan.Beat(s.plan.Silence))
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told, err := s.exec(ctx, stop)

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
-
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
 // holder is the client's end of the holder in the container: as long as it is attached and gives
@@ -19,7 +17,7 @@ type holder struct {
 }
 
 // hold attaches to the holder. The stream outlives ctx: it is clean-up that ends it.
-func hold(ctx context.Context, streamer Streamer, c Container) *holder {
+func hold(ctx context.Context, streamer Streamer, c Container, beat time.Duration) *holder {
 	in, beats := io.Pipe()
 	h := &holder{beats: beats, ended: make(chan struct{})}
 	go func() {
@@ -29,12 +27,12 @@ func hold(ctx context.Context, streamer Streamer, c Container) *holder {
 		h.err = streamer.Attach(context.WithoutCancel(ctx), c, remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
 		in.Close()
 	}()
-	go h.beat()
+	go h.beat(beat)
 	return h
 }
 
-func (h *holder) beat() {
-	ticker := time.NewTicker(plan.Heartbeat)
+func (h *holder) beat(every time.Duration) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		if _, err := io.WriteString(h.beats, "\n"); err != nil {

@@ -34,6 +34,9 @@ type Config struct {
 	Streamer     Streamer
 	Teller       Teller
 	StartTimeout time.Duration
+	Lease        Lease         // nil: nothing but the session itself keeps or ends what it creates
+	Wait         bool          // at the end, until what was created is gone
+	TTL          time.Duration // how long the session may live where there is no lease
 
 	Stdin  io.Reader // nil: the command gets no stdin
 	Stdout io.Writer
@@ -53,10 +56,14 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 			watch.stop()
 		}
 	}()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	pod, err := s.create(ctx)
 	if err != nil {
 		return 0, interrupted(ctx, err)
 	}
+	s.ends = time.Now().Add(s.TTL)
+	go s.keep(ctx, stop)
 	if watch, err = s.watch(context.WithoutCancel(ctx), pod); err != nil {
 		return 0, interrupted(ctx, err)
 	}
@@ -72,12 +79,14 @@ type session struct {
 	Config
 	plan *plan.Plan
 
-	doomed  doomed    // what clean-up has to see to
-	uid     types.UID // of the clone, once the server has answered
-	started bool      // the container's process has been seen running
-	failed  bool      // the container's process will never run
-	ended   bool      // the container's process has been seen to end
-	holder  *holder   // by exec: the client's end, once it is attached
+	doomed  doomed        // what clean-up has to see to
+	uid     types.UID     // of the clone, once the server has answered
+	started bool          // the container's process has been seen running
+	failed  bool          // the container's process will never run
+	ended   bool          // the container's process has been seen to end
+	holder  *holder       // by exec: the client's end, once it is attached
+	ends    time.Time     // where there is no lease
+	warned  time.Duration // how long before the end the user was told of it
 	// process is, by attach, the PID of the container's process, once the stream has told it.
 	process atomic.Pointer[string]
 }

@@ -33,7 +33,7 @@ func container(name string) func(*Query) { return func(q *Query) { q.Container =
 
 // found is what is found of a deployment when everything is allowed.
 func found(changes ...func(*Target)) *Target {
-	t := &Target{Kind: "Deployment", Name: "api", Namespace: "shop", Template: template(), Container: "app", Access: Access{true, true, true, true}}
+	t := &Target{Kind: "Deployment", Name: "api", Namespace: "shop", Template: template(), Container: "app", Access: Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true, User: ""}}
 	for _, change := range changes {
 		change(t)
 	}
@@ -209,13 +209,13 @@ func TestAccess(t *testing.T) {
 		may  judge
 		want Access
 	}{
-		{"everything", everything, Access{true, true, true, true}},
+		{"everything", everything, Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true, User: ""}},
 		{"nothing", nothing, Access{}},
 		{"delete", only("delete pods"), Access{DeletePods: true}},
 		{"watch", only("watch pods"), Access{WatchPods: true}},
 		{"exec", only("create pods/exec"), Access{ExecPods: true}},
 		{"attach", only("create pods/attach"), Access{AttachPods: true}},
-		{"no answer", noAnswer, Access{true, true, true, true}},
+		{"no answer", noAnswer, Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true, User: ""}},
 		{"no answer to one", func(what string) (bool, error) {
 			if what == "watch pods" {
 				return noAnswer(what)

@@ -70,4 +70,7 @@ type Access struct {
 	WatchPods  bool
 	ExecPods   bool
 	AttachPods bool
+	PatchJobs  bool
+	// User is the caller's name, or "" where the server does not tell.
+	User string
 }

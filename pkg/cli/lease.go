@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+)
+
+// giveUpTime bounds the giving up of a lease that no session has come to use.
+const giveUpTime = 15 * time.Second
+
+// taking is a lease on its way: it is asked for while the workload is, so that it costs no round trip.
+type taking struct {
+	terms lease.Terms
+	ready chan struct{} // closed when lease or err is there
+	lease *lease.Lease
+	err   error
+}
+
+// take asks for a session's lease.
+func (r *runner) take(ctx context.Context, terms lease.Terms) *taking {
+	t := &taking{terms: terms, ready: make(chan struct{})}
+	go func() {
+		defer close(t.ready)
+		ctx, cancel := session.Answered(ctx)
+		defer cancel()
+		t.lease, t.err = lease.Take(ctx, r.cluster.Client, terms)
+	}()
+	return t
+}
+
+// terms are those of a new session.
+func (r *runner) terms(namespace string) lease.Terms {
+	asked := r.options.Plan
+	annotations := owned.Who("", asked.Reason)
+	annotations[owned.ModeAnnotation] = string(r.options.Mode)
+	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: asked.Silence, TTL: asked.TTL, Annotations: annotations}
+}
+
+// settle waits for the lease, and takes another where it turns out that this one will not do: the
+// workload is in another namespace, or the caller may not renew it. Then its length is its TTL.
+func (r *runner) settle(ctx context.Context, t *taking, found *target.Target) *taking {
+	<-t.ready
+	terms := t.terms
+	terms.Namespace = found.Namespace
+	if !found.Access.PatchJobs {
+		terms.Length = terms.TTL
+	}
+	if t.lease == nil || terms.Namespace == t.terms.Namespace && terms.Length == t.terms.Length {
+		return t
+	}
+	r.giveUp(ctx, t)
+	terms.Session = rand.String(5)
+	other := r.take(ctx, terms)
+	<-other.ready
+	return other
+}
+
+// giveUp gives back a lease that no session uses.
+func (r *runner) giveUp(ctx context.Context, t *taking) {
+	<-t.ready
+	if t.lease == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
+	if err := t.lease.Release(ctx); err != nil {
+		left, _ := t.lease.Left()
+		r.out.Warn("job/%s could not be deleted; it ends by itself within %s: %v", t.lease.Name, left.Round(time.Second), err)
+	}
+}
+
+// under plans for the lease, or for none.
+func (t *taking) under(o plan.Options) plan.Options {
+	o.Session, o.NoLease = t.terms.Session, t.err
+	if t.lease != nil {
+		o.Lease = &plan.Lease{Name: t.lease.Name, UID: t.lease.UID}
+	}
+	return o
+}
