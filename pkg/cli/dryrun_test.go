@@ -70,7 +70,7 @@ func dryRunBy(by DryRun, output string) func(*Options) {
 func writes(client *fake.Clientset) []string {
 	var found []string
 	for _, action := range client.Actions() {
-		if r := action.GetResource().Resource; r != "selfsubjectaccessreviews" && action.GetVerb() != "get" && action.GetVerb() != "list" {
+		if r := action.GetResource().Resource; !strings.HasPrefix(r, "selfsubject") && action.GetVerb() != "get" && action.GetVerb() != "list" {
 			found = append(found, action.GetVerb()+" "+strings.TrimSuffix(r+"/"+action.GetSubresource(), "/"))
 		}
 	}

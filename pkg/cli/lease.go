@@ -29,6 +29,9 @@ func (r *runner) take(ctx context.Context, terms lease.Terms) *taking {
 	t := &taking{terms: terms, ready: make(chan struct{})}
 	go func() {
 		defer close(t.ready)
+		if t.err = ctx.Err(); t.err != nil {
+			return
+		}
 		ctx, cancel := session.Answered(ctx)
 		defer cancel()
 		t.lease, t.err = lease.Take(ctx, r.cluster.Client, terms)

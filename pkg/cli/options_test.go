@@ -46,6 +46,7 @@ func asked(changes ...func(*Options)) Options {
 		DryRun:       DryRunNone,
 		Stdin:        true,
 		StartTimeout: 2 * time.Minute,
+		Plan:         plan.Options{Silence: 2 * time.Minute, TTL: 8 * time.Hour},
 	}
 	for _, change := range changes {
 		change(&o)
@@ -297,8 +298,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "-o", "yaml"}, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o yaml"},
 		{[]string{"deploy/api", "-o", "name", "--explain"}, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o name"},
 
-		{[]string{"deploy/api", "--start-timeout", "0"}, "--start-timeout 0s is not more than zero", ""},
-		{[]string{"deploy/api", "--start-timeout=-1s"}, "--start-timeout -1s is not more than zero", ""},
+		{[]string{"deploy/api", "--start-timeout", "0"}, "--start-timeout 0s is less than 1s", ""},
+		{[]string{"deploy/api", "--start-timeout=-1s"}, "--start-timeout -1s is less than 1s", ""},
 		{[]string{"deploy/api", "--start-timeout", "5"}, `invalid argument "5" for "--start-timeout" flag: time: missing unit in duration "5"`, ""},
 
 		{[]string{"deploy/api", "--replicas", "2"}, "unknown flag: --replicas", ""},

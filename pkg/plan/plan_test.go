@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -51,7 +53,7 @@ func running(t *target.Target) {
 }
 
 func options(change ...func(*Options)) Options {
-	o := Options{Session: "x7k2p"}
+	o := Options{Session: "x7k2p", Silence: 2 * time.Minute, TTL: 8 * time.Hour}
 	for _, c := range change {
 		c(&o)
 	}
@@ -146,6 +148,10 @@ func TestGolden(t *testing.T) {
 		{"clone-bound", Clone, deployment(bound), options()},
 		{"clone-strict", Clone, deployment(strict), options()},
 		{"clone-overrides", Clone, deployment(variables), options(overrides)},
+		{"clone-leased", Clone, deployment(func(t *target.Target) { t.Access.User = "ada" }), options(func(o *Options) {
+			o.Lease, o.Reason = &Lease{Name: "eshell-x7k2p", UID: "abcd"}, "incident 12"
+		})},
+		{"clone-unleased", Clone, deployment(), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
 		{"clone-direct", Clone, deployment(), options(direct)},
 		{"clone-statefulset", Clone, deployment(stateful), options()},
