@@ -34,6 +34,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 		return nil, missing("delete", "pods", t.Namespace, "the clone could not be removed")
 	}
 	c := &clone{target: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
+	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	r := newRun(o, via)
 	for _, step := range []func() error{
 		c.supported,

@@ -100,6 +100,10 @@ func isRecord(key string) bool {
 		return strings.HasSuffix(name, "-status")
 	case "openshift.io":
 		return name == "scc"
+	case "sidecar.istio.io": // of an injection; the clone's own is made anew
+		return name == "status"
+	case "linkerd.io":
+		return name == "proxy-version" || name == "trust-root-sha256" || name == "created-by"
 	}
 	return strings.HasPrefix(key, owned.Domain)
 }
