@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
 
 // giveUpTime bounds the giving up of a lease that no session has come to use.
@@ -48,19 +48,21 @@ func (r *runner) terms(namespace string) lease.Terms {
 }
 
 // settle waits for the lease, and takes another where it turns out that this one will not do: the
-// workload is in another namespace, or the caller may not renew it. Then its length is its TTL.
-func (r *runner) settle(ctx context.Context, t *taking, found *target.Target) *taking {
+// workload is in another namespace, or the caller may not renew it.
+func (r *runner) settle(ctx context.Context, t *taking) *taking {
 	<-t.ready
-	terms := t.terms
-	terms.Namespace = found.Namespace
-	if !found.Access.PatchJobs {
-		terms.Length = terms.TTL
-	}
-	if t.lease == nil || terms.Namespace == t.terms.Namespace && terms.Length == t.terms.Length {
+	elsewhere, fixed := t.terms.Namespace != r.target.Namespace, !r.target.Access.PatchJobs
+	if !elsewhere && (!fixed || t.lease == nil) {
 		return t
 	}
 	r.giveUp(ctx, t)
-	terms.Session = rand.String(5)
+	terms := r.terms(r.target.Namespace)
+	terms.Fixed = fixed
+	if fixed { // what renewals would say is said now
+		asked := r.options.Plan
+		asked.Session = terms.Session
+		terms.Annotations = plan.Record(r.options.Mode, r.target, asked)
+	}
 	other := r.take(ctx, terms)
 	<-other.ready
 	return other
@@ -76,7 +78,7 @@ func (r *runner) giveUp(ctx context.Context, t *taking) {
 	defer cancel()
 	if err := t.lease.Release(ctx); err != nil {
 		left, _ := t.lease.Left()
-		r.out.Warn("job/%s could not be deleted; it ends by itself within %s: %v", t.lease.Name, left.Round(time.Second), err)
+		r.out.Warn("a lease could not be given up; it ends by itself within %s: %v", duration.HumanDuration(left), err)
 	}
 }
 

@@ -78,8 +78,8 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		func() error { return f.notEmpty("filename", "toolbox") },
 		func() error { return atLeast("start-timeout", f.startTimeout, time.Second) },
 		func() error { return atLeast("lease", f.lease, 20*time.Second) },
-		func() error { return atLeast("ttl", f.ttl, f.lease) },
-		func() error { return f.reasoned() },
+		func() error { return atLeast("ttl", f.ttl, time.Second) },
+		func() error { return f.reasoned(o) },
 		func() error { return f.contradiction(o) },
 	} {
 		if err := parse(); err != nil {
@@ -91,7 +91,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 
 // plan validates the words that a plan is made with.
 func (f *flags) plan(command []string) (plan.Options, error) {
-	o := plan.Options{Silence: f.lease, TTL: f.ttl, Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
+	o := plan.Options{Silence: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second), Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
 	for _, parse := range []func() error{
 		into(&o.Via, func() (plan.Via, error) { return oneOf("via", plan.Via(f.via), "", plan.ViaExec, plan.ViaAttach) }),
 		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
@@ -261,13 +261,16 @@ func atLeast(flag string, d, least time.Duration) error {
 	return nil
 }
 
-// requireReason is the environment variable by which a platform team asks for reasons.
+// requireReason is the environment variable by which a platform team asks for reasons. Only a clear no
+// switches it off.
 const requireReason = "KUBECTL_ESHELL_REQUIRE_REASON"
 
 // reasoned holds users to giving a reason where their platform wants one.
-func (f *flags) reasoned() error {
-	if required, _ := strconv.ParseBool(os.Getenv(requireReason)); required && strings.TrimSpace(f.reason) == "" {
-		return hint.Errorf(`--reason "what for"`, "a reason is required here (%s)", requireReason)
+func (f *flags) reasoned(o Options) error {
+	value := os.Getenv(requireReason)
+	required, err := strconv.ParseBool(value)
+	if value == "" || err == nil && !required || o.rehearses() || strings.TrimSpace(f.reason) != "" {
+		return nil
 	}
-	return nil
+	return hint.Errorf("say what the session is for: --reason TEXT", "a session needs a reason here (%s)", requireReason)
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"k8s.io/cli-runtime/pkg/printers"
 )
 
 // printer tells a session's story on stderr. It is the session's Teller, and prints the warnings of
@@ -28,6 +30,7 @@ type printer struct {
 
 	mu   sync.Mutex // one at a time writes to out
 	told map[string]bool
+	raw  bool // the terminal is a session's
 }
 
 func newPrinter(out io.Writer, quiet bool) *printer {
@@ -52,6 +55,13 @@ func (p *printer) Ready() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.still()
+}
+
+// Raw says that a session has the terminal, or has it no more.
+func (p *printer) Raw(raw bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.raw = raw && printers.IsTerminal(p.out)
 }
 
 func (p *printer) still() {
@@ -92,7 +102,13 @@ func (p *printer) line(prefix, format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.still()
-	fmt.Fprintln(p.out, prefix+plain(fmt.Sprintf(format, args...)))
+	line := prefix + plain(fmt.Sprintf(format, args...)) + "\n"
+	if p.raw {
+		// A raw terminal returns only when told to. The line takes the cursor's own: a full-screen
+		// program has no more to redraw than that.
+		line = "\r\x1b[K" + strings.ReplaceAll(line, "\n", "\r\n")
+	}
+	fmt.Fprint(p.out, line)
 }
 
 // plain takes out what a terminal would obey: control characters and marks that turn the direction

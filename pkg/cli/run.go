@@ -81,7 +81,11 @@ func (r *runner) plan(o plan.Options) (*plan.Plan, error) {
 
 // start plans a session and runs it. The session gives its lease up.
 func (r *runner) start(ctx context.Context, taken *taking) (int, error) {
-	taken = r.settle(ctx, taken, r.target)
+	taken = r.settle(ctx, taken)
+	if ctx.Err() != nil {
+		r.giveUp(ctx, taken)
+		return 0, context.Cause(ctx)
+	}
 	planned, err := r.plan(taken.under(r.options.Plan))
 	if err != nil {
 		r.giveUp(ctx, taken)

@@ -16,10 +16,26 @@ func (t Terms) job() *batchv1.Job {
 		},
 		Spec: batchv1.JobSpec{
 			Parallelism: new(int32(0)), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0)),
-			ActiveDeadlineSeconds: new(int64(min(t.Length, t.TTL).Seconds())),
+			ActiveDeadlineSeconds: new(seconds(min(t.Length, t.TTL))),
 			Template:              corev1.PodTemplateSpec{Spec: template()},
 		},
 	}
+}
+
+// endless says what was made of the Job on its way in, by a queue (Kueue) or a webhook, if because of
+// it the Job would not end in time, or would run.
+func endless(spec *batchv1.JobSpec) string {
+	switch {
+	case spec.Suspend != nil && *spec.Suspend:
+		return "it was suspended"
+	case spec.ActiveDeadlineSeconds == nil || spec.TTLSecondsAfterFinished == nil:
+		return "its deadline was taken away"
+	case spec.Parallelism == nil || *spec.Parallelism != 0:
+		return "it was told to run pods"
+	case spec.ManagedBy != nil && *spec.ManagedBy != batchv1.JobControllerName:
+		return "it was given to " + *spec.ManagedBy
+	}
+	return ""
 }
 
 // template never runs, but policies judge it: it keeps to Pod Security "restricted", and says its

@@ -11,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,12 +30,13 @@ import (
 type Terms struct {
 	Namespace   string
 	Session     string            // the session's id
-	Length      time.Duration     // how long it lives without being renewed; whole seconds
+	Length      time.Duration     // how long it lives without being renewed
 	TTL         time.Duration     // how long it lives at most; whole seconds
+	Fixed       bool              // the caller may not renew it: it lives for its TTL
 	Annotations map[string]string // what is to be known of the session
 }
 
-// Lease is a session's hold on its objects.
+// Lease is a session's hold on its objects. One goroutine at a time may use it.
 type Lease struct {
 	Name string
 	UID  types.UID
@@ -41,26 +44,28 @@ type Lease struct {
 	jobs    typed.JobInterface
 	length  time.Duration
 	ttl     time.Duration
-	taken   time.Time // not later than the server's own
-	renewed time.Time
+	fixed   bool
+	taken   time.Time     // before the server's own clock for it starts
+	renewed time.Duration // when it was renewed last, after taken
 }
 
 // ErrLost means that the lease is gone, and with it what it owned.
-var ErrLost = errors.New("the lease is gone")
+var ErrLost = errors.New("it was deleted by somebody else, or not renewed in time")
 
-// Take makes a lease. It does not outlive its length unless it is renewed. The errors are the
-// server's own; after a refusal nothing is left.
+// Take makes a lease. The errors are the server's own. After one nothing is left, or, if the server's
+// answer was lost, a Job that owns nothing and ends by itself.
 func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, error) {
-	l := &Lease{jobs: client.BatchV1().Jobs(t.Namespace), length: t.Length, ttl: t.TTL, taken: time.Now()}
-	l.renewed = l.taken
+	if t.Fixed {
+		t.Length = t.TTL
+	}
+	l := &Lease{jobs: client.BatchV1().Jobs(t.Namespace), length: t.Length, ttl: t.TTL, fixed: t.Fixed, taken: time.Now()}
 	job, err := l.jobs.Create(ctx, t.job(), metav1.CreateOptions{})
 	if err != nil {
 		return nil, err
 	}
 	l.Name, l.UID = job.Name, job.UID
-	if job.Spec.Suspend != nil && *job.Spec.Suspend {
-		// A queue (Kueue) holds it back: its clock stands still.
-		return nil, errors.Join(fmt.Errorf("job/%s was suspended on arrival: it would never end", job.Name), l.Release(ctx))
+	if why := endless(&job.Spec); why != "" {
+		return nil, errors.Join(fmt.Errorf("job/%s would never end: on arrival %s", job.Name, why), l.Release(ctx))
 	}
 	return l, nil
 }
@@ -68,41 +73,44 @@ func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, er
 // Renew pushes the deadline forward, but never beyond the lease's TTL, which others may have
 // extended: it is read from the answer. ErrLost means that it is too late.
 func (l *Lease) Renew(ctx context.Context, annotations map[string]string) error {
-	now := time.Now()
-	if l.length >= l.ttl { // there is nothing to push forward
-		l.renewed = now
+	if l.fixed {
 		return nil
 	}
-	deadline := min(now.Sub(l.taken)+l.length, l.ttl)
+	now := l.age()
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": l.UID, "annotations": annotations},
-		"spec":     map[string]any{"activeDeadlineSeconds": int64(deadline.Seconds())},
+		"spec":     map[string]any{"activeDeadlineSeconds": seconds(min(now+l.length, l.ttl))},
 	})
 	if err != nil {
 		return err
 	}
 	job, err := l.jobs.Patch(ctx, l.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	switch {
-	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
-		return ErrLost
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	case err != nil:
-		return err
+		return fmt.Errorf("job/%s: %w", l.Name, err)
 	case job.DeletionTimestamp != nil || finished(job):
-		return ErrLost
+		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	}
 	l.renewed = now
 	l.ttl = ttlOf(job, l.ttl)
 	return nil
 }
 
-// Left is how long the lease lives if it is not renewed any more, and at most.
-func (l *Lease) Left() (unrenewed, most time.Duration) {
-	most = l.ttl - time.Since(l.taken)
-	return min(l.length-time.Since(l.renewed), most), most
+// age is how long ago the lease was taken, a suspended computer's sleep included: Go's own clock
+// stands still then, the server's does not. Where the two disagree, the longer time is the safe one.
+func (l *Lease) age() time.Duration {
+	now := time.Now()
+	return max(now.Sub(l.taken), now.Round(0).Sub(l.taken.Round(0)))
 }
 
-// Length is how long the lease lives without being renewed.
-func (l *Lease) Length() time.Duration { return l.length }
+// Left is how long the lease lives if it is not renewed any more, and at most.
+func (l *Lease) Left() (unrenewed, most time.Duration) {
+	age := l.age()
+	most = l.ttl - age
+	return min(l.renewed+l.length-age, most), most
+}
 
 // Release gives the lease up, and with it what it owns.
 func (l *Lease) Release(ctx context.Context) error {
@@ -110,34 +118,35 @@ func (l *Lease) Release(ctx context.Context) error {
 		PropagationPolicy: new(metav1.DeletePropagationBackground),
 		Preconditions:     &metav1.Preconditions{UID: &l.UID},
 	})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("job/%s: %w", l.Name, err)
 }
 
+// finished reports a Job that has failed, or is about to: it does not come back.
 func finished(job *batchv1.Job) bool {
-	for _, condition := range job.Status.Conditions {
-		if condition.Type == batchv1.JobFailed && condition.Status == "True" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return (c.Type == batchv1.JobFailed || c.Type == batchv1.JobFailureTarget) && c.Status == corev1.ConditionTrue
+	})
 }
 
 func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
-	seconds, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
+	ttl, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
 	if err != nil {
 		return fallback
 	}
-	return time.Duration(seconds) * time.Second
+	return time.Duration(ttl) * time.Second
 }
+
+// seconds rounds up: a lease may live a little longer than was said, and not shorter.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 func (t Terms) annotations() map[string]string {
 	all := maps.Clone(t.Annotations)
 	if all == nil {
 		all = map[string]string{}
 	}
-	all[owned.TTLAnnotation] = strconv.FormatInt(int64(t.TTL.Seconds()), 10)
+	all[owned.TTLAnnotation] = strconv.FormatInt(seconds(t.TTL), 10)
 	return all
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -29,10 +30,11 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	container.Stdin, container.StdinOnce, container.TTY = true, true, via == ViaAttach && o.TTY
 	return &Plan{
 		Headline: debugHeadline(t, container.Name),
-		Notes:    append(notes, append(more, processNote(t.Pod, source.Name))...), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
+		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
 		Via:       via, Command: r.exec, Gate: r.gate, End: r.end, TTY: o.TTY, Silence: o.Silence,
+		Record: Record(ModeDebug, t, o),
 	}, nil
 }
 

@@ -125,9 +125,7 @@ func (c *clone) bound() error {
 	if c.options.Lease == nil {
 		c.spec.ActiveDeadlineSeconds = new(int64(c.options.TTL.Seconds()))
 	}
-	if c.options.NoLease != nil {
-		c.note(Changed, "no lease", fmt.Sprintf("after kill -9 the ended pod stays until it is deleted: %v", c.options.NoLease))
-	}
+	c.notes = append(c.notes, c.options.unleased("after kill -9 the ended pod stays until it is deleted")...)
 	c.note(Detail, "it ends", fmt.Sprintf("with its shell, within %d s of a delete, %s after its client, after %s at the latest",
 		gracePeriod, duration.HumanDuration(c.options.Silence), duration.HumanDuration(c.options.TTL)))
 	return nil

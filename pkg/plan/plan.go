@@ -60,6 +60,8 @@ type Plan struct {
 	End string
 	TTY bool
 
+	// Record is what the session's lease is to say of it.
+	Record map[string]string
 	// Silence is how long what runs in the container waits for a sign of life from the client before
 	// it ends itself. Before it has heard of one, too.
 	Silence time.Duration

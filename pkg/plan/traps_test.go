@@ -355,7 +355,7 @@ func TestTrapRefusals(t *testing.T) {
 			`--overrides: strict decoding error: unknown field "spec.nosuch"`, ""},
 		"overrides: another name": {deployment(), options(patch("merge", `{"metadata":{"name":"x"}}`)), "--overrides: the name and the namespace are eshell's to give", ""},
 		"overrides: an owner": {deployment(), options(patch("merge", `{"metadata":{"ownerReferences":[{"name":"x"}]}}`)),
-			"--overrides: a clone has no owner and no finalizers: it could not be deleted with the session", ""},
+			"--overrides: a clone has no owner but its lease and no finalizers: it could not be deleted with the session", ""},
 		"overrides: for ever": {deployment(), options(patch("merge", `{"spec":{"activeDeadlineSeconds":null}}`)), "--overrides: restartPolicy Never and activeDeadlineSeconds end the session", ""},
 		"overrides: our label": {deployment(), options(patch("json", `[{"op":"remove","path":"/metadata/labels/kubectl-eshell.github.io~1session"}]`)),
 			"--overrides: label kubectl-eshell.github.io/session is how eshell knows its own", ""},

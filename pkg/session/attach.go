@@ -36,7 +36,7 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 }
 
 func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) error {
-	return onTerminal(s.plan.TTY, s.Stdin, s.Stdout, func(sizes remotecommand.TerminalSizeQueue) error {
+	return s.onTerminal(func(sizes remotecommand.TerminalSizeQueue) error {
 		streams := s.streams(stop, sizes)
 		streams.Stdin = orNothing(s.Stdin)
 		if s.plan.Gate == "" {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
@@ -90,77 +90,105 @@ func refused(err error) bool {
 	return code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusRequestTimeout
 }
 
-// cleanUp ends what the session brought into the cluster. Its own context outlives ctx, which may
-// be cancelled: that is how most sessions end that end early.
+// cleanUp ends what the session brought into the cluster, and its lease with it. Its own context
+// outlives ctx, which may be cancelled: that is how most sessions end that end early.
 func (s *session) cleanUp(ctx context.Context, watch *podWatch) {
 	s.Teller.Ready()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	var releasing sync.WaitGroup
-	defer releasing.Wait()
-	releasing.Go(func() { s.release(ctx) })
+	released := make(chan error, 1)
+	go func() { released <- s.release(limited) }()
 	switch {
 	case s.doomed == nothing:
-		return
+		s.tellRelease(<-released)
 	case s.plan.Ephemeral != nil:
-		s.endProcess(ctx, watch)
-		return
-	}
-	s.deletePod(ctx)
-	if s.Wait && watch != nil {
-		s.waitUntilGone(watch)
+		s.endProcess(limited, watch)
+		s.tellRelease(<-released)
+	default:
+		s.tellDelete(s.deletePod(limited), <-released)
+		if s.Wait && watch != nil && ctx.Err() == nil {
+			s.waitUntilGone(ctx, watch)
+		}
 	}
 }
+
+// release gives the lease up, and with it what it owns.
+func (s *session) release(ctx context.Context) error {
+	if s.Lease == nil {
+		return nil
+	}
+	return persist(ctx, func() error { return s.Lease.Release(ctx) })
+}
+
+// deletePod deletes the clone, and no other pod that might have its name by now.
+func (s *session) deletePod(ctx context.Context) error {
+	var options metav1.DeleteOptions
+	if s.uid != "" {
+		options.Preconditions = &metav1.Preconditions{UID: &s.uid}
+	}
+	return persist(ctx, func() error { return s.Client.CoreV1().Pods(s.plan.Namespace).Delete(ctx, s.plan.PodName, options) })
+}
+
+// persist tries again while there is no answer.
+func persist(ctx context.Context, delete func() error) error {
+	backoff := wait.Backoff{Duration: retryTime, Steps: int(cleanUpTime / retryTime)}
+	return retry.OnError(backoff, func(err error) bool { return !refused(err) && ctx.Err() == nil }, delete)
+}
+
+// tellDelete tells what became of the clone: the pod's delete ends it, and so does the lease's.
+func (s *session) tellDelete(deleted, released error) {
+	switch {
+	case gone(deleted):
+		if s.doomed == certain {
+			s.Teller.Say("%s was already gone", s.where())
+		}
+	case deleted == nil, s.Lease != nil && released == nil:
+		s.Teller.Say("%s is being deleted", s.where())
+	default:
+		s.Teller.Warn("%s could not be deleted: %v\n%s", s.where(), deleted, s.otherEnd())
+		return
+	}
+	s.tellRelease(released)
+}
+
+// otherEnd is how a clone ends that could not be deleted.
+func (s *session) otherEnd() string {
+	if s.Lease == nil {
+		return fmt.Sprintf("delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace)
+	}
+	return "it ends by itself within " + s.remaining()
+}
+
+func (s *session) tellRelease(err error) {
+	if err != nil {
+		s.Teller.Warn("the lease could not be given up; it ends by itself within %s: %v", s.remaining(), err)
+	}
+}
+
+// remaining is how long the lease lives yet, and the controllers need that act on its end.
+func (s *session) remaining() string {
+	unrenewed, _ := s.left()
+	return duration.HumanDuration(max(unrenewed, 0) + controllersTime)
+}
+
+// controllersTime is how long Kubernetes' controllers may take from a lease's end to its pod's.
+const controllersTime = 30 * time.Second
 
 // goneTime is how long a deleted pod may take to go: its grace period, and a slow node.
 const goneTime = time.Minute
 
 // waitUntilGone has a time of its own: the deletes, which must not be late, are done.
-func (s *session) waitUntilGone(watch *podWatch) {
-	timeout := time.After(goneTime)
+func (s *session) waitUntilGone(ctx context.Context, watch *podWatch) {
+	ctx, cancel := context.WithTimeout(ctx, goneTime)
+	defer cancel()
 	for {
-		select {
-		case seen := <-watch.news:
-			if seen.err != nil {
-				return
-			}
-		case <-timeout:
-			s.Teller.Warn("%s is still being deleted after %s", s.where(), goneTime)
+		switch err := watch.next(ctx); {
+		case errors.Is(err, errDeleted):
+			return
+		case err != nil:
+			s.Teller.Warn("%s may not be gone yet: %v", s.where(), err)
 			return
 		}
-	}
-}
-
-// release gives the lease up. What is left of it where that fails ends by itself.
-func (s *session) release(ctx context.Context) {
-	if s.Lease == nil {
-		return
-	}
-	if err := s.Lease.Release(ctx); err != nil {
-		unrenewed, _ := s.Lease.Left()
-		s.Teller.Warn("the lease could not be given up; it ends by itself within %s: %v", max(unrenewed, 0).Round(time.Second), err)
-	}
-}
-
-// deletePod deletes the clone, and no other pod that might have its name by now.
-func (s *session) deletePod(ctx context.Context) {
-	var options metav1.DeleteOptions
-	if s.uid != "" {
-		options.Preconditions = &metav1.Preconditions{UID: &s.uid}
-	}
-	backoff := wait.Backoff{Duration: retryTime, Steps: int(cleanUpTime / retryTime)}
-	err := retry.OnError(backoff, func(err error) bool { return !refused(err) && ctx.Err() == nil }, func() error {
-		return s.Client.CoreV1().Pods(s.plan.Namespace).Delete(ctx, s.plan.PodName, options)
-	})
-	switch {
-	case err == nil:
-		s.Teller.Say("%s is being deleted", s.where())
-	case gone(err):
-		if s.doomed == certain {
-			s.Teller.Say("%s was already gone", s.where())
-		}
-	default:
-		s.Teller.Warn("%s could not be deleted: %v\ndelete it: kubectl delete pod %s -n %s", s.where(), err, s.plan.PodName, s.plan.Namespace)
 	}
 }
 

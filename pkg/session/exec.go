@@ -26,7 +26,7 @@ func (s *session) runCommand(ctx context.Context, watch *podWatch) (int, error) 
 
 // runByExec attaches to the holder and runs the command beside it, both at once.
 func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
-	s.holder = hold(ctx, s.Streamer, s.container(), plan.Beat(s.plan.Silence))
+	s.holder = hold(ctx, s.Streamer, s.container(), s.beat())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told, err := s.exec(ctx, stop)
@@ -53,7 +53,7 @@ const drainTime = 5 * time.Second
 
 // exec runs the command. told is its exit status, if it was told before the stream's own.
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	err = onTerminal(s.plan.TTY, s.Stdin, s.Stdout, func(sizes remotecommand.TerminalSizeQueue) error {
+	err = s.onTerminal(func(sizes remotecommand.TerminalSizeQueue) error {
 		streams := s.streams(stop, sizes)
 		if s.plan.End == "" {
 			return s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)

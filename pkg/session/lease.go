@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
+
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -22,38 +22,30 @@ type Lease interface {
 	Release(ctx context.Context) error
 }
 
-// errOver is the cause of a session that has lived as long as it may.
-var errOver = errors.New("the session has reached its --ttl")
+// keeper renews a session's lease and watches over its end.
+type keeper struct {
+	*session
+	failing bool          // the last renewal failed
+	most    time.Duration // how long the session was still allowed to live when that was looked at last
+}
 
-// keep renews the session's lease until ctx ends, and ends the session by stop when the lease is
-// lost, cannot be renewed in time, or has reached its hard limit. It waits for nothing.
+// keep renews the lease until ctx ends, and ends the session by stop when its time is over.
 func (s *session) keep(ctx context.Context, stop context.CancelCauseFunc) {
-	ticker := time.NewTicker(plan.Beat(s.plan.Silence))
-	defer ticker.Stop()
-	var failing sync.Once
-	for {
+	_, most := s.left()
+	k := &keeper{session: s, most: most}
+	for ctx.Err() == nil {
 		err := s.renew(ctx)
-		unrenewed, most := s.left()
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case errors.Is(err, lease.ErrLost):
-			stop(fmt.Errorf("%s: %w: somebody deleted it, or it was not renewed in time", s.where(), err))
-		case most <= 0:
-			stop(fmt.Errorf("%s: %w", s.where(), errOver))
-		case err != nil && unrenewed <= 0:
-			stop(fmt.Errorf("%s: its lease could not be renewed in time: %w", s.where(), err))
-		case err != nil:
-			failing.Do(func() {
-				s.Teller.Warn("the lease could not be renewed, it ends in %s: %v", unrenewed.Round(time.Second), err)
-			})
 		}
-		s.warnOfEnd(most)
-		select {
-		case <-ticker.C:
-		case <-time.After(max(most, 0)):
-		case <-ctx.Done():
+		if over := s.over(err); over != nil {
+			stop(over)
 			return
+		}
+		k.tell(err)
+		select {
+		case <-time.After(k.pause()):
+		case <-ctx.Done():
 		}
 	}
 }
@@ -62,10 +54,18 @@ func (s *session) renew(ctx context.Context) error {
 	if s.Lease == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, plan.Beat(s.plan.Silence))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.beat(), errNoAnswer)
 	defer cancel()
-	return s.Lease.Renew(ctx, map[string]string{owned.PodAnnotation: s.plan.PodName, owned.ContainerAnnotation: s.plan.Container})
+	err := s.Lease.Renew(ctx, s.plan.Record)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
+
+var errNoAnswer = errors.New("the API server does not answer")
+
+func (s *session) beat() time.Duration { return plan.Beat(s.plan.Silence) }
 
 func (s *session) left() (unrenewed, most time.Duration) {
 	if s.Lease == nil {
@@ -75,17 +75,60 @@ func (s *session) left() (unrenewed, most time.Duration) {
 	return s.Lease.Left()
 }
 
-// warnings are how long before its end a session is told of it.
-func warnings() []time.Duration { return []time.Duration{time.Minute, 5 * time.Minute} }
+// over says why the session may not go on, if it may not: err is how the last renewal ended.
+func (s *session) over(err error) error {
+	unrenewed, most := s.left()
+	switch {
+	case most <= 0:
+		return fmt.Errorf("%s has lived as long as it may (--ttl)", s.where())
+	case errors.Is(err, lease.ErrLost):
+		return fmt.Errorf("%s ended with its lease: %w", s.where(), err)
+	case err != nil && unrenewed <= 0:
+		return fmt.Errorf("%s ended: its lease could not be renewed in time: %w", s.where(), err)
+	}
+	return nil
+}
 
-// warnOfEnd tells the user once per warning, in one line, so that a full-screen program loses no
-// more than that.
-func (s *session) warnOfEnd(most time.Duration) {
+// why prefers the end of the lease to what came of it: the pod is deleted with its lease, and which of
+// the two is seen first is chance.
+func (s *session) why(ctx context.Context, err error) error {
+	if ctx.Err() != nil || !errors.Is(err, errDeleted) {
+		return err
+	}
+	if over := s.over(s.renew(ctx)); over != nil {
+		return over
+	}
+	return err
+}
+
+// warnings are how long before its end a session is told of it.
+func warnings() []time.Duration { return []time.Duration{5 * time.Minute, time.Minute} }
+
+// tell tells of changes: of renewals that begin to fail or succeed again, and of the end as it comes near.
+func (k *keeper) tell(err error) {
+	unrenewed, most := k.left()
+	switch {
+	case err != nil && !k.failing:
+		k.Teller.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", k.where(), duration.HumanDuration(unrenewed), err)
+	case err == nil && k.failing:
+		k.Teller.Say("the lease is renewed again")
+	}
 	for _, before := range warnings() {
-		if most > 0 && most <= before && s.warned != before && (s.warned == 0 || s.warned > before) {
-			s.warned = before
-			s.Teller.Warn("this session ends in %s (--ttl)", most.Round(time.Second))
-			return
+		if k.most > before && most <= before {
+			k.Teller.Warn("%s ends in %s (--ttl)", k.where(), duration.HumanDuration(most.Round(time.Second)))
 		}
 	}
+	k.failing, k.most = err != nil, most
+}
+
+// pause is until the next renewal, or until something is to be told or done before it.
+func (k *keeper) pause() time.Duration {
+	unrenewed, most := k.left()
+	pause := min(k.beat(), unrenewed)
+	for _, before := range warnings() {
+		if most > before {
+			pause = min(pause, most-before)
+		}
+	}
+	return pause
 }

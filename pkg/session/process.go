@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 
@@ -22,7 +23,7 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 		return
 	}
 	if !s.started && !s.startsAfterAll(ctx, watch) {
-		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), s.plan.Silence)
+		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Silence))
 		return
 	}
 	if err := s.endStarted(ctx); err != nil {

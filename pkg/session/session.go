@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,9 @@ type Teller interface {
 	Say(format string, args ...any)
 	// Warn tells one line that the user should act on.
 	Warn(format string, args ...any)
+	// Raw says that the terminal belongs to the session from now on, or does not any more. Lines that
+	// are told meanwhile come in between.
+	Raw(raw bool)
 }
 
 // Config is what every session needs.
@@ -48,7 +52,7 @@ type Config struct {
 // cancelled, and ErrNoShell where the image lacks the shell that the plan relies on. Either way
 // nothing of the session is left running, or the Teller was warned of what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
-	s := &session{Config: c, plan: p}
+	s := &session{Config: c, plan: p, ends: time.Now().Add(c.TTL)}
 	var watch *podWatch // clean-up watches too: it outlives ctx
 	defer func() {
 		s.cleanUp(ctx, watch)
@@ -56,22 +60,28 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 			watch.stop()
 		}
 	}()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	pod, err := s.create(ctx)
 	if err != nil {
 		return 0, interrupted(ctx, err)
 	}
-	s.ends = time.Now().Add(s.TTL)
-	go s.keep(ctx, stop)
 	if watch, err = s.watch(context.WithoutCancel(ctx), pod); err != nil {
 		return 0, interrupted(ctx, err)
 	}
-	if err := s.waitUntilStarted(ctx, watch); err != nil {
-		return 0, interrupted(ctx, err)
+	return s.live(ctx, watch)
+}
+
+// live waits until the session has started and runs its command, and keeps the lease meanwhile.
+func (s *session) live(ctx context.Context, watch *podWatch) (status int, err error) {
+	kept, stop := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.keep(kept, stop) })
+	if err = s.waitUntilStarted(kept, watch); err == nil {
+		status, err = s.runCommand(kept, watch)
 	}
-	status, err = s.runCommand(ctx, watch)
-	return status, interrupted(ctx, err)
+	err = interrupted(kept, err)
+	stop(nil)
+	keeping.Wait() // one at a time uses the lease
+	return status, s.why(ctx, err)
 }
 
 // session is one run of a plan.
@@ -79,14 +89,13 @@ type session struct {
 	Config
 	plan *plan.Plan
 
-	doomed  doomed        // what clean-up has to see to
-	uid     types.UID     // of the clone, once the server has answered
-	started bool          // the container's process has been seen running
-	failed  bool          // the container's process will never run
-	ended   bool          // the container's process has been seen to end
-	holder  *holder       // by exec: the client's end, once it is attached
-	ends    time.Time     // where there is no lease
-	warned  time.Duration // how long before the end the user was told of it
+	doomed  doomed    // what clean-up has to see to
+	uid     types.UID // of the clone, once the server has answered
+	started bool      // the container's process has been seen running
+	failed  bool      // the container's process will never run
+	ended   bool      // the container's process has been seen to end
+	holder  *holder   // by exec: the client's end, once it is attached
+	ends    time.Time // where there is no lease
 	// process is, by attach, the PID of the container's process, once the stream has told it.
 	process atomic.Pointer[string]
 }

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"io"
-
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/interrupt"
 	"k8s.io/kubectl/pkg/util/term"
@@ -10,12 +8,12 @@ import (
 
 // onTerminal runs fn with the local terminal in raw mode and restores it afterwards. Its sizes come
 // from the returned queue, which is a nil interface without a terminal.
-func onTerminal(tty bool, in io.Reader, out io.Writer, fn func(sizes remotecommand.TerminalSizeQueue) error) error {
-	if !tty {
+func (s *session) onTerminal(fn func(sizes remotecommand.TerminalSizeQueue) error) error {
+	if !s.plan.TTY {
 		return fn(nil)
 	}
 	t := term.TTY{
-		In: in, Out: out, Raw: true,
+		In: s.Stdin, Out: s.Stdout, Raw: true,
 		// Without a parent a signal would end the process here, before any clean-up: the signals
 		// are cmd's, this one only restores the terminal.
 		Parent: interrupt.New(nil, func() {}),
@@ -24,7 +22,11 @@ func onTerminal(tty bool, in io.Reader, out io.Writer, fn func(sizes remotecomma
 	if queue := t.MonitorSize(t.GetSize()); queue != nil {
 		sizes = sizeQueue{queue}
 	}
-	return t.Safe(func() error { return fn(sizes) })
+	return t.Safe(func() error {
+		s.Teller.Raw(true)
+		defer s.Teller.Raw(false)
+		return fn(sizes)
+	})
 }
 
 // sizeQueue turns kubectl's sizes into client-go's.

@@ -2,6 +2,7 @@ package podgen
 
 import (
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -14,7 +15,7 @@ import (
 
 // options are often none: what a clone is by default matters most.
 func (g *generator) options(t *target.Target) plan.Options {
-	o := plan.Options{Session: "abcde"}
+	o := plan.Options{Session: "abcde", Silence: 2 * time.Minute, TTL: 8 * time.Hour}
 	if g.maybe(0.3) {
 		return o
 	}
