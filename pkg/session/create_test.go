@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,12 +23,18 @@ import (
 )
 
 // story is a Teller that remembers.
-type story struct{ lines []string }
+type story struct {
+	mu    sync.Mutex
+	lines []string
+}
 
 func (s *story) Created(*plan.Plan) {}
 func (s *story) Waiting(string)     {}
 func (s *story) Ready()             {}
+func (s *story) Raw(bool)           {}
 func (s *story) Say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.lines = append(s.lines, fmt.Sprintf(format, args...))
 }
 func (s *story) Warn(format string, args ...any) { s.Say("warning: "+format, args...) }
@@ -60,7 +67,7 @@ func TestCreatedMeansDoomed(t *testing.T) {
 				}
 				return true, nil, tt.answer
 			})
-			_, err := Run(t.Context(), Config{Client: client, Teller: told, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+			_, err := Run(t.Context(), Config{Client: client, Teller: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
 			if !errors.Is(err, tt.answer) {
 				t.Errorf("error %v, want %v", err, tt.answer)
 			}
@@ -84,7 +91,7 @@ func TestInterruptedCreate(t *testing.T) {
 		interrupt(signal)
 		return false, nil, nil // goes on to the tracker
 	})
-	_, err := Run(ctx, Config{Client: client, Teller: told, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+	_, err := Run(ctx, Config{Client: client, Teller: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
 	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
@@ -124,7 +131,7 @@ func TestDeleteIsRetried(t *testing.T) {
 
 func clonePlan() *plan.Plan {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-eshell-x7k2p", Namespace: "shop"}}
-	return &plan.Plan{Namespace: "shop", PodName: pod.Name, Container: "app", Pod: pod, Via: plan.ViaExec}
+	return &plan.Plan{Namespace: "shop", PodName: pod.Name, Container: "app", Pod: pod, Via: plan.ViaExec, Silence: 2 * time.Minute}
 }
 
 func count(client *fake.Clientset, verb string) int {

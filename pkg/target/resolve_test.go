@@ -33,7 +33,7 @@ func container(name string) func(*Query) { return func(q *Query) { q.Container =
 
 // found is what is found of a deployment when everything is allowed.
 func found(changes ...func(*Target)) *Target {
-	t := &Target{Kind: "Deployment", Name: "api", Namespace: "shop", Template: template(), Container: "app", Access: Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true, User: ""}}
+	t := &Target{Kind: "Deployment", Name: "api", Namespace: "shop", Template: template(), Container: "app", Access: Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true}}
 	for _, change := range changes {
 		change(t)
 	}
@@ -195,8 +195,8 @@ func TestResolveWaitsForItsQuestions(t *testing.T) {
 	if _, err := Resolve(t.Context(), Cluster{Client: client}, query("Deployment")); !apierrors.IsNotFound(err) {
 		t.Errorf("%v is not a NotFound", err)
 	}
-	if got := answered.Load(); got != 4 {
-		t.Errorf("%d of 4 questions were answered", got)
+	if got := answered.Load(); got != 5 {
+		t.Errorf("%d of 5 questions were answered", got)
 	}
 }
 
@@ -209,13 +209,14 @@ func TestAccess(t *testing.T) {
 		may  judge
 		want Access
 	}{
-		{"everything", everything, Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true, User: ""}},
+		{"everything", everything, Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true}},
 		{"nothing", nothing, Access{}},
 		{"delete", only("delete pods"), Access{DeletePods: true}},
 		{"watch", only("watch pods"), Access{WatchPods: true}},
 		{"exec", only("create pods/exec"), Access{ExecPods: true}},
 		{"attach", only("create pods/attach"), Access{AttachPods: true}},
-		{"no answer", noAnswer, Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true, User: ""}},
+		{"patch", only("patch jobs"), Access{PatchJobs: true}},
+		{"no answer", noAnswer, Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true}},
 		{"no answer to one", func(what string) (bool, error) {
 			if what == "watch pods" {
 				return noAnswer(what)

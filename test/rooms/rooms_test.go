@@ -69,6 +69,10 @@ func rooms() map[string][]rule {
 			wordsAreParsed,
 			not("a client of an API knows nothing of what it is used for", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
+		"pkg/lease": {
+			wordsAreParsed,
+			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+		},
 		"pkg/session": {
 			wordsAreParsed,
 			not("a session does what the plan says: everything it needs is in there", "pkg/target", "pkg/cli"),
