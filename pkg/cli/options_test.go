@@ -114,6 +114,13 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "--cpu", "500m"}, asked(func(o *Options) { o.Plan.CPU = resource.MustParse("500m") })},
 		{[]string{"deploy/api", "--memory", "2Gi"}, asked(func(o *Options) { o.Plan.Memory = resource.MustParse("2Gi") })},
 
+		// How long it lives.
+		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"}, asked(func(o *Options) { o.Plan.Silence, o.Plan.TTL = 20*time.Second, time.Hour })},
+		{[]string{"deploy/api", "--ttl", "30s"}, asked(func(o *Options) { o.Plan.TTL = 30 * time.Second })},
+		{[]string{"deploy/api", "--lease=20400ms", "--ttl=90600ms"}, asked(func(o *Options) { o.Plan.Silence, o.Plan.TTL = 20*time.Second, 91*time.Second })},
+		{[]string{"deploy/api", "--reason", "incident 12"}, asked(func(o *Options) { o.Plan.Reason = "incident 12" })},
+		{[]string{"deploy/api", "--wait"}, asked(func(o *Options) { o.Wait = true })},
+
 		// How it runs.
 		{[]string{"deploy/api", "--mode", "clone"}, asked()},
 		{[]string{"deploy/api", "--mode=debug"}, asked(func(o *Options) { o.Mode = plan.ModeDebug })},
@@ -301,6 +308,9 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--start-timeout", "0"}, "--start-timeout 0s is less than 1s", ""},
 		{[]string{"deploy/api", "--start-timeout=-1s"}, "--start-timeout -1s is less than 1s", ""},
 		{[]string{"deploy/api", "--start-timeout", "5"}, `invalid argument "5" for "--start-timeout" flag: time: missing unit in duration "5"`, ""},
+
+		{[]string{"deploy/api", "--lease", "19s"}, "--lease 19s is less than 20s", ""},
+		{[]string{"deploy/api", "--ttl", "0"}, "--ttl 0s is less than 1s", ""},
 
 		{[]string{"deploy/api", "--replicas", "2"}, "unknown flag: --replicas", ""},
 		{[]string{"deploy/api", "--evn=A=s3cret"}, "unknown flag: --evn", ""},

@@ -41,6 +41,16 @@ func TestPrinter(t *testing.T) {
 		{"a line", func(p *printer) { p.Say("%s is %d", "it", 1) }, "it is 1\n", ""},
 		{"a warning", func(p *printer) { p.Warn("%s is %d", "it", 1) }, "warning: it is 1\n", "warning: it is 1\n"},
 		{"the server's warning", func(p *printer) { p.HandleWarningHeader(299, "-", "old") }, "warning: old\n", "warning: old\n"},
+		{"a line while a session has the terminal", func(p *printer) {
+			p.raw = true // as Raw does on a terminal
+			p.Warn("a\nb")
+			p.Raw(false)
+			p.Warn("c")
+		}, "\r\x1b[Kwarning: a\r\n  b\r\nwarning: c\n", "\r\x1b[Kwarning: a\r\n  b\r\nwarning: c\n"},
+		{"where there is none", func(p *printer) {
+			p.Raw(true)
+			p.Warn("a")
+		}, "warning: a\n", "warning: a\n"},
 		{"another code", func(p *printer) { p.HandleWarningHeader(199, "-", "old") }, "", ""},
 		{"no text", func(p *printer) { p.HandleWarningHeader(299, "-", "") }, "", ""},
 

@@ -77,8 +77,10 @@ func (l *Lease) Renew(ctx context.Context, annotations map[string]string) error 
 		return nil
 	}
 	now := l.age()
+	all := map[string]string{} // not nil, which would take all of them away
+	maps.Copy(all, annotations)
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": l.UID, "annotations": annotations},
+		"metadata": map[string]any{"uid": l.UID, "annotations": all},
 		"spec":     map[string]any{"activeDeadlineSeconds": seconds(min(now+l.length, l.ttl))},
 	})
 	if err != nil {
@@ -143,10 +145,8 @@ func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 func (t Terms) annotations() map[string]string {
-	all := maps.Clone(t.Annotations)
-	if all == nil {
-		all = map[string]string{}
-	}
+	all := map[string]string{}
+	maps.Copy(all, t.Annotations)
 	all[owned.TTLAnnotation] = strconv.FormatInt(seconds(t.TTL), 10)
 	return all
 }

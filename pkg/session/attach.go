@@ -32,6 +32,9 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	}
 	s.ended = true
+	if watch.pod.DeletionTimestamp != nil {
+		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+	}
 	return int(end.ExitCode), nil
 }
 

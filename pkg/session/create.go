@@ -179,7 +179,7 @@ const goneTime = time.Minute
 
 // waitUntilGone has a time of its own: the deletes, which must not be late, are done.
 func (s *session) waitUntilGone(ctx context.Context, watch *podWatch) {
-	ctx, cancel := context.WithTimeout(ctx, goneTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, goneTime, fmt.Errorf("it is still being deleted after %s", goneTime))
 	defer cancel()
 	for {
 		switch err := watch.next(ctx); {

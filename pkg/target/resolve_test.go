@@ -1,11 +1,13 @@
 package target
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -197,6 +199,22 @@ func TestResolveWaitsForItsQuestions(t *testing.T) {
 	}
 	if got := answered.Load(); got != 5 {
 		t.Errorf("%d of 5 questions were answered", got)
+	}
+}
+
+// Who the caller is, is for the record: a server that does not say is no error.
+func TestUser(t *testing.T) {
+	for name, answer := range map[string]error{"ada": nil, "": errors.New("no answer")} {
+		client := cluster(t, everything, deployment())
+		client.PrependReactor("create", "selfsubjectreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+			review := &authenticationv1.SelfSubjectReview{}
+			review.Status.UserInfo.Username = name
+			return true, review, answer
+		})
+		got, err := Resolve(t.Context(), Cluster{Client: client}, query("Deployment"))
+		if err != nil || got.Access.User != name {
+			t.Errorf("error %v, user %q; want %q", err, got.Access.User, name)
+		}
 	}
 }
 

@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"syscall"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+)
+
+var jobResource = schema.GroupResource{Group: "batch", Resource: "jobs"}
+
+// leasing is a run that has found its workload; a test states what is different.
+func leasing(client *fake.Clientset, change ...func(*target.Target)) (*runner, *strings.Builder) {
+	r, _, errOut := rehearsing(client)
+	r.target = &target.Target{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app", Access: target.Access{PatchJobs: true, User: "ada"}}
+	for _, c := range change {
+		c(r.target)
+	}
+	return r, errOut
+}
+
+func withoutPatch(t *target.Target) { t.Access.PatchJobs = false }
+
+func elsewhere(t *target.Target) { t.Namespace = "other" }
+
+// leases are the Jobs in the cluster.
+func leases(t *testing.T, client *fake.Clientset) []batchv1.Job {
+	t.Helper()
+	list, err := client.BatchV1().Jobs("").List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+func refuseJobs(client *fake.Clientset, verb, namespace string) {
+	client.PrependReactor(verb, "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		return action.GetNamespace() == namespace, nil, apierrors.NewForbidden(jobResource, "x", errors.New("no"))
+	})
+}
+
+// The lease that a session gets is the one that was asked for with the workload, unless that will not do.
+func TestSettle(t *testing.T) {
+	tests := []struct {
+		name     string
+		refused  string // the namespace where no Job may be created
+		target   []func(*target.Target)
+		same     bool
+		in       string // the namespace of the lease; empty: there is none
+		deadline int64
+	}{
+		{"as it was asked for", "", nil, true, "shop", 120},
+		{"in another namespace", "", []func(*target.Target){elsewhere}, false, "other", 120},
+		{"that may not be renewed", "", []func(*target.Target){withoutPatch}, false, "shop", 28800},
+		{"forbidden", "shop", nil, true, "", 0},
+		{"forbidden, and not to be renewed", "shop", []func(*target.Target){withoutPatch}, true, "", 0},
+		{"forbidden, but not where the workload is", "shop", []func(*target.Target){elsewhere}, false, "other", 120},
+		{"forbidden where the workload is", "other", []func(*target.Target){elsewhere}, false, "", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := shop()
+			refuseJobs(client, "create", tt.refused)
+			r, told := leasing(client, tt.target...)
+			first := r.take(t.Context(), r.terms("shop"))
+			got := r.settle(t.Context(), first)
+			if (got == first) != tt.same || (got.lease == nil) != (tt.in == "") || (got.err == nil) != (tt.in != "") {
+				t.Errorf("the first one: %t, lease %v, error %v", got == first, got.lease, got.err)
+			}
+			left := leases(t, client)
+			if tt.in == "" && len(left) == 0 {
+				return
+			}
+			if len(left) != 1 || left[0].Namespace != tt.in || *left[0].Spec.ActiveDeadlineSeconds != tt.deadline || left[0].Name != owned.LeaseName(got.terms.Session) {
+				t.Errorf("leases %+v; want one for session %s in %s with a deadline of %d", left, got.terms.Session, tt.in, tt.deadline)
+			}
+			if told.String() != "" {
+				t.Errorf("told %q", told.String())
+			}
+		})
+	}
+}
+
+// A lease says from the start what is known by then; one that will not be renewed says all.
+func TestWhatALeaseSays(t *testing.T) {
+	for _, fixed := range []bool{false, true} {
+		client := shop()
+		r, _ := leasing(client, func(t *target.Target) { t.Access.PatchJobs = !fixed })
+		r.options.Plan.Reason = "incident 12"
+		got := r.settle(t.Context(), r.take(t.Context(), r.terms("shop")))
+		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12", owned.ModeAnnotation: "clone"}
+		if fixed {
+			maps.Copy(want, map[string]string{
+				owned.UserAnnotation: "ada", owned.SourceKindAnnotation: "Deployment", owned.SourceNameAnnotation: "api",
+				owned.PodAnnotation: owned.PodName("api", got.terms.Session), owned.ContainerAnnotation: "app",
+			})
+		}
+		if said := leases(t, client)[0].Annotations; !maps.Equal(said, want) {
+			t.Errorf("fixed %t: %v, want %v", fixed, said, want)
+		}
+	}
+}
+
+// Nothing is left of a session that did not come to be.
+func TestGivenUp(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*runner, context.CancelCauseFunc)
+		want   string
+	}{
+		{"no such workload", func(r *runner, _ context.CancelCauseFunc) { r.options.Reference.Name = "web" },
+			`deployments.apps "web" not found`},
+		{"a plan that is refused", func(r *runner, _ context.CancelCauseFunc) {
+			r.options.Plan.Overrides = plan.Overrides{Patch: `{"metadata":{"name":"x"}}`, Type: "merge"}
+		}, "--overrides: the name and the namespace are eshell's to give"},
+		{"interrupted on the way", func(r *runner, interrupt context.CancelCauseFunc) {
+			r.cluster.Client.(*fake.Clientset).PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
+				interrupt(Signal{syscall.SIGINT})
+				return false, nil, nil
+			})
+		}, "ended by a signal: interrupt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := shop()
+			r, _ := leasing(client)
+			ctx, interrupt := context.WithCancelCause(t.Context())
+			defer interrupt(nil)
+			tt.change(r, interrupt)
+			if _, err := r.run(ctx); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+			if left := leases(t, client); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			for _, action := range client.Actions() {
+				if action.Matches("create", "pods") {
+					t.Error("a pod was created")
+				}
+			}
+		})
+	}
+}
+
+func TestGiveUpThatFails(t *testing.T) {
+	client := shop()
+	refuseJobs(client, "delete", "shop")
+	r, told := leasing(client)
+	r.giveUp(t.Context(), r.take(t.Context(), r.terms("shop")))
+	if want := "warning: a lease could not be given up; it ends by itself within "; !strings.HasPrefix(told.String(), want) {
+		t.Errorf("told %q, want %q", told.String(), want)
+	}
+}
+
+// Only a clear no lets a session be opened without a reason where one is required.
+func TestReasonIsRequired(t *testing.T) {
+	tests := []struct {
+		value string
+		args  []string
+		asks  bool
+	}{
+		{"", nil, false},
+		{"0", nil, false},
+		{"false", nil, false},
+		{"1", nil, true},
+		{"true", nil, true},
+		{"yes", nil, true},
+		{"1", []string{"--reason", " "}, true},
+		{"1", []string{"--reason", "incident 12"}, false},
+		{"1", []string{"--explain"}, false},
+		{"1", []string{"--dry-run=server"}, false},
+	}
+	for _, tt := range tests {
+		t.Setenv(requireReason, tt.value)
+		_, err := parse(append([]string{"deploy/api"}, tt.args...))
+		if asks := err != nil && err.Error() == "a session needs a reason here (KUBECTL_ESHELL_REQUIRE_REASON)"; asks != tt.asks || err != nil && !asks {
+			t.Errorf("%q, %q: error %v", tt.value, tt.args, err)
+		}
+	}
+}

@@ -1,0 +1,270 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+)
+
+// aLease lives for length without being renewed. A test states what its server answers.
+type aLease struct {
+	length, ttl    time.Duration
+	taken, renewed time.Time
+	renewals       int
+	answer         func(ctx context.Context, since time.Duration) error // nil: it is renewed
+	extended       func(since time.Duration) time.Duration              // by how much, as somebody else did it
+	release        error
+}
+
+func newLease(change ...func(*aLease)) *aLease {
+	l := &aLease{length: 2 * time.Minute, ttl: 8 * time.Hour, taken: time.Now(), renewed: time.Now()}
+	for _, c := range change {
+		c(l)
+	}
+	return l
+}
+
+func (l *aLease) Renew(ctx context.Context, _ map[string]string) error {
+	l.renewals++
+	since := time.Since(l.taken)
+	if l.answer != nil {
+		if err := l.answer(ctx, since); err != nil {
+			return err
+		}
+	}
+	l.renewed = time.Now()
+	if l.extended != nil {
+		l.ttl += l.extended(since)
+	}
+	return nil
+}
+
+func (l *aLease) Left() (unrenewed, most time.Duration) {
+	most = l.ttl - time.Since(l.taken)
+	return min(l.length-time.Since(l.renewed), most), most
+}
+
+func (l *aLease) Release(context.Context) error { return l.release }
+
+func away(from, to time.Duration) func(*aLease) {
+	return func(l *aLease) {
+		l.answer = func(_ context.Context, since time.Duration) error {
+			if since >= from && since < to {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+	}
+}
+
+func hanging(ctx context.Context, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func lostAfter(d time.Duration) func(*aLease) {
+	return func(l *aLease) {
+		l.answer = func(_ context.Context, since time.Duration) error {
+			if since >= d {
+				return lease.ErrLost
+			}
+			return nil
+		}
+	}
+}
+
+// TestKeep: how long a session is kept, why it ends, and what its user is told on the way.
+func TestKeep(t *testing.T) {
+	const where = "pod/api-eshell-x7k2p"
+	tests := []struct {
+		name  string
+		lease []func(*aLease)
+		until time.Duration // when it ended, or an hour
+		why   string
+		says  []string
+	}{
+		{"renewed", nil, time.Hour, "", nil},
+		{"the server is away for a minute", []func(*aLease){away(time.Minute, 2*time.Minute)}, time.Hour, "", []string{
+			"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: connection refused", "the lease is renewed again"}},
+		{"the server stays away", []func(*aLease){away(time.Minute, time.Hour)}, 165 * time.Second,
+			where + " ended: its lease could not be renewed in time: connection refused", []string{
+				"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: connection refused"}},
+		{"the server hangs", []func(*aLease){func(l *aLease) { l.answer = hanging }}, 135 * time.Second,
+			where + " ended: its lease could not be renewed in time: the API server does not answer", []string{
+				"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: the API server does not answer"}},
+		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 30 * time.Second,
+			where + " ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
+		{"at its TTL", []func(*aLease){func(l *aLease) { l.ttl = 10 * time.Minute }}, 10 * time.Minute,
+			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 60s (--ttl)"}},
+		{"at a TTL shorter than a warning", []func(*aLease){func(l *aLease) { l.ttl = 30 * time.Second }}, 30 * time.Second,
+			where + " has lived as long as it may (--ttl)", nil},
+		{"with a long lease the warnings are on time too", []func(*aLease){func(l *aLease) { l.ttl, l.length = 20*time.Minute, time.Hour }}, 20 * time.Minute,
+			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 60s (--ttl)"}},
+		{"extended after the first warning", []func(*aLease){func(l *aLease) { l.ttl, l.extended = 10*time.Minute, once(6*time.Minute, 10*time.Minute) }}, 20 * time.Minute,
+			where + " has lived as long as it may (--ttl)", []string{
+				"warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 60s (--ttl)"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, told := newLease(tt.lease...), &story{}
+				p := clonePlan()
+				p.Silence = l.length
+				hour, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				ctx, stop := context.WithCancelCause(hour)
+				(&session{Config: Config{Lease: l, Teller: told}, plan: p}).keep(ctx, stop)
+				why := ""
+				if hour.Err() == nil {
+					why = context.Cause(ctx).Error()
+				}
+				if lived := time.Since(l.taken); lived != tt.until || why != tt.why {
+					t.Errorf("it ended after %s, %q; want %s, %q", lived, why, tt.until, tt.why)
+				}
+				if !slices.Equal(told.lines, tt.says) {
+					t.Errorf("said\n%s, want\n%s", strings.Join(told.lines, "\n"), strings.Join(tt.says, "\n"))
+				}
+			})
+		})
+	}
+}
+
+// once adds d as soon as from has passed.
+func once(from, d time.Duration) func(time.Duration) time.Duration {
+	done := false
+	return func(since time.Duration) time.Duration {
+		if done || since < from {
+			return 0
+		}
+		done = true
+		return d
+	}
+}
+
+// TestKeepWithoutALease: nothing is renewed, and the TTL holds all the same.
+func TestKeepWithoutALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told, begin := &story{}, time.Now()
+		ctx, stop := context.WithCancelCause(t.Context())
+		s := &session{Config: Config{Teller: told}, plan: clonePlan(), ends: begin.Add(2 * time.Minute)}
+		s.keep(ctx, stop)
+		if lived := time.Since(begin); lived != 2*time.Minute || context.Cause(ctx).Error() != "pod/api-eshell-x7k2p has lived as long as it may (--ttl)" {
+			t.Errorf("it ended after %s: %v", lived, context.Cause(ctx))
+		}
+		if want := []string{"warning: pod/api-eshell-x7k2p ends in 60s (--ttl)"}; !slices.Equal(told.lines, want) {
+			t.Errorf("said %q, want %q", told.lines, want)
+		}
+	})
+}
+
+// TestWhy: a pod that was deleted may have been deleted with its lease.
+func TestWhy(t *testing.T) {
+	deleted, other := errDeleted, errors.New("no luck")
+	lost := []func(*aLease){lostAfter(0)}
+	tests := []struct {
+		name  string
+		lease []func(*aLease)
+		err   error
+		want  string
+	}{
+		{"with its lease", lost, deleted, "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
+		{"by itself", nil, deleted, "it was deleted by somebody else"},
+		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, deleted, "pod/api-eshell-x7k2p has lived as long as it may (--ttl)"},
+		{"another end", lost, other, "no luck"},
+	}
+	for _, tt := range tests {
+		s := &session{Config: Config{Lease: newLease(tt.lease...), Teller: &story{}}, plan: clonePlan()}
+		if got := s.why(t.Context(), tt.err); got == nil || got.Error() != tt.want {
+			t.Errorf("%s: %v, want %s", tt.name, got, tt.want)
+		}
+	}
+	s := &session{Config: Config{Lease: newLease(lost...)}, plan: clonePlan()}
+	if got := s.why(t.Context(), nil); got != nil {
+		t.Errorf("no error: %v", got)
+	}
+}
+
+// TestCleanUpWithALease: the pod goes by its own delete or by the lease's.
+func TestCleanUpWithALease(t *testing.T) {
+	no := errors.New("no")
+	forbidden := apierrors.NewForbidden(pods, "x", no)
+	tests := []struct {
+		name             string
+		deleted, release error
+		says             []string
+	}{
+		{"both", nil, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
+		{"by the lease alone", forbidden, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
+		{"the pod was gone", apierrors.NewNotFound(pods, "x"), nil, []string{"pod/api-eshell-x7k2p was already gone"}},
+		{"the lease stays", nil, forbidden, []string{"pod/api-eshell-x7k2p is being deleted",
+			`warning: the lease could not be given up; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
+		{"neither", no, no, []string{"warning: pod/api-eshell-x7k2p could not be deleted: no\nit ends by itself within 2m15s"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, told := fake.NewClientset(), &story{}
+				client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tt.deleted })
+				l := newLease(func(l *aLease) { l.release = tt.release })
+				s := &session{Config: Config{Client: client, Teller: told, Lease: l}, plan: clonePlan(), doomed: certain}
+				s.cleanUp(t.Context(), nil)
+				if !slices.Equal(told.lines, tt.says) {
+					t.Errorf("said %q, want %q", told.lines, tt.says)
+				}
+			})
+		})
+	}
+}
+
+// TestWait: with --wait a session ends when its pod is gone, unless somebody is in a hurry.
+func TestWait(t *testing.T) {
+	gone := sighting{err: errDeleted}
+	deleting := sighting{pod: pending()}
+	tests := []struct {
+		name      string
+		sightings []sighting
+		waits     time.Duration
+		says      []string
+	}{
+		{"gone", []sighting{deleting, gone}, 2 * time.Second, nil},
+		{"it takes too long", []sighting{deleting}, goneTime, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: it is still being deleted after 1m0s"}},
+		{"it is not known", []sighting{{err: errors.New("watch: forbidden")}}, time.Second, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: watch: forbidden"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				told, begin := &story{}, time.Now()
+				w := &podWatch{news: make(chan sighting, 1)}
+				go func() {
+					for _, seen := range tt.sightings {
+						<-time.After(time.Second)
+						w.tell(seen)
+					}
+				}()
+				s := &session{Config: Config{Client: fake.NewClientset(), Teller: told, Wait: true}, plan: clonePlan(), doomed: certain}
+				s.cleanUp(t.Context(), w)
+				if want := append([]string{"pod/api-eshell-x7k2p was already gone"}, tt.says...); !slices.Equal(told.lines, want) {
+					t.Errorf("said %q, want %q", told.lines, want)
+				}
+				if waited := time.Since(begin); waited != tt.waits {
+					t.Errorf("waited %s, want %s", waited, tt.waits)
+				}
+			})
+		})
+	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := &session{Config: Config{Client: fake.NewClientset(), Teller: &story{}, Wait: true}, plan: clonePlan(), doomed: certain}
+	s.cleanUp(interrupted, &podWatch{}) // would block for ever
+}
