@@ -63,12 +63,12 @@ func TestSettle(t *testing.T) {
 		in       string // the namespace of the lease; empty: there is none
 		deadline int64
 	}{
-		{"as it was asked for", "", nil, true, "shop", 120},
-		{"in another namespace", "", []func(*target.Target){elsewhere}, false, "other", 120},
-		{"that may not be renewed", "", []func(*target.Target){withoutPatch}, false, "shop", 28800},
+		{"as it was asked for", "", nil, true, "shop", 121},
+		{"in another namespace", "", []func(*target.Target){elsewhere}, false, "other", 121},
+		{"that may not be renewed", "", []func(*target.Target){withoutPatch}, false, "shop", 28801},
 		{"forbidden", "shop", nil, true, "", 0},
 		{"forbidden, and not to be renewed", "shop", []func(*target.Target){withoutPatch}, true, "", 0},
-		{"forbidden, but not where the workload is", "shop", []func(*target.Target){elsewhere}, false, "other", 120},
+		{"forbidden, but not where the workload is", "shop", []func(*target.Target){elsewhere}, false, "other", 121},
 		{"forbidden where the workload is", "other", []func(*target.Target){elsewhere}, false, "", 0},
 	}
 	for _, tt := range tests {

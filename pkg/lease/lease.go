@@ -81,7 +81,7 @@ func (l *Lease) Renew(ctx context.Context, annotations map[string]string) error 
 	maps.Copy(all, annotations)
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": l.UID, "annotations": all},
-		"spec":     map[string]any{"activeDeadlineSeconds": seconds(min(now+l.length, l.ttl))},
+		"spec":     map[string]any{"activeDeadlineSeconds": deadline(min(now+l.length, l.ttl))},
 	})
 	if err != nil {
 		return err
@@ -141,12 +141,13 @@ func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
 	return time.Duration(ttl) * time.Second
 }
 
-// seconds rounds up: a lease may live a little longer than was said, and not shorter.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+// deadline makes a Job live for d or a little longer, never shorter: it is in whole seconds, and
+// counted from a start whose own fraction of a second Kubernetes has cut off.
+func deadline(d time.Duration) int64 { return int64((d+time.Second-1)/time.Second) + 1 }
 
 func (t Terms) annotations() map[string]string {
 	all := map[string]string{}
 	maps.Copy(all, t.Annotations)
-	all[owned.TTLAnnotation] = strconv.FormatInt(seconds(t.TTL), 10)
+	all[owned.TTLAnnotation] = strconv.FormatInt(int64(t.TTL.Seconds()), 10)
 	return all
 }

@@ -88,10 +88,10 @@ func TestTake(t *testing.T) {
 		deadline int64
 		ttl      string
 	}{
-		{"as it is by default", terms(), 120, "28800"},
-		{"a TTL shorter than the lease", terms(ttl(30 * time.Second)), 30, "30"},
-		{"part of a second", terms(length(20*time.Second + time.Millisecond)), 21, "28800"},
-		{"that cannot be renewed", terms(fixed), 28800, "28800"},
+		{"as it is by default", terms(), 121, "28800"},
+		{"a TTL shorter than the lease", terms(ttl(30 * time.Second)), 31, "30"},
+		{"part of a second", terms(length(20*time.Second + time.Millisecond)), 22, "28800"},
+		{"that cannot be renewed", terms(fixed), 28801, "28800"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,12 +163,12 @@ func TestRenew(t *testing.T) {
 		deadline        int64 // in seconds from the start
 		unrenewed, most time.Duration
 	}{
-		{"at once", nil, 0, 120, 2 * time.Minute, 8 * time.Hour},
-		{"later", nil, time.Minute, 180, 2 * time.Minute, 8*time.Hour - time.Minute},
-		{"in part of a second", nil, 1500 * time.Millisecond, 122, 2 * time.Minute, 8*time.Hour - 1500*time.Millisecond},
-		{"near its TTL", []func(*Terms){ttl(150 * time.Second)}, time.Minute, 150, 90 * time.Second, 90 * time.Second},
-		{"with a TTL shorter than the lease", []func(*Terms){ttl(time.Minute)}, 20 * time.Second, 60, 40 * time.Second, 40 * time.Second},
-		{"that cannot be renewed", []func(*Terms){fixed}, time.Minute, 28800, 8*time.Hour - time.Minute, 8*time.Hour - time.Minute},
+		{"at once", nil, 0, 121, 2 * time.Minute, 8 * time.Hour},
+		{"later", nil, time.Minute, 181, 2 * time.Minute, 8*time.Hour - time.Minute},
+		{"in part of a second", nil, 1500 * time.Millisecond, 123, 2 * time.Minute, 8*time.Hour - 1500*time.Millisecond},
+		{"near its TTL", []func(*Terms){ttl(150 * time.Second)}, time.Minute, 151, 90 * time.Second, 90 * time.Second},
+		{"with a TTL shorter than the lease", []func(*Terms){ttl(time.Minute)}, 20 * time.Second, 61, 40 * time.Second, 40 * time.Second},
+		{"that cannot be renewed", []func(*Terms){fixed}, time.Minute, 28801, 8*time.Hour - time.Minute, 8*time.Hour - time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -220,8 +220,8 @@ func TestSuspendedComputer(t *testing.T) {
 		if unrenewed, _ := l.Left(); unrenewed != time.Minute {
 			t.Errorf("left %s, want 1m", unrenewed)
 		}
-		if err := l.Renew(t.Context(), nil); err != nil || *theJob(t, client).Spec.ActiveDeadlineSeconds != 180 {
-			t.Errorf("error %v, deadline %d; want 180", err, *theJob(t, client).Spec.ActiveDeadlineSeconds)
+		if err := l.Renew(t.Context(), nil); err != nil || *theJob(t, client).Spec.ActiveDeadlineSeconds != 181 {
+			t.Errorf("error %v, deadline %d; want 181", err, *theJob(t, client).Spec.ActiveDeadlineSeconds)
 		}
 	})
 }
