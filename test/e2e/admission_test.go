@@ -92,7 +92,9 @@ func TestRestricted(t *testing.T) {
 	const strict = "{name: app, securityContext: {runAsUser: 1000, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}, image:"
 	here := newRealm(t, "restricted", strings.Replace(application, "{name: app, image:", strict, 1))
 	restricted(t, here)
-	if end := here.run(t, "kubectl eshell deploy/app -- true"); end.status != 0 {
+	kubectl(t, "label", "namespace", here.namespace, "pod-security.kubernetes.io/warn=restricted")
+	end := here.run(t, "kubectl eshell deploy/app -- true")
+	if end.status != 0 || strings.Contains(end.stderr, "warning") || strings.Contains(end.stderr, "no lease") {
 		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
 	}
 }
@@ -181,7 +183,7 @@ func (r realm) follow(t *testing.T, was refused, stderr string) {
 		t.Errorf("%s: exit status %d, stderr is\n%s", line, end.status, end.stderr)
 	}
 	for _, clone := range headlines(end.stderr) {
-		kubectl(t, append(clone.untilGone(), "-n", r.namespace)...)
+		clone.gone(t, "-n", r.namespace)
 	}
 }
 

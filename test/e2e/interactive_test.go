@@ -58,22 +58,23 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestApart: while it runs, a clone has our labels alone, no owner, no endpoint, and an empty log.
+// TestApart: while it runs, a clone has our labels alone, no owner but its lease, no endpoint, and an empty log.
 func TestApart(t *testing.T) {
 	t.Parallel()
-	term := open(t, "eshell", "deploy/api", "--", "sh", "-c", "echo up; cat")
+	term := open(t, "eshell", "deploy/api", "--reason", "incident 12", "--as", "ada", "--as-group", "system:masters", "--", "sh", "-c", "echo up; cat")
 	session := term.session()
 	term.expect(`up\r\n`)
 	id := session.pod[strings.LastIndex(session.pod, "-")+1:]
 	facts := map[string]string{
 		"{.metadata.labels}":                       fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q}`, id),
-		"{.metadata.annotations}":                  `{"kubectl-eshell.github.io/source-kind":"Deployment","kubectl-eshell.github.io/source-name":"api"}`,
-		"{.metadata.ownerReferences}":              "",
+		"{.metadata.annotations}": "ANN",
+		"{.metadata.ownerReferences[*].name}":       "eshell-" + id,
+		"{.metadata.ownerReferences[*].controller}": "",
 		"{.spec.containers[*].name}":               "app",
 		"{.spec.containers[*].ports}":              "",
 		"{.spec.containers[*]..httpGet}":           "",
 		"{.spec.restartPolicy}":                    "Never",
-		"{.spec.activeDeadlineSeconds}":            "28800",
+		"{.spec.activeDeadlineSeconds}":            "",
 		"{.spec.terminationGracePeriodSeconds}":    "2",
 		"{.spec.initContainers[*].name}":           "config",
 		"{.spec.containers[0].resources.requests}": `{"cpu":"10m","memory":"16Mi"}`,
@@ -224,19 +225,20 @@ func TestCtrlCWhileWaiting(t *testing.T) {
 }
 
 // TestKill is kill -9: the client can do nothing, and still the shell and all that it started are
-// dead within seconds, without disturbing the application.
+// dead within seconds, without disturbing the application, and what is left goes with the lease. By
+// attach with a terminal the shell goes with it too; a debug container's would stay.
 func TestKill(t *testing.T) {
 	for _, tty := range []bool{true, false} {
 		for i, place := range places("kill") {
-			if tty && strings.Contains(place.name, "attach") {
-				continue // no lease yet: see docs/design.md, "By attach, with a terminal"
+			if tty && place.name == "debug by attach" {
+				continue // see docs/design.md, "By attach, with a terminal"
 			}
 			t.Run(fmt.Sprintf("%s, terminal %t", place.name, tty), func(t *testing.T) {
 				t.Parallel()
 				marker := fmt.Sprintf("%d%t", 86410+i, tty)
 				marker = strings.NewReplacer("true", "1", "false", "2").Replace(marker)
 				args := append([]string{}, place.args...)
-				args = append(args, fmt.Sprintf("--tty=%t", tty), "--", "bash", "-c", "sleep "+marker+"& echo up; cat")
+				args = append(args, "--lease=20s", fmt.Sprintf("--tty=%t", tty), "--", "bash", "-c", "sleep "+marker+"& echo up; cat")
 				term := open(t, args...)
 				session := term.session()
 				term.expect(`up\r\n`)
@@ -244,7 +246,10 @@ func TestKill(t *testing.T) {
 				if got := term.status(); got != 137 {
 					t.Errorf("exit status %d, want 137", got)
 				}
-				session.dead(t)
+				if !tty || place.name != "clone by attach" {
+					session.dead(t)
+				}
+				session.expired(t)
 				if session.container != "" {
 					processes := kubectl(t, "exec", "target-kill", "--", "ps", "-o", "args")
 					if strings.Contains(processes, marker) || !strings.Contains(processes, "sleep 86401") {
@@ -256,16 +261,15 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// dead waits until the session's process has ended by itself.
+// dead waits until the session's process has ended by itself. The pod of a clone stays until its lease
+// ends; its process may not.
 func (s started) dead(t *testing.T) {
 	t.Helper()
+	end := "containerStatuses[0]"
 	if s.container != "" {
-		s.gone(t)
-		return
+		end = fmt.Sprintf(`ephemeralContainerStatuses[?(@.name=="%s")]`, s.container)
 	}
-	// The pod itself stays until its owner is gone; its process may not.
-	kubectl(t, "wait", "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}", "pod/"+s.pod, "--timeout=20s")
-	kubectl(t, "delete", "pod", s.pod)
+	kubectl(t, "wait", "--for=jsonpath={.status."+end+".state.terminated.reason}", "pod/"+s.pod, "--timeout=20s")
 }
 
 // TestProgress: a moving line that goes away, and warnings that stay.

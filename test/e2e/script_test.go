@@ -51,14 +51,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // nothingLeft asserts that what the last command's headline named is gone: the clone deleted, the
-// debug container's process ended.
+// debug container's process ended, and the lease of either.
 func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 	sessions := headlines(ts.ReadFile("stderr"))
 	if len(sessions) == 0 {
 		ts.Fatalf("stderr has no headline of a session")
 	}
 	for _, s := range sessions {
-		ts.Check(ts.Exec("kubectl", s.untilGone()...))
+		for _, words := range s.untilGone() {
+			ts.Check(ts.Exec("kubectl", words...))
+		}
 	}
 }
 
@@ -90,11 +92,20 @@ func headlines(stderr string) []started {
 	return sessions
 }
 
-// untilGone are kubectl's words for waiting until nothing of the session runs.
-func (s started) untilGone() []string {
-	if s.container == "" {
-		return []string{"wait", "--for=delete", "pod/" + s.pod, "--timeout=30s"}
+// untilGone are kubectl's words for waiting until nothing of the session is left but a debug
+// container's record.
+func (s started) untilGone() [][]string {
+	end := "delete"
+	if s.container != "" {
+		end = fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state.terminated.reason}`, s.container)
 	}
-	ended := fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state.terminated.reason}`, s.container)
-	return []string{"wait", "--for=" + ended, "pod/" + s.pod, "--timeout=30s"}
+	return [][]string{
+		{"wait", "--for=" + end, "pod/" + s.pod, "--timeout=30s"},
+		{"wait", "--for=delete", s.lease(), "--timeout=30s"},
+	}
+}
+
+func (s started) lease() string {
+	name := s.pod + s.container
+	return "job/eshell-" + name[strings.LastIndex(name, "-")+1:]
 }

@@ -205,10 +205,12 @@ func (term *terminal) session() started {
 	return headlines(screen)[0]
 }
 
-// gone waits until nothing of the session runs.
-func (s started) gone(t *testing.T) {
+// gone waits until nothing of the session is left.
+func (s started) gone(t *testing.T, flags ...string) {
 	t.Helper()
-	kubectl(t, s.untilGone()...)
+	for _, words := range s.untilGone() {
+		kubectl(t, append(words, flags...)...)
+	}
 }
 
 // kubectl runs the real kubectl and returns its stdout.
