@@ -75,7 +75,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		into(&o.Revision, f.revision),
 		into(&o.Plan, func() (plan.Options, error) { return f.plan(command) }),
 		into(&o.Output, func() (string, error) { return oneOf("output", f.output, "", "yaml", "json", "name") }),
-		func() error { return f.notEmpty("filename", "toolbox") },
+		func() error { return f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container") },
 		func() error { return atLeast("start-timeout", f.startTimeout, time.Second) },
 		func() error { return atLeast("lease", f.lease, 20*time.Second) },
 		func() error { return atLeast("ttl", f.ttl, time.Second) },

@@ -37,7 +37,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	r := newRun(o, via)
 	for _, step := range []func() error{
-		c.supported,
+		c.supported, c.notASidecar,
 		// What comes along.
 		c.keepContainers, c.changeEnv, c.keepInitContainers, c.keepVolumes,
 		c.keepLabels, c.keepAnnotations, c.writeIn,
