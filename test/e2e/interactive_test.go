@@ -66,18 +66,20 @@ func TestApart(t *testing.T) {
 	term.expect(`up\r\n`)
 	id := session.pod[strings.LastIndex(session.pod, "-")+1:]
 	facts := map[string]string{
-		"{.metadata.labels}":                       fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q}`, id),
-		"{.metadata.annotations}": "ANN",
+		"{.metadata.labels}": fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q}`, id),
+		"{.metadata.annotations}": `{"cluster-autoscaler.kubernetes.io/safe-to-evict":"false","karpenter.sh/do-not-disrupt":"true",` +
+			`"kubectl-eshell.github.io/reason":"incident 12","kubectl-eshell.github.io/source-kind":"Deployment",` +
+			`"kubectl-eshell.github.io/source-name":"api","kubectl-eshell.github.io/user":"ada"}`,
 		"{.metadata.ownerReferences[*].name}":       "eshell-" + id,
 		"{.metadata.ownerReferences[*].controller}": "",
-		"{.spec.containers[*].name}":               "app",
-		"{.spec.containers[*].ports}":              "",
-		"{.spec.containers[*]..httpGet}":           "",
-		"{.spec.restartPolicy}":                    "Never",
-		"{.spec.activeDeadlineSeconds}":            "",
-		"{.spec.terminationGracePeriodSeconds}":    "2",
-		"{.spec.initContainers[*].name}":           "config",
-		"{.spec.containers[0].resources.requests}": `{"cpu":"10m","memory":"16Mi"}`,
+		"{.spec.containers[*].name}":                "app",
+		"{.spec.containers[*].ports}":               "",
+		"{.spec.containers[*]..httpGet}":            "",
+		"{.spec.restartPolicy}":                     "Never",
+		"{.spec.activeDeadlineSeconds}":             "",
+		"{.spec.terminationGracePeriodSeconds}":     "2",
+		"{.spec.initContainers[*].name}":            "config",
+		"{.spec.containers[0].resources.requests}":  `{"cpu":"10m","memory":"16Mi"}`,
 	}
 	for path, want := range facts {
 		if got := kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+path); got != want {

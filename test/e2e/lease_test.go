@@ -1,0 +1,232 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/faultproxy"
+)
+
+// expired waits until nothing is left of a session whose client is gone: its lease is of 20 s, and the
+// cluster's controllers get 30 s more.
+func (s started) expired(t *testing.T) {
+	t.Helper()
+	objects := []string{s.lease()}
+	if s.container == "" {
+		objects = append(objects, "pod/"+s.pod)
+	}
+	kubectl(t, append([]string{"wait", "--for=delete", "--timeout=50s"}, objects...)...)
+}
+
+// endsWith asserts that the session says why it ended, with the status of eshell's own failures.
+func (term *terminal) endsWith(session started, says string) {
+	term.t.Helper()
+	term.expect(`\nerror: ` + says)
+	term.ended(125, session)
+}
+
+// where names a session as its messages do.
+func (s started) where() string {
+	if s.container == "" {
+		return "pod/" + s.pod
+	}
+	return "container " + s.container + " in pod/" + s.pod
+}
+
+// TestKillWhileWaiting is kill -9 of a client whose session has not started yet.
+func TestKillWhileWaiting(t *testing.T) {
+	for _, place := range waiting {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, append(place.args, "--lease=20s")...)
+			session := term.session()
+			term.expect(`waiting \ds: ` + place.shows)
+			term.signal(syscall.SIGKILL)
+			session.expired(t)
+		})
+	}
+}
+
+// TestRenewed: a session outlives its lease's length by far, and the lease says what it is.
+func TestRenewed(t *testing.T) {
+	for _, place := range places("lease") {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, append(place.args, "--lease=20s", "--reason=incident 12", "--", "bash", "-c", "sleep 45; exit 7")...)
+			session := term.session()
+			mode, _, _ := strings.Cut(place.name, " ")
+			kubectl(t, "wait", `--for=jsonpath={.metadata.annotations.kubectl-eshell\.github\.io/pod}=`+session.pod, session.lease(), "--timeout=20s")
+			for annotation, want := range map[string]string{"mode": mode, "reason": "incident 12", "user": user(t), "container": "app" + session.container, "ttl-seconds": "28800"} {
+				got := kubectl(t, "get", session.lease(), "-o", `jsonpath={.metadata.annotations.kubectl-eshell\.github\.io/`+annotation+`}`)
+				if got != strings.Replace(want, "appeshell", "eshell", 1) {
+					t.Errorf("annotation %s is %q, want %q", annotation, got, want)
+				}
+			}
+			if got := term.status(); got != 7 {
+				screen, _ := term.shown()
+				t.Errorf("exit status %d, want 7; the terminal showed:\n%s", got, screen)
+			}
+			session.gone(t)
+		})
+	}
+}
+
+// user is who the server takes the tests for.
+func user(t *testing.T) string {
+	return kubectl(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+}
+
+// TestLeaseDeleted: who deletes a lease ends its session.
+func TestLeaseDeleted(t *testing.T) {
+	for _, place := range places("lease") {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, append(place.args, "--lease=20s")...)
+			session := term.session()
+			term.expect(prompt)
+			kubectl(t, "delete", session.lease())
+			term.endsWith(session, session.where()+` ended with its lease: `+session.lease()+`: it was deleted by somebody else, or not renewed in time\r\n`)
+		})
+	}
+}
+
+// TestTTL: a session ends when it has lived as long as it may, and its user has been warned in a line
+// of its own.
+func TestTTL(t *testing.T) {
+	for _, place := range places("lease") {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, append(place.args, "--ttl=70s")...)
+			session := term.session()
+			term.expect(prompt)
+			term.expect(`\r\x1b\[Kwarning: ` + session.where() + ` ends in 60s \(--ttl\)\r\n`)
+			term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
+		})
+	}
+	t.Run("without a terminal", func(t *testing.T) {
+		t.Parallel()
+		term := open(t, "eshell", "deploy/bash", "--tty=false", "--ttl=10s", "--", "sleep", "600")
+		session := term.session()
+		term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
+	})
+	t.Run("without a lease", func(t *testing.T) {
+		t.Parallel()
+		term := open(t, "eshell", "deploy/bash", "--ttl=10s", "--as=clone-only")
+		session := term.session()
+		term.expect(`\n  no lease: after kill -9 the ended pod stays until it is deleted: jobs.batch is forbidden: User "clone-only" cannot create`)
+		term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
+	})
+}
+
+// TestFixedLease: who may create Jobs but not patch them has a lease as long as the session may live.
+func TestFixedLease(t *testing.T) {
+	t.Parallel()
+	term := open(t, "eshell", "deploy/bash", "--ttl=1h", "--as=no-patch")
+	session := term.session()
+	term.expect(prompt)
+	if got := kubectl(t, "get", session.lease(), "-o", "jsonpath={.spec.activeDeadlineSeconds}"); got != "3601" {
+		t.Errorf("the lease's deadline is %s, want 3601", got)
+	}
+	term.typed("exit\n")
+	term.ended(0, session)
+	if screen, _ := term.shown(); strings.Contains(screen, "lease") {
+		t.Errorf("the terminal showed:\n%s", screen)
+	}
+}
+
+// TestWait: with --wait the pod is gone when the session has ended.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	term := open(t, "eshell", "deploy/bash", "--wait", "--", "true")
+	session := term.session()
+	if got := term.status(); got != 0 {
+		t.Errorf("exit status %d", got)
+	}
+	if left := kubectl(t, "get", "pod", session.pod, "--ignore-not-found", "-o", "name"); left != "" {
+		t.Errorf("%s is left", left)
+	}
+}
+
+// throughProxy starts kubectl with args on a terminal, behind a network that can be made to fail.
+func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
+	t.Helper()
+	server, err := url.Parse(kubectl(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := faultproxy.New(server.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := proxy.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	args = append([]string{"eshell", "--server", "https://" + proxy.Addr(), "--tls-server-name", server.Hostname()}, args...)
+	return open(t, args...), proxy
+}
+
+// TestNetworkStalls: for less than the lease a session survives it, and says so.
+func TestNetworkStalls(t *testing.T) {
+	for _, place := range places("lease") {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term, proxy := throughProxy(t, append(place.args[1:], "--lease=40s")...)
+			session := term.session()
+			term.expect(prompt)
+			proxy.Stall()
+			term.expect(`\r\x1b\[Kwarning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: the API server does not answer\r\n`)
+			proxy.Resume()
+			term.expect(`\r\x1b\[Kthe lease is renewed again\r\n`)
+			term.typed("echo still-$((40+2)); exit 7\n")
+			term.expect(`still-42\r\n`)
+			term.ended(7, session)
+		})
+	}
+}
+
+// TestNetworkGone: a session that cannot be renewed ends, here and in the cluster.
+func TestNetworkGone(t *testing.T) {
+	faults := []struct {
+		name  string
+		cause func(*testing.T, *faultproxy.Proxy)
+		says  string
+	}{
+		{"stalled", func(_ *testing.T, proxy *faultproxy.Proxy) { proxy.Stall() }, `%s ended: its lease could not be renewed in time: the API server does not answer\r\n`},
+		{"dropped", func(t *testing.T, proxy *faultproxy.Proxy) {
+			if err := proxy.Refuse(true); err != nil {
+				t.Fatal(err)
+			}
+			proxy.Drop()
+		}, `the connection to %s was lost: `},
+	}
+	for _, fault := range faults {
+		for _, place := range places("lease") {
+			if place.name == "debug by attach" {
+				continue // with a terminal: see docs/design.md, "By attach, with a terminal"
+			}
+			t.Run(fault.name+", "+place.name, func(t *testing.T) {
+				t.Parallel()
+				term, proxy := throughProxy(t, append(place.args[1:], "--lease=20s")...)
+				session := term.session()
+				term.expect(prompt)
+				fault.cause(t, proxy)
+				if session.container != "" {
+					kubectl(t, session.untilGone()[0]...)
+				}
+				session.expired(t)
+				term.expect(`\nerror: ` + fmt.Sprintf(fault.says, session.where()))
+				if got := term.status(); got != 125 {
+					t.Errorf("exit status %d, want 125", got)
+				}
+				term.restored()
+			})
+		}
+	}
+}
