@@ -35,6 +35,8 @@ func diagnose(pod *corev1.Pod, container string) start {
 		return ended(pod, status)
 	case pod.DeletionTimestamp != nil:
 		return start{err: beingDeleted(pod)}
+	case pod.Status.Phase == corev1.PodFailed:
+		return failed(pod, initializing(pod, container))
 	}
 	subject := container
 	if unfinished := initializing(pod, container); unfinished != nil {
@@ -43,10 +45,7 @@ func diagnose(pod *corev1.Pod, container string) start {
 		}
 		subject = unfinished.Name
 	}
-	switch {
-	case pod.Status.Phase == corev1.PodFailed:
-		return start{err: podFailed(pod)}
-	case status != nil && status.State.Waiting != nil && !blank(status.State.Waiting.Reason):
+	if status != nil && status.State.Waiting != nil && !blank(status.State.Waiting.Reason) {
 		return held(pod, status)
 	}
 	return beforeStart(pod, subject)

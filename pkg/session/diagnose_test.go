@@ -194,6 +194,15 @@ func TestDiagnose(t *testing.T) {
 		{"evicted", pending(func(p *corev1.Pod) {
 			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
 		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "its node: kubectl describe node node1"},
+		{"evicted while first init ran", pending(withInit(terminatedBy("ContainerStatusUnknown", "could not be located", 137)), func(p *corev1.Pod) {
+			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
+		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "its node: kubectl describe node node1"},
+		{"collected with its node", pending(withInit(running), func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodFailed
+			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "node no longer exists"})
+		}), "", "pod/api-eshell-x7k2p failed: DeletionByPodGC: node no longer exists", "its node: kubectl describe node node1"},
+		{"failed by its init", pending(withInit(terminatedBy("Error", "", 9)), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), "",
+			"init container first failed: Error, exit status 9", "start without it: --init none"},
 		{"failed without a word", pending(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), "",
 			"pod/api-eshell-x7k2p failed: its status does not say why", "its node: kubectl describe node node1"},
 		{"deleted", pending(isDeleted("", "")), "", "pod/api-eshell-x7k2p is being deleted by somebody else", events},

@@ -9,6 +9,15 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
+// failed tells a pod that failed by its init container from one that was given up, whose containers'
+// states are only what came of it, or are left from before.
+func failed(pod *corev1.Pod, unfinished *corev1.ContainerStatus) start {
+	if unfinished != nil && unfinished.State.Terminated != nil && pod.Status.Reason == "" {
+		return initFailed(pod, unfinished, unfinished.State.Terminated)
+	}
+	return start{err: podFailed(pod)}
+}
+
 // podFailed is a pod that its node or a controller gave up: evicted, rejected, lost with its node.
 func podFailed(pod *corev1.Pod) error {
 	words := joined(pod.Status.Reason, pod.Status.Message)

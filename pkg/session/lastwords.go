@@ -38,6 +38,10 @@ func (s *session) endOfLog(ctx context.Context, container string) ([]byte, error
 	}
 	defer stream.Close()
 	log, err := io.ReadAll(stream)
+	return cutLog(log), err
+}
+
+func cutLog(log []byte) []byte {
 	log = bytes.TrimSpace(log)
-	return bytes.ToValidUTF8(log[max(len(log)-lastBytes, 0):], nil), err
+	return bytes.ToValidUTF8(log[max(len(log)-lastBytes, 0):], nil)
 }

@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -179,6 +181,31 @@ func TestStarts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTroubleshooting: what docs/troubleshooting.md says has been seen, and what was seen is there.
+func TestTroubleshooting(t *testing.T) {
+	rows := names(t, `(?m)^\| ([^ |][^|]*) \|`, "../../docs/troubleshooting.md")
+	tests := names(t, `(?:{name: |t\.Run\()"([^"]+)"`, "starts_test.go", "admission_test.go")
+	if !slices.Equal(rows, tests) {
+		t.Errorf("rows\n%q, tests\n%q", rows, tests)
+	}
+}
+
+func names(t *testing.T, pattern string, files ...string) []string {
+	t.Helper()
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, match[1])
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // expect compares all that a start says with what it is to say.
