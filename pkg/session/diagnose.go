@@ -96,7 +96,7 @@ func containerError(pod *corev1.Pod, container, words string) error {
 	if next == "" {
 		next = eventsOf(pod)
 	}
-	return hint.Errorf(next, "container %s: %s", container, words)
+	return hint.Errorf(next, "%s: %s", kindAndName(pod, container), words)
 }
 
 // held reads a reason of the kubelet's for not starting a container. Most do not heal while
@@ -107,12 +107,12 @@ func held(pod *corev1.Pod, status *corev1.ContainerStatus) start {
 	if message != "" {
 		words += ": " + message
 	}
-	waits := start{waiting: "container " + status.Name + ": " + words, subject: status.Name}
+	waits := start{waiting: kindAndName(pod, status.Name) + ": " + words, subject: status.Name}
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
 		return unpulled(pod, status, words)
 	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError":
-		return start{err: hint.Errorf(anotherImage(pod, status.Name), "container %s: image %s: %s", status.Name, status.Image, words)}
+		return start{err: hint.Errorf(anotherImage(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if strings.Contains(message, "failed to sync") {
 			return waits

@@ -179,7 +179,7 @@ func TestDiagnose(t *testing.T) {
 		{"slow cache", pending(withWaiting("CreateContainerConfigError", "failed to sync secret cache: timed out")), "container app: CreateContainerConfigError: failed to sync secret cache: timed out", "", ""},
 		{"first init is pulled", pending(withInit(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}})), "image init:1 to be pulled and started", "", ""},
 		{"first init has no image", pending(withInit(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})), "",
-			"container first: image init:1: ErrImagePull: not found", "start without it: --init none"},
+			"init container first: image init:1: ErrImagePull: not found", "start without it: --init none"},
 		{"first init runs", pending(withInit(running, none)), "init container first (1 of 2)", "", "start without it: --init second"},
 		{"second init runs", pending(withInit(terminatedBy("Completed", "", 0), running)), "init container second (2 of 2)", "", "start without it: --init first"},
 		{"init failed", pending(withInit(terminatedBy("Error", "no peers", 9))), "", "init container first failed: Error, exit status 9: no peers", "start without it: --init none"},

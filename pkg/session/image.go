@@ -28,9 +28,9 @@ func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) sta
 	s := start{subject: status.Name, unlikely: true}
 	switch {
 	case forbids(answer):
-		s.err = hint.Errorf(anotherSecret(pod, status.Name), "container %s: image %s: %s", status.Name, status.Image, words)
+		s.err = hint.Errorf(anotherSecret(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)
 	case hasNot(answer):
-		s.err = hint.Errorf(anotherImage(pod, status.Name), "container %s: image %s: %s", status.Name, status.Image, words)
+		s.err = hint.Errorf(anotherImage(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)
 	default:
 		s.waiting = fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, answer)
 	}
