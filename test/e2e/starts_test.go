@@ -113,7 +113,7 @@ func TestStarts(t *testing.T) {
 			says: `init container eshell-toolbox failed: StartError, exit status 128: .*exec: "sh": executable file not found.*`,
 			hint: `take a toolbox with a static busybox: --toolbox busybox:musl`},
 		{name: "init container",
-			spec:  preparing(`command: [sh, -c, "seq 12 | sed 's/^/line /'; printf '\\033[31mno peers' >&2; exit 9"]`),
+			spec:  preparing(`command: [sh, -c, "seq 12 | sed 's/^/line /'; printf '\\033[31mno peers'; exit 9"]`),
 			says:  `init container setup failed: Error, exit status 9`,
 			tells: []string{`warning: the log of container setup ends with:\n  line 4\n(  line \d+\n){8}  \[31mno peers`},
 			hint:  `start without it: --init none`, helps: true},
