@@ -72,7 +72,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		into(&o.Revision, f.revision),
 		into(&o.Plan, func() (plan.Options, error) { return f.plan(command) }),
 		into(&o.Output, func() (string, error) { return oneOf("output", f.output, "", "yaml", "json", "name") }),
-		func() error { return f.notEmpty("filename", "toolbox") },
+		func() error { return f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container") },
 		func() error { return positive("start-timeout", f.startTimeout) },
 		func() error { return f.contradiction(o) },
 	} {

@@ -102,7 +102,7 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 		return 0, hint.Errorf("bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
 			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM", "%w", err)
 	}
-	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, and its output goes into the container's log")
+	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
 	asked.Via, asked.Direct = plan.ViaAttach, true
 	return r.start(ctx)
 }

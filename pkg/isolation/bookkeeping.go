@@ -33,7 +33,7 @@ func controllerMarks() marks {
 			"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash", "pod-template-generation",
 			"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "job-name", "controller-uid",
 		},
-		domains: []string{"batch.kubernetes.io"},
+		domains: []string{"batch.kubernetes.io", "apps.kruise.io"},
 		reason:  "controllers know the pods that they made by such marks",
 	}
 }
@@ -52,7 +52,7 @@ func gitOpsMarks() marks {
 func queueMarks() marks {
 	return marks{
 		domains: []string{
-			"kueue.x-k8s.io", "volcano.sh", "pod-group.scheduling.sigs.k8s.io", "scheduling.x-k8s.io",
+			"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io", "scheduling.x-k8s.io",
 		},
 		reason: "a queue would hold the clone back or count it in the original's group",
 	}

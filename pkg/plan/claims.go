@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
@@ -61,6 +62,9 @@ func freshVolume(spec corev1.PersistentVolumeClaimSpec) corev1.VolumeSource {
 func (c *clone) keepClaim(volume *corev1.Volume) error {
 	name := volume.PersistentVolumeClaim.ClaimName
 	claim := c.claim(name)
+	if apierrors.IsNotFound(claim.Err) {
+		return hint.Errorf("what is there: kubectl get persistentvolumeclaims -n "+c.target.Namespace, "volume %s: %w", volume.Name, claim.Err)
+	}
 	switch c.options.Parts.Volumes {
 	case VolumesFresh:
 		if claim.Spec == nil {

@@ -34,9 +34,10 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 		return nil, missing("delete", "pods", t.Namespace, "the clone could not be removed")
 	}
 	c := &clone{target: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
+	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	r := newRun(o, via)
 	for _, step := range []func() error{
-		c.supported,
+		c.supported, c.notASidecar,
 		// What comes along.
 		c.keepContainers, c.changeEnv, c.keepInitContainers, c.keepVolumes,
 		c.keepLabels, c.keepAnnotations, c.writeIn,

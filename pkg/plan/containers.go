@@ -19,6 +19,11 @@ func (c *clone) keepContainers() error {
 	if err := c.namesExist(c.options.Parts.With, "--with"); err != nil {
 		return err
 	}
+	for _, init := range c.spec.InitContainers {
+		if !isSidecar(init) && slices.Contains(c.options.Parts.With, init.Name) {
+			return hint.Errorf("it runs before them with: --init "+init.Name, "--with: %s is an init container, and runs beside none", init.Name)
+		}
+	}
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
 		return container.Name != c.target.Container && !c.with("container", container.Name)
 	})
@@ -44,6 +49,15 @@ func (c *clone) with(what, name string) bool {
 // isSidecar tells of an init container whether it runs beside the containers.
 func isSidecar(init corev1.Container) bool {
 	return init.RestartPolicy != nil && *init.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// notASidecar refuses to make a clone around a sidecar: it would run beside nothing.
+func (c *clone) notASidecar() error {
+	if slices.ContainsFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.target.Container }) {
+		return nil
+	}
+	return hint.Errorf(fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.target, c.target.Namespace, c.target.Container),
+		"container %s of %s is a sidecar: a clone is made of a container that it runs beside", c.target.Container, c.target)
 }
 
 // namesExist refuses the name of a container that the source has not. Which of them may be named

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -22,7 +23,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 		return nil, err
 	}
 	r := newRun(o, via)
-	source := containerNamed(t.Pod.Spec.Containers, t.Container)
+	source := containerNamed(slices.Concat(t.Pod.Spec.Containers, t.Pod.Spec.InitContainers), t.Container)
 	container, more := lookalike(t.Pod, source, o)
 	container.Name = owned.ContainerName(o.Session)
 	container.Command, container.Args = r.process, nil
@@ -58,7 +59,7 @@ func debuggable(t *target.Target) error {
 		return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
 			"pod/%s is %s: debug mode needs a running pod", pod.Name, pod.Status.Phase)
 	}
-	for _, status := range pod.Status.ContainerStatuses {
+	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
 		if status.Name == t.Container && status.State.Running == nil {
 			return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
 				"container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name, stateReason(status.State))
@@ -153,7 +154,7 @@ func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext 
 }
 
 func reportedUser(pod *corev1.Pod, container string) *corev1.LinuxContainerUser {
-	for _, status := range pod.Status.ContainerStatuses {
+	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
 		if status.Name == container && status.User != nil {
 			return status.User.Linux
 		}
@@ -165,7 +166,7 @@ func reportedUser(pod *corev1.Pod, container string) *corev1.LinuxContainerUser 
 // namespace of its own.
 func processNote(pod *corev1.Pod, container string) Note {
 	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {
-		return Note{Changed, "its files are under /proc/PID/root", "PID: of a process of container " + container + ", see ps"}
+		return Note{Changed, "its files are under /proc/PID/root", "take the PID of one of container " + container + "'s processes from ps"}
 	}
 	return Note{Changed, "its files are under /proc/1/root", "PID 1 is container " + container + "'s"}
 }

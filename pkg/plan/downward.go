@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	resourcehelper "k8s.io/kubectl/pkg/util/resource"
+
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -45,6 +47,12 @@ func downwardFiles(volume *corev1.Volume) [][]corev1.DownwardAPIVolumeFile {
 }
 
 func (c *clone) writeInVariable(variable *corev1.EnvVar) {
+	if variable.ValueFrom != nil && variable.ValueFrom.ResourceFieldRef != nil {
+		if value, gone := c.ofDropped(variable.ValueFrom.ResourceFieldRef); gone {
+			c.note(Changed, "variable "+variable.Name+" keeps its value", "container "+variable.ValueFrom.ResourceFieldRef.ContainerName+" does not run")
+			*variable = corev1.EnvVar{Name: variable.Name, Value: value}
+		}
+	}
 	if variable.ValueFrom == nil || variable.ValueFrom.FieldRef == nil {
 		return
 	}
@@ -61,17 +69,43 @@ func (c *clone) writeInVariable(variable *corev1.EnvVar) {
 
 // writeInFile keeps the value in an annotation, because a file of the downward API has no other.
 func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
-	if file.FieldRef == nil {
-		return
+	switch {
+	case file.ResourceFieldRef != nil:
+		if value, gone := c.ofDropped(file.ResourceFieldRef); gone {
+			c.fill(file, value, "container "+file.ResourceFieldRef.ContainerName+" does not run")
+		}
+	case file.FieldRef == nil:
+	case file.FieldRef.FieldPath == "metadata.labels" || file.FieldRef.FieldPath == "metadata.annotations":
+		c.note(Changed, "file "+file.Path+" lists the clone's own", file.FieldRef.FieldPath+" are not all the original's")
+	default:
+		if value, had, lost := c.lost(file.FieldRef.FieldPath); lost && had {
+			c.fill(file, value, "the clone has not the original's "+file.FieldRef.FieldPath)
+		}
 	}
-	value, had, lost := c.lost(file.FieldRef.FieldPath)
-	if !lost || !had {
-		return
-	}
+}
+
+func (c *clone) fill(file *corev1.DownwardAPIVolumeFile, value, reason string) {
 	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, len(c.annotations))
 	c.annotations[key] = value
-	c.note(Changed, "file "+file.Path+" keeps its value", "the clone has not the original's "+file.FieldRef.FieldPath)
-	file.FieldRef.FieldPath = "metadata.annotations['" + key + "']"
+	c.note(Changed, "file "+file.Path+" keeps its value", reason)
+	file.FieldRef, file.ResourceFieldRef = &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['" + key + "']"}, nil
+}
+
+// ofDropped is what a reference shows of the resources of a container that does not run: the kubelet
+// would not start a pod that refers to one. Where that container has no limit it is the node's
+// capacity, which is not known here: then it is 0.
+func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone bool) {
+	runs := func(container *corev1.Container) bool { return container.Name == ref.ContainerName }
+	if ref.ContainerName == "" || slices.ContainsFunc(c.containers(), runs) {
+		return "", false
+	}
+	spec := c.target.Template.Spec
+	source := containerNamed(slices.Concat(spec.InitContainers, spec.Containers), ref.ContainerName)
+	value, err := resourcehelper.ExtractContainerResourceValue(ref, &source)
+	if err != nil {
+		value = "0"
+	}
+	return value, true
 }
 
 // lost tells of a field path whether the clone lacks what it shows, and the value that the source

@@ -21,6 +21,7 @@ func (c *clone) identify() error {
 	for _, secret := range identity.PullSecrets {
 		if !slices.Contains(c.spec.ImagePullSecrets, corev1.LocalObjectReference{Name: secret}) {
 			c.spec.ImagePullSecrets = append(c.spec.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})
+			c.note(Detail, "image pull secret "+secret, "--image-pull-secret")
 		}
 	}
 	if identity.NoToken {
@@ -52,10 +53,12 @@ func (c *clone) asUser() error {
 		main.SecurityContext = &corev1.SecurityContext{}
 	}
 	main.SecurityContext.RunAsUser = identity.UID
+	user := fmt.Sprintf("user %d", *identity.UID)
 	if identity.GID != nil {
 		main.SecurityContext.RunAsGroup = identity.GID
+		user += fmt.Sprintf(", group %d", *identity.GID)
 	}
-	c.note(Changed, fmt.Sprintf("user %d", *identity.UID), "--as-user")
+	c.note(Changed, user, "--as-user")
 	return nil
 }
 

@@ -97,8 +97,7 @@ func (c *clone) preparing() []string {
 	}
 	var names []string
 	for _, init := range slices.Backward(c.spec.InitContainers) {
-		writes := func(m corev1.VolumeMount) bool { return !m.ReadOnly && needed[m.Name] }
-		if isSidecar(init) || slices.ContainsFunc(init.VolumeMounts, writes) {
+		if isSidecar(init) || writes(init, needed) {
 			need(init)
 			names = append(names, init.Name)
 		}
@@ -106,7 +105,13 @@ func (c *clone) preparing() []string {
 	return names
 }
 
-// isNew reports a volume that is made for the clone: what it holds is the clone's own.
+func writes(init corev1.Container, volumes map[string]bool) bool {
+	return slices.ContainsFunc(init.VolumeMounts, func(m corev1.VolumeMount) bool { return !m.ReadOnly && volumes[m.Name] }) ||
+		slices.ContainsFunc(init.VolumeDevices, func(d corev1.VolumeDevice) bool { return volumes[d.Name] })
+}
+
+// isNew reports a volume that is empty when the clone starts, for it to write: the others have been
+// filled by somebody else.
 func (c *clone) isNew(name string) bool {
 	for _, claim := range c.target.ClaimTemplates {
 		if claim.Name == name {
@@ -115,7 +120,8 @@ func (c *clone) isNew(name string) bool {
 	}
 	for _, volume := range c.spec.Volumes {
 		if volume.Name == name {
-			return !outlives(volume) || volume.PersistentVolumeClaim != nil && c.options.Parts.Volumes == VolumesFresh
+			return volume.EmptyDir != nil || volume.Ephemeral != nil || volume.CSI != nil ||
+				volume.PersistentVolumeClaim != nil && c.options.Parts.Volumes == VolumesFresh
 		}
 	}
 	return false

@@ -23,6 +23,10 @@ func (c *clone) keepLabels() error {
 	}
 	c.labels = verdict.Labels
 	for _, dropped := range verdict.Dropped {
+		if _, had := source[dropped.Keys[0]]; !had {
+			c.note(Warning, plural("label", dropped.Keys)+" cannot be dropped", dropped.Reason)
+			continue
+		}
 		if unknown := t.Surroundings.Unknown; unknown != nil && dropped.Reason == unknown.Error() {
 			c.note(Changed, "without "+plural("label", dropped.Keys), "what selects by them could not be read: "+dropped.Reason)
 			continue
@@ -33,6 +37,9 @@ func (c *clone) keepLabels() error {
 		c.noteMatch(match)
 	}
 	for _, consequence := range isolation.Consequences(t.Surroundings.Policies, source, c.labels) {
+		if c.options.Labels.Keep { // what is lost all the same was dropped on purpose
+			consequence, _, _ = strings.Cut(consequence, "; --keep-labels")
+		}
 		c.note(Changed, "network", consequence)
 	}
 	c.spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}}
@@ -99,6 +106,10 @@ func isRecord(key string) bool {
 		return strings.HasSuffix(name, "-status")
 	case "openshift.io":
 		return name == "scc"
+	case "sidecar.istio.io": // of an injection; the clone's own is made anew
+		return name == "status"
+	case "linkerd.io":
+		return name == "proxy-version" || name == "trust-root-sha256" || name == "created-by"
 	}
 	return strings.HasPrefix(key, owned.Domain)
 }

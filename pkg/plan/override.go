@@ -30,8 +30,12 @@ func (c *clone) changeEnv() error {
 	env, unset := mergeEnv(main.Env, c.options.Env)
 	main.Env = env
 	for _, change := range c.options.Env {
-		if !slices.Contains(unset, change.Name) {
-			c.note(Detail, "variable "+change.Name+" is changed", "--env")
+		switch {
+		case slices.Contains(unset, change.Name):
+		case change.Remove:
+			c.note(Detail, "variable "+change.Name+" is removed", "--env")
+		default:
+			c.note(Detail, "variable "+change.Name+" is set", "--env")
 		}
 	}
 	for _, name := range unset {

@@ -20,6 +20,9 @@ func (c *clone) occupy(r run) error {
 	c.note(Detail, "the original's command does not run", "the session's takes its place")
 	main.Command, main.Args = r.process, r.args
 	main.Stdin, main.StdinOnce, main.TTY = true, true, r.via == ViaAttach && c.options.TTY
+	if c.options.Rehearse && r.via == ViaExec {
+		c.note(Changed, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+Silence.String()+", as failed")
+	}
 	c.dropToolbox()
 	if c.options.Toolbox != "" {
 		c.addToolbox()

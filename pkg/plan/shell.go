@@ -8,7 +8,8 @@ import (
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a
 // sign of life. It ends at the end of stdin (the client is gone), after $1 seconds of silence (the
 // client or the network hangs, or nobody ever attached) and on TERM; its container and every
-// process in it end with it.
+// process in it end with it. Its end for silence is a failure: a pod that nobody attends must not look
+// like one whose command has succeeded.
 //
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
 // in the background the ear; wait is what POSIX lets a trap interrupt, read is not. It traps its
@@ -29,7 +30,7 @@ while command -v sleep >/dev/null; do
   sleep "$limit" </dev/null 3<&- &
   sleeper=$!
   wait $sleeper
-  [ "$heard" ] || exit 0
+  [ "$heard" ] || exit 125
   kill $sleeper
   wait $sleeper
 done
@@ -52,7 +53,7 @@ if command -v sleep >/dev/null; then
   sleeper=$!
   (read -r line && kill $sleeper || kill -TERM $$) <&3 3<&- 4>&- &
   reader=$!
-  wait $sleeper && exit 0
+  wait $sleeper && exit 125
 else
   (read -r line || kill -TERM $$) <&3 3<&- 4>&- &
   reader=$!

@@ -117,6 +117,29 @@ func chain(t *target.Target) {
 	}
 }
 
+// reading are init containers that mount, without saying readOnly, what they can only read; and one
+// that makes a file system on a new device.
+func reading(t *target.Target) {
+	claim := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "disk"}, Spec: *claimSpec(corev1.ReadWriteOnce)}
+	t.Kind, t.ClaimTemplates = "StatefulSet", []corev1.PersistentVolumeClaim{claim}
+	mountsVolume(corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}})(t)
+	s := &t.Template.Spec
+	s.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "disk", DevicePath: "/dev/disk"}}
+	s.InitContainers = []corev1.Container{
+		{Name: "migrate", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/etc/app"}}},
+		{Name: "mkfs", VolumeDevices: []corev1.VolumeDevice{{Name: "disk", DevicePath: "/dev/disk"}}},
+	}
+}
+
+// helped shows the resources of a container that does not run in the clone.
+func helped(t *target.Target) {
+	t.Template.Spec.Containers = append(t.Template.Spec.Containers, corev1.Container{Name: "helper", Resources: corev1.ResourceRequirements{
+		Limits: corev1.ResourceList{"memory": resource.MustParse("64Mi")}}})
+	ref := &corev1.ResourceFieldSelector{ContainerName: "helper", Resource: "limits.memory", Divisor: resource.MustParse("1Mi")}
+	t.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "HELPER", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: ref}}}
+	mountsVolume(corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: []corev1.DownwardAPIVolumeFile{{Path: "helper", ResourceFieldRef: ref}}}})(t)
+}
+
 // meshed has a sidecar of each sort; the one that is an init container is waited for.
 func meshed(t *target.Target) {
 	always := corev1.ContainerRestartPolicyAlways
@@ -236,13 +259,15 @@ func TestTraps(t *testing.T) {
 		"annotations": {deployment(annotated(map[string]string{
 			"vault.hashicorp.com/agent-inject": "true", "kubectl.kubernetes.io/restartedAt": "now", "argocd.argoproj.io/tracking-id": "x",
 			"container.apparmor.security.beta.kubernetes.io/app": "runtime/default", "container.apparmor.security.beta.kubernetes.io/gone": "runtime/default",
-			"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", "k8s.v1.cni.cncf.io/network-status": "[]", "k8s.v1.cni.cncf.io/networks": "net", "prometheus.io/scrape": "true",
+			"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", "k8s.v1.cni.cncf.io/network-status": "[]", "k8s.v1.cni.cncf.io/networks": "net", "prometheus.io/scrape": "true", "sidecar.istio.io/status": "{}", "sidecar.istio.io/inject": "true",
 		})), options()},
 		"downward": {deployment(selected, annotated(map[string]string{"kubectl.kubernetes.io/restartedAt": "$(now)"}),
 			shows("metadata.labels['app']", "metadata.labels['tier']", "metadata.annotations['kubectl.kubernetes.io/restartedAt']", "metadata.labels['pod-template-hash']", "metadata.name"),
 			downwardFile("metadata.labels['app']", "metadata.labels['tier']", "metadata.labels")), options()},
 		"downward-template": {deployment(stateful, shows("metadata.labels['apps.kubernetes.io/pod-index']")), options()},
 		"downward-ordinal":  {deployment(stateful, shows("metadata.labels['apps.kubernetes.io/pod-index']", "metadata.labels['statefulset.kubernetes.io/pod-name']")), options(ordinal(2))},
+		"downward-dropped":  {deployment(helped), options()},
+		"init-reads":        {deployment(reading), options()},
 		"live-pod":          {deployment(live), options()},
 		"with":              {deployment(busy, meshed), options(func(o *Options) { o.Parts.With = []string{"mesh"} })},
 		"with-all":          {deployment(meshed), options(func(o *Options) { o.Parts.WithAll = true })},

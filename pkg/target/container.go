@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,8 +20,9 @@ func chooseContainer(t *Target, wanted string) (string, error) {
 		return "", fmt.Errorf("%s has no containers", t)
 	}
 	if wanted != "" {
-		if !hasContainer(containers, wanted) {
-			return "", hint.Errorf("containers: "+containerNames(containers), "%s has no container %q", t, wanted)
+		running := append(slices.Clone(containers), sidecars(t.Template.Spec)...)
+		if !hasContainer(running, wanted) {
+			return "", hint.Errorf("containers: "+containerNames(running), "%s has no container %q", t, wanted)
 		}
 		return wanted, nil
 	}
@@ -28,6 +30,14 @@ func chooseContainer(t *Target, wanted string) (string, error) {
 		return name, nil
 	}
 	return containers[0].Name, nil
+}
+
+// sidecars are the init containers that run beside the containers:
+// https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+func sidecars(spec corev1.PodSpec) []corev1.Container {
+	return slices.DeleteFunc(slices.Clone(spec.InitContainers), func(init corev1.Container) bool {
+		return init.RestartPolicy == nil || *init.RestartPolicy != corev1.ContainerRestartPolicyAlways
+	})
 }
 
 func hasContainer(containers []corev1.Container, name string) bool {

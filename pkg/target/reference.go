@@ -58,11 +58,12 @@ func splitWords(words []string) (typ, name string, err error) {
 		return "", "", hint.Errorf(usage, "no workload was named")
 	case 1:
 		typ, name, slash := strings.Cut(words[0], "/")
+		kind, known := kindNamed(typ)
+		if known && name == "" {
+			return "", "", hint.Errorf("name one, as in "+typ+"/NAME; what is there: kubectl get "+kind.types[1], "%s is a type, and no name follows", typ)
+		}
 		if slash {
 			return typ, name, nil
-		}
-		if kind, known := kindNamed(words[0]); known {
-			return "", "", hint.Errorf("name one, as in "+words[0]+"/NAME; what is there: kubectl get "+kind.types[1], "%s is a type, and no name follows", words[0])
 		}
 		return "pod", words[0], nil
 	case 2:

@@ -66,6 +66,9 @@ func unlisted(listings []listing, errs []error) error {
 	if first == nil {
 		return nil
 	}
+	if more := len(names) - 3; more > 0 {
+		names = append(names[:3], fmt.Sprintf("%d more", more))
+	}
 	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), first)
 }
 

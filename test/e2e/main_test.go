@@ -135,5 +135,5 @@ func (w world) kubectl(ctx context.Context, args ...string) error {
 
 // env is all that a command gets: nothing of the developer's own settings.
 func (w world) env() []string {
-	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig, "HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm"}
+	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig, "HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcehelper "k8s.io/kubectl/pkg/util/resource"
 )
 
 // envRules: every variable of every container shows what it shows in the source.
@@ -78,20 +79,22 @@ func fileRules(s sample) []string {
 	if s.patchesLabels() {
 		return nil
 	}
-	after := files(s.pod.Spec.Volumes, s.pod.Labels, s.pod.Annotations)
-	before := files(s.source.Spec.Volumes, s.expected(), s.source.Annotations)
+	after := s.files(s.pod.Spec.Volumes, s.pod.Labels, s.pod.Annotations)
+	before := s.files(s.source.Spec.Volumes, s.expected(), s.source.Annotations)
 	for _, path := range sortedKeys(after) {
 		found = complain(found, after[path] != before[path], "file %s shows %q, not %q", path, after[path], before[path])
 	}
 	return found
 }
 
-func files(volumes []corev1.Volume, labels, annotations map[string]string) map[string]string {
+func (s sample) files(volumes []corev1.Volume, labels, annotations map[string]string) map[string]string {
 	all := map[string]string{}
 	add := func(volume string, items []corev1.DownwardAPIVolumeFile) {
 		for _, item := range items {
 			if item.FieldRef != nil {
 				all[volume+"/"+item.Path] = field(item.FieldRef.FieldPath, labels, annotations)
+			} else {
+				all[volume+"/"+item.Path] = s.amount(item.ResourceFieldRef)
 			}
 		}
 	}
@@ -108,4 +111,24 @@ func files(volumes []corev1.Volume, labels, annotations map[string]string) map[s
 		}
 	}
 	return all
+}
+
+// amount is what a reference to a container's resources shows: the node's business for one that
+// runs in the clone, and otherwise what the source says, or 0.
+func (s sample) amount(ref *corev1.ResourceFieldSelector) string {
+	for _, c := range slices.Concat(s.pod.Spec.InitContainers, s.pod.Spec.Containers) {
+		if c.Name == ref.ContainerName {
+			said, _ := json.Marshal(ref)
+			return string(said)
+		}
+	}
+	source := sourceOf(s, ref.ContainerName)
+	if source == nil {
+		return "0"
+	}
+	amount, err := resourcehelper.ExtractContainerResourceValue(ref, source)
+	if err != nil {
+		return "0"
+	}
+	return amount
 }
