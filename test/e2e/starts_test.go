@@ -55,7 +55,7 @@ func TestStarts(t *testing.T) {
 			spec: `{` + container + `}`,
 			says: `scheduling: .*untolerated taint.*`,
 			hint: `the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
-		{name: "claim not there",
+		{name: "claim not there", needs: onlySessions, typed: "--as creator", // who may not look for it
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
 			says: `scheduling: .*persistentvolumeclaim "none" not found.*`,
 			hint: `the claims there are: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
@@ -117,7 +117,7 @@ func TestStarts(t *testing.T) {
 			says:  `init container setup failed: Error, exit status 9`,
 			tells: []string{`warning: the log of container setup ends with:\n  line 4\n(  line \d+\n){8}  \[31mno peers`},
 			hint:  `start without it: --init none`, helps: true},
-		{name: "log forbidden", needs: noLogs, typed: "--as creator",
+		{name: "log forbidden", needs: onlySessions, typed: "--as creator",
 			spec:  preparing(`command: [sh, -c, "echo secret; exit 9"]`),
 			says:  `init container setup failed: Error, exit status 9`,
 			tells: []string{`warning: the log of container setup could not be read: pods "\S+" is forbidden: User "creator" cannot get resource "pods/log" .*`},
@@ -323,8 +323,8 @@ func fakeNode(t *testing.T, r realm) {
 	kubectl(t, "patch", "node", r.node(), "--subresource=status", "-p", `{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"10"},"capacity":{"cpu":"4","memory":"8Gi","pods":"10"}}}`)
 }
 
-// noLogs lets a user have sessions, and not read logs.
-func noLogs(t *testing.T, r realm) {
+// onlySessions lets a user have sessions, and read neither logs nor claims.
+func onlySessions(t *testing.T, r realm) {
 	r.apply(t, `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
