@@ -66,8 +66,8 @@ func TestApart(t *testing.T) {
 	term.expect(`up\r\n`)
 	id := session.pod[strings.LastIndex(session.pod, "-")+1:]
 	facts := map[string]string{
-		"{.metadata.labels}":                       fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q}`, id),
-		"{.metadata.annotations}":                  `{"kubectl-eshell.github.io/source-kind":"Deployment","kubectl-eshell.github.io/source-name":"api"}`,
+		"{.metadata.labels}":                       fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q,"runs":"yes"}`, id),
+		"{.metadata.annotations}":                  `{"cluster-autoscaler.kubernetes.io/safe-to-evict":"false","karpenter.sh/do-not-disrupt":"true","kubectl-eshell.github.io/source-kind":"Deployment","kubectl-eshell.github.io/source-name":"api"}`,
 		"{.metadata.ownerReferences}":              "",
 		"{.spec.containers[*].name}":               "app",
 		"{.spec.containers[*].ports}":              "",
