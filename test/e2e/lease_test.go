@@ -147,6 +147,18 @@ func TestFixedLease(t *testing.T) {
 	}
 }
 
+// TestNoRoomForALease: a quota on Jobs costs the lease, not the session.
+func TestNoRoomForALease(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "no-jobs", application)
+	kubectl(t, "create", "quota", "none", "-n", here.namespace, "--hard=count/jobs.batch=0")
+	here.counted(t, "none")
+	end := here.run(t, "kubectl eshell deploy/app -- true")
+	if end.status != 0 || strings.Count(end.stderr, "lease") != 1 || !strings.Contains(end.stderr, "exceeded quota: none") {
+		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
+	}
+}
+
 // TestWait: with --wait the pod is gone when the session has ended.
 func TestWait(t *testing.T) {
 	t.Parallel()
