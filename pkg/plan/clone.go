@@ -18,6 +18,7 @@ type clone struct {
 	notes   []Note
 
 	labels, annotations map[string]string
+	filled              int // annotations that show in files
 	spec                corev1.PodSpec
 }
 

@@ -85,7 +85,8 @@ func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
 }
 
 func (c *clone) fill(file *corev1.DownwardAPIVolumeFile, value, reason string) {
-	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, len(c.annotations))
+	c.filled++
+	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, c.filled)
 	c.annotations[key] = value
 	c.note(Changed, "file "+file.Path+" keeps its value", reason)
 	file.FieldRef, file.ResourceFieldRef = &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['" + key + "']"}, nil

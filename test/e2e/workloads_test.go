@@ -341,6 +341,9 @@ func (c chart) shown(t *testing.T, manifest string, replaced replacements) strin
 	if err != nil || session == "" {
 		t.Fatalf("the clone has no session: %v\n%s", err, manifest)
 	}
+	if err := unstructured.SetNestedField(pod, "USER", "metadata", "annotations", owned.UserAnnotation); err != nil {
+		t.Fatal(err)
+	}
 	anywhere := strings.NewReplacer(append(replaced, "-eshell-"+session, "-eshell-SESSION", "eshell "+session, "eshell SESSION")...)
 	each(pod, func(text string) string {
 		switch {
