@@ -25,7 +25,7 @@ func Extend(ctx context.Context, client kubernetes.Interface, s Session, by time
 	case s.job == nil && leaseOwner(s) != nil:
 		return time.Time{}, fmt.Errorf("the lease of %s was not found, or may not be listed", s.Name)
 	case s.job == nil:
-		return time.Time{}, hint.Errorf("kubectl eshell --ttl DURATION says how long a new one may live",
+		return time.Time{}, hint.Errorf("open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION",
 			"%s has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise", s.Name)
 	}
 	var ends time.Time
