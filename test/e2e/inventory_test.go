@@ -78,7 +78,7 @@ func TestGC(t *testing.T) {
 	term.expect(prompt)
 	term.signal(syscall.SIGKILL)
 	session.dead(t)
-	kubectl(t, "wait", `--for=jsonpath={.status.phase}=Failed`, "pod/"+session.pod, "--timeout=20s")
+	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+session.pod, "--timeout=20s")
 	shows(t, []string{"eshell", "gc", "--dry-run"}, `(?m)^`+session.pod+`: it has ended: would be removed \(dry run\)$`)
 	shows(t, []string{"eshell", "gc"}, `(?m)^`+session.pod+`: it has ended: removed$`)
 	kubectl(t, "wait", "--for=delete", "pod/"+session.pod, "--timeout=20s")
