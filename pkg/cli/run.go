@@ -117,7 +117,11 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
 	asked.Via, asked.Direct = plan.ViaAttach, true
-	return r.start(ctx, r.take(ctx, r.terms(r.target.Namespace)))
+	status, err := r.start(ctx, r.take(ctx, r.terms(r.target.Namespace)))
+	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
+		err = hint.Errorf("bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl", "%w", err)
+	}
+	return status, err
 }
 
 func stdin(o Options, in io.Reader) io.Reader {

@@ -2,10 +2,12 @@ package isolation
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -69,9 +71,33 @@ func inNamespace(s labels.Selector, namespace string) answer {
 func (p policy) covers(other policy) bool {
 	asked := map[string]bool{}
 	for _, r := range requirements(other.pods) {
-		asked[r.String()] = true
+		asked[spelled(r)] = true
 	}
-	return !slices.ContainsFunc(requirements(p.pods), func(r labels.Requirement) bool { return !asked[r.String()] })
+	return !slices.ContainsFunc(requirements(p.pods), func(r labels.Requirement) bool { return !asked[spelled(r)] })
+}
+
+// spelled is one spelling for a requirement that has several: app=db is app in (db).
+func spelled(r labels.Requirement) string {
+	if !among(r) {
+		return r.String()
+	}
+	return r.Key() + " in (" + strings.Join(r.Values().List(), ",") + ")"
+}
+
+func among(r labels.Requirement) bool {
+	return r.Operator() == selection.In || r.Operator() == selection.Equals || r.Operator() == selection.DoubleEquals
+}
+
+// apartFrom says that no pod is held by both: they ask for different values of the same label.
+func (p policy) apartFrom(other policy) bool {
+	for _, a := range requirements(p.pods) {
+		for _, b := range requirements(other.pods) {
+			if a.Key() == b.Key() && among(a) && among(b) && !a.Values().HasAny(b.Values().List()...) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // coversPorts says whether each of the narrow ports is among the wide ones; no ports are all ports.

@@ -18,10 +18,18 @@ type Selector struct {
 	Match labels.Selector
 	// NotReady says of a Service that it publishes the addresses of pods that are not ready.
 	NotReady bool
+	// Placement says of a controller that the scheduler places its pods by these labels.
+	Placement bool
 }
 
 // String returns the selector as kubectl writes it: service/api.
-func (s Selector) String() string { return strings.ToLower(s.Kind) + "/" + s.Name }
+func (s Selector) String() string {
+	name := strings.ToLower(s.Kind) + "/" + s.Name
+	if s.Placement {
+		return "the placement of " + name
+	}
+	return name
+}
 
 // Surroundings are what in the source's namespace selects pods by their labels.
 type Surroundings struct {

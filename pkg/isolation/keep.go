@@ -26,6 +26,9 @@ func (j *judgement) keep() (Verdict, error) {
 // other built-in controller adopts a pod without an owner that its selector matches: ClaimObject in
 // pkg/controller/controller_ref_manager.go. What custom ones do is not known.
 func unacceptable(m Selector) bool {
+	if m.Placement {
+		return false
+	}
 	switch m.Kind {
 	case "Service":
 		return m.NotReady

@@ -58,12 +58,16 @@ func (c comparison) reach(p policy, one, other map[string]string, end func(bool,
 func (c comparison) admitted(p policy, r rule, podLabels map[string]string) answer {
 	best := no
 	for _, q := range c.policies {
-		if !q.covers(p) {
+		if q.apartFrom(p) {
 			continue
+		}
+		surest := maybe // it holds for some of the same pods
+		if q.covers(p) {
+			surest = yes
 		}
 		for _, wide := range q.rules[networkingv1.PolicyTypeIngress] {
 			if coversPorts(wide.ports, r.ports) {
-				best = max(best, wide.admits(q.namespace, podLabels))
+				best = max(best, min(surest, wide.admits(q.namespace, podLabels)))
 			}
 		}
 	}

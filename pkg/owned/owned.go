@@ -23,11 +23,13 @@ const (
 	TTLAnnotation = Domain + "/ttl-seconds"
 	// ModeAnnotation says of a lease in which mode its session is: "clone" or "debug".
 	ModeAnnotation = Domain + "/mode"
-	// PodAnnotation and ContainerAnnotation say of a lease where its session's shell is.
-	PodAnnotation       = Domain + "/pod"
+	// PodAnnotation says of a lease in which pod its session's shell is.
+	PodAnnotation = Domain + "/pod"
+	// ContainerAnnotation says in which container.
 	ContainerAnnotation = Domain + "/container"
-	// UserAnnotation and ReasonAnnotation say who opened a session, as the server knows them, and why.
-	UserAnnotation   = Domain + "/user"
+	// UserAnnotation says who opened a session, as the server knows them.
+	UserAnnotation = Domain + "/user"
+	// ReasonAnnotation says why.
 	ReasonAnnotation = Domain + "/reason"
 )
 

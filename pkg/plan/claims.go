@@ -21,7 +21,7 @@ func (c *clone) checkOrdinal() error {
 	case parts.Ordinal != nil && c.target.Kind != "StatefulSet":
 		return fmt.Errorf("--ordinal is for a StatefulSet, and %s is none", c.target)
 	case parts.Ordinal == nil && templates && shares:
-		return hint.Errorf(fmt.Sprintf("take those of its first pod: --volumes %s --ordinal 0", parts.Volumes),
+		return hint.Errorf(fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.target.FirstOrdinal),
 			"--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.target)
 	}
 	return nil

@@ -78,15 +78,8 @@ func (c *clone) namesExist(names []string, flag string) error {
 // strip takes away what a server has and a shell must not: nothing is served from a clone, and
 // nothing may kill its shell for not serving.
 func (c *clone) strip() error {
-	main := c.main()
-	if main.LivenessProbe != nil || main.ReadinessProbe != nil || main.StartupProbe != nil {
-		c.note(LeftOut, "probes", "a shell does not answer them")
-	}
-	if main.Lifecycle != nil {
-		c.note(LeftOut, "lifecycle hooks", "they belong to the original's process")
-	}
-	if len(main.Ports) > 0 {
-		c.note(LeftOut, "ports", "nothing is served from a clone")
+	for _, container := range c.containers() {
+		c.noteServing(*container)
 	}
 	for i := range c.spec.Containers {
 		c.spec.Containers[i].StartupProbe, c.spec.Containers[i].RestartPolicy = nil, nil
@@ -102,6 +95,23 @@ func (c *clone) strip() error {
 		stripContainer(container)
 	}
 	return nil
+}
+
+// noteServing tells what is stripped. The chosen container's goes without saying whose it is.
+func (c *clone) noteServing(container corev1.Container) {
+	of, reason := " of container "+container.Name, "nobody waits for it to be ready"
+	if container.Name == c.target.Container {
+		of, reason = "", "a shell does not answer them"
+	}
+	if container.LivenessProbe != nil || container.ReadinessProbe != nil || container.StartupProbe != nil && !isSidecar(container) {
+		c.note(LeftOut, "probes"+of, reason)
+	}
+	if container.Lifecycle != nil {
+		c.note(LeftOut, "lifecycle hooks"+of, "they belong to the original's process")
+	}
+	if len(container.Ports) > 0 {
+		c.note(LeftOut, "ports"+of, "nothing is served from a clone")
+	}
 }
 
 func stripContainer(container *corev1.Container) {

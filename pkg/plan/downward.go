@@ -92,8 +92,8 @@ func (c *clone) fill(file *corev1.DownwardAPIVolumeFile, value, reason string) {
 }
 
 // ofDropped is what a reference shows of the resources of a container that does not run: the kubelet
-// would not start a pod that refers to one. Where that container has no limit it is the node's
-// capacity, which is not known here: then it is 0.
+// would not start a pod that refers to one. Where that container has no limit it is what the node has.
+// The chosen container shows the same, if it has no limit either: then the reference is to that one.
 func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone bool) {
 	runs := func(container *corev1.Container) bool { return container.Name == ref.ContainerName }
 	if ref.ContainerName == "" || slices.ContainsFunc(c.containers(), runs) {
@@ -101,6 +101,14 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 	}
 	spec := c.target.Template.Spec
 	source := containerNamed(slices.Concat(spec.InitContainers, spec.Containers), ref.ContainerName)
+	limited, isLimit := strings.CutPrefix(ref.Resource, "limits.")
+	if _, set := source.Resources.Limits[corev1.ResourceName(limited)]; isLimit && !set {
+		if _, set := c.main().Resources.Limits[corev1.ResourceName(limited)]; !set {
+			ref.ContainerName = c.target.Container
+			return "", false
+		}
+		c.note(Warning, "what container "+source.Name+" has of the node's "+limited+" is shown as 0", "it has no limit, and does not run")
+	}
 	value, err := resourcehelper.ExtractContainerResourceValue(ref, &source)
 	if err != nil {
 		value = "0"

@@ -38,7 +38,7 @@ func (c *clone) withoutTokens() {
 			projected.Sources = slices.DeleteFunc(projected.Sources, func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
 		}
 	}
-	c.note(LeftOut, "service account tokens", "--no-token")
+	c.note(LeftOut, "the service account's token", "--no-token; one that is in a mounted Secret stays")
 }
 
 func (c *clone) asUser() error {

@@ -37,21 +37,33 @@ func (c *clone) keepLabels() error {
 		c.noteMatch(match)
 	}
 	for _, consequence := range isolation.Consequences(t.Surroundings.Policies, source, c.labels) {
-		if c.options.Labels.Keep { // what is lost all the same was dropped on purpose
+		if !c.keepable() {
 			consequence, _, _ = strings.Cut(consequence, "; --keep-labels")
 		}
 		c.note(Changed, "network", consequence)
+	}
+	for _, gate := range c.spec.ReadinessGates {
+		c.note(Detail, "readiness gate "+string(gate.ConditionType)+" is left out", "a clone is never ready")
 	}
 	c.spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}}
 	c.note(Detail, "readiness gate "+owned.NeverReady, "nobody sets it: no Service takes the clone for ready")
 	return nil
 }
 
+// keepable says whether --keep-labels is an advice: it is not where it was taken already, and what is
+// lost was dropped on purpose, nor where it would be refused.
+func (c *clone) keepable() bool {
+	_, err := isolation.Judge(c.target.Template.Labels, c.target.Surroundings, isolation.Wish{Keep: true}, owned.Labels(c.options.Session))
+	return err == nil && !c.options.Labels.Keep
+}
+
 func (c *clone) noteMatch(match isolation.Selector) {
-	switch match.Kind {
-	case "Service":
+	switch {
+	case match.Placement:
+		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; its pods may stay Pending for the clone, or the clone for them")
+	case match.Kind == "Service":
 		c.note(Kept, "the labels that "+match.String()+" selects", "it knows the clone, and gives it no traffic: a readiness gate keeps it from being ready")
-	case "PodDisruptionBudget":
+	case match.Kind == "PodDisruptionBudget":
 		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; never ready, it may hold up evictions")
 	default:
 		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; autoscalers may do so too")
@@ -99,8 +111,10 @@ func doNotDisrupt() map[string]string {
 func isRecord(key string) bool {
 	domain, name, _ := strings.Cut(key, "/")
 	switch domain {
-	case "kubectl.kubernetes.io", "batch.kubernetes.io", "cni.projectcalico.org", "k8s.ovn.org", "prometheus.io", "scheduling.k8s.io":
+	case "kubectl.kubernetes.io", "batch.kubernetes.io", "k8s.ovn.org", "ovn.kubernetes.io", "vpc.amazonaws.com", "prometheus.io", "scheduling.k8s.io":
 		return true
+	case "cni.projectcalico.org": // addresses are one pod's; pools to take one from are not
+		return !strings.HasSuffix(name, "pools")
 	case "kubernetes.io":
 		return strings.HasPrefix(name, "config.") || name == "limit-ranger" || name == "created-by"
 	case "k8s.v1.cni.cncf.io":

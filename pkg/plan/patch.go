@@ -13,6 +13,7 @@ import (
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -24,8 +25,11 @@ func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 		return pod, nil
 	}
 	object, err := applyPatch(pod, overrides)
-	if err != nil {
-		return nil, fmt.Errorf("--overrides: %w", err)
+	switch {
+	case runtime.IsStrictDecodingError(err):
+		return nil, fmt.Errorf("--overrides: %w", err) // it names fields
+	case err != nil: // its text may repeat what is in the patch: a secret
+		return nil, fmt.Errorf("--overrides: the patch does not fit a pod: it names what is not there, has a value of another type, or (strategic) an element of a list without its key")
 	}
 	result, isPod := object.(*corev1.Pod)
 	if !isPod {
@@ -55,6 +59,7 @@ func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 // judgePatched refuses a patch that would break the session, leave the pod behind, or bring it
 // back to what selects it.
 func (c *clone) judgePatched(before, after *corev1.Pod) error {
+	grace := after.Spec.TerminationGracePeriodSeconds
 	switch {
 	case after.Name != before.Name || after.Namespace != before.Namespace || after.GenerateName != "":
 		return errors.New("--overrides: the name and the namespace are eshell's to give")
@@ -62,20 +67,21 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 		return errors.New("--overrides: a clone has no owner but its lease and no finalizers: it could not be deleted with the session")
 	case after.Spec.RestartPolicy != before.Spec.RestartPolicy || !equality.Semantic.DeepEqual(after.Spec.ActiveDeadlineSeconds, before.Spec.ActiveDeadlineSeconds):
 		return errors.New("--overrides: restartPolicy Never and activeDeadlineSeconds end the session")
+	case grace == nil || *grace < 1:
+		return errors.New("--overrides: terminationGracePeriodSeconds is at least 1: 0 frees the name and the volumes before the processes are gone")
+	case !slices.ContainsFunc(after.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
+		return errors.New("--overrides: readiness gate " + owned.NeverReady + " keeps the clone out of Services; add others beside it with --override-type strategic or json")
 	case !sameProcess(c.target.Container, before.Spec.Containers, after.Spec.Containers):
 		return hint.Errorf("lists are replaced as a whole by a merge; --override-type strategic merges containers by name",
-			"--overrides: container %s must stay, with its command and stdin: they are the session", c.target.Container)
+			"--overrides: container %s must stay, with its command and stdin and never restarted: they are the session", c.target.Container)
 	}
-	for key := range before.Labels {
-		if _, own := owned.Labels("")[key]; own && after.Labels[key] != before.Labels[key] {
+	for key := range owned.Labels(c.options.Session) {
+		if after.Labels[key] != before.Labels[key] {
 			return fmt.Errorf("--overrides: label %s is how eshell knows its own", key)
 		}
 	}
-	if c.options.Labels.Keep {
-		return nil
-	}
-	if matches := c.target.Surroundings.Matching(after.Labels); len(matches) > 0 {
-		return hint.Errorf("--keep-labels accepts it", "--overrides: %s selects a pod with these labels", matches[0])
+	if err := isolation.Recheck(before.Labels, after.Labels, c.target.Surroundings, c.options.Labels.Keep); err != nil {
+		return fmt.Errorf("--overrides: %w", err)
 	}
 	return nil
 }
@@ -90,5 +96,5 @@ func sameProcess(name string, before, after []corev1.Container) bool {
 	}
 	a, b := find(before), find(after)
 	return b != nil && equality.Semantic.DeepEqual(a.Command, b.Command) && equality.Semantic.DeepEqual(a.Args, b.Args) &&
-		a.Stdin == b.Stdin && a.StdinOnce == b.StdinOnce && a.TTY == b.TTY
+		b.RestartPolicy == nil && a.Stdin == b.Stdin && a.StdinOnce == b.StdinOnce && a.TTY == b.TTY
 }

@@ -94,7 +94,7 @@ func (c *clone) unbind() error {
 	if len(spec.SchedulingGates) > 0 || spec.SchedulingGroup != nil {
 		c.note(LeftOut, "scheduling gates", "nobody would open them for a clone")
 	}
-	if spec.Hostname != "" || spec.Subdomain != "" || spec.HostnameOverride != nil {
+	if spec.Hostname != "" || spec.Subdomain != "" || spec.HostnameOverride != nil || spec.SetHostnameAsFQDN != nil {
 		c.note(LeftOut, "host name", "it is the original's in DNS")
 	}
 	if c.target.Kind == "Pod" {

@@ -157,6 +157,7 @@ func TestGolden(t *testing.T) {
 		{"clone-statefulset", Clone, deployment(stateful), options()},
 		{"clone-without-exec", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options()},
 		{"debug", Debug, deployment(running), options()},
+		{"debug-unleased", Debug, deployment(running), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"debug-busy", Debug, deployment(busy, strict, running), options()},
 		{"debug-overrides", Debug, deployment(variables, running), options(overrides)},
 		{"debug-attach", Debug, deployment(running), options(overrides, byAttach)},

@@ -23,17 +23,33 @@ func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
 	}
 	request, limit := quantity.DeepCopy(), quantity.DeepCopy()
 	for _, container := range c.beside() {
-		least, most := container.Resources.Requests[name], container.Resources.Limits[name]
-		if least.IsZero() { // the API's default
-			least = most
-		}
-		if most.Cmp(least) < 0 {
-			most = least
-		}
+		least, most := bounds(container, name)
 		request.Add(least)
 		limit.Add(most)
 	}
-	setResource(c.spec.Resources, name, request, limit)
+	for _, init := range c.spec.InitContainers { // one at a time, before the others
+		if least, most := bounds(init, name); !isSidecar(init) {
+			request, limit = larger(request, least), larger(limit, most)
+		}
+	}
+	setResource(c.spec.Resources, name, request, larger(limit, request))
+}
+
+// bounds are what a container asks for and may take: a request that is not said is the limit, and
+// without a limit it counts with what it asks for.
+func bounds(container corev1.Container, name corev1.ResourceName) (request, limit resource.Quantity) {
+	request, limit = container.Resources.Requests[name], container.Resources.Limits[name]
+	if request.IsZero() {
+		request = limit
+	}
+	return request, larger(limit, request)
+}
+
+func larger(a, b resource.Quantity) resource.Quantity {
+	if a.Cmp(b) < 0 {
+		return b
+	}
+	return a
 }
 
 // beside are the containers that run at the same time as the chosen one.

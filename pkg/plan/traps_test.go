@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -161,7 +162,7 @@ func live(t *target.Target) {
 	bound(t)
 	token := corev1.VolumeMount{Name: "kube-api-access-abcde", MountPath: "/var/run/secrets/kubernetes.io/serviceaccount", ReadOnly: true}
 	s := &t.Template.Spec
-	s.Volumes = []corev1.Volume{{Name: token.Name, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}}}
+	s.Volumes = []corev1.Volume{{Name: token.Name, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}}}}}}}
 	s.Containers[0].VolumeMounts = []corev1.VolumeMount{token}
 	s.ServiceAccountName, s.DeprecatedServiceAccount = "default", "default"
 	s.Tolerations = []corev1.Toleration{
@@ -237,6 +238,8 @@ func downwardFile(fields ...string) change {
 	}
 	return mountsVolume(corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: items}})
 }
+
+func keep(o *Options) { o.Labels.Keep = true }
 
 func patch(kind, text string) choice {
 	return func(o *Options) { o.Overrides = Overrides{Patch: text, Type: kind} }
@@ -350,7 +353,7 @@ func TestTrapRefusals(t *testing.T) {
 		"a shell on Windows": {deployment(spec(func(s *corev1.PodSpec) { s.NodeSelector = map[string]string{"kubernetes.io/os": "windows"} })), options(),
 			"deployment/api runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", "kubectl eshell deployment/api -n shop --via attach -- powershell"},
 		"overrides: another command": {deployment(), options(patch("merge", `{"spec":{"containers":[{"name":"app","image":"x"}]}}`)),
-			"--overrides: container app must stay, with its command and stdin: they are the session", "lists are replaced as a whole by a merge; --override-type strategic merges containers by name"},
+			"--overrides: container app must stay, with its command and stdin and never restarted: they are the session", "lists are replaced as a whole by a merge; --override-type strategic merges containers by name"},
 		"overrides: an unknown field": {deployment(), options(patch("merge", `{"spec":{"nosuch":1}}`)),
 			`--overrides: strict decoding error: unknown field "spec.nosuch"`, ""},
 		"overrides: another name": {deployment(), options(patch("merge", `{"metadata":{"name":"x"}}`)), "--overrides: the name and the namespace are eshell's to give", ""},
@@ -360,7 +363,27 @@ func TestTrapRefusals(t *testing.T) {
 		"overrides: our label": {deployment(), options(patch("json", `[{"op":"remove","path":"/metadata/labels/kubectl-eshell.github.io~1session"}]`)),
 			"--overrides: label kubectl-eshell.github.io/session is how eshell knows its own", ""},
 		"overrides: back into the service": {deployment(selected), options(patch("merge", `{"metadata":{"labels":{"app":"api"}}}`)),
-			"--overrides: service/api selects a pod with these labels", "--keep-labels accepts it"},
+			"--overrides: service/api, poddisruptionbudget/api and deployment/api would select the clone", "--keep-labels accepts it"},
+		"overrides: a controller's mark": {deployment(selected), options(patch("merge", `{"metadata":{"labels":{"pod-template-hash":"x"}}}`), keep),
+			"--overrides: label pod-template-hash: controllers know the pods that they made by it", ""},
+		"overrides: a label that cannot be judged": {deployment(func(t *target.Target) { t.Surroundings.Unknown = errors.New("forbidden") }), options(patch("merge", `{"metadata":{"labels":{"x":"y"}}}`)),
+			"--overrides: label x cannot be judged: forbidden", ""},
+		"overrides: without the gate": {deployment(selected), options(patch("merge", `{"spec":{"readinessGates":null}}`), keep),
+			"--overrides: readiness gate kubectl-eshell.github.io/never-ready keeps the clone out of Services; add others beside it with --override-type strategic or json", ""},
+		"overrides: no grace": {deployment(), options(patch("merge", `{"spec":{"terminationGracePeriodSeconds":0}}`)),
+			"--overrides: terminationGracePeriodSeconds is at least 1: 0 frees the name and the volumes before the processes are gone", ""},
+		"overrides: longer than its time": {deployment(), options(patch("merge", `{"spec":{"activeDeadlineSeconds":99999999}}`)), "--overrides: restartPolicy Never and activeDeadlineSeconds end the session", ""},
+		"overrides: restarted": {deployment(), options(patch("strategic", `{"spec":{"containers":[{"name":"app","restartPolicy":"Always"}]}}`)),
+			"--overrides: container app must stay, with its command and stdin and never restarted: they are the session", "lists are replaced as a whole by a merge; --override-type strategic merges containers by name"},
+		"overrides: a secret is not repeated": {deployment(), options(patch("strategic", `{"spec":{"containers":[{"nme":"s3cret"}]}}`)),
+			"--overrides: the patch does not fit a pod: it names what is not there, has a value of another type, or (strategic) an element of a list without its key", ""},
+		"a sidecar of what": {deployment(busy, func(t *target.Target) { t.Container = "mesh" }), options(),
+			"container mesh of deployment/api is a sidecar: a clone is made of a container that it runs beside", "a running one is joined with: kubectl eshell deployment/api -n shop -c mesh --mode debug"},
+		"with an init container": {deployment(busy), options(func(o *Options) { o.Parts.With = []string{"migrate"} }),
+			"--with: migrate is an init container, and runs beside none", "it runs before them with: --init migrate"},
+		"a claim that is not there": {deployment(claims(corev1.ReadWriteOnce), func(t *target.Target) {
+			t.Claims[0].Err = apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), "api-data")
+		}), options(), `volume data: persistentvolumeclaims "api-data" not found`, "what is there: kubectl get persistentvolumeclaims -n shop"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -97,10 +97,22 @@ const tokenVolume = "kube-api-access-"
 
 // dropToken takes out of a live pod's spec the token that admission has put in.
 func (c *clone) dropToken() {
-	for _, container := range c.containers() {
-		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool {
-			return strings.HasPrefix(m.Name, tokenVolume)
-		})
+	if c.target.Kind != "Pod" {
+		return
 	}
-	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, tokenVolume) })
+	i := slices.IndexFunc(c.spec.Volumes, isAdmitted)
+	if i < 0 {
+		return
+	}
+	name := c.spec.Volumes[i].Name
+	c.spec.Volumes = slices.Delete(c.spec.Volumes, i, i+1)
+	for _, container := range c.containers() {
+		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == name })
+	}
+}
+
+// isAdmitted knows the token's volume by its name and what is in it.
+func isAdmitted(volume corev1.Volume) bool {
+	return strings.HasPrefix(volume.Name, tokenVolume) && volume.Projected != nil &&
+		slices.ContainsFunc(volume.Projected.Sources, func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
 }

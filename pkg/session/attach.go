@@ -46,6 +46,12 @@ func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) erro
 			return s.attachLate(ctx, streams)
 		}
 		streams.Stdin = io.MultiReader(strings.NewReader("\n"), streams.Stdin)
+		late := time.AfterFunc(s.StartTimeout, func() {
+			if s.process.Load() == nil { // an entrypoint that does not run its arguments
+				stop(fmt.Errorf("the command in %s did not start within %s: the container's process does not run it", s.where(), s.StartTimeout))
+			}
+		})
+		defer late.Stop()
 		streams.Stdout = &gated{Writer: streams.Stdout, mark: s.plan.Gate, opened: s.opened}
 		return s.Streamer.Attach(ctx, s.container(), streams)
 	})

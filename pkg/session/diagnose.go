@@ -16,30 +16,39 @@ var ErrNoShell = errors.New("the image has no shell (sh) in its PATH")
 // start is how far a container has come.
 type start struct {
 	waiting    string // what it waits for, with the server's words; empty: it waits no longer
+	subject    string // the container that is waited for; empty: the pod
+	next       string // what to type if that takes too long; empty: wait longer
 	unlikely   bool   // to run soon, because the image cannot be pulled; but the kubelet goes on trying
 	terminated *corev1.ContainerStateTerminated
-	err        error // why it will never run
+	err        error  // why it will never run
+	logs       string // the container whose log may say more, if any
 }
 
-// diagnose reads a pod's status. It is all that the session knows: no events are read.
+// diagnose reads a pod's status: it is all that the session knows while it waits. Every kind of
+// failure is a row of docs/troubleshooting.md.
 func diagnose(pod *corev1.Pod, container string) start {
-	if status := statusOf(pod, container); status != nil {
-		switch {
-		case status.State.Running != nil:
-			return start{}
-		case status.State.Terminated != nil:
-			return ended(status)
-		case status.State.Waiting != nil && !blank(status.State.Waiting.Reason):
-			return held(status)
+	status := statusOf(pod, container)
+	switch {
+	case status != nil && status.State.Running != nil:
+		return start{}
+	case status != nil && status.State.Terminated != nil:
+		return ended(pod, status)
+	case pod.DeletionTimestamp != nil:
+		return start{err: beingDeleted(pod)}
+	case pod.Status.Phase == corev1.PodFailed:
+		return failed(pod, initializing(pod, container))
+	}
+	subject := container
+	if unfinished := initializing(pod, container); unfinished != nil {
+		if s, told := initStart(pod, unfinished); told {
+			return s
 		}
+		subject = unfinished.Name
 	}
-	if pod.Status.Phase == corev1.PodFailed {
-		return start{err: podFailed(pod)}
+	if status != nil && status.State.Waiting != nil && !blank(status.State.Waiting.Reason) {
+		return held(pod, status)
 	}
-	if s, found := initializing(pod); found {
-		return s
-	}
-	return start{waiting: beforeStart(pod, container)}
+	return beforeStart(pod, subject)
 }
 
 func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
@@ -59,117 +68,82 @@ func blank(reason string) bool {
 }
 
 // ended tells a process that has run from one that could not be started.
-func ended(status *corev1.ContainerStatus) start {
+func ended(pod *corev1.Pod, status *corev1.ContainerStatus) start {
 	end := status.State.Terminated
-	if end.Reason != "StartError" && end.Reason != "ContainerCannotRun" {
-		return start{terminated: end}
+	if notStarted(end) {
+		return start{err: notStartable(pod, status, end.Message)}
 	}
-	return start{err: notStartable(status, end.Message)}
+	return start{terminated: end}
+}
+
+func notStarted(end *corev1.ContainerStateTerminated) bool {
+	return end.Reason == "StartError" || end.Reason == "ContainerCannotRun"
 }
 
 // notStartable reads the runtime's words: a shell that is not there is not the user's mistake.
-func notStartable(status *corev1.ContainerStatus, message string) error {
-	if strings.Contains(message, `exec: "sh": executable file not found`) {
+func notStartable(pod *corev1.Pod, status *corev1.ContainerStatus, words string) error {
+	if strings.Contains(words, noShellWords) {
 		return fmt.Errorf("container %s: %w: %s", status.Name, ErrNoShell, status.Image)
 	}
-	return fmt.Errorf("container %s: %s", status.Name, message)
+	return containerError(pod, status.Name, words)
+}
+
+const noShellWords = `exec: "sh": executable file not found`
+
+// containerError is the kubelet's or the runtime's word about a container, with what to type next.
+func containerError(pod *corev1.Pod, container, words string) error {
+	next := remedy(pod, container, words)
+	if next == "" {
+		next = eventsOf(pod)
+	}
+	return hint.Errorf(next, "%s: %s", kindAndName(pod, container), words)
 }
 
 // held reads a reason of the kubelet's for not starting a container. Most do not heal while
 // somebody waits: they end at once. A registry may come back, and so may a cache of the kubelet's.
-func held(status *corev1.ContainerStatus) start {
+func held(pod *corev1.Pod, status *corev1.ContainerStatus) start {
 	reason, message := status.State.Waiting.Reason, status.State.Waiting.Message
 	words := reason
 	if message != "" {
 		words += ": " + message
 	}
+	waits := start{waiting: kindAndName(pod, status.Name) + ": " + words, subject: status.Name}
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
-		if noSuchImage(message) {
-			return start{unlikely: true, err: hint.Errorf("check the name, or run another: --image IMAGE", "container %s: image %s: %s", status.Name, status.Image, words)}
-		}
-		return start{unlikely: true, waiting: fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, pullError(message))}
+		return unpulled(pod, status, words)
+	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError":
+		return start{err: hint.Errorf(anotherImage(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if strings.Contains(message, "failed to sync") {
-			return start{waiting: words}
+			return waits
 		}
 	case "RunContainerError": // the runtime's words for what a clone's container ends with as StartError
-		return start{err: notStartable(status, words)}
-	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "PreCreateHookError", "CrashLoopBackOff":
+		return start{err: notStartable(pod, status, words)}
+	case "PreCreateHookError", "CrashLoopBackOff":
 	default:
-		return start{waiting: "container " + status.Name + ": " + words}
+		return waits
 	}
-	return start{err: fmt.Errorf("container %s: %s", status.Name, words)}
-}
-
-// pullError is what the registry's answer was: the kubelet repeats it while it backs off.
-func pullError(message string) string {
-	if _, answer, again := strings.Cut(message, "ErrImagePull: "); again {
-		return answer
-	}
-	return message
-}
-
-// noSuchImage reports a registry's final word: the image is not there, or not for us.
-func noSuchImage(message string) bool {
-	for _, final := range []string{"not found", "manifest unknown", "name unknown", "unauthorized", "authorization failed", "denied", "forbidden", "no match for platform"} {
-		if strings.Contains(strings.ToLower(message), final) {
-			return true
-		}
-	}
-	return false
-}
-
-func podFailed(pod *corev1.Pod) error {
-	for _, status := range pod.Status.InitContainerStatuses {
-		if end := status.State.Terminated; end != nil && end.ExitCode != 0 {
-			return initFailed(pod, status.Name, end)
-		}
-	}
-	return fmt.Errorf("pod/%s failed: %s: %s", pod.Name, pod.Status.Reason, pod.Status.Message)
-}
-
-func initFailed(pod *corev1.Pod, name string, end *corev1.ContainerStateTerminated) error {
-	words := fmt.Sprintf("%s, exit status %d", end.Reason, end.ExitCode)
-	if end.Message != "" {
-		words += ": " + end.Message
-	}
-	return hint.Errorf("its output went with the pod; the same container's in the workload: kubectl logs -n "+pod.Namespace+" POD -c "+name,
-		"init container %s failed: %s", name, words)
-}
-
-// initializing reads the first init container that has not finished.
-func initializing(pod *corev1.Pod) (start, bool) {
-	for i, status := range pod.Status.InitContainerStatuses {
-		switch {
-		case status.State.Terminated != nil && status.State.Terminated.ExitCode == 0:
-			continue
-		case status.State.Terminated != nil:
-			return start{err: initFailed(pod, status.Name, status.State.Terminated)}, true
-		case status.State.Running != nil:
-			return start{waiting: fmt.Sprintf("init container %s (%d of %d)", status.Name, i+1, len(pod.Status.InitContainerStatuses))}, true
-		case status.State.Waiting != nil && !blank(status.State.Waiting.Reason):
-			return held(&status), true
-		default:
-			return start{}, false
-		}
-	}
-	return start{}, false
+	return start{err: containerError(pod, status.Name, words)}
 }
 
 // beforeStart says what a pod without news from its containers waits for, by its conditions:
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
-func beforeStart(pod *corev1.Pod, container string) string {
+func beforeStart(pod *corev1.Pod, subject string) start {
+	node := pod.Spec.NodeName
 	if scheduled := condition(pod, corev1.PodScheduled); scheduled == nil || scheduled.Status != corev1.ConditionTrue {
-		if scheduled != nil && scheduled.Message != "" {
-			return "scheduling: " + scheduled.Message
-		}
-		return "scheduling"
+		return unscheduled(pod, scheduled)
+	}
+	if pod.Status.StartTime == nil { // the kubelet's first word
+		return start{waiting: "node " + node + " to take the pod", next: describeNode(node)}
 	}
 	if ready := condition(pod, corev1.PodReadyToStartContainers); ready != nil && ready.Status == corev1.ConditionFalse {
-		return "volumes and network on node " + pod.Spec.NodeName
+		return start{waiting: "volumes and network on node " + node, next: eventsOf(pod)}
 	}
-	return "image " + imageOf(pod, container) + " to be pulled and started"
+	image := ""
+	if spec := specOf(pod, subject); spec != nil {
+		image = spec.Image
+	}
+	return start{waiting: "image " + image + " to be pulled and started", subject: subject}
 }
 
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
@@ -181,22 +155,19 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodConditi
 	return nil
 }
 
-// imageOf is the image that is being pulled: an init container's, while one of them waits.
-func imageOf(pod *corev1.Pod, container string) string {
-	for _, status := range pod.Status.InitContainerStatuses {
-		if status.State.Waiting != nil && statusOf(pod, container) != nil && pod.Spec.Containers[0].Name == container {
-			return status.Image
+// specOf is what the pod says of a container of any kind, or nil.
+func specOf(pod *corev1.Pod, name string) *corev1.Container {
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			if containers[i].Name == name {
+				return &containers[i]
+			}
 		}
 	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		if c.Name == container {
-			return c.Image
+	for i := range pod.Spec.EphemeralContainers {
+		if c := (*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon); c.Name == name {
+			return c
 		}
 	}
-	for _, c := range pod.Spec.Containers {
-		if c.Name == container {
-			return c.Image
-		}
-	}
-	return ""
+	return nil
 }

@@ -1,17 +1,20 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// askPods is the second round trip. It gets the claims and lists the workload's pods at once.
-func (s *search) askPods(ctx context.Context, t *Target, w workload) error {
+// askPods is the second round trip. It gets the claims and lists, at once, the pods of the workload
+// and of the others that mount the same claims: a backup's job mounts its application's.
+func (s *search) askPods(ctx context.Context, t *Target, w workload, claimants []workload) error {
 	names := claimNames(w, s.Ordinal)
 	if len(names) == 0 && !s.Running {
 		return nil
@@ -21,10 +24,16 @@ func (s *search) askPods(ctx context.Context, t *Target, w workload) error {
 	for i, name := range names {
 		asked.Go(func() { claims[i] = s.getClaim(ctx, name) })
 	}
+	others := sharing(names, w, claimants)
+	found, errs := make([][]corev1.Pod, len(others)), make([]error, len(others))
+	for i, other := range others {
+		asked.Go(func() { found[i], errs[i] = s.podsOf(ctx, other) })
+	}
 	pods, err := s.podsOf(ctx, w)
 	asked.Wait()
 	for i := range claims {
-		claims[i].Users, claims[i].UsersErr = usersOf(claims[i].Name, pods), err
+		claims[i].Users = usersOf(claims[i].Name, slices.Concat(append(found, pods)...))
+		claims[i].UsersErr = cmp.Or(append(errs, err)...)
 	}
 	if len(claims) > 0 {
 		t.Claims = claims
@@ -65,6 +74,19 @@ func podClaims(spec corev1.PodSpec) []string {
 	return names
 }
 
+// sharing are the workloads, other than w, whose pods may mount one of the claims.
+func sharing(names []string, w workload, claimants []workload) []workload {
+	return slices.DeleteFunc(slices.Clone(claimants), func(c workload) bool {
+		if c.selector == nil || c.kind == w.kind && c.meta.Name == w.meta.Name {
+			return true
+		}
+		return !slices.ContainsFunc(names, func(name string) bool {
+			ofTemplate := func(t corev1.PersistentVolumeClaim) bool { return strings.HasPrefix(name, t.Name+"-"+c.meta.Name+"-") }
+			return slices.Contains(podClaims(c.template.Spec), name) || slices.ContainsFunc(c.claimTemplates, ofTemplate)
+		})
+	})
+}
+
 func (s *search) getClaim(ctx context.Context, name string) Claim {
 	claim, err := s.Client.CoreV1().PersistentVolumeClaims(s.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
@@ -77,8 +99,9 @@ func usersOf(claim string, pods []corev1.Pod) []User {
 	var users []User
 	for _, pod := range pods {
 		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if !ended && slices.Contains(podClaims(pod.Spec), claim) {
-			users = append(users, User{Pod: pod.Name, Node: pod.Spec.NodeName})
+		user := User{Pod: pod.Name, Node: pod.Spec.NodeName}
+		if !ended && slices.Contains(podClaims(pod.Spec), claim) && !slices.Contains(users, user) {
+			users = append(users, user)
 		}
 	}
 	return users

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -99,7 +100,8 @@ func (s *search) readCustom(ctx context.Context, object *unstructured.Unstructur
 }
 
 // decodeCustom reads a workload whose pod template is at .spec.template and, where it has them,
-// claim templates where a StatefulSet has its own. A field that they do not have is an error.
+// claim templates where a StatefulSet has its own. A template may have fields of its own beside a
+// pod's, as Knative's has; what a pod template has must be of the right type.
 func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 	w, err := readSelector(object)
 	if err != nil {
@@ -109,7 +111,7 @@ func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 	if content["spec"] == nil {
 		return workload{}, hint.Errorf(typesHint(), "it has no pod template at .spec.template")
 	}
-	if err := decodeStrictly(content, &w.template); err != nil {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, &w.template); err != nil {
 		return workload{}, fmt.Errorf(".spec.template: %w", err)
 	}
 	claims, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")

@@ -28,6 +28,7 @@ type workload struct {
 	meta           metav1.ObjectMeta // without a UID it is a manifest's
 	template       corev1.PodTemplateSpec
 	claimTemplates []corev1.PersistentVolumeClaim
+	firstOrdinal   int
 	indexed        bool
 
 	// selector is of the workload's pods. A pod has none, nor a CronJob that no job of is active.
@@ -114,8 +115,12 @@ func ofReplicaSet(o *appsv1.ReplicaSet) workload {
 }
 
 func ofStatefulSet(o *appsv1.StatefulSet) workload {
-	return workload{kind: "StatefulSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true,
+	w := workload{kind: "StatefulSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true,
 		claimTemplates: o.Spec.VolumeClaimTemplates}
+	if o.Spec.Ordinals != nil {
+		w.firstOrdinal = int(o.Spec.Ordinals.Start)
+	}
+	return w
 }
 
 func ofDaemonSet(o *appsv1.DaemonSet) workload {

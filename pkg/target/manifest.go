@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -40,6 +41,9 @@ func (s *search) readManifest() error {
 	}
 	if w.meta.Name == "" { // it has a generateName
 		w.meta.Name = strings.ToLower(w.kind)
+	}
+	if problems := validation.NameIsDNSSubdomain(w.meta.Name, false); len(problems) > 0 {
+		return fmt.Errorf("%q of the manifest is not a valid name: %s", w.meta.Name, problems[0])
 	}
 	w.pod = nil     // it need not exist
 	w.meta.UID = "" // of the object that the manifest was once read from

@@ -88,7 +88,7 @@ func TestParseReferenceFails(t *testing.T) {
 		{[]string{"/TOKEN=s3cret"}, "no type stands before the slash", types},
 
 		{[]string{"API"}, `"API" is not a valid name: ` + notAName, ""},
-		{[]string{"deploy/"}, `"" is not a valid name: ` + notAName, ""},
+		{[]string{"deploy/"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; what is there: kubectl get deployments"},
 		{[]string{"deploy"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; what is there: kubectl get deployments"},
 		{[]string{"deploy", "-a"}, `"-a" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/a/b"}, `"a/b" is not a valid name: ` + notAName, ""},

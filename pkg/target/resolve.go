@@ -94,13 +94,13 @@ func (s *search) run(ctx context.Context) (*Target, error) {
 			return nil, fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
 		}
 	}
-	t := &Target{Kind: w.kind, Name: w.meta.Name, Namespace: s.Namespace, Access: access, Indexed: w.indexed, ClaimTemplates: w.claimTemplates}
+	t := &Target{Kind: w.kind, Name: w.meta.Name, Namespace: s.Namespace, Access: access, Indexed: w.indexed, FirstOrdinal: w.firstOrdinal, ClaimTemplates: w.claimTemplates}
 	if !s.Live {
 		near.include(w)
 		s.includeOwner(ctx, w, &near)
 		t.Surroundings = near.Surroundings
 	}
-	if err := s.complete(ctx, t, w); err != nil {
+	if err := s.complete(ctx, t, w, near); err != nil {
 		return nil, fmt.Errorf("%s in namespace %s: %w", t, t.Namespace, err)
 	}
 	t.Container, err = chooseContainer(t, s.Container)
@@ -150,7 +150,7 @@ func (s *search) find(ctx context.Context) (workload, error) {
 }
 
 // complete fills what takes further round trips.
-func (s *search) complete(ctx context.Context, t *Target, w workload) (err error) {
+func (s *search) complete(ctx context.Context, t *Target, w workload, near neighbours) (err error) {
 	if s.Revision != 0 {
 		if w.template, err = s.templateOf(ctx, w); err != nil {
 			return err
@@ -168,5 +168,5 @@ func (s *search) complete(ctx context.Context, t *Target, w workload) (err error
 		}
 		return nil
 	}
-	return s.askPods(ctx, t, w)
+	return s.askPods(ctx, t, w, near.claimants)
 }

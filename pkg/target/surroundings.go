@@ -22,6 +22,7 @@ import (
 type neighbours struct {
 	isolation.Surroundings
 	workloads []workload // those with a selector of their own
+	claimants []workload // those whose pods mount claims
 }
 
 // listing is a LIST of one resource. Its items are added to neighbours.
@@ -45,6 +46,7 @@ func lookAround(ctx context.Context, client kubernetes.Interface, namespace stri
 		near.Selectors = append(near.Selectors, part.Selectors...)
 		near.Policies = append(near.Policies, part.Policies...)
 		near.workloads = append(near.workloads, part.workloads...)
+		near.claimants = append(near.claimants, part.claimants...)
 	}
 	near.Unknown = unlisted(listings, errs)
 	return near
@@ -72,40 +74,40 @@ func unlisted(listings []listing, errs []error) error {
 	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), first)
 }
 
-// listings leave out what can never match a clone: the ReplicaSets of Deployments, which require
-// the label pod-template-hash. Jobs are not narrowed: status.successful=0, the only field there is,
-// would leave out a running Job some of whose pods have succeeded, and it still adopts.
+// listings are not narrowed. Of the ReplicaSets only few can match a clone, but their own labels do not
+// tell which: it is the selector that has to require pod-template-hash. Of the Jobs status.successful=0,
+// the only field there is, would leave out a running one some of whose pods have succeeded, and it still adopts.
 func listings(client kubernetes.Interface, namespace string) []listing {
 	core, apps := client.CoreV1(), client.AppsV1()
 	return []listing{
-		listed("services", "", core.Services(namespace).List, addServices),
-		listed("poddisruptionbudgets.policy", "", client.PolicyV1().PodDisruptionBudgets(namespace).List, addBudgets),
-		listed("networkpolicies.networking.k8s.io", "", client.NetworkingV1().NetworkPolicies(namespace).List,
+		listed("services", core.Services(namespace).List, addServices),
+		listed("poddisruptionbudgets.policy", client.PolicyV1().PodDisruptionBudgets(namespace).List, addBudgets),
+		listed("networkpolicies.networking.k8s.io", client.NetworkingV1().NetworkPolicies(namespace).List,
 			func(l *networkingv1.NetworkPolicyList, near *neighbours) error {
 				near.Policies = l.Items
 				return nil
 			}),
-		listed("deployments.apps", "", apps.Deployments(namespace).List,
+		listed("deployments.apps", apps.Deployments(namespace).List,
 			func(l *appsv1.DeploymentList, near *neighbours) error { return addAll(near, l.Items, ofDeployment) }),
-		listed("statefulsets.apps", "", apps.StatefulSets(namespace).List,
+		listed("statefulsets.apps", apps.StatefulSets(namespace).List,
 			func(l *appsv1.StatefulSetList, near *neighbours) error { return addAll(near, l.Items, ofStatefulSet) }),
-		listed("daemonsets.apps", "", apps.DaemonSets(namespace).List,
+		listed("daemonsets.apps", apps.DaemonSets(namespace).List,
 			func(l *appsv1.DaemonSetList, near *neighbours) error { return addAll(near, l.Items, ofDaemonSet) }),
-		listed("replicationcontrollers", "", core.ReplicationControllers(namespace).List,
+		listed("replicationcontrollers", core.ReplicationControllers(namespace).List,
 			func(l *corev1.ReplicationControllerList, near *neighbours) error {
 				return addAll(near, l.Items, ofReplicationController)
 			}),
-		listed("replicasets.apps", "!"+appsv1.DefaultDeploymentUniqueLabelKey, apps.ReplicaSets(namespace).List,
+		listed("replicasets.apps", apps.ReplicaSets(namespace).List,
 			func(l *appsv1.ReplicaSetList, near *neighbours) error { return addAll(near, l.Items, ofReplicaSet) }),
-		listed("jobs.batch", "", client.BatchV1().Jobs(namespace).List,
+		listed("jobs.batch", client.BatchV1().Jobs(namespace).List,
 			func(l *batchv1.JobList, near *neighbours) error { return addAll(near, l.Items, ofJob) }),
 	}
 }
 
 // listed reads from the API server's cache: resourceVersion 0.
-func listed[L any](resource, selector string, list func(context.Context, metav1.ListOptions) (*L, error), add func(*L, *neighbours) error) listing {
+func listed[L any](resource string, list func(context.Context, metav1.ListOptions) (*L, error), add func(*L, *neighbours) error) listing {
 	return listing{resource, func(ctx context.Context, near *neighbours) error {
-		found, err := list(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: "0"})
+		found, err := list(ctx, metav1.ListOptions{ResourceVersion: "0"})
 		if err != nil {
 			return err
 		}
@@ -143,6 +145,13 @@ func addAll[T any](near *neighbours, items []T, read func(*T) workload) error {
 }
 
 func (n *neighbours) add(w workload) error {
+	if isHashed(w) { // by its Deployment, which is there itself
+		return nil
+	}
+	n.Selectors = append(n.Selectors, isolation.OfPlacement(w.kind, w.meta.Name, &w.template.Spec)...)
+	if len(podClaims(w.template.Spec)) > 0 || len(w.claimTemplates) > 0 {
+		n.claimants = append(n.claimants, w)
+	}
 	if !w.adopts {
 		return nil
 	}
@@ -153,6 +162,12 @@ func (n *neighbours) add(w workload) error {
 	n.Selectors = append(n.Selectors, selector)
 	n.workloads = append(n.workloads, w)
 	return nil
+}
+
+// isHashed says of a ReplicaSet that it can match no clone: its selector requires the hash of a pod
+// template, which no clone carries.
+func isHashed(w workload) bool {
+	return w.kind == "ReplicaSet" && w.selector != nil && w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != ""
 }
 
 // include adds the source itself, which may be newer than the cache, of a kind that is not listed,

@@ -56,6 +56,20 @@ func badBudget() *policyv1.PodDisruptionBudget {
 	return budget("bad", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Like"}}})
 }
 
+// marked has the label of a Deployment's ReplicaSet, as a copy of one has.
+func marked(rs *appsv1.ReplicaSet) *appsv1.ReplicaSet {
+	rs.Labels = map[string]string{"pod-template-hash": "1"}
+	return rs
+}
+
+// apart keeps its pods on different nodes.
+func apart(d *appsv1.Deployment) *appsv1.Deployment {
+	d.Spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{LabelSelector: selector(), TopologyKey: "kubernetes.io/hostname"}},
+	}}
+	return d
+}
+
 func TestSurroundings(t *testing.T) {
 	policy := &networkingv1.NetworkPolicy{ObjectMeta: objectMeta("deny")}
 	far := service("far", map[string]string{"app": "api"})
@@ -76,7 +90,9 @@ func TestSurroundings(t *testing.T) {
 			&corev1.ReplicationController{ObjectMeta: objectMeta("old"), Spec: corev1.ReplicationControllerSpec{Selector: map[string]string{"app": "old"}}},
 		}, query("Pod"), "service/api app=api, poddisruptionbudget/api app=api, deployment/api app=api, statefulset/db app=api, daemonset/log app=api, " +
 			"replicationcontroller/old app=old, replicaset/bare app=api, job/manual batch.kubernetes.io/job-name=manual, policy deny"},
-		{"a source that is not listed", []runtime.Object{replicaSet("api", "1")}, query("ReplicaSet"), "replicaset/api app=api,pod-template-hash=1"},
+		{"a replica set that requires a hash", []runtime.Object{replicaSet("api", "1")}, query("ReplicaSet"), ""},
+		{"a replica set with a hash that it does not require", []runtime.Object{pod("api"), marked(replicaSet("bare", ""))}, query("Pod"), "replicaset/bare app=api"},
+		{"a placement", []runtime.Object{apart(deployment())}, query("Deployment"), "the placement of deployment/api app=api, deployment/api app=api"},
 		{"a job's own selector", []runtime.Object{job("api")}, query("Job"), ""},
 		{"a selector of the future", []runtime.Object{pod("api"), badBudget()}, query("Pod"),
 			`unknown: poddisruptionbudgets.policy cannot be listed: selector of poddisruptionbudget/bad: "Like" is not a valid label selector operator`},
@@ -144,7 +160,7 @@ func TestSurroundingsForbidden(t *testing.T) {
 // What is asked of the server, and that a live pod needs nothing of its surroundings.
 func TestRequests(t *testing.T) {
 	const lists = "list daemonsets, list deployments, list jobs, list networkpolicies, list poddisruptionbudgets, " +
-		"list replicasets !pod-template-hash, list replicationcontrollers, list services, list statefulsets"
+		"list replicasets, list replicationcontrollers, list services, list statefulsets"
 	withClaim := deployment(mounting("data"))
 	tests := []struct {
 		name    string

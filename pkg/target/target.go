@@ -40,6 +40,8 @@ type Target struct {
 	// Running are, by container, the images that a pod of the workload runs, with their digests
 	// ("api@sha256:..."). They are only read where they were asked for.
 	Running map[string]string
+	// FirstOrdinal is the one of a StatefulSet's first pod.
+	FirstOrdinal int
 	// Indexed says of a Job or CronJob that each of its pods is given an index.
 	Indexed bool
 }

@@ -58,7 +58,7 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestApart: while it runs, a clone has our labels alone, no owner but its lease, no endpoint, and an empty log.
+// TestApart: while it runs, a clone has our labels and those that nothing selects by, no owner but its lease, no endpoint, and an empty log.
 func TestApart(t *testing.T) {
 	t.Parallel()
 	term := open(t, "eshell", "deploy/api", "--reason", "incident 12", "--as", "ada", "--as-group", "system:masters", "--", "sh", "-c", "echo up; cat")
@@ -66,7 +66,7 @@ func TestApart(t *testing.T) {
 	term.expect(`up\r\n`)
 	id := session.pod[strings.LastIndex(session.pod, "-")+1:]
 	facts := map[string]string{
-		"{.metadata.labels}": fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q}`, id),
+		"{.metadata.labels}": fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q,"runs":"yes"}`, id),
 		"{.metadata.annotations}": `{"cluster-autoscaler.kubernetes.io/safe-to-evict":"false","karpenter.sh/do-not-disrupt":"true",` +
 			`"kubectl-eshell.github.io/reason":"incident 12","kubectl-eshell.github.io/source-kind":"Deployment",` +
 			`"kubectl-eshell.github.io/source-name":"api","kubectl-eshell.github.io/user":"ada"}`,

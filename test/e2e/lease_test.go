@@ -101,13 +101,21 @@ func TestTTL(t *testing.T) {
 	for _, place := range places("lease") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			term := open(t, append(place.args, "--ttl=70s")...)
+			term := open(t, append(place.args, "--ttl=20s")...)
 			session := term.session()
 			term.expect(prompt)
-			term.expect(`\r\x1b\[Kwarning: ` + session.where() + ` ends in 60s \(--ttl\)\r\n`)
 			term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
 		})
 	}
+	t.Run("warned", func(t *testing.T) {
+		t.Parallel()
+		term := open(t, "eshell", "deploy/bash", "--ttl=70s")
+		session := term.session()
+		term.expect(prompt)
+		term.expect(`\r\x1b\[Kwarning: ` + session.where() + ` ends in 60s \(--ttl\)\r\n`)
+		term.typed("exit\n")
+		term.ended(0, session)
+	})
 	t.Run("without a terminal", func(t *testing.T) {
 		t.Parallel()
 		term := open(t, "eshell", "deploy/bash", "--tty=false", "--ttl=10s", "--", "sleep", "600")
@@ -136,6 +144,18 @@ func TestFixedLease(t *testing.T) {
 	term.ended(0, session)
 	if screen, _ := term.shown(); strings.Contains(screen, "lease") {
 		t.Errorf("the terminal showed:\n%s", screen)
+	}
+}
+
+// TestNoRoomForALease: a quota on Jobs costs the lease, not the session.
+func TestNoRoomForALease(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "no-jobs", application)
+	kubectl(t, "create", "quota", "none", "-n", here.namespace, "--hard=count/jobs.batch=0")
+	here.counted(t, "none")
+	end := here.run(t, "kubectl eshell deploy/app -- true")
+	if end.status != 0 || strings.Count(end.stderr, "lease") != 1 || !strings.Contains(end.stderr, "exceeded quota: none") {
+		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
 	}
 }
 
@@ -191,20 +211,22 @@ func TestNetworkStalls(t *testing.T) {
 	}
 }
 
-// TestNetworkGone: a session that cannot be renewed ends, here and in the cluster.
+// TestNetworkGone: a session that cannot be renewed ends, here and in the cluster. By attach a stream that
+// ends may be the command's end: that the network is gone is known when the lease is.
 func TestNetworkGone(t *testing.T) {
+	const unrenewed, lost = `%s ended: its lease could not be renewed in time: `, `the connection to %s was lost: `
 	faults := []struct {
-		name  string
-		cause func(*testing.T, *faultproxy.Proxy)
-		says  string
+		name   string
+		cause  func(*testing.T, *faultproxy.Proxy)
+		byExec string
 	}{
-		{"stalled", func(_ *testing.T, proxy *faultproxy.Proxy) { proxy.Stall() }, `%s ended: its lease could not be renewed in time: the API server does not answer\r\n`},
+		{"stalled", func(_ *testing.T, proxy *faultproxy.Proxy) { proxy.Stall() }, unrenewed},
 		{"dropped", func(t *testing.T, proxy *faultproxy.Proxy) {
 			if err := proxy.Refuse(true); err != nil {
 				t.Fatal(err)
 			}
 			proxy.Drop()
-		}, `the connection to %s was lost: `},
+		}, lost},
 	}
 	for _, fault := range faults {
 		for _, place := range places("lease") {
@@ -221,7 +243,11 @@ func TestNetworkGone(t *testing.T) {
 					kubectl(t, session.untilGone()[0]...)
 				}
 				session.expired(t)
-				term.expect(`\nerror: ` + fmt.Sprintf(fault.says, session.where()))
+				says := fault.byExec
+				if strings.Contains(place.name, "attach") {
+					says = unrenewed
+				}
+				term.expect(`\nerror: ` + fmt.Sprintf(says, session.where()))
 				if got := term.status(); got != 125 {
 					t.Errorf("exit status %d, want 125", got)
 				}

@@ -19,6 +19,7 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -105,6 +106,7 @@ func newProperty(t *testing.T) property {
 	}
 	// The test's own pace is the server's.
 	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{} // of deprecated fields, which are generated too
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)

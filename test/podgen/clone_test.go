@@ -102,7 +102,7 @@ func (c Case) refusable(err error) bool {
 	switch {
 	case strings.Contains(text, "is ReadWriteOncePod and in use"):
 		return o.Parts.Volumes != plan.VolumesFresh && slices.ContainsFunc(t.Claims, usedOnce)
-	case strings.Contains(text, "--overrides: ") && strings.Contains(text, "selects a pod"):
+	case strings.Contains(text, "--overrides: ") && strings.Contains(text, "would select the clone"):
 		return c.patchesLabels()
 	case strings.Contains(text, "--via exec"), strings.Contains(text, "pods/exec"):
 		return !t.Access.ExecPods

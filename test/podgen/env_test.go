@@ -124,11 +124,21 @@ func (s sample) amount(ref *corev1.ResourceFieldSelector) string {
 	}
 	source := sourceOf(s, ref.ContainerName)
 	if source == nil {
-		return "0"
+		source = &corev1.Container{}
+	}
+	if main := sourceOf(s, s.Target.Container); !limits(source, ref) && !limits(main, ref) && strings.HasPrefix(ref.Resource, "limits.") {
+		ref = ref.DeepCopy() // both show what the node has
+		ref.ContainerName = main.Name
+		return s.amount(ref)
 	}
 	amount, err := resourcehelper.ExtractContainerResourceValue(ref, source)
 	if err != nil {
 		return "0"
 	}
 	return amount
+}
+
+func limits(c *corev1.Container, ref *corev1.ResourceFieldSelector) bool {
+	_, set := c.Resources.Limits[corev1.ResourceName(strings.TrimPrefix(ref.Resource, "limits."))]
+	return set
 }

@@ -1,0 +1,41 @@
+package isolation
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// Recheck judges labels that have been changed after the verdict, by the same rules: what is new may
+// be no controller's mark and has to be judged, and nothing may match that was not accepted.
+func Recheck(before, after map[string]string, s Surroundings, keep bool) error {
+	for _, key := range slices.Sorted(maps.Keys(after)) {
+		if value, had := before[key]; had && value == after[key] {
+			continue
+		}
+		if controllerMarks().has(key) {
+			return fmt.Errorf("label %s: controllers know the pods that they made by it", key)
+		}
+		if s.Unknown != nil {
+			return fmt.Errorf("label %s cannot be judged: %w", key, s.Unknown)
+		}
+	}
+	matches := s.Matching(after)
+	if keep {
+		if refused := unacceptableOf(matches); len(refused) > 0 {
+			return errors.New(refusal(refused))
+		}
+		return nil
+	}
+	if len(matches) == 0 {
+		return nil
+	}
+	next := "--keep-labels accepts it"
+	if slices.ContainsFunc(matches, unacceptable) {
+		next = debugInstead
+	}
+	return hint.Errorf(next, "%s would select the clone", shortList(names(matches), "and"))
+}

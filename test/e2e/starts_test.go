@@ -1,0 +1,384 @@
+//go:build unix
+
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// failing is a start that fails: a workload, what is typed, and all that is said about it.
+type failing struct {
+	name  string // a row of docs/troubleshooting.md
+	spec  string // the pod's, in YAML
+	debug bool   // the workload is a pod, and the session joins it
+	typed string // after kubectl eshell deploy/app, or pod/app --mode debug
+	needs func(*testing.T, realm)
+
+	says  string   // a pattern of the server's words in the error
+	hint  string   // what follows "hint: "
+	helps bool     // what is proposed starts a session, or is a command that ends well
+	tells []string // patterns of other lines
+	late  bool     // it may heal: the session waits, and says for what
+}
+
+const (
+	busybox   = `image: "localhost/eshell/busybox:1"`
+	container = `containers: [{name: app, ` + busybox + `}]`
+)
+
+// TestStarts: every way to fail that the scheduler, the kubelet and the runtime report has its own
+// words and one next step, in time, and leaves nothing.
+func TestStarts(t *testing.T) {
+	tests := []failing{
+		{name: "too little cpu", typed: "--start-timeout 4s", late: true,
+			spec:  `{containers: [{name: app, ` + busybox + `, resources: {requests: {cpu: "1000"}}}]}`,
+			says:  `scheduling: .*Insufficient cpu.*`,
+			tells: []string{`waiting: scheduling: .*Insufficient cpu`},
+			hint:  `ask for less: --cpu 100m`, helps: true},
+		{name: "too little memory", typed: "--start-timeout 4s", late: true,
+			spec: `{containers: [{name: app, ` + busybox + `, resources: {requests: {memory: 1000Gi}}}]}`,
+			says: `scheduling: .*Insufficient memory.*`,
+			hint: `ask for less: --memory 128Mi`, helps: true},
+		{name: "device", typed: "--start-timeout 4s", late: true,
+			spec: `{containers: [{name: app, ` + busybox + `, resources: {limits: {example.com/gpu: 1}}}]}`,
+			says: `scheduling: .*Insufficient example.com/gpu.*`,
+			hint: `do without the devices: --no-devices`, helps: true},
+		{name: "node labels", typed: "--start-timeout 4s", late: true,
+			spec: `{nodeSelector: {no-such-label: "true"}, ` + container + `}`,
+			says: `scheduling: .*didn't match Pod's node affinity/selector.*`,
+			hint: `the nodes' labels: kubectl get nodes --show-labels`, helps: true},
+		{name: "taint", needs: fakeNode, typed: "--node NODE --start-timeout 4s", late: true,
+			spec: `{` + container + `}`,
+			says: `scheduling: .*untolerated taint.*`,
+			hint: `the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
+		{name: "claim not there", needs: onlySessions, typed: "--as creator", // who may not look for it
+			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
+			says: `scheduling: .*persistentvolumeclaim "none" not found.*`,
+			hint: `the claims there are: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
+		{name: "claim not bound", needs: unboundClaim, typed: "--start-timeout 4s", late: true,
+			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: unbound}}]}`,
+			says: `scheduling: .*unbound immediate PersistentVolumeClaims.*`,
+			hint: `what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`, helps: true},
+		{name: "image not found",
+			spec: `{containers: [{name: app, image: "notfound.test/none:1"}]}`,
+			says: `container app: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
+			hint: `check the name, or run another: --image IMAGE`, helps: true},
+		{name: "image name", typed: "--image 'Not An Image'",
+			spec: `{` + container + `}`,
+			says: `container app: image Not An Image: InvalidImageName: .*`,
+			hint: `check the name, or run another: --image IMAGE`, helps: true},
+		{name: "image never pulled",
+			spec: `{containers: [{name: app, image: "localhost/eshell/none:1", imagePullPolicy: Never}]}`,
+			says: `container app: image localhost/eshell/none:1: ErrImageNeverPull: .*`,
+			hint: `check the name, or run another: --image IMAGE`, helps: true},
+		{name: "registry unreachable", typed: "--start-timeout 8s", late: true,
+			spec:  `{containers: [{name: app, image: "registry.invalid/none:1"}]}`,
+			says:  `image registry.invalid/none:1 could not be pulled yet: .*connection refused`,
+			tells: []string{`waiting: image registry.invalid/none:1 could not be pulled yet: .*connection refused`},
+			hint:  `wait longer: --start-timeout 40s`},
+		{name: "pull secret",
+			spec: `{imagePullSecrets: [{name: no-such-secret}], containers: [{name: app, image: "notfound.test/none:1"}]}`,
+			says: `container app: image notfound.test/none:1: .*not found: Unable to retrieve some image pull secrets \(no-such-secret\).*`,
+			hint: `the pull secrets there are: kubectl get secrets -n NAMESPACE --field-selector type=kubernetes.io/dockerconfigjson`, helps: true},
+		{name: "secret",
+			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: no-such-secret, key: password}}}]}]}`,
+			says: `container app: CreateContainerConfigError: secret "no-such-secret" not found`,
+			hint: `start without it: -e PASSWORD-`, helps: true},
+		{name: "config map",
+			spec: `{containers: [{name: app, ` + busybox + `, envFrom: [{configMapRef: {name: no-such-config}}]}]}`,
+			says: `container app: CreateContainerConfigError: configmap "no-such-config" not found`,
+			hint: `what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
+		{name: "key",
+			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: LEVEL, valueFrom: {configMapKeyRef: {name: kube-root-ca.crt, key: none}}}]}]}`,
+			says: `container app: CreateContainerConfigError: couldn't find key none in ConfigMap NAMESPACE/kube-root-ca.crt`,
+			hint: `start without it: -e LEVEL-`, helps: true},
+		{name: "volume", typed: "--start-timeout 6s", late: true,
+			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: config, mountPath: /etc/app}]}], volumes: [{name: config, configMap: {name: no-such-config}}]}`,
+			says: `volumes and network on node \S+: MountVolume.SetUp failed for volume "config" : configmap "no-such-config" not found`,
+			hint: `what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
+		{name: "root image",
+			spec: `{securityContext: {runAsNonRoot: true}, ` + container + `}`,
+			says: `container app: CreateContainerConfigError: container has runAsNonRoot and image will run as root .*`,
+			hint: `run it as another user: --as-user 1000`, helps: true},
+		{name: "no shell",
+			spec: `{containers: [{name: app, image: "localhost/eshell/noshell:1"}]}`, typed: "--via exec",
+			says: `container app: the image has no shell \(sh\) in its PATH: localhost/eshell/noshell:1`,
+			hint: `bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM`},
+		{name: "toolbox", typed: "--toolbox localhost/eshell/noshell:1",
+			spec: `{containers: [{name: app, image: "localhost/eshell/noshell:1"}]}`,
+			says: `init container eshell-toolbox failed: StartError, exit status 128: .*exec: "sh": executable file not found.*`,
+			hint: `take a toolbox with a static busybox: --toolbox busybox:musl`},
+		{name: "init container",
+			spec:  preparing(`command: [sh, -c, "seq 12 | sed 's/^/line /'; printf '\\033[31mno peers'; exit 9"]`),
+			says:  `init container setup failed: Error, exit status 9`,
+			tells: []string{`warning: the log of container setup ends with:\n  line 4\n(  line \d+\n){8}  \[31mno peers`},
+			hint:  `start without it: --init none`, helps: true},
+		{name: "log forbidden", needs: onlySessions, typed: "--as creator",
+			spec:  preparing(`command: [sh, -c, "echo secret; exit 9"]`),
+			says:  `init container setup failed: Error, exit status 9`,
+			tells: []string{`warning: the log of container setup could not be read: pods "\S+" is forbidden: User "creator" cannot get resource "pods/log" .*`},
+			hint:  `start without it: --init none`, helps: true},
+		{name: "init container without end", typed: "--start-timeout 4s", late: true,
+			spec:  preparing(`command: [sh, -c, "echo waiting for peers; sleep 3600"]`),
+			says:  `init container setup \(1 of 1\)`,
+			tells: []string{`waiting: init container setup \(1 of 1\)`, `warning: the log of container setup ends with:\n  waiting for peers`},
+			hint:  `start without it: --init none`, helps: true},
+		{name: "init container out of memory",
+			spec:  preparing(`command: [sh, -c, "echo fills; tail /dev/zero"], resources: {limits: {memory: 16Mi}}`),
+			says:  `init container setup failed: OOMKilled, exit status 137, memory limit 16Mi`,
+			tells: []string{`warning: the log of container setup ends with:\n  fills`},
+			hint:  `give it more: --override-type strategic --overrides '{"spec":{"initContainers":[{"name":"setup","resources":{"limits":{"memory":"128Mi"}}}]}}'`},
+		{name: "sidecar", typed: "--with proxy",
+			spec: `{initContainers: [{name: proxy, restartPolicy: Always, ` + busybox + `, command: [sh, -c, "echo no upstream; sleep 1; exit 3"], startupProbe: {exec: {command: ["false"]}, failureThreshold: 100}}], ` +
+				container + `}`,
+			says:  `sidecar proxy failed: Error, exit status 3`,
+			tells: []string{`warning: the log of container proxy ends with:\n  no upstream`},
+			hint:  `start without it: leave out --with and --with-all`},
+		{name: "out of memory",
+			spec: `{initContainers: [{name: setup, ` + busybox + `, command: ["true"], resources: {limits: {memory: 64Mi}}, volumeMounts: [{name: shared, mountPath: /shared}]}],
+			  containers: [{name: app, ` + busybox + `, resources: {limits: {memory: 1Mi}}, volumeMounts: [{name: shared, mountPath: /shared}]}], volumes: [{name: shared, emptyDir: {}}]}`,
+			says: `container app: .*(OOM-killed|unable to set memory limit).*`,
+			hint: `give it more: --memory 128Mi`, helps: true},
+		{name: "pod out of memory", typed: "--start-timeout 8s", late: true,
+			spec: `{containers: [{name: app, ` + busybox + `, resources: {limits: {memory: 1Mi}}}]}`,
+			says: `volumes and network on node \S+: Failed to create pod sandbox: .*(OOM-killed|unable to set memory limit).*`,
+			hint: `give it more: --memory 128Mi`, helps: true},
+		{name: "node without kubelet", needs: fakeNode, typed: "--node NODE --start-timeout 4s", late: true,
+			spec: tolerant,
+			says: `node NODE to take the pod`,
+			hint: `its node: kubectl describe node NODE`, helps: true},
+		{name: "image not found, debug mode", debug: true, needs: running, typed: "--image notfound.test/none:1",
+			spec: sleeping(""),
+			says: `container eshell-\w+: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
+			hint: `check the name, or run another: --image IMAGE`},
+		{name: "registry unreachable, debug mode", debug: true, needs: running, typed: "--image registry.invalid/none:1 --start-timeout 8s", late: true,
+			spec: sleeping(""),
+			says: `image registry.invalid/none:1 .*connection refused`,
+			hint: `wait longer: --start-timeout 40s`},
+		{name: "secret, debug mode", debug: true, needs: lostSecret,
+			spec: sleeping(`env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: lost, key: password}}}]`),
+			says: `container eshell-\w+: CreateContainerConfigError: secret "lost" not found`,
+			hint: `start without it: -e PASSWORD-`, helps: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			here := newRealm(t, "start-"+strings.NewReplacer(" ", "-", ",", "").Replace(tt.name), tt.manifest())
+			if tt.needs != nil {
+				tt.needs(t, here)
+			}
+			end := here.run(t, "kubectl eshell "+tt.workload()+" "+here.fill(tt.typed)+" </dev/null")
+			tt.expect(t, here, end)
+			if !tt.debug {
+				here.gone(t, end)
+			}
+			if tt.helps {
+				tt.follow(t, here, end)
+			}
+		})
+	}
+}
+
+// TestTroubleshooting: what docs/troubleshooting.md says has been seen, and what was seen is there.
+func TestTroubleshooting(t *testing.T) {
+	rows := names(t, `(?m)^\| ([^ |][^|]*) \|`, "../../docs/troubleshooting.md")
+	tests := names(t, `(?:{name: |t\.Run\()"([^"]+)"`, "starts_test.go", "admission_test.go")
+	if !slices.Equal(rows, tests) {
+		t.Errorf("rows\n%q, tests\n%q", rows, tests)
+	}
+}
+
+func names(t *testing.T, pattern string, files ...string) []string {
+	t.Helper()
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, match[1])
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// expect compares all that a start says with what it is to say.
+func (tt failing) expect(t *testing.T, here realm, end ending) {
+	t.Helper()
+	before := "did not start: "
+	if tt.late {
+		before = `did not start within \d+s: it still waits for `
+	}
+	want := append(tt.tells, `error: (\S+|container \S+ in \S+) `+before+tt.says+`\nhint: `+regexp.QuoteMeta(tt.hint)+`\n\z`)
+	for _, pattern := range want {
+		if !regexp.MustCompile(`(?m)^` + here.fill(pattern)).MatchString(end.stderr) {
+			t.Errorf("stderr is\n%swant\n%s", end.stderr, here.fill(pattern))
+		}
+	}
+	if end.status != 125 || end.stdout != "" {
+		t.Errorf("exit status %d, stdout %q; want 125 and nothing", end.status, end.stdout)
+	}
+}
+
+// fill puts the realm's names into a text.
+func (r realm) fill(text string) string {
+	return strings.NewReplacer("NAMESPACE", r.namespace, "NODE", r.node()).Replace(text)
+}
+
+// node is the name of a node of the test's own; it comes after the real ones'.
+func (r realm) node() string { return "zz-" + r.namespace }
+
+// gone waits until nothing of the sessions is left. No kubelet tells that a fake node's pods are gone.
+func (r realm) gone(t *testing.T, end ending) {
+	t.Helper()
+	for _, session := range headlines(end.stderr) {
+		if strings.TrimSpace(kubectl(t, "get", "pods", "-n", r.namespace, "--field-selector", "spec.nodeName="+r.node(), "-o", "name")) == "pod/"+session.pod {
+			kubectl(t, "delete", "pod", session.pod, "-n", r.namespace, "--force", "--grace-period=0")
+		}
+		session.gone(t, "-n", r.namespace)
+	}
+}
+
+// workload is the first word that is typed, and the mode.
+func (tt failing) workload() string {
+	if tt.debug {
+		return "pod/app --mode debug"
+	}
+	return "deploy/app"
+}
+
+func (tt failing) manifest() string {
+	if tt.debug {
+		return "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: " + tt.spec + "}"
+	}
+	return `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: app}}
+  template: {metadata: {labels: {app: app}}, spec: ` + tt.spec + `}
+`
+}
+
+// follow types what the hint says.
+func (tt failing) follow(t *testing.T, here realm, end ending) {
+	t.Helper()
+	_, next, _ := strings.Cut(end.stderr, "\nhint: ")
+	_, words, _ := strings.Cut(strings.ReplaceAll(next, "IMAGE", "localhost/eshell/busybox:1"), ": ")
+	line := strings.TrimSpace(words)
+	if !strings.HasPrefix(line, "kubectl ") {
+		line = "kubectl eshell " + tt.workload() + " " + line + " -- true"
+	}
+	followed := here.run(t, line)
+	if followed.status != 0 {
+		t.Errorf("%s: exit status %d, stderr is\n%s", line, followed.status, followed.stderr)
+	}
+	here.gone(t, followed)
+}
+
+// preparing is a pod whose init container prepares a volume, as a clone's has to.
+func preparing(setup string) string {
+	return `{initContainers: [{name: setup, ` + busybox + `, volumeMounts: [{name: shared, mountPath: /shared}], ` + setup + `}],
+	  containers: [{name: app, ` + busybox + `, volumeMounts: [{name: shared, mountPath: /shared}]}], volumes: [{name: shared, emptyDir: {}}]}`
+}
+
+func unboundClaim(t *testing.T, r realm) {
+	r.apply(t, `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: unbound}, spec: {storageClassName: "", accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}`)
+}
+
+// sleeping is a pod that runs and goes at once.
+func sleeping(more string) string {
+	return `{terminationGracePeriodSeconds: 0, containers: [{name: app, ` + busybox + `, command: [sleep, "86400"], ` + more + `}]}`
+}
+
+func running(t *testing.T, r realm) {
+	kubectl(t, "wait", "--for=condition=Ready", "-n", r.namespace, "pod/app", "--timeout=60s")
+}
+
+// lostSecret takes away a secret that the running pod has got its variables from.
+func lostSecret(t *testing.T, r realm) {
+	kubectl(t, "create", "secret", "generic", "lost", "-n", r.namespace, "--from-literal=password=x")
+	running(t, r)
+	kubectl(t, "delete", "secret", "lost", "-n", r.namespace)
+}
+
+// tolerant goes where nothing else does: on a fake node.
+const tolerant = `{tolerations: [{key: eshell.test/fake, operator: Exists}, {key: node.kubernetes.io/not-ready, operator: Exists}, {key: node.kubernetes.io/unreachable, operator: Exists}], ` + container + `}`
+
+// fakeNode adds a node without a machine. Its taint keeps other pods away.
+func fakeNode(t *testing.T, r realm) {
+	if !the.embedded {
+		t.Skip("an existing cluster gets no fake nodes")
+	}
+	t.Cleanup(func() { kubectl(t, "delete", "node", r.node()) })
+	r.apply(t, `{apiVersion: v1, kind: Node, metadata: {name: `+r.node()+`}, spec: {taints: [{key: eshell.test/fake, effect: NoSchedule}]}}`)
+	kubectl(t, "patch", "node", r.node(), "--subresource=status", "-p", `{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"10"},"capacity":{"cpu":"4","memory":"8Gi","pods":"10"}}}`)
+}
+
+// onlySessions lets a user have sessions, and read neither logs nor claims.
+func onlySessions(t *testing.T, r realm) {
+	r.apply(t, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: creator}
+rules:
+- {apiGroups: [apps], resources: [deployments], verbs: [get]}
+- {apiGroups: [""], resources: [pods], verbs: [create, watch, delete]}
+- {apiGroups: [""], resources: [pods/exec, pods/attach], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: creator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: creator}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: creator}]
+`)
+}
+
+// TestLostStarts: what is started goes away before it has started.
+func TestLostStarts(t *testing.T) {
+	t.Run("node gone", func(t *testing.T) {
+		t.Parallel()
+		here := newRealm(t, "start-node-gone", failing{spec: tolerant}.manifest())
+		fakeNode(t, here)
+		term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--node", here.node())
+		session := term.session()
+		term.expect(`waiting \ds: node ` + here.node() + ` to take the pod`)
+		kubectl(t, "taint", "node", here.node(), "eshell.test/gone=:NoExecute")
+		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + ` is being deleted: DeletionByTaintManager: .*\r\nhint: its node: kubectl describe node ` + here.node() + `\r\n`)
+		kubectl(t, "delete", "pod", session.pod, "-n", here.namespace, "--force", "--grace-period=0")
+		if got := term.status(); got != 125 {
+			t.Errorf("exit status %d, want 125", got)
+		}
+	})
+	t.Run("deleted", func(t *testing.T) {
+		t.Parallel()
+		term := open(t, "eshell", "deploy/nowhere")
+		session := term.session()
+		term.expect(`waiting \ds: scheduling: `)
+		kubectl(t, "delete", "pod", session.pod)
+		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + `(: it was| is being) deleted by somebody else\r\nhint: its events: kubectl get events -n \S+ --field-selector involvedObject.name=` + session.pod + `\r\n`)
+		term.ended(125, session)
+	})
+	t.Run("deleted, debug mode", func(t *testing.T) {
+		t.Parallel()
+		spec := strings.Replace(sleeping(""), "terminationGracePeriodSeconds: 0", "terminationGracePeriodSeconds: 20", 1)
+		here := newRealm(t, "start-deleted-debug", failing{spec: spec, debug: true}.manifest())
+		running(t, here)
+		term := open(t, "eshell", "-n", here.namespace, "pod/app", "--mode", "debug", "--image", "registry.invalid/none:1")
+		session := term.session()
+		term.expect(`waiting \ds: image registry.invalid/none:1`)
+		kubectl(t, "delete", "pod", "app", "-n", here.namespace, "--wait=false")
+		term.expect(`error: container ` + session.container + ` in pod/app did not start: pod/app is being deleted by somebody else\r\nhint: its events: `)
+		if got := term.status(); got != 125 {
+			t.Errorf("exit status %d, want 125", got)
+		}
+	})
+}
