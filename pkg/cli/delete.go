@@ -87,8 +87,9 @@ func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, er
 	return sessions, nil
 }
 
+// deleted says what was done, and of a debug session that has started who does the rest.
 func deleted(s inventory.Session) string {
-	if s.Mode == "debug" {
+	if s.Mode == "debug" && s.Pod != "" {
 		return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod
 	}
 	return s.Name + " deleted"

@@ -143,14 +143,15 @@ func noneFound(l listing, namespace string) string {
 	return "No resources found in " + namespace + " namespace."
 }
 
-// document prints the list for programs: every field as the cluster has it.
+// document prints the list for programs.
 func (c *clerk) document(format string, what shown) error {
 	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": what.kind, "items": what.items})
 	if err != nil {
 		return err
 	}
 	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(text, &object.Object); err != nil {
+	// JSON escapes some of what a terminal obeys, not all of it.
+	if err := json.Unmarshal([]byte(plain(string(text))), &object.Object); err != nil {
 		return err
 	}
 	printer, err := genericclioptions.NewJSONYamlPrintFlags().ToPrinter(format)

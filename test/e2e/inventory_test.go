@@ -41,14 +41,14 @@ func TestInventory(t *testing.T) {
 	debug.told(t)
 
 	shows(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +LEFT
-`+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\d+s +5\dm
-`+debug.container+` +debug +pod/target-lease +target-lease +Running +\d+s +5\dm
+`+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\S+ +5\dm
+`+debug.container+` +debug +pod/target-lease +target-lease +Running +\S+ +5\dm
 \z`)
 	shows(t, auditor("list", "-o", "wide"), clone.pod+` +app +Running .* auditor +incident 12\n`)
 	shows(t, auditor("list", "-o", "name"), `\A`+clone.pod+`\n`+debug.container+`\n\z`)
 	shows(t, auditor("list", "-o", "yaml"), `(?s)\AapiVersion: .*container: `+debug.container+`.*kind: SessionList`)
 	shows(t, auditor("list", "-A", "-o", "json"), `"namespace": "`+the.namespace+`"`)
-	shows(t, auditor("list", "pod/target-lease"), debug.container+` +\S+ +app +Running +<none> +\d+s +`)
+	shows(t, auditor("list", "pod/target-lease"), debug.container+` +\S+ +app +Running +<none> +\S+ +`)
 	shows(t, []string{"eshell", "list", "--all-users"}, debug.container+` .* auditor\n`)
 	if others := kubectl(t, "eshell", "list", "-o", "name"); strings.Contains(others, clone.pod) {
 		t.Errorf("another user's own sessions are\n%s", others)
@@ -56,8 +56,8 @@ func TestInventory(t *testing.T) {
 
 	shows(t, auditor("extend", clone.pod, "1h"), `\A`+clone.pod+` ends in 1(19|18)m(\d+s)?\n\z`)
 	shows(t, auditor("list"), clone.pod+` +Running +\S+ +11\dm\n`)
-	if removed := kubectl(t, auditor("gc")...); strings.Contains(removed, clone.pod) || strings.Contains(removed, debug.container) {
-		t.Errorf("gc removed living sessions:\n%s", removed)
+	if removed := kubectl(t, auditor("gc", "--dry-run")...); strings.Contains(removed, clone.pod) || strings.Contains(removed, debug.container) {
+		t.Errorf("gc would remove living sessions:\n%s", removed)
 	}
 	for _, term := range []*terminal{inClone, inDebug} {
 		term.typed("echo still-$((40+2))\n")
@@ -70,16 +70,32 @@ func TestInventory(t *testing.T) {
 	inClone.endsWith(clone, clone.where()+` ended `)
 }
 
-// TestGC: a clone that no lease takes away, whose client is gone, is removed once it has ended.
+// TestGC: a clone that no lease takes away, whose client is gone, is removed once it has ended; living
+// sessions are left alone. It runs alone: gc clears away what other tests leave too.
 func TestGC(t *testing.T) {
-	t.Parallel()
-	term := open(t, "eshell", "deploy/bash", "--as=clone-only")
-	session := term.session()
-	term.expect(prompt)
-	term.signal(syscall.SIGKILL)
-	session.dead(t)
-	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+session.pod, "--timeout=20s")
-	shows(t, []string{"eshell", "gc", "--dry-run"}, `(?m)^`+session.pod+`: it has ended: would be removed \(dry run\)$`)
-	shows(t, []string{"eshell", "gc"}, `(?m)^`+session.pod+`: it has ended: removed$`)
-	kubectl(t, "wait", "--for=delete", "pod/"+session.pod, "--timeout=20s")
+	living := []*terminal{
+		open(t, auditor("deploy/bash")...),
+		open(t, auditor("pod/target-lease", "--mode=debug")...),
+		open(t, "eshell", "deploy/bash", "--as=clone-only"), // without a lease
+	}
+	var sessions []started
+	for _, term := range living {
+		sessions = append(sessions, term.session())
+		term.expect(prompt)
+	}
+	killed := open(t, "eshell", "deploy/bash", "--as=clone-only")
+	left := killed.session()
+	killed.expect(prompt)
+	killed.signal(syscall.SIGKILL)
+	left.dead(t)
+	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+left.pod, "--timeout=20s")
+
+	shows(t, []string{"eshell", "gc", "--dry-run"}, `(?m)^`+left.pod+`: it has ended: would be removed \(dry run\)$`)
+	shows(t, []string{"eshell", "gc"}, `(?m)^`+left.pod+`: it has ended: removed$`)
+	kubectl(t, "wait", "--for=delete", "pod/"+left.pod, "--timeout=20s")
+	for n, term := range living {
+		term.typed("echo still-$((40+2)); exit\n")
+		term.expect(`still-42\r\n`)
+		term.ended(0, sessions[n])
+	}
 }
