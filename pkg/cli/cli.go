@@ -32,7 +32,11 @@ eshell adds an ephemeral container to a running pod, which sees the processes of
 its container.
 
 Without a command it opens bash, or sh where there is no bash. The exit status
-is the command's own, 128+n after a signal n, and 125 when eshell itself fails.`
+is the command's own, 128+n after a signal n, and 125 when eshell itself fails.
+
+Sessions are listed, ended and extended by kubectl eshell list, delete and
+extend; gc removes what is left of them. Each has its own --help. A pod that is
+called like one of these words is reached as pod/NAME.`
 
 const example = `  # A shell in a clone of the pods of a deployment
   kubectl eshell deploy/api
@@ -60,6 +64,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs, // a word that is no command is a workload
 		RunE: func(cmd *cobra.Command, args []string) error {
 			options, err := f.options(args, cmd.ArgsLenAtDash())
 			if err != nil {
@@ -74,6 +79,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 		return hint.Errorf("the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l", "%w", err)
 	})
 	f.addTo(command)
+	command.AddCommand(sessionCommands(streams)...)
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)

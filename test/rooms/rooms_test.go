@@ -73,6 +73,10 @@ func rooms() map[string][]rule {
 			wordsAreParsed,
 			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
+		"pkg/inventory": {
+			wordsAreParsed,
+			not("what there is does not depend on how it came to be, nor on who asks", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+		},
 		"pkg/session": {
 			wordsAreParsed,
 			not("a session does what the plan says: everything it needs is in there", "pkg/target", "pkg/cli"),

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+)
+
+// sessionCommands are those about sessions that there are.
+func sessionCommands(streams genericiooptions.IOStreams) []*cobra.Command {
+	return []*cobra.Command{newList(streams), newDelete(streams), newExtend(streams), newGC(streams)}
+}
+
+// clerk is what the commands about sessions share: the cluster, and where they print.
+type clerk struct {
+	connection
+	streams genericiooptions.IOStreams
+	out     *printer
+}
+
+// ours is one of the commands about sessions: what it does, once its words are parsed.
+type ours struct {
+	use, short, more, example string
+	flags                     func(*pflag.FlagSet)
+	parse                     func(words []string) (func(context.Context, *clerk) error, error)
+}
+
+func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
+	config := genericclioptions.NewConfigFlags(true)
+	command := &cobra.Command{
+		Use: o.use, Short: o.short, Long: o.short + ".\n\n" + o.more, Example: o.example, DisableFlagsInUseLine: true,
+		Args: cobra.ArbitraryArgs, // parse judges them
+		RunE: func(cmd *cobra.Command, words []string) error {
+			do, err := o.parse(words)
+			if err != nil {
+				return err
+			}
+			quietLogs(0)
+			c := &clerk{streams: streams, out: newPrinter(streams.ErrOut, false)}
+			if c.connection, err = connect(config, c.out); err != nil {
+				return err
+			}
+			return cause(cmd.Context(), do(cmd.Context(), c))
+		},
+	}
+	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return hint.Errorf("the flags are in: "+cmd.CommandPath()+" --help", "%w", err)
+	})
+	o.addFlags(command, config)
+	return command
+}
+
+func (o ours) addFlags(command *cobra.Command, config *genericclioptions.ConfigFlags) {
+	own, kubectls := pflag.NewFlagSet("own", pflag.ContinueOnError), pflag.NewFlagSet("connection", pflag.ContinueOnError)
+	o.flags(own)
+	config.AddFlags(kubectls)
+	command.Flags().AddFlagSet(own)
+	command.Flags().AddFlagSet(kubectls)
+	command.SetUsageFunc(func(cmd *cobra.Command) error {
+		paragraphs := []group{{title: "Flags", FlagSet: own}, {title: "Connection, as for kubectl", FlagSet: kubectls}}
+		if !own.HasFlags() {
+			paragraphs = paragraphs[1:]
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s", cmd.UseLine(), cmd.Example, usages(paragraphs))
+		return err
+	})
+}
+
+// read is the inventory of the namespace, or of all; what of it may not be read is told.
+func (c *clerk) read(ctx context.Context, everywhere bool) (*inventory.Inventory, error) {
+	namespace := c.namespace
+	if everywhere {
+		namespace = ""
+	}
+	found, err := inventory.Read(ctx, c.cluster.Client, namespace)
+	if err == nil && found.Unread != nil {
+		c.out.Warn("not all is seen here: %v", found.Unread)
+	}
+	return found, err
+}
+
+// print writes a line of the product to stdout.
+func (c *clerk) print(format string, args ...any) error {
+	_, err := fmt.Fprintln(c.streams.Out, plain(fmt.Sprintf(format, args...)))
+	return written(err)
+}
+
+func (c *clerk) printAll(lines []string) error {
+	for _, line := range lines {
+		if err := c.print("%s", line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

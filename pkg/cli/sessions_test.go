@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// opened is a clone of ann's without a lease, opened ten minutes ago for an hour.
+func opened(session, user, reason string) corev1.Pod {
+	p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: "api-eshell-" + session, Namespace: "shop", UID: "pod-uid", CreationTimestamp: metav1.NewTime(time.Now().Add(-10 * time.Minute)),
+		Labels: owned.Labels(session), Annotations: owned.Annotations("Deployment", "api"),
+	}}
+	for key, value := range owned.Who(user, reason) {
+		p.Annotations[key] = value
+	}
+	p.Spec = corev1.PodSpec{ActiveDeadlineSeconds: new(int64(3630)), Containers: []corev1.Container{{Name: "app", StdinOnce: true}}}
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	return p
+}
+
+// ephemeral is a pod to which others have added containers.
+func ephemeral() *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}
+	add := func(name string, command []string, state corev1.ContainerState) {
+		p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "busybox", Command: command}, TargetContainerName: "app",
+		})
+		p.Status.EphemeralContainerStatuses = append(p.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: name, State: state})
+	}
+	ago := metav1.NewTime(time.Now().Add(-10 * time.Minute))
+	add("debugger-1", []string{"sh", "-c", "\x1b[2Jtop\nexit"}, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago}})
+	add("debugger-2", nil, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error", StartedAt: ago}})
+	add("debugger-3", []string{"sh"}, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}})
+	return p
+}
+
+// api is a server with these clones and no leases; its user is ann.
+func api(t *testing.T, clones ...corev1.Pod) string {
+	t.Helper()
+	answers := map[string]any{
+		"GET /api/v1/namespaces/shop/pods":           corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
+		"GET /api/v1/pods":                           corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
+		"GET /apis/batch/v1/jobs":                    batchv1.JobList{TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
+		"GET /apis/batch/v1/namespaces/shop/jobs":    batchv1.JobList{TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
+		"GET /api/v1/namespaces/shop/pods/api-7d4b9": ephemeral(),
+		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews": authenticationv1.SelfSubjectReview{
+			TypeMeta: metav1.TypeMeta{Kind: "SelfSubjectReview", APIVersion: "authentication.k8s.io/v1"},
+			Status:   authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: "ann"}},
+		},
+	}
+	for _, clone := range clones {
+		answers["DELETE /api/v1/namespaces/shop/pods/"+clone.Name] = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		answer, known := answers[r.Method+" "+r.URL.Path]
+		if !known {
+			w.WriteHeader(http.StatusNotFound)
+			answer = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: 404, Reason: metav1.StatusReasonNotFound,
+				Message: r.Method + " " + r.URL.Path + " is not here"}
+		}
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestSessionCommands(t *testing.T) {
+	mine, others := opened("aaaaa", "ann", "a\x1b[2Jb"), opened("bbbbb", "bob", "")
+	finished := opened("ccccc", "bob", "")
+	finished.Status = corev1.PodStatus{Phase: corev1.PodFailed}
+	server := api(t, mine, others, finished)
+	const noLease = "api-eshell-aaaaa has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise"
+	tests := []struct {
+		argv string
+		want ran
+	}{
+		{"list", ran{out: "NAME               MODE    SOURCE           POD                STATE     AGE   LEFT\n" +
+			"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m\n"}},
+		{"list -o wide", ran{out: "NAME               MODE    SOURCE           POD                CONTAINER   STATE     AGE   LEFT   USER   REASON\n" +
+			"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   app         Running   10m   50m    ann    a[2Jb\n"}},
+		{"list -A --all-users", ran{out: "NAMESPACE   NAME               MODE    SOURCE           POD                STATE     AGE   LEFT   USER\n" +
+			"shop        api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m    ann\n" +
+			"shop        api-eshell-bbbbb   clone   deployment/api   api-eshell-bbbbb   Running   10m   50m    bob\n" +
+			"shop        api-eshell-ccccc   clone   deployment/api   api-eshell-ccccc   Ended     10m   50m    bob\n"}},
+		{"list --all-users -o name", ran{out: "api-eshell-aaaaa\napi-eshell-bbbbb\napi-eshell-ccccc\n"}},
+		{"list pod/api-7d4b9", ran{out: "NAME         IMAGE     TARGET   STATE          EXIT     AGE      COMMAND\n" +
+			"debugger-1   busybox   app      Running        <none>   10m      sh -c [2Jtop...\n" +
+			"debugger-2   busybox   app      Error          137      10m      <none>\n" +
+			"debugger-3   busybox   app      ErrImagePull   <none>   <none>   sh\n"}},
+		{"list pod api-7d4b9 -o name", ran{out: "debugger-1\ndebugger-2\ndebugger-3\n"}},
+		{"list pod/none", ran{125, "", "error: pod/none in namespace shop: GET /api/v1/namespaces/shop/pods/none is not here\n"}},
+		{"list deploy/api", ran{125, "", "error: deployment/api is no pod: only pods have ephemeral containers\nhint: kubectl eshell list lists sessions\n"}},
+		{"list -A pod/api-7d4b9", ran{125, "", "error: pod/api-7d4b9 is in one namespace, and --all-namespaces lists sessions\n"}},
+		{"list -o table", ran{125, "", "error: --output \"table\" is not one of: wide, json, yaml, name\n"}},
+		{"list --image x", ran{125, "", "error: unknown flag: --image\nhint: the flags are in: kubectl eshell list --help\n"}},
+		// A word is a command only where it comes first and names no type.
+		{"pod/list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: what is there: kubectl get pods -n shop; a name without a type is a pod's\n"}},
+		{"pod list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: what is there: kubectl get pods -n shop; a name without a type is a pod's\n"}},
+
+		{"delete", ran{125, "", "error: no session was named\nhint: what is there: kubectl eshell list\n"}},
+		{"delete --all api-eshell-aaaaa", ran{125, "", "error: --all ends every session of yours, and names only some\n"}},
+		{"delete api-eshell-aaaaa nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: what is there: kubectl eshell list --all-users -n shop\n"}},
+		{"delete api-eshell-bbbbb api-eshell-aaaaa api-eshell-bbbbb", ran{out: "api-eshell-aaaaa deleted\napi-eshell-bbbbb deleted\n"}},
+		{"delete --all", ran{out: "api-eshell-aaaaa deleted\n"}},
+
+		{"gc --dry-run", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
+		{"gc", ran{out: "api-eshell-ccccc: it has ended: removed\n"}},
+		{"gc -A", ran{out: "shop/api-eshell-ccccc: it has ended: removed\n"}},
+		{"gc everything", ran{125, "", "error: gc takes no names, and there is everything\n"}},
+
+		{"extend api-eshell-aaaaa 1h", ran{125, "", "error: " + noLease + "\nhint: open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION\n"}},
+		{"extend api-eshell-aaaaa", ran{125, "", "error: a session and a duration are expected\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+		{"extend api-eshell-aaaaa 2", ran{125, "", "error: \"2\" is not a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+		{"extend api-eshell-aaaaa 2ms", ran{125, "", "error: 2ms is less than a second\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.argv, func(t *testing.T) {
+			argv := append(strings.Fields(tt.argv), "-n", "shop", "--server", server)
+			if got := runMain(t.Context(), t, argv...); got != tt.want {
+				t.Errorf("got\n%+v\nwant\n%+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNothingFound(t *testing.T) {
+	server := api(t)
+	for argv, want := range map[string]ran{
+		"list":         {errOut: "No resources found in shop namespace.\n"},
+		"list -A":      {errOut: "No resources found\n"},
+		"list -o name": {errOut: "No resources found in shop namespace.\n"},
+		"list -o json": {out: "{\n    \"apiVersion\": \"kubectl-eshell.github.io/v1alpha1\",\n    \"items\": [],\n    \"kind\": \"SessionList\"\n}\n"},
+		"list -o yaml": {out: "apiVersion: kubectl-eshell.github.io/v1alpha1\nitems: []\nkind: SessionList\n"},
+		"delete --all": {errOut: "No resources found in shop namespace.\n"},
+		"gc":           {},
+	} {
+		if got := runMain(t.Context(), t, append(strings.Fields(argv), "-n", "shop", "--server", server)...); got != want {
+			t.Errorf("%s: got\n%+v\nwant\n%+v", argv, got, want)
+		}
+	}
+}
+
+// The help of a command about sessions names its own flags and kubectl's, none of a clone's.
+func TestSessionHelp(t *testing.T) {
+	for _, word := range []string{"list", "delete", "extend", "gc"} {
+		got := runMain(t.Context(), t, word, "--help")
+		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out, "Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "--kubeconfig") {
+			t.Errorf("%s --help: %+v", word, got)
+		}
+		if strings.Contains(got.out, "--image") || strings.Contains(got.out, "Clone:") {
+			t.Errorf("%s --help names a clone's flags:\n%s", word, got.out)
+		}
+	}
+}

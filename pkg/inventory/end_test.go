@@ -1,0 +1,197 @@
+package inventory
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// only returns the one session that there is.
+func only(t *testing.T, client *fake.Clientset) (*Inventory, Session) {
+	t.Helper()
+	found := read(t, client)
+	if len(found.Sessions) != 1 {
+		t.Fatalf("%d sessions", len(found.Sessions))
+	}
+	return found, found.Sessions[0]
+}
+
+// deletes are the objects that were asked to be deleted, each with its UID.
+func deletes(client *fake.Clientset) []string {
+	var all []string
+	for _, action := range client.Actions() {
+		if d, ok := action.(clienttesting.DeleteAction); ok {
+			all = append(all, d.GetResource().Resource+"/"+d.GetName()+" "+string(*d.GetDeleteOptions().Preconditions.UID))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestEnd(t *testing.T) {
+	pod, job := "pods/api-eshell-x7k2p pod-uid", "jobs/eshell-x7k2p job-uid"
+	other := apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, "api-eshell-x7k2p", errors.New("another UID"))
+	tests := []struct {
+		name       string
+		objects    []runtime.Object
+		pods, jobs error
+		want       []string
+		err        string
+	}{
+		{"a clone", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, nil, nil, []string{job, pod}, ""},
+		{"a clone without a lease", []runtime.Object{clone("x7k2p")}, nil, nil, []string{pod}, ""},
+		{"a debug session", []runtime.Object{lease("x7k2p", debug)}, nil, nil, []string{job}, ""},
+		{"one whose name another has by now", []runtime.Object{clone("x7k2p")}, other, nil, []string{pod}, ""},
+		{"a pod that stays", []runtime.Object{clone("x7k2p")}, forbidden("pods"), nil, []string{pod}, "delete pod/api-eshell-x7k2p: pods is forbidden: no"},
+		{"a lease that stays", []runtime.Object{lease("x7k2p", debug)}, nil, forbidden("jobs"), []string{job}, "delete job/eshell-x7k2p: jobs is forbidden: no"},
+		{"a pod that goes with its lease", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, forbidden("pods"), nil, []string{job, pod}, ""},
+		{"both stay", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, forbidden("pods"), forbidden("jobs"), []string{job, pod},
+			"delete pod/api-eshell-x7k2p: pods is forbidden: no\ndelete job/eshell-x7k2p: jobs is forbidden: no"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := cluster(tt.objects...)
+			_, session := only(t, client)
+			if tt.pods != nil {
+				failing(client, "delete", "pods", tt.pods)
+			}
+			if tt.jobs != nil {
+				failing(client, "delete", "jobs", tt.jobs)
+			}
+			err := End(t.Context(), client, session)
+			if got := deletes(client); !slices.Equal(got, tt.want) {
+				t.Errorf("deleted %q, want %q", got, tt.want)
+			}
+			if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+		})
+	}
+}
+
+// A living session is never removed.
+func TestUnneeded(t *testing.T) {
+	unowned := func(p *corev1.Pod) { p.OwnerReferences = nil }
+	gone, ended, outlived := "its lease is gone", "it has ended", "it has lived as long as it may"
+	tests := []struct {
+		name    string
+		objects []runtime.Object
+		after   time.Duration
+		want    string
+	}{
+		{"a clone and its lease", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, 9 * time.Hour, ""},
+		{"an ended clone, whose lease lives", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodSucceeded)), lease("x7k2p")}, time.Hour, ""},
+		{"a debug session", []runtime.Object{lease("x7k2p", debug)}, 9 * time.Hour, ""},
+		{"a lease that was just taken", []runtime.Object{lease("x7k2p", says(owned.PodAnnotation, ""))}, 0, ""},
+		{"a lease that has failed", []runtime.Object{clone("x7k2p", leased), lease("x7k2p", condition(batchv1.JobFailed))}, 0, "its lease has ended"},
+		{"a lease that is about to", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailureTarget))}, 0, "its lease has ended"},
+		{"a clone whose lease is gone", []runtime.Object{clone("x7k2p", leased)}, 0, gone},
+		{"an ended clone whose lease is gone", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed))}, 0, gone},
+		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", leased, deleted)}, 0, ""},
+		{"a clone without a lease", []runtime.Object{clone("x7k2p")}, 8 * time.Hour, ""},
+		{"one that waits for a node", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 7 * time.Hour, ""},
+		{"one that no node took", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 8 * time.Hour, outlived},
+		{"one past its deadline", []runtime.Object{clone("x7k2p")}, 8*time.Hour + time.Minute, outlived},
+		{"one that has ended", []runtime.Object{clone("x7k2p", phase(corev1.PodSucceeded))}, 0, ended},
+		{"one that may live for ever", []runtime.Object{clone("x7k2p", leased, unowned)}, 900 * time.Hour, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := cluster(tt.objects...)
+			found, session := only(t, client)
+			why, err := found.Unneeded(t.Context(), client, session, then.Add(tt.after))
+			if why != tt.want || err != nil {
+				t.Errorf("unneeded because %q, %v; want %q", why, err, tt.want)
+			}
+		})
+	}
+}
+
+// A clone looks orphaned when the leases were listed before its own was there, or may not be listed.
+func TestNoOrphanWithoutProof(t *testing.T) {
+	tests := []struct {
+		name   string
+		hidden error // how the list of leases fails; nil: it is from before the lease
+		get    error
+		want   string
+		err    string
+	}{
+		{"listed before the lease was there", nil, nil, "", ""},
+		{"leases may not be listed", forbidden("jobs"), nil, "", ""},
+		{"the lease may not be read", nil, forbidden("jobs"), "", "pod/api-eshell-x7k2p: is its lease gone? jobs is forbidden: no"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := cluster(clone("x7k2p", leased), lease("x7k2p"))
+			client.PrependReactor("list", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
+				return true, &batchv1.JobList{}, tt.hidden
+			})
+			if tt.get != nil {
+				failing(client, "get", "jobs", tt.get)
+			}
+			found, session := only(t, client)
+			why, err := found.Unneeded(t.Context(), client, session, then.Time)
+			if why != tt.want || (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+				t.Errorf("unneeded because %q, %v; want %q, %q", why, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestExtend(t *testing.T) {
+	client := cluster(clone("x7k2p", leased), lease("x7k2p"))
+	_, session := only(t, client)
+	conflicts := 2
+	client.PrependReactor("patch", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
+		conflicts--
+		return conflicts >= 0, nil, apierrors.NewConflict(schema.GroupResource{Resource: "jobs"}, "eshell-x7k2p", errors.New("changed"))
+	})
+	ends, err := Extend(t.Context(), client, session, 2*time.Hour)
+	if err != nil || !ends.Equal(then.Add(3*time.Hour)) {
+		t.Fatalf("it ends %s, %v; want 3 hours after %s", ends, err, then)
+	}
+	job, err := client.BatchV1().Jobs("shop").Get(t.Context(), "eshell-x7k2p", metav1.GetOptions{})
+	if err != nil || job.Annotations[owned.TTLAnnotation] != "10800" || job.Annotations[owned.ReasonAnnotation] != "incident 12" {
+		t.Errorf("annotations %v, %v", job.Annotations, err)
+	}
+}
+
+func TestExtendRefuses(t *testing.T) {
+	tests := []struct {
+		name    string
+		objects []runtime.Object
+		err     string
+		hint    string
+	}{
+		{"no lease", []runtime.Object{clone("x7k2p")},
+			"api-eshell-x7k2p has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise",
+			"open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION"},
+		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)}, "the lease of api-eshell-x7k2p was not found, or may not be listed", ""},
+		{"its lease has ended", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed))}, "extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
+		{"its lease says no time", []runtime.Object{lease("x7k2p", debug, says(owned.TTLAnnotation, ""))},
+			"extend eshell-x7k2p: job/eshell-x7k2p does not say how long it may live: annotation " + owned.TTLAnnotation, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := cluster(tt.objects...)
+			_, session := only(t, client)
+			_, err := Extend(t.Context(), client, session, time.Hour)
+			if err == nil || err.Error() != tt.err || hint.Of(err) != tt.hint {
+				t.Errorf("error %v, hint %q; want %s, %q", err, hint.Of(err), tt.err, tt.hint)
+			}
+		})
+	}
+}

@@ -1,0 +1,138 @@
+// Package inventory is what kubectl-eshell has in a cluster: it lists its sessions, finds one, ends
+// it, makes it live longer, and says which of them nobody needs any more.
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// Inventory is what was found, at about one moment.
+type Inventory struct {
+	Namespace string    // empty: all of them
+	Sessions  []Session // by namespace and name
+	User      string    // the caller, as the server knows them; empty where it does not say
+	// Unread is why the pods or the leases are not among what was found: the caller may not list them.
+	Unread error
+
+	leasesRead, podsRead bool
+}
+
+// Read lists the leases and the clones of a namespace, or of all where it is empty, and asks who the
+// caller is: one round trip. Leases or clones that the caller may not list are left out; that neither may be
+// listed is an error.
+func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*Inventory, error) {
+	var pods *corev1.PodList
+	var jobs *batchv1.JobList
+	var podsErr, jobsErr error
+	i := &Inventory{Namespace: namespace}
+	ours := metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy + "," + owned.SessionLabel}
+	var asked sync.WaitGroup
+	asked.Go(func() { pods, podsErr = client.CoreV1().Pods(namespace).List(ctx, ours) })
+	asked.Go(func() { jobs, jobsErr = client.BatchV1().Jobs(namespace).List(ctx, ours) })
+	asked.Go(func() { i.User = userName(ctx, client) })
+	asked.Wait()
+	i.podsRead, i.leasesRead = podsErr == nil, jobsErr == nil
+	i.Unread = errors.Join(podsErr, jobsErr)
+	if !readable(podsErr) || !readable(jobsErr) || podsErr != nil && jobsErr != nil {
+		return nil, fmt.Errorf("list sessions: %w", i.Unread)
+	}
+	i.Sessions = i.join(itemsOf(pods, podsErr), leasesOf(jobs, jobsErr))
+	return i, nil
+}
+
+func readable(err error) bool { return err == nil || apierrors.IsForbidden(err) }
+
+// itemsOf are the pods that are clones: what has a controller is somebody else's, whatever its labels.
+func itemsOf(list *corev1.PodList, err error) []corev1.Pod {
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return metav1.GetControllerOf(&p) != nil })
+}
+
+func leasesOf(list *batchv1.JobList, err error) []batchv1.Job {
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(list.Items, func(j batchv1.Job) bool { return metav1.GetControllerOf(&j) != nil })
+}
+
+// join makes a session of each lease with its clone, and of each clone that has no lease.
+func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
+	clones := map[string]*corev1.Pod{}
+	for n := range pods {
+		clones[key(&pods[n])] = &pods[n]
+	}
+	sessions := []Session{}
+	for n := range jobs {
+		sessions = append(sessions, i.session(clones[key(&jobs[n])], &jobs[n]))
+		delete(clones, key(&jobs[n]))
+	}
+	for _, pod := range clones {
+		sessions = append(sessions, i.session(pod, nil))
+	}
+	slices.SortFunc(sessions, func(a, b Session) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return sessions
+}
+
+func key(object metav1.Object) string {
+	return object.GetNamespace() + "/" + object.GetLabels()[owned.SessionLabel]
+}
+
+// Own are the caller's own sessions. Where the server does not say who the caller is, there are none.
+func (i *Inventory) Own() []Session {
+	own := []Session{}
+	for _, s := range i.Sessions {
+		if i.User != "" && s.User == i.User {
+			own = append(own, s)
+		}
+	}
+	return own
+}
+
+// Find returns the session that has a name, anybody's. It may be called by its lease's name too.
+func (i *Inventory) Find(name string) (Session, error) {
+	for _, s := range i.Sessions {
+		if s.Name == name || s.Lease == name {
+			return s, nil
+		}
+	}
+	return Session{}, hint.Errorf("what is there: kubectl eshell list --all-users -n "+i.Namespace,
+		"no session is called %s in namespace %s", name, i.Namespace)
+}
+
+// userName is who the server takes the caller for, or "" where it does not say.
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
+func userName(ctx context.Context, client kubernetes.Interface) string {
+	answer, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return ""
+	}
+	return answer.Status.UserInfo.Username
+}
+
+// Left is how long the session may live yet, and whether that is known. It is negative when its time is over.
+func (s Session) Left(now time.Time) (time.Duration, bool) {
+	if s.Ends == nil {
+		return 0, false
+	}
+	return s.Ends.Sub(now), true
+}

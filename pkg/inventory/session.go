@@ -1,0 +1,161 @@
+package inventory
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// Session is one session, as its lease and its clone tell of it. What it is called is one word: a
+// clone by its pod, a debug session (and one whose pod is not there yet) by its lease, which is its
+// container's name too.
+type Session struct {
+	Name      string       `json:"name"`
+	Namespace string       `json:"namespace"`
+	Mode      string       `json:"mode"`
+	Source    string       `json:"source,omitempty"` // deployment/api
+	Pod       string       `json:"pod,omitempty"`
+	Container string       `json:"container,omitempty"`
+	Lease     string       `json:"lease,omitempty"` // the Job's name; empty: the session has none, or it may not be read
+	State     State        `json:"state"`
+	Created   metav1.Time  `json:"created"`
+	Ends      *metav1.Time `json:"ends,omitempty"` // at the latest; nil: not known
+	User      string       `json:"user,omitempty"`
+	Reason    string       `json:"reason,omitempty"`
+
+	pod *corev1.Pod
+	job *batchv1.Job
+}
+
+// State is how far a session is. That of a debug session is its lease's: its pod is not ours, and is
+// not read.
+type State string
+
+// The states of a session.
+const (
+	Starting State = "Starting"
+	Running  State = "Running"
+	Ending   State = "Ending" // is being deleted
+	Ended    State = "Ended"
+	Unknown  State = "Unknown" // the pod may not be read
+)
+
+// modeClone and modeDebug are what a lease says of its session.
+const (
+	modeClone = "clone"
+	modeDebug = "debug"
+)
+
+// session tells of a clone, a lease, or both.
+func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
+	s := Session{Mode: modeClone, pod: pod, job: job}
+	if pod != nil {
+		s.Name, s.Namespace, s.Pod, s.Created = pod.Name, pod.Namespace, pod.Name, pod.CreationTimestamp
+		s.Container, s.Ends = shell(pod), podEnds(pod)
+		s.tell(pod.Annotations)
+	}
+	if job != nil {
+		s.Lease, s.Namespace, s.Created = job.Name, job.Namespace, job.CreationTimestamp
+		s.Ends = leaseEnds(job)
+		s.tell(job.Annotations)
+		s.Name = s.Lease
+		if s.Mode == modeClone && s.Pod != "" {
+			s.Name = s.Pod
+		}
+	}
+	s.State = i.state(s)
+	return s
+}
+
+// tell takes over what annotations say of a session.
+func (s *Session) tell(annotations map[string]string) {
+	for field, key := range map[*string]string{
+		&s.Mode: owned.ModeAnnotation, &s.Pod: owned.PodAnnotation, &s.Container: owned.ContainerAnnotation,
+		&s.User: owned.UserAnnotation, &s.Reason: owned.ReasonAnnotation,
+	} {
+		if said := annotations[key]; said != "" {
+			*field = said
+		}
+	}
+	if kind, name := annotations[owned.SourceKindAnnotation], annotations[owned.SourceNameAnnotation]; kind != "" && name != "" {
+		s.Source = strings.ToLower(kind) + "/" + name
+	}
+}
+
+// state prefers what the pod says: a lease knows only that somebody renews it.
+func (i *Inventory) state(s Session) State {
+	switch {
+	case s.pod != nil:
+		return podState(s.pod, s.Container)
+	case s.job.DeletionTimestamp != nil:
+		return Ending
+	case over(s.job):
+		return Ended
+	case s.Pod == "": // it is told with the first renewal, once there is a pod
+		return Starting
+	case s.Mode == modeDebug:
+		return Running
+	case !i.podsRead:
+		return Unknown
+	}
+	return Ended
+}
+
+func podState(pod *corev1.Pod, container string) State {
+	runs := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Running != nil }
+	switch {
+	case pod.DeletionTimestamp != nil:
+		return Ending
+	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
+		return Ended
+	case slices.ContainsFunc(pod.Status.ContainerStatuses, runs):
+		return Running
+	}
+	return Starting
+}
+
+// shell is the container that the session is in: the one that reads its client's input.
+func shell(pod *corev1.Pod) string {
+	for _, c := range pod.Spec.Containers {
+		if c.StdinOnce {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+// over reports a lease that has ended, or is about to: it does not come back.
+func over(job *batchv1.Job) bool {
+	last := []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet}
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return slices.Contains(last, c.Type) && c.Status == corev1.ConditionTrue
+	})
+}
+
+// leaseEnds is when the session's time is over, as its lease has it.
+func leaseEnds(job *batchv1.Job) *metav1.Time {
+	seconds, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
+	if err != nil {
+		return nil
+	}
+	return new(metav1.NewTime(job.CreationTimestamp.Add(time.Duration(seconds) * time.Second)))
+}
+
+// podEnds is when Kubernetes ends the pod. It counts from when the kubelet took the pod, if one has.
+func podEnds(pod *corev1.Pod) *metav1.Time {
+	if pod.Spec.ActiveDeadlineSeconds == nil {
+		return nil
+	}
+	start := pod.CreationTimestamp
+	if pod.Status.StartTime != nil {
+		start = *pod.Status.StartTime
+	}
+	return new(metav1.NewTime(start.Add(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second)))
+}

@@ -1,0 +1,101 @@
+//go:build unix
+
+package e2e
+
+import (
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// auditor is a user of this test alone: "all your sessions" are the test's.
+func auditor(args ...string) []string {
+	return append([]string{"eshell", "--as=auditor", "--as-group=system:masters"}, args...)
+}
+
+// told waits until the lease says where its session is: it is told with the first renewal.
+func (s started) told(t *testing.T) {
+	t.Helper()
+	kubectl(t, "wait", `--for=jsonpath={.metadata.annotations.kubectl-eshell\.github\.io/pod}=`+s.pod, s.lease(), "--timeout=20s")
+}
+
+// shows asserts that a command prints what the pattern says.
+func shows(t *testing.T, args []string, pattern string) {
+	t.Helper()
+	if got := kubectl(t, args...); !regexp.MustCompile(pattern).MatchString(got) {
+		t.Errorf("kubectl %s printed\n%s, want %s", strings.Join(args, " "), got, pattern)
+	}
+}
+
+// TestInventory is a clone and a debug session, told of and ended from another terminal.
+func TestInventory(t *testing.T) {
+	t.Parallel()
+	inClone := open(t, auditor("deploy/bash", "--ttl=1h", "--reason=incident 12")...)
+	inDebug := open(t, auditor("pod/target-lease", "--mode=debug", "--ttl=1h")...)
+	clone, debug := inClone.session(), inDebug.session()
+	for _, term := range []*terminal{inClone, inDebug} {
+		term.expect(prompt)
+	}
+	clone.told(t)
+	debug.told(t)
+
+	shows(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +LEFT
+`+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\S+ +5\dm
+`+debug.container+` +debug +pod/target-lease +target-lease +Running +\S+ +5\dm
+\z`)
+	shows(t, auditor("list", "-o", "wide"), clone.pod+` +app +Running .* auditor +incident 12\n`)
+	shows(t, auditor("list", "-o", "name"), `\A`+clone.pod+`\n`+debug.container+`\n\z`)
+	shows(t, auditor("list", "-o", "yaml"), `(?s)\AapiVersion: .*container: `+debug.container+`.*kind: SessionList`)
+	shows(t, auditor("list", "-A", "-o", "json"), `"namespace": "`+the.namespace+`"`)
+	shows(t, auditor("list", "pod/target-lease"), debug.container+` +\S+ +app +Running +<none> +\S+ +`)
+	shows(t, []string{"eshell", "list", "--all-users"}, debug.container+` .* auditor\n`)
+	if others := kubectl(t, "eshell", "list", "-o", "name"); strings.Contains(others, clone.pod) {
+		t.Errorf("another user's own sessions are\n%s", others)
+	}
+
+	shows(t, auditor("extend", clone.pod, "1h"), `\A`+clone.pod+` ends in 1(19|18)m(\d+s)?\n\z`)
+	shows(t, auditor("list"), clone.pod+` +Running +\S+ +11\dm\n`)
+	if removed := kubectl(t, auditor("gc", "--dry-run")...); strings.Contains(removed, clone.pod) || strings.Contains(removed, debug.container) {
+		t.Errorf("gc would remove living sessions:\n%s", removed)
+	}
+	for _, term := range []*terminal{inClone, inDebug} {
+		term.typed("echo still-$((40+2))\n")
+		term.expect(`still-42\r\n`)
+	}
+
+	shows(t, auditor("delete", debug.container), `\A`+debug.container+`: lease deleted; its client ends container `+debug.container+` in pod/target-lease\n\z`)
+	inDebug.endsWith(debug, debug.where()+` ended with its lease: `)
+	shows(t, auditor("delete", "--all"), `\A`+clone.pod+` deleted\n\z`)
+	inClone.endsWith(clone, clone.where()+` ended `)
+}
+
+// TestGC: a clone that no lease takes away, whose client is gone, is removed once it has ended; living
+// sessions are left alone. It runs alone: gc clears away what other tests leave too.
+func TestGC(t *testing.T) {
+	living := []*terminal{
+		open(t, auditor("deploy/bash")...),
+		open(t, auditor("pod/target-lease", "--mode=debug")...),
+		open(t, "eshell", "deploy/bash", "--as=clone-only"), // without a lease
+	}
+	var sessions []started
+	for _, term := range living {
+		sessions = append(sessions, term.session())
+		term.expect(prompt)
+	}
+	killed := open(t, "eshell", "deploy/bash", "--as=clone-only")
+	left := killed.session()
+	killed.expect(prompt)
+	killed.signal(syscall.SIGKILL)
+	left.dead(t)
+	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+left.pod, "--timeout=20s")
+
+	shows(t, []string{"eshell", "gc", "--dry-run"}, `(?m)^`+left.pod+`: it has ended: would be removed \(dry run\)$`)
+	shows(t, []string{"eshell", "gc"}, `(?m)^`+left.pod+`: it has ended: removed$`)
+	kubectl(t, "wait", "--for=delete", "pod/"+left.pod, "--timeout=20s")
+	for n, term := range living {
+		term.typed("echo still-$((40+2)); exit\n")
+		term.expect(`still-42\r\n`)
+		term.ended(0, sessions[n])
+	}
+}
