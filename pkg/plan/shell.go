@@ -14,13 +14,14 @@ import (
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
 // in the background the ear; wait is what POSIX lets a trap interrupt, read is not. It traps its
 // signals because PID 1 has no default actions, and takes its children along because in a shared
-// PID namespace nobody else would: they would stay as zombies of an application that reaps none.
-// Without a sleep in the image it still sees the end of stdin. The shell's own messages go nowhere:
-// shells report a killed child, and that would be logged.
+// PID namespace nobody else would: they would stay as zombies of an application that reaps none. ($!
+// is a child that a signal came too early for to have a name.) Without a sleep in the image it still
+// sees the end of stdin. The shell's own messages go nowhere: shells report a killed child, and that
+// would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
-trap 'kill $sleeper $reader; wait $sleeper $reader' EXIT
+trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
 exec 3<&0 2>/dev/null
 (while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
@@ -46,7 +47,7 @@ const gateScript = `# kubectl-eshell: starts when its client listens
 limit=$1 mark=$2 sleeper= reader=
 shift 2
 trap 'exit 0' TERM INT HUP
-trap 'kill $sleeper $reader; wait $sleeper $reader' EXIT
+trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
   sleep "$limit" </dev/null >/dev/null 3<&- 4>&- &

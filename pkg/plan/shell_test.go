@@ -79,6 +79,24 @@ func startScript(t *testing.T, shell []string, script string, args ...string) *p
 	return p
 }
 
+// emptied waits a little until the script's process group has nobody in it: one that was killed may
+// still be on its way out, and nothing tells when somebody else's child is gone.
+func (p *process) emptied() error {
+	tick, late := time.NewTicker(10*time.Millisecond), time.After(2*time.Second)
+	defer tick.Stop()
+	for {
+		err := syscall.Kill(-p.cmd.Process.Pid, 0)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return nil
+		}
+	}
+}
+
 // ends asserts that the script ends in time and leaves no process behind.
 func (p *process) ends(within time.Duration) {
 	p.t.Helper()
@@ -87,7 +105,7 @@ func (p *process) ends(within time.Duration) {
 	case <-time.After(within):
 		p.t.Fatalf("the script still runs after %s", within)
 	}
-	if err := syscall.Kill(-p.cmd.Process.Pid, 0); err != syscall.ESRCH {
+	if err := p.emptied(); err != syscall.ESRCH {
 		p.t.Errorf("it left processes behind: %v", err)
 	}
 }
