@@ -4,6 +4,7 @@ package plan
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -105,7 +106,7 @@ func (p *process) ends(within time.Duration) {
 	case <-time.After(within):
 		p.t.Fatalf("the script still runs after %s", within)
 	}
-	if err := p.emptied(); err != syscall.ESRCH {
+	if err := p.emptied(); !errors.Is(err, syscall.ESRCH) {
 		p.t.Errorf("it left processes behind: %v", err)
 	}
 }

@@ -137,13 +137,13 @@ func persist(ctx context.Context, delete func() error) error {
 
 // tellDelete tells what became of the clone: the pod's delete ends it, and so does the lease's.
 func (s *session) tellDelete(deleted, released error) {
+	byLease := s.Lease != nil && released == nil // which may have been the faster one
 	switch {
-	case gone(deleted):
-		if s.doomed == certain {
-			s.Teller.Say("%s was already gone", s.where())
-		}
-	case deleted == nil, s.Lease != nil && released == nil:
+	case gone(deleted) && s.doomed != certain: // it never came to be
+	case deleted == nil || byLease:
 		s.Teller.Say("%s is being deleted", s.where())
+	case gone(deleted):
+		s.Teller.Say("%s was already gone", s.where())
 	default:
 		s.Teller.Warn("%s could not be deleted: %v\n%s", s.where(), deleted, s.otherEnd())
 		return

@@ -206,7 +206,9 @@ func TestCleanUpWithALease(t *testing.T) {
 	}{
 		{"both", nil, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
 		{"by the lease alone", forbidden, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
-		{"the pod was gone", apierrors.NewNotFound(pods, "x"), nil, []string{"pod/api-eshell-x7k2p was already gone"}},
+		{"by the lease, faster", apierrors.NewNotFound(pods, "x"), nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
+		{"the pod was gone, and the lease stays", apierrors.NewNotFound(pods, "x"), forbidden, []string{"pod/api-eshell-x7k2p was already gone",
+			`warning: the lease could not be given up; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
 		{"the lease stays", nil, forbidden, []string{"pod/api-eshell-x7k2p is being deleted",
 			`warning: the lease could not be given up; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
 		{"neither", no, no, []string{"warning: pod/api-eshell-x7k2p could not be deleted: no\nit ends by itself within 2m15s"}},
