@@ -27,7 +27,7 @@ const long = `Open a shell next to a workload.
 
 By default (--mode clone) eshell starts a new, temporary pod from the workload's
 pod template: same image, environment and identity, but no traffic reaches it.
-It is deleted when you leave, and lives for 8 hours at most. With --mode debug
+It is deleted when you leave, and lives for --ttl at most. With --mode debug
 eshell adds an ephemeral container to a running pod, which sees the processes of
 its container.
 
