@@ -29,6 +29,19 @@ func chooseVia(t *target.Target, o Options) (Via, []Note, error) {
 		"; what is typed and shown goes into the container's log"}}, nil
 }
 
+// chooseWatch is for what runs by attach where no lease ends it. Signs of life come by exec.
+func chooseWatch(t *target.Target, o Options, mode Mode) watch {
+	switch {
+	case mode == ModeClone && o.NoLease == nil:
+		return watch{}
+	case t.Access.ExecPods:
+		return watch{limit: o.Silence, relay: true}
+	case mode == ModeDebug:
+		return watch{limit: o.TTL}
+	}
+	return watch{} // the pod's own deadline
+}
+
 func missing(verb, resource, namespace, why string) error {
 	return hint.Errorf("ask for it, and check with: kubectl auth can-i "+verb+" "+resource+" -n "+namespace,
 		"you may not %s %s in namespace %s: %s", verb, resource, namespace, why)

@@ -36,7 +36,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 	}
 	c := &clone{target: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
-	r := newRun(o, via)
+	r := newRun(o, via, chooseWatch(t, o, ModeClone))
 	for _, step := range []func() error{
 		c.supported, c.notASidecar,
 		// What comes along.
@@ -96,7 +96,7 @@ func (c *clone) plan(r run, pod *corev1.Pod) *Plan {
 	return &Plan{
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),
 		Notes:    c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
-		Via: r.via, Command: r.exec, Gate: r.gate, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence,
+		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence,
 		Record: Record(ModeClone, t, c.options),
 		Pod:    pod,
 	}

@@ -22,7 +22,12 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newRun(o, via)
+	w := chooseWatch(t, o, ModeDebug)
+	r := newRun(o, via, w)
+	if via == ViaAttach && !w.relay {
+		notes = append(notes, Note{Warning, "after kill -9 of eshell the command may run on, for " + o.TTL.String() + " at most (--ttl)",
+			"you may not create pods/exec in namespace " + t.Namespace + ", by which eshell says that it is alive"})
+	}
 	source := containerNamed(slices.Concat(t.Pod.Spec.Containers, t.Pod.Spec.InitContainers), t.Container)
 	container, more := lookalike(t.Pod, source, o)
 	container.Name = owned.ContainerName(o.Session)
@@ -33,7 +38,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
-		Via:       via, Command: r.exec, Gate: r.gate, End: r.end, TTY: o.TTY, Silence: o.Silence,
+		Via:       via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: o.TTY, Silence: o.Silence,
 		Record: Record(ModeDebug, t, o),
 	}, nil
 }

@@ -52,9 +52,13 @@ type Plan struct {
 
 	Via     Via
 	Command []string // by exec: what to run
-	// Gate, by attach, begins the line after which the output is the command's own; the line ends
-	// with the PID of the container's process. Empty: the command started without waiting for us.
+	// Gate begins the line after which the output is the command's own; the line ends with the PID of
+	// the gate's process and that of its watchdog, if it has one. Empty: the command starts without
+	// waiting for us.
 	Gate string
+	// Relay, if it is not empty, is to be run by exec with the watchdog's PID as one more argument: it
+	// takes a line now and then as a sign of life, without which the watchdog ends the command.
+	Relay []string
 	// End, by exec without a terminal, begins the line on stderr that says that the command has
 	// ended; its exit status follows. The line is not the command's own.
 	End string

@@ -153,6 +153,7 @@ func TestGolden(t *testing.T) {
 		})},
 		{"clone-unleased", Clone, deployment(), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
+		{"clone-attach-unleased", Clone, deployment(), options(byAttach, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-direct", Clone, deployment(), options(direct)},
 		{"clone-statefulset", Clone, deployment(stateful), options()},
 		{"clone-without-exec", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options()},
@@ -161,6 +162,7 @@ func TestGolden(t *testing.T) {
 		{"debug-busy", Debug, deployment(busy, strict, running), options()},
 		{"debug-overrides", Debug, deployment(variables, running), options(overrides)},
 		{"debug-attach", Debug, deployment(running), options(overrides, byAttach)},
+		{"debug-without-exec", Debug, deployment(running, func(t *target.Target) { t.Access.ExecPods = false }), options()},
 		{"debug-shared-pids", Debug, deployment(func(t *target.Target) { t.Template.Spec.ShareProcessNamespace = new(true) }, running), options()},
 		{"debug-newest-of-3", Debug, deployment(running, func(t *target.Target) { t.Ready = 3 }), options()},
 	}
@@ -206,6 +208,9 @@ func render(t *testing.T, p *Plan) string {
 	}
 	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %q, end %q\ncommand %q\n",
 		p.Namespace, p.PodName, p.PodUID, p.Container, p.Via, p.TTY, p.Gate, p.End, p.Command)
+	if p.Relay != nil {
+		fmt.Fprintf(&b, "relay %q\n", p.Relay)
+	}
 	pod := p.Pod
 	if pod == nil {
 		pod = &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*p.Ephemeral}}}
@@ -221,7 +226,7 @@ func render(t *testing.T, p *Plan) string {
 	if err := (&printers.YAMLPrinter{}).PrintObj(pod, &b); err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer(fmt.Sprintf("%q", launchScript), "LAUNCH", fmt.Sprintf("%q", drainScript), "DRAIN", fmt.Sprintf("%q", toolScript), "TOOLS").Replace(b.String())
+	return strings.NewReplacer(fmt.Sprintf("%q", launchScript), "LAUNCH", fmt.Sprintf("%q", drainScript), "DRAIN", fmt.Sprintf("%q", toolScript), "TOOLS", fmt.Sprintf("%q", relayScript), "RELAY").Replace(b.String())
 }
 
 func containerWords(pod *corev1.Pod) [][]string {

@@ -3,6 +3,7 @@ package plan
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a
@@ -38,14 +39,20 @@ done
 while :; do wait $reader; done
 `
 
-// gateScript is the process of a container whose command is attached to. It holds the command
-// back until the client's first line says that it is listening, so that no byte of the output is
-// lost, then prints $2 as the mark of the beginning, with its PID. Nobody there for $1 seconds: it
-// ends. The reader ends the clock itself, so there is no signal that could come before the wait for it.
+// gateScript is the process of a command whose streams may come too late or be lost: one that is
+// attached to, or one beside a session that somebody else keeps. It holds the command back until the
+// client's first line says that it is listening, so that no byte of the output is lost, then prints $2
+// as the mark of the beginning, with its PID. Nobody there for $1 seconds: it ends. The reader ends the
+// clock itself, so there is no signal that could come before the wait for it.
 // The command is its child, not its successor: as PID 1 it would be deaf to Ctrl-C.
+//
+// If $3 is not empty, the gate, the command and all that share its process group are killed after so
+// many seconds without a sign of life: a USR1 for the watchdog, whose PID is the second of the mark's.
+// relayScript sends it; before the watchdog can hear it, it must not kill it. (Without a sleep in the
+// image there is no watchdog.)
 const gateScript = `# kubectl-eshell: starts when its client listens
-limit=$1 mark=$2 sleeper= reader=
-shift 2
+limit=$1 mark=$2 watch=$3 sleeper= reader= dog=
+shift 3
 trap 'exit 0' TERM INT HUP
 trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
@@ -59,12 +66,36 @@ else
   (read -r line || kill -TERM $$) <&3 3<&- 4>&- &
   reader=$!
   wait $reader
+  watch=
 fi
 trap - EXIT TERM INT HUP
-echo "$mark $$"
+if [ "$watch" ]; then
+  trap '' USR1
+  (
+    trap 'heard=1' USR1
+    trap 'kill $!; wait $!; exit' TERM
+    while :; do
+      heard=
+      sleep "$watch" &
+      sleeper=$!
+      wait $sleeper
+      [ "$heard" ] || kill -KILL -$$ || kill -KILL $$
+      kill $sleeper
+      wait $sleeper
+    done
+  ) </dev/null >/dev/null 3<&- 4>&- &
+  dog=$!
+  trap - USR1
+fi
+echo "$mark $$ $dog"
 (exec "$@") <&3 2>&4 3<&- 4>&-
-exit $?
+status=$?
+[ -z "$dog" ] || { kill $dog; wait $dog; }
+exit $status
 `
+
+// relayScript passes each line on stdin, a sign of life, on to the watchdog $1, as long as there is one.
+const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do :; done`
 
 // launchScript sets TERM to $1, if it is not empty, and becomes the command that follows, or else
 // the best shell there is.
@@ -96,6 +127,7 @@ exit $status
 const (
 	holderName = "eshell-holder"
 	gateName   = "eshell-gate"
+	relayName  = "eshell-relay"
 	drainName  = "eshell-drain"
 	launchName = "eshell"
 	toolName   = "eshell-toolbox"
@@ -115,12 +147,29 @@ type run struct {
 	process []string // the container's command
 	args    []string // or, for the image's entrypoint, its arguments
 	exec    []string
+	relay   []string
 	gate    string
 	end     string
 }
 
-func newRun(o Options, via Via) run {
-	limit := strconv.Itoa(int(o.Silence.Seconds()))
+// watch is how a command by attach is ended when its client is gone and no lease takes the pod away. Its
+// input does not tell it: that stays open on a terminal, and not every command reads it.
+type watch struct {
+	limit time.Duration // without a sign of life; 0: there is no watch
+	relay bool          // signs of life can be given
+}
+
+func (w watch) seconds() string {
+	if w.limit == 0 {
+		return ""
+	}
+	return seconds(w.limit)
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
+
+func newRun(o Options, via Via, w watch) run {
+	limit := seconds(o.Silence)
 	launch := launcher(o)
 	r := run{via: via}
 	switch {
@@ -135,10 +184,13 @@ func newRun(o Options, via Via) run {
 		r.process = o.Command
 	default:
 		r.gate = "eshell " + o.Session
-		r.process = script(gateScript, gateName, append([]string{limit, r.gate}, launch...)...)
+		r.process = script(gateScript, gateName, append([]string{limit, r.gate, w.seconds()}, launch...)...)
+		if w.relay {
+			r.relay = script(relayScript, relayName)
+		}
 	}
 	if o.Toolbox != "" {
-		r.process, r.exec = withTools(r.process), withTools(r.exec)
+		r.process, r.exec, r.relay = withTools(r.process), withTools(r.exec), withTools(r.relay)
 	}
 	r.process = escape(r.process)
 	if o.Entrypoint {

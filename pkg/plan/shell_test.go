@@ -48,6 +48,7 @@ type process struct {
 	stdout *bufio.Reader
 	stderr *os.File
 	ended  chan struct{}
+	state  *os.ProcessState // once it has ended
 }
 
 func startScript(t *testing.T, shell []string, script string, args ...string) *process {
@@ -73,7 +74,7 @@ func startScript(t *testing.T, shell []string, script string, args ...string) *p
 		t.Fatal(err)
 	}
 	go func() {
-		_, _ = p.cmd.Process.Wait()
+		p.state, _ = p.cmd.Process.Wait()
 		close(p.ended)
 	}()
 	t.Cleanup(func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
@@ -178,7 +179,7 @@ func TestHolderEndsOnSignals(t *testing.T) {
 
 func TestGateHoldsTheCommandBack(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "sh", "-c", `echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
+		p := startScript(t, shell, gateScript, "60", "mark", "", "sh", "-c", `echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
 		p.runs(300 * time.Millisecond)
 		p.writes("\nfor the command\n")
 		p.stdin.Close()
@@ -199,14 +200,62 @@ func TestGateHoldsTheCommandBack(t *testing.T) {
 
 func TestGateEndsWithoutAClient(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		nobody := startScript(t, shell, gateScript, "1", "mark", "echo", "never")
-		gone := startScript(t, shell, gateScript, "60", "mark", "echo", "never")
+		nobody := startScript(t, shell, gateScript, "1", "mark", "", "echo", "never")
+		gone := startScript(t, shell, gateScript, "60", "mark", "", "echo", "never")
 		gone.stdin.Close()
 		for _, p := range []*process{nobody, gone} {
 			if out, _ := io.ReadAll(p.stdout); len(out) > 0 {
 				t.Errorf("it printed %q", out)
 			}
 			p.ends(soon)
+		}
+	})
+}
+
+// open opens a gate and returns the PIDs that its mark tells.
+func (p *process) open() (gate, watchdog string) {
+	p.t.Helper()
+	p.writes("\n")
+	mark, err := p.stdout.ReadString('\n')
+	words := strings.Fields(mark)
+	if err != nil || len(words) != 3 || words[0] != "mark" {
+		p.t.Fatalf("the mark is %q, %v", mark, err)
+	}
+	return words[1], words[2]
+}
+
+// TestGateWatches: without a sign of life the command ends, whatever it does with its input, and what it
+// has started with it.
+func TestGateWatches(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, gateScript, "60", "mark", "2", "sh", "-c", "sleep 4242 & exec sleep 4242")
+		_, watchdog := p.open()
+		relay := startScript(t, shell, relayScript, watchdog)
+		for range 8 {
+			relay.writes("\n")
+			p.runs(500 * time.Millisecond)
+		}
+		p.ends(soon)
+		relay.writes("\n")
+		relay.ends(soon)
+	})
+}
+
+// TestGateLetsGo: nothing of the watch is left when the command ends by itself, with its status.
+func TestGateLetsGo(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, gateScript, "60", "mark", "60", "sh", "-c", `trap 'exit 7' USR1; echo $$; while :; do sleep 0.1; done`)
+		gate, watchdog := p.open()
+		command, err := p.stdout.ReadString('\n')
+		if err != nil || gate == watchdog {
+			t.Fatalf("gate %s, watchdog %s, command %q, %v", gate, watchdog, command, err)
+		}
+		if err := exec.Command("kill", "-USR1", strings.TrimSpace(command)).Run(); err != nil {
+			t.Fatal(err)
+		}
+		p.ends(soon)
+		if got := p.state.ExitCode(); got != 7 {
+			t.Errorf("exit status %d, want 7", got)
 		}
 	})
 }

@@ -2,9 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,9 +19,12 @@ const statusTime = 30 * time.Second
 func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error) {
 	streamCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	attachErr := s.attach(streamCtx, stop)
+	attachErr := s.attach(streamCtx, stop, watch)
 	if streamCtx.Err() != nil {
 		return 0, context.Cause(streamCtx)
+	}
+	if errors.Is(attachErr, errNotBack) {
+		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), attachErr)
 	}
 	end, err := s.waitUntilTerminated(ctx, watch)
 	if err != nil {
@@ -32,41 +34,36 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	}
 	s.ended = true
-	if watch.pod.DeletionTimestamp != nil {
+	switch {
+	case watch.pod.DeletionTimestamp != nil:
 		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+	case attachErr != nil:
+		return 0, fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), end.ExitCode, attachErr)
+	case outOfMemory(end):
+		words := howEnded(watch.pod, s.plan.Container, end)
+		s.Teller.Warn("%s ended: %s\n%s", s.where(), words, remedy(watch.pod, s.plan.Container, words))
 	}
 	return int(end.ExitCode), nil
 }
 
-func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) error {
+func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch) error {
 	return s.onTerminal(func(sizes remotecommand.TerminalSizeQueue) error {
 		streams := s.streams(stop, sizes)
 		streams.Stdin = orNothing(s.Stdin)
-		if s.plan.Gate == "" {
-			return s.attachLate(ctx, streams)
+		if s.plan.TTY {
+			return s.stayAttached(ctx, stop, watch, streams)
 		}
-		streams.Stdin = io.MultiReader(strings.NewReader("\n"), streams.Stdin)
-		late := time.AfterFunc(s.StartTimeout, func() {
-			if s.process.Load() == nil { // an entrypoint that does not run its arguments
-				stop(fmt.Errorf("the command in %s did not start within %s: the container's process does not run it", s.where(), s.StartTimeout))
-			}
-		})
-		defer late.Stop()
-		streams.Stdout = &gated{Writer: streams.Stdout, mark: s.plan.Gate, opened: s.opened}
-		return s.Streamer.Attach(ctx, s.container(), streams)
+		return s.attachFirst(ctx, stop, streams)
 	})
 }
 
-func orNothing(in io.Reader) io.Reader {
-	if in == nil {
-		return strings.NewReader("")
+// attachFirst attaches to a command that waits behind a gate, or has started without waiting.
+func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc, streams remotecommand.StreamOptions) error {
+	if s.plan.Gate == "" {
+		return s.attachLate(ctx, streams)
 	}
-	return in
-}
-
-// opened takes the PID of the gate, by which clean-up can end the process.
-func (s *session) opened(pid string) {
-	s.process.Store(&pid)
+	defer s.throughGate(ctx, stop, &streams)()
+	return s.Streamer.Attach(ctx, s.container(), streams)
 }
 
 func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch) (*corev1.ContainerStateTerminated, error) {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -117,7 +118,8 @@ func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
 		case end != nil && end.Reason == "Completed": // the pod's reason would have come before
 			return fmt.Errorf("%s ended under the session: the process that kept it was ended", s.where())
 		case end != nil:
-			return fmt.Errorf("%s ended under the session: %s, exit status %d", s.where(), end.Reason, end.ExitCode)
+			words := howEnded(pod, s.plan.Container, end)
+			return hint.Errorf(remedy(pod, s.plan.Container, words), "%s ended under the session: %s", s.where(), words)
 		}
 		if err := watch.next(ctx); errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())

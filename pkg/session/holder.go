@@ -17,7 +17,7 @@ type holder struct {
 }
 
 // hold attaches to the holder. The stream outlives ctx: it is clean-up that ends it.
-func hold(ctx context.Context, streamer Streamer, c Container, beat time.Duration) *holder {
+func hold(ctx context.Context, streamer Streamer, c Container, every time.Duration) *holder {
 	in, beats := io.Pipe()
 	h := &holder{beats: beats, ended: make(chan struct{})}
 	go func() {
@@ -27,20 +27,21 @@ func hold(ctx context.Context, streamer Streamer, c Container, beat time.Duratio
 		h.err = streamer.Attach(context.WithoutCancel(ctx), c, remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
 		in.Close()
 	}()
-	go h.beat(beat)
+	go beat(beats, every, h.ended)
 	return h
 }
 
-func (h *holder) beat(every time.Duration) {
+// beat gives a sign of life now and then, until the stream has ended.
+func beat(beats io.Writer, every time.Duration, ended <-chan struct{}) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		if _, err := io.WriteString(h.beats, "\n"); err != nil {
+		if _, err := io.WriteString(beats, "\n"); err != nil {
 			return
 		}
 		select {
 		case <-ticker.C:
-		case <-h.ended:
+		case <-ended:
 			return
 		}
 	}

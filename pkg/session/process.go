@@ -56,13 +56,13 @@ const startingTime = 5 * time.Second
 
 // endStarted ends the container's process in the way that fits how the client is connected to it.
 func (s *session) endStarted(ctx context.Context) error {
-	switch process := s.process.Load(); {
+	switch process := s.gate.process(); {
 	case s.ended:
 		return nil
 	case s.holder != nil:
 		return s.holder.end(ctx)
-	case process != nil:
-		return s.kill(ctx, *process)
+	case process != "":
+		return s.kill(ctx, process)
 	default:
 		return s.endUnheard(ctx)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -96,8 +95,7 @@ type session struct {
 	ended   bool      // the container's process has been seen to end
 	holder  *holder   // by exec: the client's end, once it is attached
 	ends    time.Time // where there is no lease
-	// process is, by attach, the PID of the container's process, once the stream has told it.
-	process atomic.Pointer[string]
+	gate    gate      // by attach
 }
 
 // where names what the session runs in.

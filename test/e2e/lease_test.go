@@ -256,3 +256,31 @@ func TestNetworkGone(t *testing.T) {
 		}
 	}
 }
+
+// TestReattach: a shell that was attached to is the same one after its connection was lost, and shows its
+// prompt again by itself.
+func TestReattach(t *testing.T) {
+	for _, place := range places("lease") {
+		if !strings.Contains(place.name, "attach") {
+			continue
+		}
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term, proxy := throughProxy(t, append(place.args[1:], "--lease=20s")...)
+			session := term.session()
+			term.expect(prompt)
+			term.typed("before=still-here\n")
+			for n := range 2 {
+				term.typed(fmt.Sprintf("echo drop $((%d+40))\n", n))
+				dropped := fmt.Sprintf(`(?s)drop %d\r\n.*`, n+40)
+				term.expect(dropped + prompt)
+				proxy.Drop()
+				term.expect(dropped + `\r\x1b\[Kreattached to ` + session.where() + `: the connection was lost for \ds; ` +
+					`what was shown meanwhile: kubectl logs \S+ -c \S+ -n \S+\r\n.*` + prompt)
+			}
+			term.typed("stty size; echo $before; exit 7\n")
+			term.expect(`24 80\r\nstill-here\r\n`)
+			term.ended(7, session)
+		})
+	}
+}

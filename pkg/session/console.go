@@ -1,0 +1,123 @@
+package session
+
+import (
+	"io"
+	"sync"
+
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// console is the user's terminal, lent to one stream after the other. A stream that is over goes on
+// waiting for keys and sizes; without the console it would take the first ones from its successor.
+type console struct {
+	streams remotecommand.StreamOptions
+	keys    chan []byte
+	keysErr error // read it when keys is closed
+
+	mu    sync.Mutex
+	size  *remotecommand.TerminalSize // the newest
+	newer chan struct{}               // closed when there is another
+	lent  bool                        // before
+}
+
+// newConsole takes over the streams' stdin and sizes.
+func newConsole(streams remotecommand.StreamOptions) *console {
+	c := &console{streams: streams, keys: make(chan []byte), newer: make(chan struct{})}
+	go c.listen(streams.Stdin)
+	if streams.TerminalSizeQueue != nil {
+		go c.measure(streams.TerminalSizeQueue)
+	}
+	return c
+}
+
+func (c *console) listen(in io.Reader) {
+	defer close(c.keys)
+	for {
+		buffer := make([]byte, 4096)
+		n, err := in.Read(buffer)
+		if n > 0 {
+			c.keys <- buffer[:n]
+		}
+		if err != nil {
+			c.keysErr = err
+			return
+		}
+	}
+}
+
+func (c *console) measure(sizes remotecommand.TerminalSizeQueue) {
+	for size := sizes.Next(); size != nil; size = sizes.Next() {
+		c.mu.Lock()
+		c.size = size
+		close(c.newer)
+		c.newer = make(chan struct{})
+		c.mu.Unlock()
+	}
+}
+
+// lend lends the console to a stream. began is called when the stream is open: client-go reads its
+// input from then on. A second stream finds a screen that may show anything: it makes the program on
+// it draw it again, by another size for a moment, as kubectl attach does.
+func (c *console) lend(began func()) (streams remotecommand.StreamOptions, giveBack func()) {
+	l := &loan{console: c, began: began, over: make(chan struct{}), redraw: c.lent}
+	c.lent = true
+	streams = c.streams
+	streams.Stdin = l
+	if streams.TerminalSizeQueue != nil {
+		streams.TerminalSizeQueue = l
+	}
+	return streams, func() { close(l.over) }
+}
+
+// loan is the console while one stream has it.
+type loan struct {
+	*console
+	over chan struct{}
+
+	began  func()
+	once   sync.Once
+	rest   []byte // of the keys, what the last read had no room for
+	redraw bool
+	told   remotecommand.TerminalSize
+}
+
+// Read gives the keys that are typed while the loan lasts.
+func (l *loan) Read(p []byte) (int, error) {
+	l.once.Do(l.began)
+	if len(l.rest) == 0 {
+		select {
+		case <-l.over:
+			return 0, io.EOF
+		case keys, more := <-l.keys:
+			if !more {
+				return 0, l.keysErr
+			}
+			l.rest = keys
+		}
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+// Next gives the newest size that it has not given yet; nil when the loan is over.
+func (l *loan) Next() *remotecommand.TerminalSize {
+	for {
+		l.mu.Lock()
+		size, newer := l.size, l.newer
+		l.mu.Unlock()
+		switch {
+		case size != nil && l.redraw:
+			l.redraw = false
+			return &remotecommand.TerminalSize{Width: size.Width + 1, Height: size.Height + 1}
+		case size != nil && *size != l.told:
+			l.told = *size
+			return size
+		}
+		select {
+		case <-newer:
+		case <-l.over:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// errNotBack means that a lost connection did not come back while the session could wait for it.
+var errNotBack = errors.New("it did not come back")
+
+// settleTime is how long the pod's status gets to say that a stream has ended because its process has,
+// before the connection is taken for lost, and how often it is tried to bring it back.
+const settleTime = time.Second
+
+// stayAttached attaches to a process on a terminal, and again whenever the connection is lost while the
+// process runs on. It does: a container's terminal stays open when its client is gone. (Without a
+// terminal the runtime closes the process's input then, so there is nothing to come back to.)
+func (s *session) stayAttached(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch, streams remotecommand.StreamOptions) error {
+	user := newConsole(streams)
+	first, giveBack := user.lend(func() {})
+	err := s.attachFirst(ctx, stop, first)
+	giveBack()
+	if s.plan.Gate != "" && s.gate.process() == "" {
+		return err // where the command's output begins was lost with the connection
+	}
+	for !s.hasEnded(ctx, watch) {
+		if err := s.reattach(ctx, watch, user); err != nil {
+			return fmt.Errorf("%w: %w", errNotBack, err)
+		}
+	}
+	return nil
+}
+
+// reattach brings the connection back, and returns when it is lost again or the session is over. It
+// fails when it has tried for as long as a session outlives its client; a lease that cannot be renewed
+// has ended the session before.
+func (s *session) reattach(ctx context.Context, watch *podWatch, user *console) error {
+	lost := time.Now()
+	for told := false; ; told = true {
+		back, err := s.attachAgain(ctx, user, lost)
+		switch {
+		case back || s.hasEnded(ctx, watch):
+			return nil
+		case time.Since(lost) > s.plan.Silence+2*s.beat():
+			return err
+		case !told:
+			s.Teller.Warn("the connection to %s was lost and is not back yet: %v", s.where(), err)
+		}
+	}
+}
+
+// attachAgain reports whether the connection was back, once it has ended.
+func (s *session) attachAgain(ctx context.Context, user *console, lost time.Time) (back bool, err error) {
+	streams, giveBack := user.lend(func() {
+		back = true
+		s.Teller.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
+			duration.HumanDuration(time.Since(lost)), s.plan.PodName, s.plan.Container, s.plan.Namespace)
+	})
+	err = s.Streamer.Attach(ctx, s.container(), streams)
+	giveBack()
+	return back, err
+}
+
+// hasEnded reports whether the session is over, or its process has ended, which its pod's status may
+// be a little late to say.
+func (s *session) hasEnded(ctx context.Context, watch *podWatch) bool {
+	limited, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for {
+		if ctx.Err() != nil || watch.pod.DeletionTimestamp != nil || diagnose(watch.pod, s.plan.Container).terminated != nil {
+			return true
+		}
+		if err := watch.next(limited); err != nil {
+			return !errors.Is(err, context.DeadlineExceeded)
+		}
+	}
+}
