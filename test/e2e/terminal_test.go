@@ -118,6 +118,12 @@ func (term *terminal) shown() (string, chan struct{}) {
 // expect waits until the screen has shown the pattern and returns its first group, or all of it.
 func (term *terminal) expect(pattern string) string {
 	term.t.Helper()
+	return term.expectWithin(patience, pattern)
+}
+
+// expectWithin is expect for what takes its time.
+func (term *terminal) expectWithin(patience time.Duration, pattern string) string {
+	term.t.Helper()
 	re := regexp.MustCompile(pattern)
 	deadline := time.After(patience)
 	for {
