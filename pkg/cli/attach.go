@@ -109,7 +109,7 @@ func joinable(s inventory.Session, user string) error {
 	case s.State == inventory.Starting:
 		return hint.Errorf("see how far it is: kubectl describe pod "+s.Pod+" -n "+s.Namespace, "session %s has not started yet", s.Name)
 	case s.State != inventory.Running && s.State != inventory.Unknown:
-		return hint.Errorf("what runs: kubectl eshell list -n "+s.Namespace, "session %s is %s", s.Name, s.State)
+		return hint.Errorf("what runs: kubectl eshell list -n "+s.Namespace, "session %s has ended", s.Name)
 	case s.Pod == "" || s.Container == "":
 		return fmt.Errorf("session %s does not say where its shell is", s.Name)
 	}
