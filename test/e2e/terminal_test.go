@@ -172,7 +172,12 @@ func (term *terminal) status() int {
 		screen, _ := term.shown()
 		term.t.Fatalf("kubectl eshell did not end; the terminal showed:\n%s", screen)
 	}
-	state := term.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return exitStatus(term.cmd)
+}
+
+// exitStatus is that of a command that has ended, or 128+n for a signal that ended it.
+func exitStatus(cmd *exec.Cmd) int {
+	state := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if state.Signaled() {
 		return 128 + int(state.Signal())
 	}
