@@ -91,7 +91,7 @@ func (w world) transfer(t *testing.T, place place, size int64, command ...string
 // peakMemory is the most memory that a process has ever had. It is never too little: what the process
 // was before it became the plugin counts too.
 func peakMemory(cmd *exec.Cmd) int64 {
-	peak := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
 	if runtime.GOOS == "linux" {
 		peak *= 1024
 	}

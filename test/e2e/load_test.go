@@ -87,9 +87,9 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	left := l.untilNothing(t, seen)
-	t.Logf("%.1f s after the last client's end nothing is left", time.Since(over).Seconds())
+	t.Logf("%.1f s after the last client's end %d pods, Jobs and processes are left", time.Since(over).Seconds(), len(left))
 	if len(left) > 0 {
-		t.Errorf("%v after the last client's end there still is:\n%s", leftTime, strings.Join(left, "\n"))
+		t.Errorf("left is:\n%s", strings.Join(left, "\n"))
 	}
 	if after := l.application(t); after != before {
 		t.Errorf("the application is\n%s, was\n%s", after, before)
@@ -280,7 +280,7 @@ var movement = regexp.MustCompile(`\r\x1b\[K[|/\\-] waiting [^\r\n]*`)
 func figures(guests []*guest) string {
 	ends, complaints := map[string]int{}, map[string]int{}
 	var ups []time.Duration
-	names := regexp.MustCompile(`(eshell|target|app)-[a-z0-9-]+|[0-9]+`)
+	names := regexp.MustCompile(`[a-z]+-[a-z0-9-]+|\b[0-9a-f]{64}\b|\d+`)
 	for _, g := range guests {
 		ends[g.fate.name]++
 		if g.up > 0 {
@@ -293,8 +293,14 @@ func figures(guests []*guest) string {
 		}
 	}
 	slices.Sort(ups)
-	return fmt.Sprintf("ended by %v\n%d were up, half of them within %.1f s, the last after %.1f s\nsaid: %v",
-		ends, len(ups), ups[len(ups)/2].Seconds(), ups[len(ups)-1].Seconds(), complaints)
+	text := fmt.Sprintf("ended by %v; %d were up", ends, len(ups))
+	if len(ups) > 0 {
+		text += fmt.Sprintf(", half of them within %.1f s, the last after %.1f s", ups[len(ups)/2].Seconds(), ups[len(ups)-1].Seconds())
+	}
+	for _, line := range slices.Sorted(maps.Keys(complaints)) {
+		text += fmt.Sprintf("\n%4d %s", complaints[line], line)
+	}
+	return text
 }
 
 // application is what identifies the application's processes.
