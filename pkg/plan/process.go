@@ -21,7 +21,7 @@ func (c *clone) occupy(r run) error {
 	main.Command, main.Args = r.process, r.args
 	main.Stdin, main.StdinOnce, main.TTY = true, true, r.via == ViaAttach && c.options.TTY
 	if c.options.Rehearse && r.via == ViaExec {
-		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+c.options.Silence.String()+", as failed")
+		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+r.patience.String()+", as failed")
 	}
 	c.dropToolbox()
 	if c.options.Toolbox != "" {

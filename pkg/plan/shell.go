@@ -8,8 +8,8 @@ import (
 
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a
 // sign of life. It ends at the end of stdin (the client is gone), after $1 seconds of silence (the
-// client or the network hangs, or nobody ever attached) and on TERM; its container and every
-// process in it end with it. Its end for silence is a failure: a pod that nobody attends must not look
+// client or the network hangs), before the first sign after $2 (nobody has attached), and on TERM; its
+// container and every process in it end with it. Its end for silence is a failure: a pod that nobody attends must not look
 // like one whose command has succeeded.
 //
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
@@ -20,7 +20,7 @@ import (
 // sees the end of stdin. The shell's own messages go nowhere: shells report a killed child, and that
 // would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
-limit=$1 heard= sleeper= reader=
+limit=$1 clock=$2 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
 trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
@@ -29,10 +29,11 @@ exec 3<&0 2>/dev/null
 reader=$!
 while command -v sleep >/dev/null; do
   heard=
-  sleep "$limit" </dev/null 3<&- &
+  sleep "$clock" </dev/null 3<&- &
   sleeper=$!
   wait $sleeper
   [ "$heard" ] || exit 125
+  clock=$limit
   kill $sleeper
   wait $sleeper
 done
@@ -150,6 +151,8 @@ type run struct {
 	relay   []string
 	gate    string
 	end     string
+
+	patience time.Duration // for which the process waits for its client to come
 }
 
 // watch is how a command by attach is ended when its client is gone and no lease takes the pod away. Its
@@ -168,21 +171,34 @@ func (w watch) seconds() string {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
+// late is how long after its start a container may be said to run: a busy node reports late, and the
+// client attaches only then. It is part of the time that clean-up may take.
+const late = 20 * time.Second
+
+// patience is how long the container waits for its client to come. If its pod goes with the lease, it need
+// not be short.
+func (w watch) patience(o Options) time.Duration {
+	if w.limit == 0 {
+		return max(o.Silence, 5*time.Minute) + late
+	}
+	return o.Silence + late
+}
+
 func newRun(o Options, via Via, w watch) run {
-	limit := seconds(o.Silence)
+	r := run{via: via, patience: w.patience(o)}
+	limit, patience := seconds(o.Silence), seconds(r.patience)
 	launch := launcher(o)
-	r := run{via: via}
 	switch {
 	case via == ViaExec && o.TTY:
-		r.process, r.exec = script(holderScript, holderName, limit), launch
+		r.process, r.exec = script(holderScript, holderName, limit, patience), launch
 	case via == ViaExec:
 		r.end = endMark(o)
-		r.process, r.exec = script(holderScript, holderName, limit), drained(launch, r.end)
+		r.process, r.exec = script(holderScript, holderName, limit, patience), drained(launch, r.end)
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		r.process = o.Command
 	default:
 		r.gate = gateMark(o)
-		r.process = script(gateScript, gateName, append([]string{limit, r.gate, w.seconds()}, launch...)...)
+		r.process = script(gateScript, gateName, append([]string{patience, r.gate, w.seconds()}, launch...)...)
 		if w.relay {
 			r.relay = script(relayScript, relayName)
 		}

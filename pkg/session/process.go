@@ -26,11 +26,24 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Silence))
 		return
 	}
-	if err := s.endStarted(ctx); err != nil {
+	if err := s.endStarted(ctx); err != nil && !s.isTerminated(ctx, watch) {
 		s.Teller.Warn("%s may still run: %v", s.where(), err)
 		return
 	}
 	s.Teller.Say("%s has ended", s.where())
+}
+
+// isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
+// then, and says so before its status does.
+func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
+	ctx, cancel := context.WithTimeout(ctx, reasonTime)
+	defer cancel()
+	for watch != nil && diagnose(watch.pod, s.plan.Container).terminated == nil {
+		if watch.next(ctx) != nil {
+			return false
+		}
+	}
+	return watch != nil
 }
 
 // startsAfterAll waits a little for a container that was about to start when the session was

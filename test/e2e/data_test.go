@@ -20,8 +20,10 @@ import (
 
 const (
 	mebibyte = 1 << 20
-	// much is what goes through a session, and tight the memory that its client may take for it.
+	// much is what goes through a session, less where there is a log of it or nothing new to see, and
+	// tight the memory that its client may take for it.
 	much  = 1024 * mebibyte
+	less  = 256 * mebibyte
 	tight = 200 * mebibyte
 )
 
@@ -33,15 +35,19 @@ const produce = `head -c "$1" /dev/urandom >/tmp/bytes && sha256sum </tmp/bytes 
 // back. The sessions run one at a time, for the figures.
 func TestData(t *testing.T) {
 	w := unraced(t)
-	for _, place := range places("data") {
+	for n, place := range places("data") {
+		size := int64(less)
+		if n == 0 {
+			size = much
+		}
 		t.Run(place.name+", both ways", func(t *testing.T) {
-			end := w.transfer(t, place, much, "cat")
-			if end.out.size != much || end.out.sum() != end.in.sum() || end.stderr != "" {
+			end := w.transfer(t, place, size, "cat")
+			if end.out.size != size || end.out.sum() != end.in.sum() || end.stderr != "" {
 				t.Errorf("%d bytes came back with the sum %s, want %s; stderr is\n%s", end.out.size, end.out.sum(), end.in.sum(), end.stderr)
 			}
 		})
 	}
-	for _, place := range places("data")[:2] {
+	for _, place := range places("data")[:1] {
 		t.Run(place.name+", in", func(t *testing.T) {
 			end := w.transfer(t, place, much, "sha256sum")
 			if end.out.sum() != sumOf(end.in.sum()) || end.stderr != "" {

@@ -35,9 +35,9 @@ const (
 	crowd   = 200 // sessions in all
 	atOnce  = 50
 	targets = 8 // pods that are debugged
-	// leftTime is how long anything of a session may be left when its client has ended: its lease of
-	// 20 s, and 30 s for the cluster's controllers.
-	leftTime = 50 * time.Second
+	// leftTime is how long anything of a session may be left when its client has ended: its lease of a
+	// minute, and 30 s for the cluster's controllers.
+	leftTime = 90 * time.Second
 )
 
 // busy is an application to clone, and pods to debug.
@@ -133,8 +133,8 @@ var fates = []fate{
 	{"SIGHUP", syscall.SIGHUP, 129}, {"its command's end", 0, 7},
 }
 
-// invite draws a guest: two in three are clones. Nobody can end what a client that is killed leaves in
-// a debug container that it was attached to with a terminal: docs/design.md, "By attach, with a terminal".
+// invite draws a guest: two in three are clones. The lease is longer than a busy node takes to say that
+// a container runs.
 func (l load) invite(random *rand.Rand, number int) *guest {
 	g := &guest{name: fmt.Sprintf("%s-%d", l.namespace, number), fate: fates[random.IntN(len(fates))], said: newTranscript()}
 	g.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
@@ -145,10 +145,10 @@ func (l load) invite(random *rand.Rand, number int) *guest {
 	if attach {
 		g.args = append(g.args, "--via", "attach")
 	}
-	g.tty = random.IntN(4) == 0 && !(debug && attach)
+	g.tty = random.IntN(4) == 0
 	g.fromUp, g.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
 	// What it leaves in the background must end with it.
-	g.args = append(g.args, "--lease=20s", "-e", "ESHELL_CASE="+g.name, "--", "bash", "-c",
+	g.args = append(g.args, "--lease=1m", "-e", "ESHELL_CASE="+g.name, "--", "bash", "-c",
 		"sleep 86400 </dev/null >/dev/null 2>&1 & echo up-$((40+2)); read -r line; exit 7")
 	return g
 }
