@@ -36,8 +36,6 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 // isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
 // then, and says so before its status does.
 func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
-	ctx, cancel := context.WithTimeout(ctx, reasonTime)
-	defer cancel()
 	for watch != nil && diagnose(watch.pod, s.plan.Container).terminated == nil {
 		if watch.next(ctx) != nil {
 			return false
