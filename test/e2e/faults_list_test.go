@@ -26,6 +26,7 @@ type fault struct {
 	strike func(*trial)          // it happens to this session
 	all    *disaster             // or to all sessions at once
 	status func(phase, spot) int // what the client exits with
+	says   string                // if that is its own failure, the words for it
 	answer fate                  // of the answer, while creating
 	delete fate                  // of the request, while cleaning
 	stdout func(*trial) *os.File // where the client's stdout goes, if not to the terminal
@@ -48,7 +49,7 @@ type disaster struct {
 func faults() []fault {
 	const noOutput = "nothing else has output"
 	return []fault{
-		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), answer: isLost, delete: isLost},
+		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: `(create|patch) .*|the connection to .* was lost`, answer: isLost, delete: isLost},
 		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), answer: arrives, delete: arrives},
 		{name: "node drained", all: &disaster{drain, uncordon}, status: ends(failedHere), answer: arrives, delete: arrives, ruins: true},
 		sent("SIGINT", syscall.SIGINT), sent("SIGTERM", syscall.SIGTERM), sent("SIGHUP", syscall.SIGHUP), sent("SIGQUIT", syscall.SIGQUIT),

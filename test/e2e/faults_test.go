@@ -168,11 +168,9 @@ func (s *suite) turn() func() {
 // target is the pod that a debug session joins, which runs by then.
 func (s *suite) target(x *trial) string {
 	x.t.Helper()
-	name := strings.ToLower(strings.ReplaceAll(x.fault.name, " ", "-"))
+	// The more containers a pod gets, the slower the kubelet is to start them and to tell of them.
+	name := strings.ToLower(strings.ReplaceAll(x.fault.name+"-"+string(x.phase), " ", "-"))
 	label := `steady: "yes"`
-	if x.phase == waiting { // such containers make the kubelet slow to tell of the pod's other ones
-		name += "-waiting"
-	}
 	if x.fault.ruins {
 		name, label = "target-"+x.id, "faults: drained"
 	}

@@ -268,7 +268,7 @@ func (x *trial) ends() {
 	took := time.Since(x.struck)
 	if !gone {
 		screen, _ := x.term.shown()
-		x.t.Errorf("after %.0f s there is still\n%s\nthe terminal showed:\n%s", took.Seconds(), strings.Join(left, "\n"), screen)
+		x.t.Errorf("struck at %s, and after %.0f s there is still\n%s\nthe terminal showed:\n%s", x.struck.UTC().Format(time.TimeOnly), took.Seconds(), strings.Join(left, "\n"), screen)
 	}
 	if x.fault.frozen {
 		x.term.signal(syscall.SIGCONT)
@@ -281,9 +281,19 @@ func (x *trial) ends() {
 		screen, _ := x.term.shown()
 		x.t.Errorf("exit status %d, want %d; the terminal showed:\n%s", got, x.status, screen)
 	}
-	x.term.restored()
+	if x.status == failedHere {
+		x.term.expect(`(?s)\nerror: .*` + x.fault.says)
+	}
+	if !x.killed() {
+		x.term.restored()
+	}
 	for _, change := range x.watchman.disturbed() {
 		x.t.Errorf("the application was disturbed: %s", change)
 	}
 	x.result = fmt.Sprintf("%d %.0fs", x.status, took.Seconds())
+}
+
+// killed reports a client that could not restore its terminal: the shell that it was started from does.
+func (x *trial) killed() bool {
+	return x.status == 128+int(syscall.SIGKILL) && x.term.cmd.ProcessState.ExitCode() < 0
 }
