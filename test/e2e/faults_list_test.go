@@ -47,22 +47,28 @@ type disaster struct {
 
 // faults are all of them. Those of the cluster come first, one after the other: they need quiet.
 func faults() []fault {
-	const noOutput = "nothing else has output"
+	const (
+		noOutput = "nothing else has output"
+		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
+		deleted  = `(was deleted by somebody else)`
+	)
 	return []fault{
-		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: `(create|patch) .*|the connection to .* was lost`, answer: isLost, delete: isLost},
-		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), answer: arrives, delete: arrives},
-		{name: "node drained", all: &disaster{drain, uncordon}, status: ends(failedHere), answer: arrives, delete: arrives, ruins: true},
+		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost},
+		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), says: lost, answer: arrives, delete: arrives},
+		{name: "node drained", all: &disaster{drain, uncordon}, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
 		sent("SIGINT", syscall.SIGINT), sent("SIGTERM", syscall.SIGTERM), sent("SIGHUP", syscall.SIGHUP), sent("SIGQUIT", syscall.SIGQUIT),
 		{name: "SIGKILL", strike: signal(syscall.SIGKILL), status: func(phase, spot) int { return 128 + int(syscall.SIGKILL) }},
-		{name: "SIGSTOP", strike: signal(syscall.SIGSTOP), status: ends(failedHere), frozen: true},
+		{name: "SIGSTOP", strike: signal(syscall.SIGSTOP), status: ends(failedHere), says: `ended with its lease: `, frozen: true},
 		{name: "closed terminal", strike: func(x *trial) { x.term.hangUp() }, status: ends(128 + int(syscall.SIGHUP)), delete: arrives},
-		{name: "network cut", strike: func(x *trial) { x.network.Stall() }, status: ends(failedHere), network: true},
-		{name: "connections reset", strike: func(x *trial) { x.network.Drop() }, status: disconnected(failedHere), answer: isLost, delete: isLost, network: true},
-		{name: "pod deleted", strike: deletePod, status: ends(failedHere), answer: arrives, delete: arrives, ruins: true},
+		{name: "network cut", strike: func(x *trial) { x.network.Stall() }, status: ends(failedHere), says: `(create pod/|add a debug container to |its lease could not be renewed in time)`, network: true},
+		{name: "connections reset", strike: func(x *trial) { x.network.Drop() }, status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost, network: true},
+		{name: "pod deleted", strike: deletePod, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
 		{name: "OOM kill", strike: types("hog=x; while :; do hog=$hog$hog; done\n"), status: outOfMemory, ruins: true, small: true,
 			only: []phase{attached}, why: "nothing else takes memory"},
-		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full, status: ends(failedHere), only: []phase{attached}, why: noOutput},
-		{name: "stdout to head -1", strike: types("while echo now-42; do :; done\n"), stdout: head, status: ends(128 + int(syscall.SIGPIPE)), only: []phase{attached}, why: noOutput},
+		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full, status: ends(failedHere), says: `write the output: no space left on device`,
+			only: []phase{attached}, why: noOutput},
+		{name: "stdout to head -1", strike: types("while echo now-42; do :; done\n"), stdout: head, status: ends(128 + int(syscall.SIGPIPE)),
+			only: []phase{attached}, why: noOutput},
 	}
 }
 

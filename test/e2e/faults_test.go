@@ -267,15 +267,20 @@ func (b *blow) expected() (near, ready func()) {
 
 // fall strikes when all trials are ready, and mends. A test that runs none of them leaves the cluster alone.
 func (b *blow) fall(s *suite, d *disaster) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
 	b.ready.Wait()
 	if b.trials > 0 {
-		b.strikeErr = d.strike(ctx, s)
+		b.strikeErr = limited(d.strike, s)
 		close(b.struck)
-		b.mendErr = d.mend(ctx, s)
+		b.mendErr = limited(d.mend, s)
 	}
 	close(b.mended)
+}
+
+// limited gives a part of a disaster a time of its own: what is struck is to be mended, even late.
+func limited(do func(context.Context, *suite) error, s *suite) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	return do(ctx, s)
 }
 
 // allNear waits until all trials are near: the moments themselves do not last.

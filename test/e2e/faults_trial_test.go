@@ -248,6 +248,7 @@ func (x *trial) goOn() {
 	case creating:
 		x.shell()
 	case waiting:
+		x.stillRuns()
 		x.struck, x.status = time.Now(), 128+int(syscall.SIGTERM)
 		x.term.signal(syscall.SIGTERM)
 		return
@@ -258,6 +259,16 @@ func (x *trial) goOn() {
 	x.term.expect(`still-42\r?\n`)
 	x.struck, x.status = time.Now(), own
 	x.term.typed(fmt.Sprintf("exit %d\n", own))
+}
+
+func (x *trial) stillRuns() {
+	x.t.Helper()
+	select {
+	case <-x.term.exited:
+		screen, _ := x.term.shown()
+		x.t.Fatalf("exit status %d, want a session that goes on; the terminal showed:\n%s", x.term.status(), screen)
+	default:
+	}
 }
 
 // ends asserts what is the same for every fault.
