@@ -176,14 +176,12 @@ func newRun(o Options, via Via, w watch) run {
 	case via == ViaExec && o.TTY:
 		r.process, r.exec = script(holderScript, holderName, limit), launch
 	case via == ViaExec:
-		// A control character begins the mark, so that no ordinary output is held back for looking like it.
-		r.end = "\x1eeshell " + o.Session + " ended "
-		r.process = script(holderScript, holderName, limit)
-		r.exec = append([]string{"sh", "-c", drainScript, drainName, r.end}, launch[2:]...)
+		r.end = endMark(o)
+		r.process, r.exec = script(holderScript, holderName, limit), drained(launch, r.end)
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		r.process = o.Command
 	default:
-		r.gate = "eshell " + o.Session
+		r.gate = gateMark(o)
 		r.process = script(gateScript, gateName, append([]string{limit, r.gate, w.seconds()}, launch...)...)
 		if w.relay {
 			r.relay = script(relayScript, relayName)
@@ -197,6 +195,33 @@ func newRun(o Options, via Via, w watch) run {
 		r.process, r.args = nil, r.process
 	}
 	return r
+}
+
+// joined is how one more command of a session is run: behind a gate of its own, whose watchdog ends it
+// when its client is gone. Its process is the session's business.
+func joined(o Options) run {
+	r := run{via: ViaExec, gate: gateMark(o), relay: script(relayScript, relayName)}
+	words := launcher(o)
+	if !o.TTY {
+		r.end = endMark(o)
+		words = drained(words, r.end)
+	}
+	limit := seconds(o.Silence)
+	r.exec = script(gateScript, gateName, append([]string{limit, r.gate, limit}, words...)...)
+	if o.Toolbox != "" {
+		r.exec, r.relay = withTools(r.exec), withTools(r.relay)
+	}
+	return r
+}
+
+func gateMark(o Options) string { return "eshell " + o.Session }
+
+// endMark begins with a control character, so that no ordinary output is held back for looking like it.
+func endMark(o Options) string { return "\x1eeshell " + o.Session + " ended " }
+
+// drained is launch, the launcher's words, with its end told and its input taken.
+func drained(launch []string, end string) []string {
+	return append(script(drainScript, drainName, end), launch[2:]...)
 }
 
 // withTools runs words with the toolbox on PATH.

@@ -76,11 +76,11 @@ func (s *session) endUnheard(ctx context.Context) error {
 	})
 }
 
-// kill ends the process of a container that was attached to: a terminal's end does not reach it
-// (containerd closes stdin only without a TTY). Its children end with the container, and so does
-// the shell that kills it.
+// kill ends the gate's process and what it has started: a terminal's end does not reach it (containerd
+// closes stdin only without a TTY). If it is the container's own, all else ends with the container, and
+// so does the shell that kills it.
 func (s *session) kill(ctx context.Context, pid string) error {
-	command := []string{"sh", "-c", `kill -KILL "$1"`, "eshell", pid}
+	command := []string{"sh", "-c", `kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"`, "eshell", pid}
 	err := s.Streamer.Exec(ctx, s.container(), command, remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	var exit exec.CodeExitError
 	if errors.As(err, &exit) && exit.Code == killed {
