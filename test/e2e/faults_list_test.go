@@ -11,13 +11,13 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/embedded"
 )
 
-// fate is what becomes of what is held when the fault has come.
-type fate int
+// sequel is what becomes of what is held when the fault has come.
+type sequel int
 
 const (
-	never   fate = iota // it is held for ever
-	arrives             // after the fault
-	isLost              // with the fault
+	never   sequel = iota // it is held for ever
+	arrives               // after the fault
+	isLost                // with the fault
 )
 
 // fault is something that happens to a session.
@@ -27,8 +27,8 @@ type fault struct {
 	all    *disaster             // or to all sessions at once
 	status func(phase, spot) int // what the client exits with
 	says   string                // if that is its own failure, the words for it
-	answer fate                  // of the answer, while creating
-	delete fate                  // of the request, while cleaning
+	answer sequel                // of the answer, while creating
+	delete sequel                // of the request, while cleaning
 	stdout func(*trial) *os.File // where the client's stdout goes, if not to the terminal
 	only   []phase               // where it can happen; empty: everywhere
 	why    string                // it cannot elsewhere
@@ -50,7 +50,7 @@ func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
 		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
-		deleted  = `(was deleted by somebody else)`
+		deleted  = `(was deleted by somebody else|is being deleted: EvictionByEvictionAPI|pods "\S+" not found)`
 	)
 	return []fault{
 		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost},

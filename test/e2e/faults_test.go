@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,9 +33,9 @@ type suite struct {
 	results map[string]string // by fault, phase and spot
 }
 
-// atOnce is how many sessions may start at once, and besideEach how many tests are to run side by side:
+// starting is how many sessions may start at once, and sideways how many tests are to run side by side:
 // most of a trial is waiting, and those of a disaster wait for each other.
-const atOnce, besideEach = 8, 64
+const starting, sideways = 8, 64
 
 // sources are the workloads that the clones are of: one that is in production, one with little memory,
 // and one whose clones are drained, as the label says that they keep.
@@ -109,12 +108,12 @@ func TestFaults(t *testing.T) {
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err != nil || n < besideEach {
-		t.Fatalf("the trials wait for each other: use -parallel %d, as make test-faults does", besideEach)
+	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err != nil || n < sideways {
+		t.Fatalf("the trials wait for each other: use -parallel %d, as make test-faults does", sideways)
 	}
 	s := &suite{
 		realm: newRealm(t, "faults", sources), world: unraced(t),
-		slots: make(chan struct{}, atOnce), targets: map[string]*sync.Once{}, results: map[string]string{},
+		slots: make(chan struct{}, starting), targets: map[string]*sync.Once{}, results: map[string]string{},
 	}
 	var err error
 	if s.config, err = clientcmd.BuildConfigFromFlags("", the.kubeconfig); err != nil {
@@ -127,21 +126,6 @@ func newSuite(t *testing.T) *suite {
 	s.watchman = watch(t, client, s.namespace)
 	kubectl(t, "wait", "-n", s.namespace, "--for=condition=Available", "deployment/source", "--timeout=120s")
 	return s
-}
-
-// unraced is the world with a plugin as it is released: the race detector costs time and memory.
-func unraced(t *testing.T) world {
-	t.Helper()
-	kubectl, err := filepath.EvalSymlinks(filepath.Join(the.bin, "kubectl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := the
-	w.bin = filepath.Join(t.TempDir(), "bin")
-	if err := w.build(t.Context(), kubectl); err != nil {
-		t.Fatal(err)
-	}
-	return w
 }
 
 // each starts the trials of one fault, in parallel.

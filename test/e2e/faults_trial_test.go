@@ -109,11 +109,14 @@ func (x *trial) run(blow *blow) {
 	if x.fault.strike != nil {
 		x.fault.strike(x)
 	}
-	x.letGo()
-	if x.fault.status(x.phase, x.spot) == goesOn {
-		blow.allMended(x.t)
-		x.goOn()
+	if x.fault.status(x.phase, x.spot) != goesOn {
+		x.letGo()
+		x.ends()
+		return
 	}
+	blow.allMended(x.t)
+	x.letGo()
+	x.goOn()
 	x.ends()
 }
 
@@ -231,12 +234,12 @@ func (x *trial) letGo() {
 	}
 }
 
-func (x *trial) give(fate fate) {
+func (x *trial) give(sequel sequel) {
 	switch {
 	case x.phases == nil:
-	case fate == arrives:
+	case sequel == arrives:
 		x.phases.Release()
-	case fate == isLost:
+	case sequel == isLost:
 		x.phases.Break()
 	}
 }
