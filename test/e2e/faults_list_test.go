@@ -50,7 +50,7 @@ func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
 		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
-		deleted  = `(was deleted by somebody else|is being deleted: EvictionByEvictionAPI|pods "\S+" not found)`
+		deleted  = `(was deleted by somebody else|is being deleted( by somebody else|: EvictionByEvictionAPI)|pods "\S+" not found)`
 	)
 	return []fault{
 		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost},
@@ -65,7 +65,7 @@ func faults() []fault {
 		{name: "pod deleted", strike: deletePod, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
 		{name: "OOM kill", strike: types("hog=x; while :; do hog=$hog$hog; done\n"), status: outOfMemory, ruins: true, small: true,
 			only: []phase{attached}, why: "nothing else takes memory"},
-		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full, status: ends(failedHere), says: `write the output: no space left on device`,
+		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full, status: ends(failedHere), says: `write the output: .*no space left on device`,
 			only: []phase{attached}, why: noOutput},
 		{name: "stdout to head -1", strike: types("while echo now-42; do :; done\n"), stdout: head, status: ends(128 + int(syscall.SIGPIPE)),
 			only: []phase{attached}, why: noOutput},

@@ -191,9 +191,15 @@ func (x *trial) shell() {
 	}
 	x.term.typed("memory=42; sleep 86400 >/dev/null 2>&1 & echo now-$((40+2))\n")
 	x.term.expect(`now-42\r?\n`)
-	child := func(line string) bool { return strings.Contains(line, "sleep 86400") }
-	if !x.watchman.until(patience, func(s sight) bool { return slices.ContainsFunc(s.processes[x.id], child) }) {
-		x.t.Fatalf("no process has %s=%s: what is left of the session could not be seen", caseVariable, x.id)
+	x.seen("sleep 86400")
+}
+
+// seen waits until a process of the session has been seen: otherwise that none is seen would prove nothing.
+func (x *trial) seen(command string) {
+	x.t.Helper()
+	is := func(line string) bool { return strings.Contains(line, command) }
+	if !x.watchman.until(patience, func(s sight) bool { return slices.ContainsFunc(s.processes[x.id], is) }) {
+		x.t.Fatalf("no process %q has %s=%s", command, caseVariable, x.id)
 	}
 }
 
@@ -207,6 +213,9 @@ func (x *trial) arrive() {
 		x.held()
 		if !x.watchman.until(patience, func(s sight) (found bool) { x.session, found = s.find(x.id); return found }) {
 			x.t.Fatalf("there is no session with %s=%s", caseVariable, x.id)
+		}
+		if x.fault.status(x.phase, x.spot) == goesOn { // a kubelet that dies before it starts a debug container never does
+			x.seen("")
 		}
 	case cleaning:
 		x.term.typed(fmt.Sprintf("exit %d\n", own))
