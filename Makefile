@@ -37,8 +37,17 @@ demo: build ## Show the plugin at work
 # ESHELL_E2E_CONTEXT names a cluster of the caller's, to use instead of ours.
 .PHONY: test
 test: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Run every test: unit, script and end-to-end
-	$(GO_TEST) ./...
+	$(GO_TEST) -skip '$(FAULTS)' ./...
+	$(MAKE) test-faults
 	$(if $(ESHELL_E2E_CONTEXT),,ESHELL_CLUSTER_TEST=1 $(GO_TEST) ./test/cluster/embedded)
+
+# These want the machine for themselves, and print figures. The trials of TestFaults wait for each
+# other, so that many have to run side by side.
+FAULTS = ^(TestFaults|TestLoad|TestData)$$
+
+.PHONY: test-faults
+test-faults: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Try every fault in every phase of a session, and load
+	$(GO_TEST) -parallel 64 -v -run '$(FAULTS)' ./test/e2e
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster

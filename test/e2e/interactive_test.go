@@ -114,55 +114,6 @@ func TestShortCommand(t *testing.T) {
 	}
 }
 
-// TestSignals: each signal, and the closed terminal, while a command runs and while a session waits.
-func TestSignals(t *testing.T) {
-	signals := []struct {
-		name   string
-		send   func(*terminal)
-		status int
-	}{
-		{"SIGINT", func(term *terminal) { term.signal(syscall.SIGINT) }, 130},
-		{"SIGTERM", func(term *terminal) { term.signal(syscall.SIGTERM) }, 143},
-		{"SIGHUP", func(term *terminal) { term.signal(syscall.SIGHUP) }, 129},
-		{"SIGQUIT", func(term *terminal) { term.signal(syscall.SIGQUIT) }, 131},
-		{"closed terminal", (*terminal).hangUp, 129},
-	}
-	for _, sig := range signals {
-		for _, place := range places("signals") {
-			t.Run(sig.name+" attached to a "+place.name, func(t *testing.T) {
-				t.Parallel()
-				term := open(t, place.args...)
-				session := term.session()
-				term.expect(prompt)
-				term.typed("echo now-$((40+2)); sleep 5555\n")
-				term.expect(`now-42\r\n`)
-				sig.send(term)
-				term.ended(sig.status, session)
-			})
-		}
-		for _, place := range waiting {
-			t.Run(sig.name+" waiting for a "+place.name, func(t *testing.T) {
-				t.Parallel()
-				term := open(t, place.args...)
-				session := term.session()
-				term.expect(`waiting \ds: ` + place.shows)
-				sig.send(term)
-				term.endedWaiting(sig.status, session)
-			})
-		}
-	}
-}
-
-// waiting are sessions that never get to their command.
-var waiting = []struct {
-	name  string
-	args  []string
-	shows string
-}{
-	{"clone", []string{"eshell", "deploy/nowhere"}, `scheduling`},
-	{"debug", []string{"eshell", "pod/target-waiting", "--mode", "debug", "--image", "registry.invalid/none:1"}, `image registry`},
-}
-
 // ended asserts a session's end: the status, the terminal as before, nothing left.
 func (term *terminal) ended(status int, session started) {
 	term.t.Helper()
@@ -172,29 +123,6 @@ func (term *terminal) ended(status int, session started) {
 	}
 	term.restored()
 	session.gone(term.t)
-}
-
-// endedWaiting is ended for a container that has no process yet.
-func (term *terminal) endedWaiting(status int, session started) {
-	term.t.Helper()
-	if session.container == "" {
-		term.ended(status, session)
-		return
-	}
-	if got := term.status(); got != status {
-		term.t.Errorf("exit status %d, want %d", got, status)
-	}
-	term.restored()
-	if state := session.state(term.t); strings.Contains(state, "running") {
-		term.t.Errorf("container %s is %s", session.container, state)
-	}
-}
-
-// state is the state of a debug session's container, as JSON.
-func (s started) state(t *testing.T) string {
-	t.Helper()
-	return kubectl(t, "get", "pod", s.pod, "-o",
-		fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state}`, s.container))
 }
 
 // TestInterruptedStart: a debug container that was about to start when its client was told to end
@@ -224,39 +152,6 @@ func TestCtrlCWhileWaiting(t *testing.T) {
 	term.expect(`waiting \ds: scheduling: .*node`)
 	term.typed("\x03")
 	term.ended(130, session)
-}
-
-// TestKill is kill -9: the client can do nothing, and still the shell and all that it started are
-// dead within the lease, without disturbing the application, and what is left goes with the lease.
-func TestKill(t *testing.T) {
-	for _, tty := range []bool{true, false} {
-		for i, place := range places("kill") {
-			t.Run(fmt.Sprintf("%s, terminal %t", place.name, tty), func(t *testing.T) {
-				t.Parallel()
-				marker := fmt.Sprintf("%d%t", 86410+i, tty)
-				marker = strings.NewReplacer("true", "1", "false", "2").Replace(marker)
-				args := append([]string{}, place.args...)
-				args = append(args, "--lease=20s", fmt.Sprintf("--tty=%t", tty), "--", "bash", "-c", "sleep "+marker+"& echo up; cat")
-				term := open(t, args...)
-				session := term.session()
-				term.expect(`up\r\n`)
-				term.signal(syscall.SIGKILL)
-				if got := term.status(); got != 137 {
-					t.Errorf("exit status %d, want 137", got)
-				}
-				if !tty || place.name != "clone by attach" { // which goes with its lease
-					session.dead(t)
-				}
-				session.expired(t)
-				if session.container != "" {
-					processes := kubectl(t, "exec", "target-kill", "--", "ps", "-o", "args")
-					if strings.Contains(processes, marker) || !strings.Contains(processes, "sleep 86401") {
-						t.Errorf("processes in the target:\n%s", processes)
-					}
-				}
-			})
-		}
-	}
 }
 
 // dead waits until the session's process has ended by itself. The pod of a clone stays until its lease

@@ -6,22 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/faultproxy"
 )
-
-// expired waits until nothing is left of a session whose client is gone: its lease is of 20 s, and the
-// cluster's controllers get 30 s more.
-func (s started) expired(t *testing.T) {
-	t.Helper()
-	objects := []string{s.lease()}
-	if s.container == "" {
-		objects = append(objects, "pod/"+s.pod)
-	}
-	kubectl(t, append([]string{"wait", "--for=delete", "--timeout=50s"}, objects...)...)
-}
 
 // endsWith asserts that the session says why it ended, with the status of eshell's own failures.
 func (term *terminal) endsWith(session started, says string) {
@@ -36,20 +24,6 @@ func (s started) where() string {
 		return "pod/" + s.pod
 	}
 	return "container " + s.container + " in pod/" + s.pod
-}
-
-// TestKillWhileWaiting is kill -9 of a client whose session has not started yet.
-func TestKillWhileWaiting(t *testing.T) {
-	for _, place := range waiting {
-		t.Run(place.name, func(t *testing.T) {
-			t.Parallel()
-			term := open(t, append(place.args, "--lease=20s")...)
-			session := term.session()
-			term.expect(`waiting \ds: ` + place.shows)
-			term.signal(syscall.SIGKILL)
-			session.expired(t)
-		})
-	}
 }
 
 // TestRenewed: a session outlives its lease's length by far, and the lease says what it is.
@@ -215,52 +189,6 @@ func TestNetworkStalls(t *testing.T) {
 			term.expect(`still-42\r\n`)
 			term.ended(7, session)
 		})
-	}
-}
-
-// TestNetworkGone: a session that cannot be renewed ends, here and in the cluster. By attach a stream that
-// ends may be the command's end: that the network is gone is known when the lease is.
-func TestNetworkGone(t *testing.T) {
-	const unrenewed, lost = `%s ended: its lease could not be renewed in time: `, `the connection to %s was lost: `
-	faults := []struct {
-		name   string
-		cause  func(*testing.T, *faultproxy.Proxy)
-		byExec string
-	}{
-		{"stalled", func(_ *testing.T, proxy *faultproxy.Proxy) { proxy.Stall() }, unrenewed},
-		{"dropped", func(t *testing.T, proxy *faultproxy.Proxy) {
-			if err := proxy.Refuse(true); err != nil {
-				t.Fatal(err)
-			}
-			proxy.Drop()
-		}, lost},
-	}
-	for _, fault := range faults {
-		for _, place := range places("lease") {
-			if place.name == "debug by attach" {
-				continue // with a terminal: see docs/design.md, "By attach, with a terminal"
-			}
-			t.Run(fault.name+", "+place.name, func(t *testing.T) {
-				t.Parallel()
-				term, proxy := throughProxy(t, append(place.args[1:], "--lease=20s")...)
-				session := term.session()
-				term.expect(prompt)
-				fault.cause(t, proxy)
-				if session.container != "" {
-					kubectl(t, session.untilGone()[0]...)
-				}
-				session.expired(t)
-				says := fault.byExec
-				if strings.Contains(place.name, "attach") {
-					says = unrenewed
-				}
-				term.expect(`\nerror: ` + fmt.Sprintf(says, session.where()))
-				if got := term.status(); got != 125 {
-					t.Errorf("exit status %d, want 125", got)
-				}
-				term.restored()
-			})
-		}
 	}
 }
 

@@ -41,6 +41,12 @@ type terminal struct {
 // open starts kubectl with args on a terminal of 80 columns and 24 rows.
 func open(t *testing.T, args ...string) *terminal {
 	t.Helper()
+	return the.open(t, nil, args...)
+}
+
+// open does so with the programs of this world; stdout, if it is not nil, goes elsewhere.
+func (w world) open(t *testing.T, stdout *os.File, args ...string) *terminal {
+	t.Helper()
 	master, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +55,12 @@ func open(t *testing.T, args ...string) *terminal {
 	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}), exited: make(chan struct{})}
 	term.resize(80, 24)
 	term.before = term.settings()
-	term.cmd = exec.Command(filepath.Join(the.bin, "kubectl"), args...)
-	term.cmd.Env = the.env()
+	term.cmd = exec.Command(filepath.Join(w.bin, "kubectl"), args...)
+	term.cmd.Env = w.env()
 	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = line, line, line
+	if stdout != nil {
+		term.cmd.Stdout = stdout
+	}
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.cmd.Start(); err != nil {
 		t.Fatal(err)

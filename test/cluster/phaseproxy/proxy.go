@@ -1,0 +1,144 @@
+// Package phaseproxy stands before an API server and holds a client at a moment that is too short to
+// be met otherwise: when what it creates is there but it has not heard so, or when it is about to delete.
+package phaseproxy
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+
+	"k8s.io/client-go/rest"
+)
+
+// Moment is when a client is held.
+type Moment int
+
+const (
+	// Created is after a pod or an ephemeral container was created, and before the answer.
+	Created Moment = iota
+	// Deleting is before anything is deleted.
+	Deleting
+)
+
+// Proxy forwards all requests, with the credentials that it was made with, and holds those of its
+// moment until it is told what becomes of them. Its methods may be called from any goroutine.
+type Proxy struct {
+	moment Moment
+	server *httptest.Server
+	base   http.RoundTripper
+
+	reached  chan struct{}
+	released chan struct{}
+	broken   chan struct{}
+	once     struct{ reached, released, broken sync.Once }
+}
+
+// errBroken means that a request was broken off here.
+var errBroken = errors.New("the request was broken off")
+
+// New starts a proxy on a free loopback port.
+func New(config *rest.Config, moment Moment) (*Proxy, error) {
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		return nil, err
+	}
+	// Streams have HTTP/1.1 taken over from them, which HTTP/2 knows nothing of.
+	config = rest.CopyConfig(config)
+	config.NextProtos = []string{"http/1.1"}
+	base, err := rest.TransportFor(config)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{moment: moment, base: base, reached: make(chan struct{}), released: make(chan struct{}), broken: make(chan struct{})}
+	quiet := log.New(io.Discard, "", 0) // that clients go away is what this is for
+	p.server = httptest.NewUnstartedServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: p, ErrorLog: quiet,
+		// A server that dies sends no answer, not one that says so.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	})
+	p.server.EnableHTTP2 = true
+	p.server.Config.ErrorLog = quiet
+	p.server.StartTLS()
+	return p, nil
+}
+
+// Addr is the proxy's address, host:port.
+func (p *Proxy) Addr() string { return p.server.Listener.Addr().String() }
+
+// CA is the certificate that its clients have to trust, as PEM.
+func (p *Proxy) CA() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+}
+
+// Reached is closed when the moment has come for the first time.
+func (p *Proxy) Reached() <-chan struct{} { return p.reached }
+
+// Release lets go of what is held, and holds nothing any more.
+func (p *Proxy) Release() { p.once.released.Do(func() { close(p.released) }) }
+
+// Break breaks off what is held, and holds nothing any more.
+func (p *Proxy) Break() {
+	p.once.broken.Do(func() { close(p.broken) })
+	p.Release()
+}
+
+// Close ends the proxy and all its connections.
+func (p *Proxy) Close() {
+	p.Break()
+	p.server.CloseClientConnections()
+	p.server.Close()
+}
+
+// RoundTrip forwards one request.
+func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.moment == Deleting && r.Method == http.MethodDelete {
+		if err := p.hold(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := p.base.RoundTrip(r)
+	if err == nil && p.moment == Created && creates(r) {
+		if err := p.hold(r.Context()); err != nil {
+			answer.Body.Close()
+			return nil, err
+		}
+	}
+	return answer, err
+}
+
+func creates(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/pods") ||
+		r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/ephemeralcontainers")
+}
+
+// hold waits until the request may go on, if it may.
+func (p *Proxy) hold(ctx context.Context) error {
+	select {
+	case <-p.released:
+		return nil
+	default:
+	}
+	p.once.reached.Do(func() { close(p.reached) })
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.broken:
+		return errBroken
+	case <-p.released:
+	}
+	select {
+	case <-p.broken: // which releases too
+		return errBroken
+	default:
+		return nil
+	}
+}

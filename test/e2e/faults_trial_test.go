@@ -1,0 +1,322 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/faultproxy"
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
+)
+
+// phase is what a session is doing when the fault comes.
+type phase string
+
+const (
+	creating phase = "creating" // its pod or container is there, and it has not heard so
+	waiting  phase = "waiting"  // for an image that does not come
+	attached phase = "attached" // its shell has children
+	cleaning phase = "cleaning" // its shell has ended with status 7, nothing is deleted yet
+)
+
+// own is the exit status of the session's own command.
+const own = 7
+
+// goesOn is in the place of an exit status where a fault does not end the session.
+const goesOn = -1
+
+// lease is the length of every session's lease, and expiry how long anything of a session may be there
+// after its end.
+const (
+	lease  = 20 * time.Second
+	expiry = lease + 30*time.Second
+)
+
+// spot is where a session runs its command, and whether on a terminal.
+type spot struct {
+	debug, attach, tty bool
+}
+
+func spots() []spot {
+	var all []spot
+	for i := range 8 {
+		all = append(all, spot{debug: i&4 != 0, attach: i&2 != 0, tty: i&1 == 0})
+	}
+	return all
+}
+
+func (s spot) String() string {
+	name := pick(s.debug, "debug", "clone") + " by " + pick(s.attach, "attach", "exec")
+	return name + pick(s.tty, ", terminal", "")
+}
+
+// short is the head of a column.
+func (s spot) short() string {
+	return pick(s.debug, "debug", "clone") + " " + pick(s.attach, "attach", "exec") + pick(s.tty, " tty", "")
+}
+
+func pick(is bool, yes, no string) string {
+	if is {
+		return yes
+	}
+	return no
+}
+
+// trial is one session that meets one fault.
+type trial struct {
+	*suite
+	t     *testing.T
+	world world // with a kubeconfig of the trial's own
+	fault *fault
+	phase phase
+	spot  spot
+	id    string
+
+	phases  *phaseproxy.Proxy // nil where the moment needs no holding
+	network *faultproxy.Proxy // nil where the fault is not the network's
+	term    *terminal
+	session started
+	struck  time.Time
+	status  int
+	result  string // for the table
+}
+
+// run is the whole trial; a fault that hits all sessions at once is blow, otherwise that is nil.
+func (x *trial) run(blow *blow) {
+	defer x.report()
+	near, ready := blow.expected()
+	defer near() // whatever comes: the others wait for it
+	defer ready()
+	x.connect()
+	if x.phase != creating {
+		x.start()
+	}
+	near()
+	blow.allNear()
+	x.arrive()
+	ready()
+	x.struck = time.Now()
+	blow.allStruck(x.t)
+	if x.fault.strike != nil {
+		x.fault.strike(x)
+	}
+	if x.fault.status(x.phase, x.spot) != goesOn {
+		x.letGo()
+		x.ends()
+		return
+	}
+	blow.allMended(x.t)
+	x.letGo()
+	x.goOn()
+	x.ends()
+}
+
+// connect makes the way to the API server that the trial needs, and a kubeconfig for it.
+func (x *trial) connect() {
+	x.t.Helper()
+	config, err := clientcmd.LoadFromFile(the.kubeconfig)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	current := config.Contexts[config.CurrentContext]
+	cluster := config.Clusters[current.Cluster]
+	current.Namespace = x.namespace
+	if moment, held := map[phase]phaseproxy.Moment{creating: phaseproxy.Created, cleaning: phaseproxy.Deleting}[x.phase]; held {
+		if x.phases, err = phaseproxy.New(x.config, moment); err != nil {
+			x.t.Fatal(err)
+		}
+		x.t.Cleanup(x.phases.Close)
+		cluster.Server, cluster.TLSServerName, cluster.CertificateAuthorityData = "https://"+x.phases.Addr(), "", x.phases.CA()
+	}
+	if x.fault.network {
+		if x.network, err = faultproxy.New(strings.TrimPrefix(cluster.Server, "https://")); err != nil {
+			x.t.Fatal(err)
+		}
+		x.t.Cleanup(func() { _ = x.network.Close() })
+		cluster.Server = "https://" + x.network.Addr()
+	}
+	x.world.kubeconfig = filepath.Join(x.t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, x.world.kubeconfig); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// open starts the client.
+func (x *trial) open() {
+	x.t.Helper()
+	args := []string{"eshell", "deploy/" + x.fault.source(), "--mode=clone"}
+	if x.spot.debug {
+		args = []string{"eshell", "pod/" + x.target(x), "--mode=debug"}
+	}
+	if x.phase == waiting {
+		args = append(args, "--image=registry.invalid/none:1")
+	}
+	args = append(args, "--via="+pick(x.spot.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.spot.tty), "--lease="+lease.String(), "-e", caseVariable+"="+x.id)
+	var stdout *os.File
+	if x.fault.stdout != nil {
+		stdout = x.fault.stdout(x)
+		defer stdout.Close()
+	}
+	x.term = x.world.open(x.t, stdout, args...)
+}
+
+// start brings the session to where it waits or has its shell.
+func (x *trial) start() {
+	x.t.Helper()
+	defer x.turn()()
+	x.open()
+	x.session = x.term.session()
+	switch {
+	case x.phase == waiting:
+		x.term.expect(`waiting \d+s: image registry\.invalid`)
+	case x.fault.stdout == nil:
+		x.shell()
+	}
+}
+
+// shell waits for the session's shell, and gives it a child and something to remember.
+func (x *trial) shell() {
+	x.t.Helper()
+	if x.spot.tty {
+		x.term.expect(prompt)
+	}
+	x.term.typed("memory=42; sleep 86400 >/dev/null 2>&1 & echo now-$((40+2))\n")
+	x.term.expect(`now-42\r?\n`)
+	x.seen("sleep 86400")
+}
+
+// seen waits until a process of the session has been seen: otherwise that none is seen would prove nothing.
+func (x *trial) seen(command string) {
+	x.t.Helper()
+	is := func(line string) bool { return strings.Contains(line, command) }
+	if !x.watchman.until(patience, func(s sight) bool { return slices.ContainsFunc(s.processes[x.id], is) }) {
+		x.t.Fatalf("no process %q has %s=%s", command, caseVariable, x.id)
+	}
+}
+
+// arrive brings the session to a moment that does not last.
+func (x *trial) arrive() {
+	x.t.Helper()
+	switch x.phase {
+	case creating:
+		defer x.turn()()
+		x.open()
+		x.held()
+		if !x.watchman.until(patience, func(s sight) (found bool) { x.session, found = s.find(x.id); return found }) {
+			x.t.Fatalf("there is no session with %s=%s", caseVariable, x.id)
+		}
+		if x.fault.status(x.phase, x.spot) == goesOn { // a kubelet that dies before it starts a debug container never does
+			x.seen("")
+		}
+	case cleaning:
+		x.term.typed(fmt.Sprintf("exit %d\n", own))
+		x.held()
+	}
+}
+
+func (x *trial) held() {
+	x.t.Helper()
+	select {
+	case <-x.phases.Reached():
+	case <-time.After(patience):
+		screen, _ := x.term.shown()
+		x.t.Fatalf("the moment of %s did not come; the terminal showed:\n%s", x.phase, screen)
+	}
+}
+
+// letGo decides about what is held.
+func (x *trial) letGo() {
+	switch x.phase {
+	case creating:
+		x.give(x.fault.answer)
+	case cleaning:
+		x.give(x.fault.delete)
+	}
+}
+
+func (x *trial) give(sequel sequel) {
+	switch {
+	case x.phases == nil:
+	case sequel == arrives:
+		x.phases.Release()
+	case sequel == isLost:
+		x.phases.Break()
+	}
+}
+
+// goOn asserts that the session is as it was, and ends it.
+func (x *trial) goOn() {
+	x.t.Helper()
+	switch x.phase {
+	case creating:
+		x.shell()
+	case waiting:
+		x.stillRuns()
+		x.struck, x.status = time.Now(), 128+int(syscall.SIGTERM)
+		x.term.signal(syscall.SIGTERM)
+		return
+	case attached:
+		x.term.expect(`reattached to `)
+	}
+	x.term.typed("echo still-$memory\n")
+	x.term.expect(`still-42\r?\n`)
+	x.struck, x.status = time.Now(), own
+	x.term.typed(fmt.Sprintf("exit %d\n", own))
+}
+
+func (x *trial) stillRuns() {
+	x.t.Helper()
+	select {
+	case <-x.term.exited:
+		screen, _ := x.term.shown()
+		x.t.Fatalf("exit status %d, want a session that goes on; the terminal showed:\n%s", x.term.status(), screen)
+	default:
+	}
+}
+
+// ends asserts what is the same for every fault.
+func (x *trial) ends() {
+	x.t.Helper()
+	var left []string
+	gone := x.watchman.until(expiry-time.Since(x.struck), func(s sight) bool { left = s.left(x.id, x.session); return len(left) == 0 })
+	took := time.Since(x.struck)
+	if !gone {
+		screen, _ := x.term.shown()
+		x.t.Errorf("struck at %s, and after %.0f s there is still\n%s\nthe terminal showed:\n%s", x.struck.UTC().Format(time.TimeOnly), took.Seconds(), strings.Join(left, "\n"), screen)
+	}
+	if x.fault.frozen {
+		x.term.signal(syscall.SIGCONT)
+		x.give(arrives)
+	}
+	if want := x.fault.status(x.phase, x.spot); want != goesOn {
+		x.status = want
+	}
+	if got := x.term.status(); got != x.status {
+		screen, _ := x.term.shown()
+		x.t.Errorf("exit status %d, want %d; the terminal showed:\n%s", got, x.status, screen)
+	}
+	if x.status == failedHere {
+		x.term.expect(`(?s)\nerror: .*` + x.fault.says)
+	}
+	if !x.killed() {
+		x.term.restored()
+	}
+	for _, change := range x.watchman.disturbed() {
+		x.t.Errorf("the application was disturbed: %s", change)
+	}
+	x.result = fmt.Sprintf("%d %.0fs", x.status, took.Seconds())
+}
+
+// killed reports a client that could not restore its terminal: the shell that it was started from does.
+func (x *trial) killed() bool {
+	return x.status == 128+int(syscall.SIGKILL) && x.term.cmd.ProcessState.ExitCode() < 0
+}
