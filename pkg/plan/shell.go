@@ -13,7 +13,9 @@ import (
 // like one whose command has succeeded.
 //
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
-// in the background the ear; wait is what POSIX lets a trap interrupt, read is not. It traps its
+// in the background the ear; wait is what POSIX lets a trap interrupt, read is not. Both are ended by
+// KILL: a child that has just been forked still has the traps of the shell, and any other signal would be
+// lost on it (dash, 1 of 10 under load). It traps its
 // signals because PID 1 has no default actions, and takes its children along because in a shared
 // PID namespace nobody else would: they would stay as zombies of an application that reaps none. ($!
 // is a child that a signal came too early for to have a name.) Without a sleep in the image it still
@@ -22,7 +24,7 @@ import (
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 clock=$2 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
-trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
+trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
 exec 3<&0 2>/dev/null
 (while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
@@ -34,7 +36,7 @@ while command -v sleep >/dev/null; do
   wait $sleeper
   [ "$heard" ] || exit 125
   clock=$limit
-  kill $sleeper
+  kill -KILL $sleeper
   wait $sleeper
 done
 while :; do wait $reader; done
@@ -49,18 +51,18 @@ while :; do wait $reader; done
 //
 // If $3 is not empty, the gate, the command and all that share its process group are killed after so
 // many seconds without a sign of life: a USR1 for the watchdog, whose PID is the second of the mark's.
-// relayScript sends it; before the watchdog can hear it, it must not kill it. (Without a sleep in the
-// image there is no watchdog.)
+// relayScript sends it. The command waits until the watchdog can hear. (Without a sleep in the image there
+// is no watchdog.)
 const gateScript = `# kubectl-eshell: starts when its client listens
-limit=$1 mark=$2 watch=$3 sleeper= reader= dog=
+limit=$1 mark=$2 watch=$3 sleeper= reader= unready= dog=
 shift 3
 trap 'exit 0' TERM INT HUP
-trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
+trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
   sleep "$limit" </dev/null >/dev/null 3<&- 4>&- &
   sleeper=$!
-  (read -r line && kill $sleeper || kill -TERM $$) <&3 3<&- 4>&- &
+  (read -r line && kill -KILL $sleeper || kill -TERM $$) <&3 3<&- 4>&- &
   reader=$!
   wait $sleeper && exit 125
 else
@@ -69,24 +71,27 @@ else
   wait $reader
   watch=
 fi
+wait $reader
 trap - EXIT TERM INT HUP
 if [ "$watch" ]; then
-  trap '' USR1
+  sleep "$watch" </dev/null >/dev/null 3<&- 4>&- &
+  unready=$!
   (
     trap 'heard=1' USR1
-    trap 'kill $!; wait $!; exit' TERM
+    trap 'kill -KILL $!; wait $!; exit' TERM
+    kill -KILL $unready
     while :; do
       heard=
       sleep "$watch" &
       sleeper=$!
       wait $sleeper
       [ "$heard" ] || kill -KILL -$$ || kill -KILL $$
-      kill $sleeper
+      kill -KILL $sleeper
       wait $sleeper
     done
   ) </dev/null >/dev/null 3<&- 4>&- &
   dog=$!
-  trap - USR1
+  wait $unready
 fi
 echo "$mark $$ $dog"
 (exec "$@") <&3 2>&4 3<&- 4>&-
