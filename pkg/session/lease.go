@@ -89,10 +89,12 @@ func (s *session) over(err error) error {
 	return nil
 }
 
-// why prefers the end of the lease to what came of it: the pod is deleted with its lease, and which of
-// the two is seen first is chance.
-func (s *session) why(ctx context.Context, err error) error {
-	if ctx.Err() != nil || !errors.Is(err, errDeleted) {
+// outlived prefers the end of the lease to what came of it: the pod is deleted with its lease, and what
+// runs in it ends when its client is silent (which a stopped client is), and which is seen first is chance.
+func (s *session) outlived(ctx context.Context, status int, err error) error {
+	unrenewed, _ := s.left()
+	suspicious := errors.Is(err, errDeleted) || unrenewed <= 0 && (err != nil || status == killed)
+	if ctx.Err() != nil || !suspicious {
 		return err
 	}
 	if over := s.over(s.renew(ctx)); over != nil {

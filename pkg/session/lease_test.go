@@ -168,30 +168,33 @@ func TestKeepWithoutALease(t *testing.T) {
 	})
 }
 
-// TestWhy: a pod that was deleted may have been deleted with its lease.
-func TestWhy(t *testing.T) {
+// TestOutlived: what ended under a session may have ended with its lease.
+func TestOutlived(t *testing.T) {
 	deleted, other := errDeleted, errors.New("no luck")
 	lost := []func(*aLease){lostAfter(0)}
+	const byLease = "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"
+	overdue := append([]func(*aLease){func(l *aLease) { l.length = 0 }}, lost...)
 	tests := []struct {
-		name  string
-		lease []func(*aLease)
-		err   error
-		want  string
+		name   string
+		lease  []func(*aLease)
+		status int
+		err    error
+		want   string // empty: no error
 	}{
-		{"with its lease", lost, deleted, "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
-		{"by itself", nil, deleted, "it was deleted by somebody else"},
-		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, deleted, "pod/api-eshell-x7k2p has lived as long as it may (--ttl)"},
-		{"another end", lost, other, "no luck"},
+		{"deleted with its lease", lost, 0, deleted, byLease},
+		{"deleted by itself", nil, 0, deleted, "it was deleted by somebody else"},
+		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, 0, deleted, "pod/api-eshell-x7k2p has lived as long as it may (--ttl)"},
+		{"another end", lost, 0, other, "no luck"},
+		{"killed", lost, 137, nil, ""},
+		{"another end, overdue", overdue, 0, other, byLease},
+		{"killed, overdue", overdue, 137, nil, byLease},
+		{"by itself, overdue", overdue, 7, nil, ""},
 	}
 	for _, tt := range tests {
 		s := &session{Config: Config{Lease: newLease(tt.lease...), Teller: &story{}}, plan: clonePlan()}
-		if got := s.why(t.Context(), tt.err); got == nil || got.Error() != tt.want {
-			t.Errorf("%s: %v, want %s", tt.name, got, tt.want)
+		if got := errorText(s.outlived(t.Context(), tt.status, tt.err)); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-	}
-	s := &session{Config: Config{Lease: newLease(lost...)}, plan: clonePlan()}
-	if got := s.why(t.Context(), nil); got != nil {
-		t.Errorf("no error: %v", got)
 	}
 }
 

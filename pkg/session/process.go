@@ -37,8 +37,8 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 // then, and says so before its status does.
 func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
 	for watch != nil && diagnose(watch.pod, s.plan.Container).terminated == nil {
-		if watch.next(ctx) != nil {
-			return false
+		if err := watch.next(ctx); err != nil {
+			return errors.Is(err, errDeleted)
 		}
 	}
 	return watch != nil

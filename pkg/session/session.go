@@ -80,7 +80,7 @@ func (s *session) live(ctx context.Context, watch *podWatch) (status int, err er
 	err = interrupted(kept, err)
 	stop(nil)
 	keeping.Wait() // one at a time uses the lease
-	return status, s.why(ctx, err)
+	return status, s.outlived(ctx, status, err)
 }
 
 // session is one run of a plan.

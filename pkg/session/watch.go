@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/typed/core/v1"
 	watchtools "k8s.io/client-go/tools/watch"
@@ -43,20 +46,50 @@ func (s *session) watch(ctx context.Context, pod *corev1.Pod) (*podWatch, error)
 		return nil, fmt.Errorf("watch pod/%s: %w", pod.Name, err)
 	}
 	w := &podWatch{pod: pod, news: make(chan sighting, 1), stop: stop}
-	go w.follow(events, pod)
+	go w.follow(ctx, client, events, pod)
 	return w, nil
 }
 
-// follow keeps the newest sighting for next.
-func (w *podWatch) follow(events watch.Interface, pod *corev1.Pod) {
-	for event := range events.ResultChan() {
-		seen := look(event, pod)
-		w.tell(seen)
-		if seen.err != nil {
-			return
+// follow keeps the newest sighting for next. A server that has been restarted may not know the version
+// any more from which to go on: then the pod is read once, and watched from there.
+func (w *podWatch) follow(ctx context.Context, client onePod, events watch.Interface, pod *corev1.Pod) {
+	for events != nil {
+		seen := sighting{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)}
+		for event := range events.ResultChan() {
+			if seen = look(event, pod); seen.err != nil {
+				break
+			}
+			w.tell(seen)
 		}
+		events = nil
+		if apierrors.IsResourceExpired(seen.err) || apierrors.IsGone(seen.err) {
+			seen, events = client.anew(ctx, pod)
+		}
+		w.tell(seen)
 	}
-	w.tell(sighting{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)})
+}
+
+// anew reads the pod and watches it from there, as soon as the server answers.
+func (p onePod) anew(ctx context.Context, pod *corev1.Pod) (seen sighting, events watch.Interface) {
+	retry := wait.Backoff{Duration: retryTime, Factor: 2, Cap: 10 * time.Second, Steps: math.MaxInt32}
+	err := wait.ExponentialBackoffWithContext(ctx, retry, func(ctx context.Context) (bool, error) {
+		var err error
+		seen.pod, err = p.pods.Get(ctx, p.name, metav1.GetOptions{})
+		if err != nil && !refused(err) {
+			return false, nil
+		}
+		return true, err
+	})
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && seen.pod.UID != pod.UID:
+		return sighting{err: fmt.Errorf("pod/%s: %w", p.name, errDeleted)}, nil
+	case err != nil:
+		return sighting{err: hint.Errorf("kubectl auth can-i get pods -n "+pod.Namespace, "read pod/%s again: %w", p.name, err)}, nil
+	}
+	if events, err = watchtools.NewRetryWatcherWithContext(ctx, seen.pod.ResourceVersion, p); err != nil {
+		return sighting{err: fmt.Errorf("watch pod/%s: %w", p.name, err)}, nil
+	}
+	return seen, events
 }
 
 func (w *podWatch) tell(seen sighting) {

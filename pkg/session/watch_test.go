@@ -1,0 +1,76 @@
+package session
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// TestWatchAnew: a server that was restarted has forgotten the version from which the pod is watched, and
+// does not answer for a while: the pod is read and watched from there.
+func TestWatchAnew(t *testing.T) {
+	version := func(version string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1", ResourceVersion: version}}
+	}
+	forgotten := apierrors.NewResourceExpired("too old resource version: 5 (9)").Status()
+	tests := []struct {
+		name string
+		get  []error // one for each attempt, until there is none
+		now  *corev1.Pod
+		want string // the error; empty: the new versions are seen
+	}{
+		{name: "at once", now: version("9")},
+		{name: "when it answers again", get: []error{errors.New("connection refused"), apierrors.NewInternalError(errors.New("starting"))}, now: version("9")},
+		{name: "another pod has the name", now: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-2", ResourceVersion: "9"}}, want: "pod/api: it was deleted by somebody else"},
+		{name: "gone", get: []error{apierrors.NewNotFound(pods, "api")}, want: "pod/api: it was deleted by somebody else"},
+		{name: "not for the caller", get: []error{apierrors.NewForbidden(pods, "api", errors.New("no"))}, want: `read pod/api again: pods "api" is forbidden: no`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, watches := fake.NewClientset(), 0
+				client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
+					watches++
+					events := watch.NewFakeWithChanSize(1, false)
+					if watches == 1 {
+						events.Action(watch.Error, &forgotten)
+					} else {
+						events.Modify(version("10"))
+					}
+					return true, events, nil
+				})
+				client.PrependReactor("get", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+					if len(tt.get) > 0 {
+						err := tt.get[0]
+						tt.get = tt.get[1:]
+						return true, nil, err
+					}
+					return true, tt.now, nil
+				})
+				s := &session{Config: Config{Client: client}}
+				w, err := s.watch(t.Context(), version("5"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.stop()
+				<-time.After(time.Minute)
+				if err = w.next(t.Context()); errorText(err) != tt.want || err == nil && w.pod.ResourceVersion != "10" {
+					t.Errorf("pod %+v, error %v; want %q", w.pod, err, tt.want)
+				}
+			})
+		})
+	}
+	if forgotten.Code != http.StatusGone {
+		t.Errorf("the server would say %d", forgotten.Code)
+	}
+}
