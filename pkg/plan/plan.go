@@ -64,6 +64,10 @@ type Plan struct {
 	End string
 	TTY bool
 
+	// Detached: nobody attends the session. In debug mode its process ends unless it is told TellStay
+	// within Silence, and by TellEnd.
+	Detached bool
+
 	// Record is what the session's lease is to say of it.
 	Record map[string]string
 	// Silence is how long what runs in the container waits for a sign of life from the client before
