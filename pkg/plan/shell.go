@@ -221,6 +221,12 @@ func (w watch) bounds(o Options) []string {
 	return []string{seconds(o.Silence), seconds(w.limit)}
 }
 
+// streams is how the container's own streams are opened: once, for the session's client, unless it is
+// detached. A resident listens to whoever comes, a detached command to nobody.
+func (r run) streams(o Options) (stdin, once, tty bool) {
+	return !o.Detach || len(o.Command) == 0, !o.Detach, r.via == ViaAttach && o.TTY
+}
+
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func newRun(o Options, via Via, w watch) run {
@@ -256,12 +262,6 @@ func newRun(o Options, via Via, w watch) run {
 		r.process, r.args = nil, r.process
 	}
 	return r
-}
-
-// streams is how the container's own streams are opened: once, for the session's client, unless it is
-// detached. A resident listens to whoever comes, a detached command to nobody.
-func (r run) streams(o Options) (stdin, once, tty bool) {
-	return !o.Detach || len(o.Command) == 0, !o.Detach, r.via == ViaAttach && o.TTY
 }
 
 // withTools runs words with the toolbox on PATH.

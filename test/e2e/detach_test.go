@@ -211,7 +211,7 @@ func TestDetachedExtend(t *testing.T) {
 	debug.gone(t)
 }
 
-// TestDetachedFixed: who may not patch Jobs detaches all the same, and is followed when others extend.
+// TestDetachedFixed: who may not patch Jobs detaches all the same.
 func TestDetachedFixed(t *testing.T) {
 	t.Parallel()
 	session := detached(t, "deploy/bash --ttl=1h --as=no-patch")
@@ -220,37 +220,60 @@ func TestDetachedFixed(t *testing.T) {
 		t.Errorf("the lease says %q", said)
 	}
 	kubectl(t, "eshell", "extend", session.pod, "1h")
+	if got := kubectl(t, "get", session.lease(), "-o", "jsonpath={.spec.activeDeadlineSeconds}"); got != "7201" {
+		t.Errorf("the lease's deadline is %s, want 7201", got)
+	}
 	kubectl(t, "eshell", "delete", session.pod)
 	session.gone(t)
-
-	term := open(t, "eshell", "deploy/bash", "--ttl=20s", "--as=no-patch")
-	attended := term.session()
-	term.expect(prompt)
-	kubectl(t, "eshell", "extend", attended.pod, "1h")
-	attended.outlives(t)
-	kubectl(t, "delete", attended.lease())
-	term.endsWith(attended, attended.where()+` ended `)
 }
 
-// TestReleaseWithoutDelete: who may patch Jobs but not delete them lets the lease run out, and hears no warning.
-func TestReleaseWithoutDelete(t *testing.T) {
-	t.Parallel()
-	here := newRealm(t, "no-delete", application+`---
+// jobVerbs lets a user open sessions, with some verbs on Jobs.
+func jobVerbs(user, verbs string) string {
+	return strings.NewReplacer("USER", user, "VERBS", verbs).Replace(`---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: no-delete}
+metadata: {name: USER}
 rules:
 - {apiGroups: [apps], resources: [deployments], verbs: [get]}
-- {apiGroups: [batch], resources: [jobs], verbs: [create, patch]}
+- {apiGroups: [batch], resources: [jobs], verbs: [VERBS]}
 - {apiGroups: [""], resources: [pods], verbs: [create, watch, delete]}
 - {apiGroups: [""], resources: [pods/exec, pods/attach], verbs: [create]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: no-delete}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: no-delete}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: no-delete}]
+metadata: {name: USER}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: USER}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: USER}]
 `)
+}
+
+// TestFixedLeaseFollows: who may not patch Jobs, but get them, hears of a longer time and of the end.
+func TestFixedLeaseFollows(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "follows", application+jobVerbs("follower", "create, get, delete"))
+	term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--ttl=30s", "--lease=20s", "--as=follower")
+	session := term.session()
+	term.expect(`/ # $`)
+	kubectl(t, "eshell", "extend", session.pod, "1h", "-n", here.namespace)
+	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n", here.namespace, "--timeout=10s")
+	if end := here.run(t, "kubectl wait --for=delete pod/"+session.pod+" --timeout=45s -n "+here.namespace); end.status == 0 {
+		t.Error("it ended at its first time")
+	}
+	kubectl(t, "delete", session.lease(), "-n", here.namespace)
+	term.expect(`\nerror: ` + session.where() + ` ended`)
+	if got := term.status(); got != 125 {
+		t.Errorf("exit status %d, want 125", got)
+	}
+	if screen, _ := term.shown(); strings.Contains(screen, "as long as it may") {
+		t.Errorf("the terminal showed:\n%s", screen)
+	}
+	session.gone(t, "-n", here.namespace)
+}
+
+// TestReleaseWithoutDelete: who may patch Jobs but not delete them lets the lease run out, and hears no warning.
+func TestReleaseWithoutDelete(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "no-delete", application+jobVerbs("no-delete", "create, patch"))
 	end := here.run(t, "kubectl eshell deploy/app --as=no-delete --lease=10m -- true")
 	sessions := headlines(end.stderr)
 	if end.status != 0 || len(sessions) != 1 || regexp.MustCompile(`(?m)^warning: `).MatchString(end.stderr) {
