@@ -253,7 +253,7 @@ func TestFixedLeaseFollows(t *testing.T) {
 	here := newRealm(t, "follows", application+jobVerbs("follower", "create, get, delete"))
 	term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--ttl=30s", "--lease=20s", "--as=follower")
 	session := term.session()
-	term.expect(`/ # $`)
+	term.expect(`/ # `)
 	kubectl(t, "eshell", "extend", session.pod, "1h", "-n", here.namespace)
 	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n", here.namespace, "--timeout=10s")
 	if end := here.run(t, "kubectl wait --for=delete pod/"+session.pod+" --timeout=45s -n "+here.namespace); end.status == 0 {
