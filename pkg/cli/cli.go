@@ -34,9 +34,10 @@ its container.
 Without a command it opens bash, or sh where there is no bash. The exit status
 is the command's own, 128+n after a signal n, and 125 when eshell itself fails.
 
-Sessions are listed, ended and extended by kubectl eshell list, delete and
-extend; gc removes what is left of them. Each has its own --help. A pod that is
-called like one of these words is reached as pod/NAME.`
+kubectl eshell attach opens one more shell in a session. Sessions are listed,
+ended and extended by list, delete and extend; gc removes what is left of them.
+Each has its own --help. A pod that is called like one of these words is reached
+as pod/NAME.`
 
 const example = `  # A shell in a clone of the pods of a deployment
   kubectl eshell deploy/api
@@ -79,7 +80,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 		return hint.Errorf("the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l", "%w", err)
 	})
 	f.addTo(command)
-	command.AddCommand(sessionCommands(streams)...)
+	command.AddCommand(sessionCommands(streams, status)...)
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)

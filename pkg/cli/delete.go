@@ -30,7 +30,7 @@ The container stays in its pod's record.`,
   # All of yours in this namespace
   kubectl eshell delete --all`,
 		flags: func(set *pflag.FlagSet) { set.BoolVar(&all, "all", false, "end all your sessions in the namespace") },
-		parse: func(names []string) (func(context.Context, *clerk) error, error) {
+		parse: func(names, _ []string) (func(context.Context, *clerk) error, error) {
 			switch {
 			case all && len(names) > 0:
 				return nil, errors.New("--all ends every session of yours, and names only some")

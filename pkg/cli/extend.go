@@ -30,7 +30,7 @@ a debug session without a client (--detach).`,
 		example: `  # Two hours more
   kubectl eshell extend api-eshell-x7k2p 2h`,
 		flags: func(*pflag.FlagSet) {},
-		parse: func(words []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, _ []string) (func(context.Context, *clerk) error, error) {
 			asked, err := parseExtension(words)
 			return func(ctx context.Context, c *clerk) error { return c.extend(ctx, asked) }, err
 		},

@@ -37,7 +37,7 @@ kubectl eshell delete.`,
 			set.BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
 			set.BoolVar(&g.DryRun, "dry-run", false, "only say what would be removed")
 		},
-		parse: func(words []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, _ []string) (func(context.Context, *clerk) error, error) {
 			if len(words) > 0 {
 				return nil, fmt.Errorf("gc takes no names, and there is %s", words[0])
 			}

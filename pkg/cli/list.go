@@ -51,7 +51,7 @@ pod. A pod called "list" is reached as pod/list, as with all these commands.`,
 			set.BoolVar(&l.AllUsers, "all-users", false, "list everybody's sessions")
 			set.StringVarP(&l.Output, "output", "o", "", "print wide, json, yaml or name")
 		},
-		parse: func(words []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, _ []string) (func(context.Context, *clerk) error, error) {
 			asked, err := l.parse(words)
 			return func(ctx context.Context, c *clerk) error { return c.list(ctx, asked) }, err
 		},

@@ -14,8 +14,8 @@ import (
 )
 
 // sessionCommands are those about sessions that there are.
-func sessionCommands(streams genericiooptions.IOStreams) []*cobra.Command {
-	return []*cobra.Command{newList(streams), newDelete(streams), newExtend(streams), newGC(streams)}
+func sessionCommands(streams genericiooptions.IOStreams, status *int) []*cobra.Command {
+	return []*cobra.Command{newAttach(streams, status), newList(streams), newDelete(streams), newExtend(streams), newGC(streams)}
 }
 
 // clerk is what the commands about sessions share: the cluster, and where they print.
@@ -29,7 +29,8 @@ type clerk struct {
 type ours struct {
 	use, short, more, example string
 	flags                     func(*pflag.FlagSet)
-	parse                     func(words []string) (func(context.Context, *clerk) error, error)
+	runs                      bool // a command, whose words come after two dashes
+	parse                     func(words, command []string) (func(context.Context, *clerk) error, error)
 }
 
 func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
@@ -38,7 +39,11 @@ func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
 		Use: o.use, Short: o.short, Long: o.short + ".\n\n" + o.more, Example: o.example, DisableFlagsInUseLine: true,
 		Args: cobra.ArbitraryArgs, // parse judges them
 		RunE: func(cmd *cobra.Command, words []string) error {
-			do, err := o.parse(words)
+			var program []string
+			if dash := cmd.ArgsLenAtDash(); dash >= 0 && o.runs {
+				words, program = words[:dash], words[dash:]
+			}
+			do, err := o.parse(words, program)
 			if err != nil {
 				return err
 			}

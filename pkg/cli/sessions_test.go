@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,8 +48,8 @@ func ephemeral() *corev1.Pod {
 	return p
 }
 
-// api is a server with these clones and no leases; its user is ann.
-func api(t *testing.T, clones ...corev1.Pod) string {
+// api is a server with these clones and no leases; its user is ann. Others are there, but not listed.
+func api(t *testing.T, clones []corev1.Pod, others ...corev1.Pod) string {
 	t.Helper()
 	answers := map[string]any{
 		"GET /api/v1/namespaces/shop/pods":           corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
@@ -61,7 +62,9 @@ func api(t *testing.T, clones ...corev1.Pod) string {
 			Status:   authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: "ann"}},
 		},
 	}
-	for _, clone := range clones {
+	for _, clone := range slices.Concat(clones, others) {
+		clone.TypeMeta = metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}
+		answers["GET /api/v1/namespaces/shop/pods/"+clone.Name] = clone
 		answers["DELETE /api/v1/namespaces/shop/pods/"+clone.Name] = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess}
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +88,9 @@ func TestSessionCommands(t *testing.T) {
 	mine, others := opened("aaaaa", "ann", "a\x1b[2Jb"), opened("bbbbb", "bob", "")
 	finished := opened("ccccc", "bob", "")
 	finished.Status = corev1.PodStatus{Phase: corev1.PodFailed}
-	server := api(t, mine, others, finished)
+	over, starting := opened("ddddd", "ann", ""), opened("eeeee", "ann", "")
+	over.Status, starting.Status = finished.Status, corev1.PodStatus{Phase: corev1.PodPending}
+	server := api(t, []corev1.Pod{mine, others, finished}, over, starting)
 	const noLease = "api-eshell-aaaaa has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise"
 	tests := []struct {
 		argv string
@@ -114,6 +119,13 @@ func TestSessionCommands(t *testing.T) {
 		{"pod/list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: what is there: kubectl get pods -n shop; a name without a type is a pod's\n"}},
 		{"pod list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: what is there: kubectl get pods -n shop; a name without a type is a pod's\n"}},
 
+		{"attach", ran{125, "", "error: one session is expected, and there are 0 words\nhint: what is there: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach api-eshell-aaaaa ls", ran{125, "", "error: one session is expected, and there are 2 words\nhint: what is there: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: what is there: kubectl eshell list --all-users -n shop\n"}},
+		{"attach api-eshell-bbbbb", ran{125, "", "error: session api-eshell-bbbbb is bob's, and you are ann\nhint: yours: kubectl eshell list -n shop\n"}},
+		{"attach api-eshell-ddddd", ran{125, "", "error: session api-eshell-ddddd has ended\nhint: what runs: kubectl eshell list -n shop\n"}},
+		{"attach api-eshell-eeeee", ran{125, "", "error: session api-eshell-eeeee has not started yet\nhint: see how far it is: kubectl describe pod api-eshell-eeeee -n shop\n"}},
+
 		{"delete", ran{125, "", "error: no session was named\nhint: what is there: kubectl eshell list\n"}},
 		{"delete --all api-eshell-aaaaa", ran{125, "", "error: --all ends every session of yours, and names only some\n"}},
 		{"delete api-eshell-aaaaa nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: what is there: kubectl eshell list --all-users -n shop\n"}},
@@ -141,7 +153,7 @@ func TestSessionCommands(t *testing.T) {
 }
 
 func TestNothingFound(t *testing.T) {
-	server := api(t)
+	server := api(t, nil)
 	for argv, want := range map[string]ran{
 		"list":         {errOut: "No resources found in shop namespace.\n"},
 		"list -A":      {errOut: "No resources found\n"},
@@ -159,7 +171,7 @@ func TestNothingFound(t *testing.T) {
 
 // The help of a command about sessions names its own flags and kubectl's, none of a clone's.
 func TestSessionHelp(t *testing.T) {
-	for _, word := range []string{"list", "delete", "extend", "gc"} {
+	for _, word := range []string{"attach", "list", "delete", "extend", "gc"} {
 		got := runMain(t.Context(), t, word, "--help")
 		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out, "Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "--kubeconfig") {
 			t.Errorf("%s --help: %+v", word, got)

@@ -47,30 +47,44 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 	asked.Go(func() { jobs, jobsErr = client.BatchV1().Jobs(namespace).List(ctx, ours) })
 	asked.Go(func() { i.User = userName(ctx, client) })
 	asked.Wait()
+	if err := i.take(pods, podsErr, jobs, jobsErr); err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return i, nil
+}
+
+// take makes sessions of what was read, or of one of the two where the other may not be read.
+func (i *Inventory) take(pods *corev1.PodList, podsErr error, jobs *batchv1.JobList, jobsErr error) error {
 	i.podsRead, i.leasesRead = podsErr == nil, jobsErr == nil
 	i.Unread = errors.Join(podsErr, jobsErr)
 	if !readable(podsErr) || !readable(jobsErr) || podsErr != nil && jobsErr != nil {
-		return nil, fmt.Errorf("list sessions: %w", i.Unread)
+		return i.Unread
 	}
 	i.Sessions = i.join(itemsOf(pods, podsErr), leasesOf(jobs, jobsErr))
-	return i, nil
+	return nil
 }
 
 func readable(err error) bool { return err == nil || apierrors.IsForbidden(err) }
 
-// itemsOf are the pods that are clones: what has a controller is somebody else's, whatever its labels.
+// itemsOf are the pods that are clones.
 func itemsOf(list *corev1.PodList, err error) []corev1.Pod {
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return metav1.GetControllerOf(&p) != nil })
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return foreign(&p) })
 }
 
 func leasesOf(list *batchv1.JobList, err error) []batchv1.Job {
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(list.Items, func(j batchv1.Job) bool { return metav1.GetControllerOf(&j) != nil })
+	return slices.DeleteFunc(list.Items, func(j batchv1.Job) bool { return foreign(&j) })
+}
+
+// foreign is what is not ours: it has other labels, or, whatever its labels, a controller.
+func foreign(object metav1.Object) bool {
+	labels := object.GetLabels()
+	return metav1.GetControllerOf(object) != nil || labels[owned.ManagedByLabel] != owned.ManagedBy || labels[owned.SessionLabel] == ""
 }
 
 // join makes a session of each lease with its clone, and of each clone that has no lease.

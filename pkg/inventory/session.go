@@ -164,3 +164,16 @@ func podEnds(pod *corev1.Pod) *metav1.Time {
 	}
 	return new(metav1.NewTime(start.Add(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second)))
 }
+
+// Toolbox is the image that the session's clone has its shell from (--toolbox), or "".
+func (s Session) Toolbox() string {
+	if s.pod == nil {
+		return ""
+	}
+	for _, c := range s.pod.Spec.InitContainers {
+		if c.Name == owned.ToolboxName {
+			return c.Image
+		}
+	}
+	return ""
+}

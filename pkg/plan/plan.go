@@ -65,7 +65,7 @@ type Plan struct {
 	TTY bool
 
 	// Detached: nobody attends the session. In debug mode its process ends unless it is told TellStay
-	// within Silence, and by TellEnd.
+	// about as soon as Silence is long, and by TellEnd.
 	Detached bool
 
 	// Record is what the session's lease is to say of it.

@@ -28,7 +28,7 @@ func (c *clone) occupy(r run) error {
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
 	case c.options.Rehearse && r.via == ViaExec:
-		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+c.options.Silence.String()+", as failed")
+		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+r.patience.String()+", as failed")
 	}
 	c.dropToolbox()
 	if c.options.Toolbox != "" {

@@ -8,8 +8,8 @@ import (
 
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a
 // sign of life. It ends at the end of stdin (the client is gone), after $1 seconds of silence (the
-// client or the network hangs, or nobody ever attached) and on TERM; its container and every
-// process in it end with it. Its end for silence is a failure: a pod that nobody attends must not look
+// client or the network hangs), before the first sign after $2 (nobody has attached), and on TERM; its
+// container and every process in it end with it. Its end for silence is a failure: a pod that nobody attends must not look
 // like one whose command has succeeded.
 //
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
@@ -20,7 +20,7 @@ import (
 // sees the end of stdin. The shell's own messages go nowhere: shells report a killed child, and that
 // would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
-limit=$1 heard= sleeper= reader=
+limit=$1 clock=$2 heard= sleeper= reader=
 trap 'exit 0' TERM INT HUP
 trap 'kill $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
@@ -29,10 +29,11 @@ exec 3<&0 2>/dev/null
 reader=$!
 while command -v sleep >/dev/null; do
   heard=
-  sleep "$limit" </dev/null 3<&- &
+  sleep "$clock" </dev/null 3<&- &
   sleeper=$!
   wait $sleeper
   [ "$heard" ] || exit 125
+  clock=$limit
   kill $sleeper
   wait $sleeper
 done
@@ -197,6 +198,8 @@ type run struct {
 	relay   []string
 	gate    string
 	end     string
+
+	patience time.Duration // for which the process waits for its client to come
 }
 
 // watch is how a command by attach is ended when its client is gone and no lease takes the pod away. Its
@@ -218,7 +221,7 @@ func (w watch) bounds(o Options) []string {
 	if w.limit == 0 {
 		return []string{"", ""}
 	}
-	return []string{seconds(o.Silence), seconds(w.limit)}
+	return []string{seconds(w.patience(o)), seconds(w.limit)}
 }
 
 // streams is how the container's own streams are opened: once, for the session's client, unless it is
@@ -229,27 +232,38 @@ func (r run) streams(o Options) (stdin, once, tty bool) {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
+// late is how long after its start a container may be said to run: a busy node reports late, and the
+// client attaches only then. It is part of the time that clean-up may take.
+const late = 20 * time.Second
+
+// patience is how long the container waits for its client to come. If its pod goes with the lease, it need
+// not be short.
+func (w watch) patience(o Options) time.Duration {
+	if w.limit == 0 {
+		return max(o.Silence, 5*time.Minute) + late
+	}
+	return o.Silence + late
+}
+
 func newRun(o Options, via Via, w watch) run {
-	limit := seconds(o.Silence)
+	r := run{via: via, patience: w.patience(o)}
+	limit, patience := seconds(o.Silence), seconds(r.patience)
 	launch := launcher(o)
-	r := run{via: via}
 	switch {
 	case o.Detach && len(o.Command) > 0:
 		r.process = o.Command
 	case o.Detach:
 		r.process = script(residentScript, residentName, w.bounds(o)...)
 	case via == ViaExec && o.TTY:
-		r.process, r.exec = script(holderScript, holderName, limit), launch
+		r.process, r.exec = script(holderScript, holderName, limit, patience), launch
 	case via == ViaExec:
-		// A control character begins the mark, so that no ordinary output is held back for looking like it.
-		r.end = "\x1eeshell " + o.Session + " ended "
-		r.process = script(holderScript, holderName, limit)
-		r.exec = append([]string{"sh", "-c", drainScript, drainName, r.end}, launch[2:]...)
+		r.end = endMark(o)
+		r.process, r.exec = script(holderScript, holderName, limit, patience), drained(launch, r.end)
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		r.process = o.Command
 	default:
-		r.gate = "eshell " + o.Session
-		r.process = script(gateScript, gateName, append([]string{limit, r.gate, w.seconds()}, launch...)...)
+		r.gate = gateMark(o)
+		r.process = script(gateScript, gateName, append([]string{patience, r.gate, w.seconds()}, launch...)...)
 		if w.relay {
 			r.relay = script(relayScript, relayName)
 		}
@@ -262,6 +276,33 @@ func newRun(o Options, via Via, w watch) run {
 		r.process, r.args = nil, r.process
 	}
 	return r
+}
+
+// joined is how one more command of a session is run: behind a gate of its own, whose watchdog ends it
+// when its client is gone. Its process is the session's business.
+func joined(o Options) run {
+	r := run{via: ViaExec, gate: gateMark(o), relay: script(relayScript, relayName)}
+	words := launcher(o)
+	if !o.TTY {
+		r.end = endMark(o)
+		words = drained(words, r.end)
+	}
+	limit := seconds(o.Silence)
+	r.exec = script(gateScript, gateName, append([]string{limit, r.gate, limit}, words...)...)
+	if o.Toolbox != "" {
+		r.exec, r.relay = withTools(r.exec), withTools(r.relay)
+	}
+	return r
+}
+
+func gateMark(o Options) string { return "eshell " + o.Session }
+
+// endMark begins with a control character, so that no ordinary output is held back for looking like it.
+func endMark(o Options) string { return "\x1eeshell " + o.Session + " ended " }
+
+// drained is launch, the launcher's words, with its end told and its input taken.
+func drained(launch []string, end string) []string {
+	return append(script(drainScript, drainName, end), launch[2:]...)
 }
 
 // withTools runs words with the toolbox on PATH.

@@ -133,7 +133,7 @@ const soon = 10 * time.Second
 
 func TestHolderEndsWithItsInput(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, holderScript, "60")
+		p := startScript(t, shell, holderScript, "60", "60")
 		p.writes("\n\n")
 		p.runs(300 * time.Millisecond)
 		p.stdin.Close()
@@ -143,13 +143,17 @@ func TestHolderEndsWithItsInput(t *testing.T) {
 
 func TestHolderEndsInSilence(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		startScript(t, shell, holderScript, "1").ends(soon)
+		startScript(t, shell, holderScript, "60", "1").ends(soon)
+		p := startScript(t, shell, holderScript, "1", "60")
+		p.runs(1500 * time.Millisecond)
+		p.writes("\n")
+		p.ends(soon)
 	})
 }
 
 func TestHolderLivesOnHeartbeats(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, holderScript, "2")
+		p := startScript(t, shell, holderScript, "2", "60")
 		for range 8 {
 			p.writes("\n")
 			p.runs(500 * time.Millisecond)
@@ -166,7 +170,7 @@ func TestHolderEndsOnSignals(t *testing.T) {
 	t.Cleanup(func() { osignal.Stop(caught) })
 	inShells(t, func(t *testing.T, shell []string) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-			p := startScript(t, shell, holderScript, "60")
+			p := startScript(t, shell, holderScript, "60", "60")
 			p.writes("\n")
 			p.runs(300 * time.Millisecond) // until its traps are set
 			if err := p.cmd.Process.Signal(signal); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // statusTime is how long the kubelet may take to report a process that has ended: it looks once a
-// second, and its report queues behind others.
-const statusTime = 30 * time.Second
+// second, and its report queues behind those of other pods.
+const statusTime = 2 * time.Minute
 
 // runByAttach joins the container's own process. Its exit status is the container's, as the
 // kubelet reports it.
@@ -35,6 +35,8 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 	}
 	s.ended = true
 	switch {
+	case s.plan.Gate != "" && s.gate.process() == "":
+		return 0, endedEarly(watch.pod, s.plan.Container, end).err
 	case watch.pod.DeletionTimestamp != nil:
 		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
 	case attachErr != nil:
@@ -69,6 +71,8 @@ func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc,
 func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch) (*corev1.ContainerStateTerminated, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, statusTime, fmt.Errorf("the container has no exit status after %s", statusTime))
 	defer cancel()
+	told := time.AfterFunc(3*time.Second, func() { s.Teller.Say("waiting for the exit status of %s", s.where()) })
+	defer told.Stop()
 	for {
 		if end := diagnose(watch.pod, s.plan.Container).terminated; end != nil {
 			return end, nil

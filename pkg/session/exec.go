@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 
@@ -34,12 +35,26 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
+	return s.outcome(told, err, func() error {
+		if !s.holder.hasEnded(time.Second) {
+			return nil
+		}
+		return s.endedUnder(ctx, watch)
+	})
+}
+
+// outcome makes an exit status of how a command by exec ended. under says why its container ended, if
+// that is what killed it.
+func (s *session) outcome(told *int, err error, under func() error) (int, error) {
 	var exit exec.CodeExitError
 	switch {
 	case err == nil:
 		return 0, nil
-	case errors.As(err, &exit) && exit.Code == killed && s.holder.hasEnded(time.Second):
-		return 0, s.endedUnder(ctx, watch)
+	case errors.As(err, &exit) && exit.Code == killed:
+		if why := under(); why != nil {
+			return 0, why
+		}
+		return killed, nil
 	case errors.As(err, &exit):
 		return exit.Code, nil
 	case told != nil: // the stream broke after the command had ended
@@ -56,6 +71,9 @@ const drainTime = 5 * time.Second
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	err = s.onTerminal(func(sizes remotecommand.TerminalSizeQueue) error {
 		streams := s.streams(stop, sizes)
+		if s.plan.Gate != "" {
+			defer s.throughGate(ctx, stop, &streams)()
+		}
 		if s.plan.End == "" {
 			return s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)
 		}
@@ -109,17 +127,8 @@ func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
 		return fmt.Errorf("the connection to %s was lost: %w", s.where(), s.holder.err)
 	}
 	for {
-		pod := watch.pod
-		switch end := diagnose(pod, s.plan.Container).terminated; {
-		case pod.Status.Reason != "":
-			return fmt.Errorf("%s ended under the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
-		case pod.DeletionTimestamp != nil:
-			return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
-		case end != nil && end.Reason == "Completed": // the pod's reason would have come before
-			return fmt.Errorf("%s ended under the session: the process that kept it was ended", s.where())
-		case end != nil:
-			words := howEnded(pod, s.plan.Container, end)
-			return hint.Errorf(remedy(pod, s.plan.Container, words), "%s ended under the session: %s", s.where(), words)
+		if why := s.whyEnded(watch.pod); why != nil {
+			return why
 		}
 		if err := watch.next(ctx); errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())
@@ -127,4 +136,20 @@ func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
 			return fmt.Errorf("%s ended under the session: %w", s.where(), err)
 		}
 	}
+}
+
+// whyEnded is what a pod's status says of the end of the session's container, or nil.
+func (s *session) whyEnded(pod *corev1.Pod) error {
+	switch end := diagnose(pod, s.plan.Container).terminated; {
+	case pod.Status.Reason != "":
+		return fmt.Errorf("%s ended under the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
+	case pod.DeletionTimestamp != nil:
+		return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+	case end != nil && end.Reason == "Completed": // the pod's reason would have come before
+		return fmt.Errorf("%s ended under the session: the process that kept it was ended", s.where())
+	case end != nil:
+		words := howEnded(pod, s.plan.Container, end)
+		return hint.Errorf(remedy(pod, s.plan.Container, words), "%s ended under the session: %s", s.where(), words)
+	}
+	return nil
 }

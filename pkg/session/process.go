@@ -26,11 +26,22 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Silence))
 		return
 	}
-	if err := s.endStarted(ctx); err != nil {
+	if err := s.endStarted(ctx); err != nil && !s.isTerminated(ctx, watch) {
 		s.Teller.Warn("%s may still run: %v", s.where(), err)
 		return
 	}
 	s.Teller.Say("%s has ended", s.where())
+}
+
+// isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
+// then, and says so before its status does.
+func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
+	for watch != nil && diagnose(watch.pod, s.plan.Container).terminated == nil {
+		if watch.next(ctx) != nil {
+			return false
+		}
+	}
+	return watch != nil
 }
 
 // startsAfterAll waits a little for a container that was about to start when the session was
@@ -78,11 +89,11 @@ func (s *session) endUnheard(ctx context.Context) error {
 	})
 }
 
-// kill ends the process of a container that was attached to: a terminal's end does not reach it
-// (containerd closes stdin only without a TTY). Its children end with the container, and so does
-// the shell that kills it.
+// kill ends the gate's process and what it has started: a terminal's end does not reach it (containerd
+// closes stdin only without a TTY). If it is the container's own, all else ends with the container, and
+// so does the shell that kills it.
 func (s *session) kill(ctx context.Context, pid string) error {
-	command := []string{"sh", "-c", `kill -KILL "$1"`, "eshell", pid}
+	command := []string{"sh", "-c", `kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"`, "eshell", pid}
 	err := s.Streamer.Exec(ctx, s.container(), command, remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	var exit exec.CodeExitError
 	if errors.As(err, &exit) && exit.Code == killed {

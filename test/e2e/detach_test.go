@@ -23,24 +23,6 @@ func detached(t *testing.T, line string) started {
 	return sessions[0]
 }
 
-// name is what the commands about sessions call it.
-func (s started) name() string {
-	if s.container != "" {
-		return s.container
-	}
-	return s.pod
-}
-
-// runs runs a command in the session's container and returns its output.
-func (s started) runs(t *testing.T, command ...string) string {
-	t.Helper()
-	container := "app"
-	if s.container != "" {
-		container = s.container
-	}
-	return kubectl(t, append([]string{"exec", s.pod, "-c", container, "--"}, command...)...)
-}
-
 // outlives asserts that the session is there longer than it could be without its client, whose lease is of 20 s.
 func (s started) outlives(t *testing.T) {
 	t.Helper()
@@ -83,7 +65,7 @@ func TestDetach(t *testing.T) {
 			if removed := kubectl(t, "eshell", "gc", "--dry-run"); strings.Contains(removed, session.name()) {
 				t.Errorf("gc would remove it:\n%s", removed)
 			}
-			if got := session.runs(t, "echo", "still there"); got != "still there\n" {
+			if got := kubectl(t, "eshell", "attach", session.name(), "-q", "--", "echo", "still there"); got != "still there\n" {
 				t.Errorf("a command in it printed %q", got)
 			}
 			said := session.name() + ` deleted`

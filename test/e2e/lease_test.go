@@ -175,11 +175,19 @@ func TestWait(t *testing.T) {
 // throughProxy starts kubectl with args on a terminal, behind a network that can be made to fail.
 func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
 	t.Helper()
+	server, proxy := newProxy(t)
+	args = append([]string{"eshell", "--server", "https://" + proxy.Addr(), "--tls-server-name", server.Hostname()}, args...)
+	return open(t, args...), proxy
+}
+
+// newProxy is a network of the test's own, and the API server behind it.
+func newProxy(t *testing.T) (server *url.URL, proxy *faultproxy.Proxy) {
+	t.Helper()
 	server, err := url.Parse(kubectl(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := faultproxy.New(server.Host)
+	proxy, err = faultproxy.New(server.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +196,7 @@ func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
 			t.Error(err)
 		}
 	})
-	args = append([]string{"eshell", "--server", "https://" + proxy.Addr(), "--tls-server-name", server.Hostname()}, args...)
-	return open(t, args...), proxy
+	return server, proxy
 }
 
 // TestNetworkStalls: for less than the lease a session survives it, and says so.

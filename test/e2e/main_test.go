@@ -64,15 +64,8 @@ func runAll(m *testing.M) (status int, err error) {
 
 // install builds the plugin, puts it where kubectl finds it, and writes the run's kubeconfig.
 func (w world) install(ctx context.Context, c cluster) error {
-	if err := os.Mkdir(w.bin, 0o755); err != nil {
+	if err := w.build(ctx, c.kubectl, "-race"); err != nil {
 		return err
-	}
-	if err := os.Symlink(c.kubectl, filepath.Join(w.bin, "kubectl")); err != nil {
-		return err
-	}
-	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", w.bin+"/kubectl-eshell", "../../cmd/kubectl-eshell")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the plugin: %w\n%s", err, out)
 	}
 	config, err := exec.CommandContext(ctx, c.kubectl, "--kubeconfig", c.kubeconfig, "--context", c.context,
 		"config", "view", "--raw", "--flatten", "--minify").Output()
@@ -83,6 +76,21 @@ func (w world) install(ctx context.Context, c cluster) error {
 		return err
 	}
 	return w.kubectl(ctx, "config", "set-context", "--current", "--namespace", w.namespace)
+}
+
+// build makes the folder of programs; kubectl is the one to use, the flags are go build's.
+func (w world) build(ctx context.Context, kubectl string, flags ...string) error {
+	if err := os.Mkdir(w.bin, 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(kubectl, filepath.Join(w.bin, "kubectl")); err != nil {
+		return err
+	}
+	words := append([]string{"build", "-o", w.bin + "/kubectl-eshell"}, flags...)
+	if out, err := exec.CommandContext(ctx, "go", append(words, "../../cmd/kubectl-eshell")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the plugin: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // deploy creates the run's namespace with the workloads that the tests clone and debug.
@@ -115,7 +123,7 @@ func (w world) writeTargets() error {
 	if err := os.Mkdir(w.targets(), 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"target", "target-shell", "target-short", "target-signals", "target-waiting", "target-kill", "target-lease", "target-detach"} {
+	for _, name := range []string{"target", "target-shell", "target-short", "target-signals", "target-waiting", "target-kill", "target-lease", "target-idle", "target-data", "target-detach"} {
 		manifest := strings.ReplaceAll(string(template), "NAME", name)
 		if err := os.WriteFile(filepath.Join(w.targets(), name+".yaml"), []byte(manifest), 0o600); err != nil {
 			return err

@@ -43,25 +43,28 @@ const (
 // that passes has to pass again.
 func seeds(t *testing.T) []uint64 {
 	t.Helper()
-	number := func(name string, fallback uint64) uint64 {
-		word := os.Getenv(name)
-		if word == "" {
-			return fallback
-		}
-		n, err := strconv.ParseUint(word, 10, 64)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		return n
-	}
 	if os.Getenv(seedVariable) != "" {
-		return []uint64{number(seedVariable, 0)}
+		return []uint64{number(t, seedVariable, 0)}
 	}
-	all := make([]uint64, number(casesVariable, 150))
+	all := make([]uint64, number(t, casesVariable, 150))
 	for i := range all {
 		all[i] = uint64(i)
 	}
 	return all
+}
+
+// number is what an environment variable says.
+func number(t *testing.T, variable string, fallback uint64) uint64 {
+	t.Helper()
+	word := os.Getenv(variable)
+	if word == "" {
+		return fallback
+	}
+	n, err := strconv.ParseUint(word, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
 }
 
 // Random workloads and what is around them are valid, and so are the clones: of the workload, and of

@@ -118,8 +118,14 @@ func (term *terminal) shown() (string, chan struct{}) {
 // expect waits until the screen has shown the pattern and returns its first group, or all of it.
 func (term *terminal) expect(pattern string) string {
 	term.t.Helper()
+	return term.expectWithin(patience, pattern)
+}
+
+// expectWithin is expect for what takes its time.
+func (term *terminal) expectWithin(limit time.Duration, pattern string) string {
+	term.t.Helper()
 	re := regexp.MustCompile(pattern)
-	deadline := time.After(patience)
+	deadline := time.After(limit)
 	for {
 		screen, news := term.shown()
 		if match := re.FindStringSubmatch(screen); match != nil {
@@ -166,7 +172,12 @@ func (term *terminal) status() int {
 		screen, _ := term.shown()
 		term.t.Fatalf("kubectl eshell did not end; the terminal showed:\n%s", screen)
 	}
-	state := term.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return exitStatus(term.cmd)
+}
+
+// exitStatus is that of a command that has ended, or 128+n for a signal that ended it.
+func exitStatus(cmd *exec.Cmd) int {
+	state := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if state.Signaled() {
 		return 128 + int(state.Signal())
 	}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moby/term"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+)
+
+// A joined command outlives its client by outlives, and has openTime to begin.
+const (
+	outlives = time.Minute
+	openTime = 2 * time.Minute
+)
+
+// attaching is one more command in a session.
+type attaching struct {
+	Name    string
+	Command []string // empty: a shell
+	Stdin   bool
+	TTY     *bool // nil: by what stdin and stdout are
+	Quiet   bool
+}
+
+func newAttach(streams genericiooptions.IOStreams, status *int) *cobra.Command {
+	a := attaching{}
+	var tty bool
+	var own *pflag.FlagSet
+	return ours{
+		use:   "attach NAME [flags] [-- COMMAND ARGS...]",
+		short: "Open one more shell in a session",
+		more: `The name is that of kubectl eshell list. The shell, or the command, is one of
+its own: it may be opened from as many terminals as wanted, and the session goes
+on when it ends. When the client is gone, it ends within a minute.`,
+		example: `  # A shell in a session that was started with --detach, or on another terminal
+  kubectl eshell attach api-eshell-x7k2p
+
+  # A command in it
+  kubectl eshell attach api-eshell-x7k2p -- bin/rails runner 'puts User.count'`,
+		flags: func(set *pflag.FlagSet) {
+			own = set
+			set.BoolVarP(&a.Stdin, "stdin", "i", true, "pass stdin to the command")
+			set.BoolVarP(&tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
+			set.BoolVarP(&a.Quiet, "quiet", "q", false, "print only output, warnings and errors")
+		},
+		runs: true,
+		parse: func(words, command []string) (func(context.Context, *clerk) error, error) {
+			if own.Changed("tty") {
+				a.TTY = &tty
+			}
+			if len(words) != 1 {
+				return nil, hint.Errorf("what is there: kubectl eshell list; a command goes after two dashes", "one session is expected, and there are %d words", len(words))
+			}
+			a.Name, a.Command = words[0], command
+			return func(ctx context.Context, c *clerk) (err error) {
+				*status, err = c.attach(ctx, a)
+				return err
+			}, nil
+		},
+	}.command(streams)
+}
+
+// attach runs a command in a session and returns its exit status.
+func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
+	c.out = newPrinter(c.streams.ErrOut, a.Quiet)
+	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, a.Name)
+	if err != nil {
+		return 0, err
+	}
+	s, err := found.Find(a.Name)
+	if err != nil {
+		return 0, err
+	}
+	if err := joinable(s, found.User); err != nil {
+		return 0, err
+	}
+	options := Options{Stdin: a.Stdin, TTY: a.TTY, Plan: plan.Options{Command: a.Command}}
+	asked := plan.Options{
+		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], Silence: outlives, Command: a.Command,
+		TTY: useTTY(options, c.streams, c.out), Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
+	}
+	if asked.TTY {
+		c.streams.In, c.streams.Out, _ = term.StdStreams()
+	}
+	config := session.Config{
+		Client: c.cluster.Client, Streamer: session.NewStreamer(c.config, c.cluster.Client), Teller: c.out, StartTimeout: openTime,
+		Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
+	}
+	return session.Join(ctx, config, plan.Join(plan.Place{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, asked))
+}
+
+// joinable refuses sessions in which no command can run, and those of others: theirs is for them to
+// share.
+func joinable(s inventory.Session, user string) error {
+	switch {
+	case s.User != "" && user != "" && s.User != user:
+		return hint.Errorf("yours: kubectl eshell list -n "+s.Namespace, "session %s is %s's, and you are %s", s.Name, s.User, user)
+	case s.State == inventory.Starting:
+		return hint.Errorf("see how far it is: kubectl describe pod "+s.Pod+" -n "+s.Namespace, "session %s has not started yet", s.Name)
+	case s.State != inventory.Running && s.State != inventory.Unknown:
+		return hint.Errorf("what runs: kubectl eshell list -n "+s.Namespace, "session %s has ended", s.Name)
+	case s.Pod == "" || s.Container == "":
+		return fmt.Errorf("session %s does not say where its shell is", s.Name)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+)
+
+// Join runs p's command in a session that runs already, and returns its exit status. c.Lease is the
+// session's: it is followed, so that its end is announced. However Join ends, the session has not, and
+// the command has, or ends by itself after p.Silence.
+func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
+	s := &session{Config: c, plan: p, ends: time.Now().Add(c.TTL)}
+	s.Teller.Created(p)
+	kept, stop := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	if c.Lease != nil || c.TTL > 0 { // otherwise nothing is known of the session's end
+		keeping.Go(func() { s.keep(kept, stop) })
+	}
+	status, err = s.runBeside(kept)
+	err = interrupted(kept, err)
+	stop(nil)
+	keeping.Wait()
+	if err != nil && !errors.Is(err, lease.ErrLost) && !errors.Is(err, errDeleted) {
+		s.endBeside(ctx)
+	}
+	return status, err
+}
+
+// runBeside runs the plan's command beside whatever the session is.
+func (s *session) runBeside(ctx context.Context) (int, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	told, err := s.exec(ctx, stop)
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	return s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
+}
+
+// sessionEnded says why the session ended, if it has, or does while its pod's status may be late.
+func (s *session) sessionEnded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*settleTime)
+	defer cancel()
+	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+	}
+	if err != nil { // the status that the command got is known
+		return nil
+	}
+	watch, err := s.watch(ctx, pod)
+	if err != nil {
+		return nil
+	}
+	defer watch.stop()
+	for {
+		if why := s.whyEnded(watch.pod); why != nil {
+			return why
+		}
+		if err := watch.next(ctx); errors.Is(err, errDeleted) {
+			return fmt.Errorf("%s ended under the session: %w", s.where(), err)
+		} else if err != nil {
+			return nil
+		}
+	}
+}
+
+// endBeside ends a command that may still run.
+func (s *session) endBeside(ctx context.Context) {
+	process := s.gate.process()
+	if process == "" { // the gate closes without a client
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	if err := s.kill(ctx, process); err != nil {
+		s.Teller.Warn("the command in %s may still run, for %s: %v", s.where(), duration.HumanDuration(s.plan.Silence), err)
+	}
+}
