@@ -64,8 +64,8 @@ type Plan struct {
 	End string
 	TTY bool
 
-	// Detached: nobody attends the session. In debug mode its process ends unless it is told TellStay
-	// about as soon as Silence is long, and by TellEnd.
+	// Detached: nobody attends the session. In debug mode its process ends by TellEnd, and soon
+	// after Silence unless it is told TellStay.
 	Detached bool
 
 	// Record is what the session's lease is to say of it.
