@@ -75,6 +75,14 @@ type Plan struct {
 	Silence time.Duration
 }
 
+// Name is what the session is called by the commands about sessions.
+func (p *Plan) Name() string {
+	if p.Ephemeral != nil {
+		return p.Container
+	}
+	return p.PodName
+}
+
 // Note is one difference between the source and what will run, with its reason.
 type Note struct {
 	Kind   NoteKind

@@ -16,9 +16,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// Start carries out p as far as Run does before its command, and leaves the session running: its lease,
-// or where there is none its own time, ends it. After an error nothing of it is left running, or the
-// Teller was warned of what is.
+// Start carries out p as far as Run does before its command, writes the session's name to Stdout and leaves
+// it running: its lease, or where there is none its own time, ends it. After an error nothing of it is left
+// running, or the Teller was warned of what is.
 func Start(ctx context.Context, c Config, p *plan.Plan) error {
 	s := newSession(c, p)
 	return s.carryOut(ctx, func(watch *podWatch) error {
@@ -40,6 +40,9 @@ func (s *session) leave(ctx context.Context) error {
 		if err := s.tellToStay(ctx); err != nil {
 			return fmt.Errorf("%s could not be told to stay: %w", s.where(), err)
 		}
+	}
+	if _, err := fmt.Fprintln(s.Stdout, s.plan.Name()); err != nil { // nobody would know of it
+		return &OutputError{err}
 	}
 	s.stays = true
 	return nil

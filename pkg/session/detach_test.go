@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -93,9 +95,10 @@ func TestStart(t *testing.T) {
 			client, l, p := fake.NewClientset(), newLease(func(l *aLease) { l.detach = tt.detach }), clonePlan()
 			inState(client, tt.state)
 			p.Via, p.Detached = tt.via, true
-			err := Start(t.Context(), Config{Client: client, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Lease: l}, p)
-			if got := said(err); got != tt.want {
-				t.Errorf("error %q, want %q", got, tt.want)
+			var out strings.Builder
+			err := Start(t.Context(), Config{Client: client, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: &out}, p)
+			if got := said(err); got != tt.want || (got == "") != (out.String() == "api-eshell-x7k2p\n") {
+				t.Errorf("error %q, output %q; want %q", got, out.String(), tt.want)
 			}
 			left, err := client.CoreV1().Pods("shop").List(t.Context(), metav1.ListOptions{})
 			if lives := tt.want == ""; err != nil || lives != (len(left.Items) == 1) || lives != l.detached {
@@ -124,8 +127,21 @@ func TestStartInterrupted(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	err := Start(ctx, Config{Client: client, Teller: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: l}, clonePlan())
+	err := Start(ctx, Config{Client: client, Teller: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: io.Discard}, clonePlan())
 	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
+		t.Errorf("error %v, said %q", err, told.lines)
+	}
+}
+
+// TestStartUnheard: a session whose name nobody gets is not left behind.
+func TestStartUnheard(t *testing.T) {
+	client, told := fake.NewClientset(), &story{}
+	inState(client, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	r, w := io.Pipe()
+	r.Close()
+	err := Start(t.Context(), Config{Client: client, Teller: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: newLease(), Stdout: w}, clonePlan())
+	var output *OutputError
+	if !errors.As(err, &output) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
 }
@@ -153,9 +169,11 @@ func TestLeaveDebug(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := &resident{answer: tt.attach}
-		s := newSession(Config{Streamer: r, Teller: &story{}, Lease: newLease(func(l *aLease) { l.detach = func() error { return tt.detach } })}, debugPlan())
-		if got := said(s.leave(t.Context())); got != tt.want || !slices.Equal(r.heard, tt.heard) || s.stays != (tt.want == "") {
-			t.Errorf("%s: error %q, told %q, it stays: %t; want %q, %q", tt.name, got, r.heard, s.stays, tt.want, tt.heard)
+		var out strings.Builder
+		s := newSession(Config{Streamer: r, Teller: &story{}, Stdout: &out, Lease: newLease(func(l *aLease) { l.detach = func() error { return tt.detach } })}, debugPlan())
+		got, left := said(s.leave(t.Context())), tt.want == ""
+		if got != tt.want || !slices.Equal(r.heard, tt.heard) || s.stays != left || left != (out.String() == "eshell-x7k2p\n") {
+			t.Errorf("%s: error %q, told %q, output %q, it stays: %t; want %q, %q", tt.name, got, r.heard, out.String(), s.stays, tt.want, tt.heard)
 		}
 	}
 }
