@@ -95,7 +95,10 @@ func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
 	}
 	config := session.Config{
 		Client: c.cluster.Client, Streamer: session.NewStreamer(c.config, c.cluster.Client), Teller: c.out, StartTimeout: openTime,
-		Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
+		TTL: s.Foreseeable(time.Now()), Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
+	}
+	if followed := s.Follow(c.cluster.Client); followed != nil {
+		config.Lease = followed
 	}
 	return session.Join(ctx, config, plan.Join(plan.Place{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, asked))
 }

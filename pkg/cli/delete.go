@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 )
 
 func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
@@ -21,7 +22,8 @@ func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
 		short: "End sessions",
 		more: `The names are those of kubectl eshell list. A clone is deleted with its lease.
 Nothing can be deleted of a debug session but its lease: its client, once it
-has lost it, ends the process. The container stays in its pod's record.`,
+has lost it, ends the process. One without a client (--detach) is ended here.
+The container stays in its pod's record.`,
 		example: `  # One session
   kubectl eshell delete api-eshell-x7k2p
 
@@ -57,7 +59,7 @@ func (c *clerk) delete(ctx context.Context, names []string) error {
 	errs := make([]error, len(sessions))
 	var asked sync.WaitGroup
 	for n, s := range sessions {
-		asked.Go(func() { errs[n] = inventory.End(ctx, c.cluster.Client, s) })
+		asked.Go(func() { errs[n] = c.end(ctx, s) })
 	}
 	asked.Wait()
 	for n, s := range sessions {
@@ -66,6 +68,18 @@ func (c *clerk) delete(ctx context.Context, names []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// end ends a session. The process of a debug session without a client comes first: what still runs stays
+// on record.
+func (c *clerk) end(ctx context.Context, s inventory.Session) error {
+	if s.Unattended() {
+		at := session.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
+		if err := session.End(ctx, c.cluster.Client, session.NewStreamer(c.config, c.cluster.Client), at); err != nil {
+			return err
+		}
+	}
+	return inventory.End(ctx, c.cluster.Client, s)
 }
 
 // chosen finds all names before anything is ended.
@@ -89,6 +103,9 @@ func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, er
 
 // deleted says what was done, and of a debug session that has started who does the rest.
 func deleted(s inventory.Session) string {
+	if s.Unattended() {
+		return s.Name + ": container " + s.Container + " in pod/" + s.Pod + " has ended; lease deleted"
+	}
 	if s.Mode == "debug" && s.Pod != "" {
 		return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod
 	}

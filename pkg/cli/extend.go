@@ -25,7 +25,8 @@ func newExtend(streams genericiooptions.IOStreams) *cobra.Command {
 		use:   "extend NAME DURATION [flags]",
 		short: "Let a session live longer",
 		more: `The duration is added to what the session's time is (--ttl). Its client hears of
-it with its next renewal. A session without a lease cannot live longer.`,
+it with its next renewal. A session without a lease cannot live longer, nor can
+a debug session without a client (--detach).`,
 		example: `  # Two hours more
   kubectl eshell extend api-eshell-x7k2p 2h`,
 		flags: func(*pflag.FlagSet) {},

@@ -29,6 +29,7 @@ type flags struct {
 	lease, ttl   time.Duration
 	reason       string
 	wait         bool
+	detach       bool
 	quiet        bool
 	verbosity    int32
 
@@ -121,6 +122,7 @@ func (f *flags) define(set *pflag.FlagSet) {
 	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "how long the session lives at most")
 	set.StringVar(&f.reason, "reason", "", "why the session is opened, for the record")
 	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
+	set.BoolVar(&f.detach, "detach", false, "start the session, print its name and leave it running")
 	set.BoolVar(&f.explain, "explain", false, "say what a session would be and why, and start none")
 	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone), `only print the pod: none, client or server`)
 	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as yaml, json or name")

@@ -62,6 +62,10 @@ func (r *runner) settle(ctx context.Context, t *taking) *taking {
 		asked := r.options.Plan
 		asked.Session = terms.Session
 		terms.Annotations = plan.Record(r.options.Mode, r.target, asked)
+		terms.Annotations[owned.KeptAnnotation] = owned.Fixed
+		if asked.Detach {
+			terms.Annotations[owned.KeptAnnotation] = owned.Detached
+		}
 	}
 	other := r.take(ctx, terms)
 	<-other.ready

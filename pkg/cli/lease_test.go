@@ -97,9 +97,10 @@ func TestSettle(t *testing.T) {
 
 // A lease says from the start what is known by then; one that will not be renewed says all.
 func TestWhatALeaseSays(t *testing.T) {
-	for _, fixed := range []bool{false, true} {
-		client := shop()
+	for _, kept := range []string{"", owned.Fixed, owned.Detached} {
+		client, fixed := shop(), kept != ""
 		r, _ := leasing(client, func(t *target.Target) { t.Access.PatchJobs = !fixed })
+		r.options.Plan.Detach = kept == owned.Detached
 		r.options.Plan.Reason = "incident 12"
 		got := r.settle(t.Context(), r.take(t.Context(), r.terms("shop")))
 		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12", owned.ModeAnnotation: "clone"}
@@ -107,10 +108,11 @@ func TestWhatALeaseSays(t *testing.T) {
 			maps.Copy(want, map[string]string{
 				owned.UserAnnotation: "ada", owned.SourceKindAnnotation: "Deployment", owned.SourceNameAnnotation: "api",
 				owned.PodAnnotation: owned.PodName("api", got.terms.Session), owned.ContainerAnnotation: "app",
+				owned.KeptAnnotation: kept,
 			})
 		}
 		if said := leases(t, client)[0].Annotations; !maps.Equal(said, want) {
-			t.Errorf("fixed %t: %v, want %v", fixed, said, want)
+			t.Errorf("kept %q: %v, want %v", kept, said, want)
 		}
 	}
 }
@@ -159,6 +161,7 @@ func TestGivenUp(t *testing.T) {
 func TestGiveUpThatFails(t *testing.T) {
 	client := shop()
 	refuseJobs(client, "delete", "shop")
+	refuseJobs(client, "patch", "shop")
 	r, told := leasing(client)
 	r.giveUp(t.Context(), r.take(t.Context(), r.terms("shop")))
 	if want := "warning: a lease could not be given up; it ends by itself within "; !strings.HasPrefix(told.String(), want) {

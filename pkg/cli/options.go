@@ -58,7 +58,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 	}
 	o := Options{
 		Filename: f.source.filename, Container: f.container, Explain: f.explain,
-		Stdin: f.stdin, StartTimeout: f.startTimeout, Wait: f.wait, Quiet: f.quiet, Verbosity: f.verbosity,
+		Stdin: f.stdin && !f.detach, StartTimeout: f.startTimeout, Wait: f.wait, Quiet: f.quiet, Verbosity: f.verbosity,
 	}
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
@@ -80,7 +80,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		func() error { return atLeast("lease", f.lease, 20*time.Second) },
 		func() error { return atLeast("ttl", f.ttl, time.Second) },
 		func() error { return f.reasoned(o) },
-		func() error { return f.contradiction(o) },
+		func() error { return f.consistent(o) },
 	} {
 		if err := parse(); err != nil {
 			return Options{}, err
@@ -91,7 +91,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 
 // plan validates the words that a plan is made with.
 func (f *flags) plan(command []string) (plan.Options, error) {
-	o := plan.Options{Silence: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second), Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
+	o := plan.Options{Silence: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second), Detach: f.detach, Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
 	for _, parse := range []func() error{
 		into(&o.Via, func() (plan.Via, error) { return oneOf("via", plan.Via(f.via), "", plan.ViaExec, plan.ViaAttach) }),
 		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
@@ -126,16 +126,36 @@ func (f *flags) reference(words []string) (target.Reference, error) {
 	return target.ParseReference(words)
 }
 
-// contradiction refuses words that do not go together.
-func (f *flags) contradiction(o Options) error {
+// contradiction is a pair of words that do not go together.
+type contradiction struct {
+	wrong      bool
+	told, next string
+}
+
+// attended are those of a session that nobody attends.
+func (f *flags) attended(o Options) []contradiction {
+	if !f.detach {
+		return nil
+	}
+	command := len(o.Plan.Command) > 0
+	return []contradiction{
+		{o.TTY != nil && *o.TTY, "--tty is for who is there, and --detach leaves nobody", ""},
+		{f.set.Changed("stdin") && f.stdin, "--stdin is for who is there, and --detach leaves nobody", ""},
+		{o.Wait, "--wait waits for the session's end, --detach for its start", ""},
+		{command && o.Plan.Via == plan.ViaExec, "--via exec runs the command for its client, and --detach leaves none", "leave out --via: the command runs as the container's process"},
+		{!command && o.Plan.Via == plan.ViaAttach, "--via attach attaches to the shell, and --detach starts none", "leave out --via; open shells in it with kubectl eshell attach"},
+		{command && o.Mode == plan.ModeDebug, "a command in a debug container ends with its client, and --detach leaves none",
+			"start the session without a command, and run it there with kubectl eshell attach; or leave out --mode debug for a clone"},
+	}
+}
+
+// consistent refuses words that do not go together.
+func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Parts
 	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
 		return hint.Errorf("leave out --mode debug for a clone", "--%s is for a clone, and --mode debug joins the running pod as it is", name)
 	}
-	for _, c := range []struct {
-		wrong      bool
-		told, next string
-	}{
+	for _, c := range append(f.attended(o), []contradiction{
 		{len(parts.With) > 0 && parts.WithAll, "--with-all takes every container along, --with only some", ""},
 		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil, "--ordinal chooses the claims to use, --volumes fresh uses none of them", ""},
 		{asked.Pin && asked.Image != "", "--pin runs the image that the workload runs, --image another", ""},
@@ -146,7 +166,7 @@ func (f *flags) contradiction(o Options) error {
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
 		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o " + o.Output},
 		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type is the type of --overrides, and there are none", ""},
-	} {
+	}...) {
 		if c.wrong {
 			return hint.Errorf(c.next, "%s", c.told)
 		}

@@ -71,6 +71,7 @@ func TestOptions(t *testing.T) {
 	dryRun := func(by DryRun, output string) func(*Options) {
 		return func(o *Options) { o.DryRun, o.Output = by, output }
 	}
+	detach := func(o *Options) { o.Plan.Detach = true }
 	explain := func(o *Options) { o.Explain = true }
 	noStdin := func(o *Options) { o.Stdin = false }
 	tty := func(on bool) func(*Options) { return func(o *Options) { o.TTY = &on } }
@@ -113,6 +114,14 @@ func TestOptions(t *testing.T) {
 		// Resources.
 		{[]string{"deploy/api", "--cpu", "500m"}, asked(func(o *Options) { o.Plan.CPU = resource.MustParse("500m") })},
 		{[]string{"deploy/api", "--memory", "2Gi"}, asked(func(o *Options) { o.Plan.Memory = resource.MustParse("2Gi") })},
+
+		// Without a client: stdin is nobody's, so a manifest may come from it.
+		{[]string{"deploy/api", "--detach"}, asked(noStdin, detach)},
+		{[]string{"deploy/api", "--detach", "-i=false", "--tty=false"}, asked(noStdin, detach, tty(false))},
+		{[]string{"-f", "-", "--detach"}, asked(noStdin, detach, manifest("-"))},
+		{[]string{"deploy/api", "--detach", "--via=attach", "--", "id"}, asked(noStdin, detach, command("id"), func(o *Options) { o.Plan.Via = plan.ViaAttach })},
+		{[]string{"deploy/api", "--detach", "--via=exec"}, asked(noStdin, detach, func(o *Options) { o.Plan.Via = plan.ViaExec })},
+		{[]string{"deploy/api", "--detach", "--dry-run=client"}, asked(noStdin, detach, dryRun(DryRunClient, ""))},
 
 		// How long it lives.
 		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"}, asked(func(o *Options) { o.Plan.Silence, o.Plan.TTL = 20*time.Second, time.Hour })},
@@ -264,6 +273,15 @@ func TestMistakes(t *testing.T) {
 		{[]string{"-f", "a.yaml", "--pin"}, "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
 		{[]string{"deploy/api", "--entrypoint", "--via=exec"}, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
 		{[]string{"deploy/api", "--entrypoint", "--toolbox=b"}, "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
+		{[]string{"deploy/api", "--detach", "-t"}, "--tty is for who is there, and --detach leaves nobody", ""},
+		{[]string{"deploy/api", "--detach", "-i"}, "--stdin is for who is there, and --detach leaves nobody", ""},
+		{[]string{"deploy/api", "--detach", "--wait"}, "--wait waits for the session's end, --detach for its start", ""},
+		{[]string{"deploy/api", "--detach", "--via=exec", "--", "id"}, "--via exec runs the command for its client, and --detach leaves none",
+			"leave out --via: the command runs as the container's process"},
+		{[]string{"deploy/api", "--detach", "--via=attach"}, "--via attach attaches to the shell, and --detach starts none",
+			"leave out --via; open shells in it with kubectl eshell attach"},
+		{[]string{"api", "--detach", "--mode=debug", "--", "id"}, "a command in a debug container ends with its client, and --detach leaves none",
+			"start the session without a command, and run it there with kubectl eshell attach; or leave out --mode debug for a clone"},
 		{[]string{"deploy/api", "--overrides", `{"a":`}, "--overrides is not well-formed JSON, at byte 5 of 5", ""},
 		{[]string{"deploy/api", "--overrides", `a: 1`}, "--overrides is not well-formed JSON, at byte 1 of 4", ""},
 		{[]string{"deploy/api", "--overrides", ""}, "--overrides is not well-formed JSON, at byte 0 of 0", ""},

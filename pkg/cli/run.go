@@ -99,6 +99,9 @@ func (r *runner) start(ctx context.Context, taken *taking) (int, error) {
 	if taken.lease != nil {
 		config.Lease = taken.lease
 	}
+	if planned.Detached {
+		return 0, r.detach(ctx, config, planned)
+	}
 	return session.Run(ctx, config, planned)
 }
 
@@ -111,7 +114,7 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 		return 0, hint.Errorf("take a shell from another image: --image IMAGE", "%w", err)
 	case asked.Toolbox != "":
 		return 0, hint.Errorf("take a toolbox with a static busybox: --toolbox busybox:musl", "%w", err)
-	case len(asked.Command) == 0 || asked.Via == plan.ViaExec:
+	case len(asked.Command) == 0 || asked.Via == plan.ViaExec || asked.Detach:
 		return 0, hint.Errorf("bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
 			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM", "%w", err)
 	}

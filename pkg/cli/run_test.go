@@ -69,6 +69,7 @@ func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
 		{"attach for a shell", Options{Plan: plan.Options{Via: plan.ViaAttach}}, bring},
 		{"exec for a shell too", Options{Plan: plan.Options{Via: plan.ViaExec}}, bring},
 		{"the toolbox has none", Options{Plan: plan.Options{Toolbox: "scratch"}}, "--toolbox busybox:musl"},
+		{"a command that is detached needs none", Options{Plan: plan.Options{Command: []string{"sh"}, Detach: true}}, bring},
 		{"a running pod", Options{Mode: plan.ModeDebug}, another},
 		{"a running pod and a command", Options{Mode: plan.ModeDebug, Plan: plan.Options{Command: []string{"id"}}}, another},
 	}

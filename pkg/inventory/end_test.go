@@ -106,6 +106,13 @@ func TestUnneeded(t *testing.T) {
 		{"one that no node took", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 8 * time.Hour, outlived},
 		{"one past its deadline", []runtime.Object{clone("x7k2p")}, 8*time.Hour + time.Minute, outlived},
 		{"one that has ended", []runtime.Object{clone("x7k2p", phase(corev1.PodSucceeded))}, 0, ended},
+		{"a detached clone and its lease", []runtime.Object{clone("x7k2p", leased, alone), lease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
+		{"one that has ended, whose log may be wanted", []runtime.Object{clone("x7k2p", leased, alone, phase(corev1.PodSucceeded)), lease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, time.Hour, ""},
+		{"a detached clone without a lease", []runtime.Object{clone("x7k2p", alone)}, 8 * time.Hour, ""},
+		{"one that has ended", []runtime.Object{clone("x7k2p", alone, phase(corev1.PodSucceeded))}, 0, ended},
+		{"a detached clone whose lease is gone", []runtime.Object{clone("x7k2p", leased, alone)}, 0, gone},
+		{"a detached debug session", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
+		{"one whose lease has failed", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached), condition(batchv1.JobFailed))}, 0, "its lease has ended"},
 		{"one that may live for ever", []runtime.Object{clone("x7k2p", leased, unowned)}, 900 * time.Hour, ""},
 	}
 	for _, tt := range tests {
@@ -169,6 +176,21 @@ func TestExtend(t *testing.T) {
 	}
 }
 
+// The deadline of a lease that nobody renews is put off with its time; that of another is its client's.
+func TestExtendPutsOff(t *testing.T) {
+	for kept, want := range map[string]int64{"": 121, owned.Fixed: 10801, owned.Detached: 10801} {
+		client := cluster(clone("x7k2p", leased), lease("x7k2p", says(owned.KeptAnnotation, kept), func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = new(int64(121)) }))
+		_, session := only(t, client)
+		if _, err := Extend(t.Context(), client, session, 2*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		job, err := client.BatchV1().Jobs("shop").Get(t.Context(), "eshell-x7k2p", metav1.GetOptions{})
+		if err != nil || *job.Spec.ActiveDeadlineSeconds != want || job.Annotations[owned.TTLAnnotation] != "10800" {
+			t.Errorf("kept %q: deadline %d, want %d; annotations %v, %v", kept, *job.Spec.ActiveDeadlineSeconds, want, job.Annotations, err)
+		}
+	}
+}
+
 func TestExtendRefuses(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -179,6 +201,9 @@ func TestExtendRefuses(t *testing.T) {
 		{"no lease", []runtime.Object{clone("x7k2p")},
 			"api-eshell-x7k2p has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise",
 			"open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION"},
+		{"a detached debug session", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+			"eshell-x7k2p keeps its own time: its container was told when it started how long it may live",
+			"open a new one that may live longer: kubectl eshell TYPE/NAME --mode debug --detach --ttl DURATION"},
 		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)}, "the lease of api-eshell-x7k2p was not found, or may not be listed", ""},
 		{"its lease has ended", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed))}, "extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
 		{"its lease says no time", []runtime.Object{lease("x7k2p", debug, says(owned.TTLAnnotation, ""))},

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	leases "github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -149,4 +150,20 @@ func (s Session) Left(now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	return s.Ends.Sub(now), true
+}
+
+// Foreseeable is how long the session may live yet, or a year where that is not known.
+func (s Session) Foreseeable(now time.Time) time.Duration {
+	if left, known := s.Left(now); known {
+		return left
+	}
+	return 365 * 24 * time.Hour
+}
+
+// Follow is the session's lease as somebody who looks on has it, or nil where there is none.
+func (s Session) Follow(client kubernetes.Interface) *leases.Lease {
+	if s.job == nil {
+		return nil
+	}
+	return leases.Follow(client, s.job)
 }

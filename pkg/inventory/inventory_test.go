@@ -54,6 +54,12 @@ func leased(p *corev1.Pod) {
 	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: owned.LeaseName(p.Labels[owned.SessionLabel]), UID: "job-uid"}}
 }
 
+// alone makes a clone one that nobody attends.
+func alone(p *corev1.Pod) {
+	p.Spec.Containers[1].StdinOnce = false
+	p.Annotations[owned.KeptAnnotation], p.Annotations[owned.ContainerAnnotation] = owned.Detached, "app"
+}
+
 func phase(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: phase} }
 }
@@ -126,7 +132,7 @@ func line(s Session) string {
 	if s.Ends != nil {
 		ends = s.Ends.Sub(then.Time).String()
 	}
-	return strings.Join([]string{s.Namespace, s.Name, s.Mode, s.Source, s.Pod, s.Container, s.Lease, string(s.State), ends, s.User, s.Reason}, " ")
+	return strings.Join([]string{s.Namespace, s.Name, s.Mode, s.Source, s.Pod, s.Container, s.Lease, string(s.State), ends + s.Kept, s.User, s.Reason}, " ")
 }
 
 func TestSessions(t *testing.T) {
@@ -139,6 +145,10 @@ func TestSessions(t *testing.T) {
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Running 1h0m0s ann incident 12"},
 		{"a clone without one", []runtime.Object{clone("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0s ann incident 12"},
+		{"a detached clone without one", []runtime.Object{clone("x7k2p", alone)},
+			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0sdetached ann incident 12"},
+		{"a detached debug session", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0sdetached ann incident 12"},
 		{"no node has it yet", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Starting 8h0m0s ann incident 12"},
 		{"a clone that has ended", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed)), lease("x7k2p")},

@@ -27,6 +27,7 @@ type Session struct {
 	State     State        `json:"state"`
 	Created   metav1.Time  `json:"created"`
 	Ends      *metav1.Time `json:"ends,omitempty"` // at the latest; nil: not known
+	Kept      string       `json:"kept,omitempty"` // "fixed", "detached", or empty: by its client
 	User      string       `json:"user,omitempty"`
 	Reason    string       `json:"reason,omitempty"`
 
@@ -78,7 +79,7 @@ func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 func (s *Session) tell(annotations map[string]string) {
 	for field, key := range map[*string]string{
 		&s.Mode: owned.ModeAnnotation, &s.Pod: owned.PodAnnotation, &s.Container: owned.ContainerAnnotation,
-		&s.User: owned.UserAnnotation, &s.Reason: owned.ReasonAnnotation,
+		&s.Kept: owned.KeptAnnotation, &s.User: owned.UserAnnotation, &s.Reason: owned.ReasonAnnotation,
 	} {
 		if said := annotations[key]; said != "" {
 			*field = said
@@ -121,7 +122,8 @@ func podState(pod *corev1.Pod, container string) State {
 	return Starting
 }
 
-// shell is the container that the session is in: the one that reads its client's input.
+// shell is the container that the session is in: the one that reads its client's input. A detached
+// clone has no client; its annotation says the container.
 func shell(pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
 		if c.StdinOnce {
@@ -130,6 +132,9 @@ func shell(pod *corev1.Pod) string {
 	}
 	return ""
 }
+
+// Unattended is a session in debug mode whose process no client ends, and no lease.
+func (s Session) Unattended() bool { return s.Mode == modeDebug && s.Kept == owned.Detached }
 
 // over reports a lease that has ended, or is about to: it does not come back.
 func over(job *batchv1.Job) bool {

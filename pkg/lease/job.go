@@ -16,7 +16,7 @@ func (t Terms) job() *batchv1.Job {
 		},
 		Spec: batchv1.JobSpec{
 			Parallelism: new(int32(0)), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0)),
-			ActiveDeadlineSeconds: new(deadline(min(t.Length, t.TTL))),
+			ActiveDeadlineSeconds: new(Deadline(min(t.Length, t.TTL))),
 			Template:              corev1.PodTemplateSpec{Spec: template()},
 		},
 	}

@@ -32,7 +32,7 @@ type Terms struct {
 	Session     string            // the session's id
 	Length      time.Duration     // how long it lives without being renewed
 	TTL         time.Duration     // how long it lives at most; whole seconds
-	Fixed       bool              // the caller may not renew it: it lives for its TTL
+	Fixed       bool              // nobody will renew it: it lives for its TTL
 	Annotations map[string]string // what is to be known of the session
 }
 
@@ -44,7 +44,8 @@ type Lease struct {
 	jobs    typed.JobInterface
 	length  time.Duration
 	ttl     time.Duration
-	fixed   bool
+	fixed   bool          // it is not renewed, but followed
+	others  bool          // somebody else gives it up
 	taken   time.Time     // before the server's own clock for it starts
 	renewed time.Duration // when it was renewed last, after taken
 }
@@ -70,33 +71,91 @@ func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, er
 	return l, nil
 }
 
+// Follow returns the hold of somebody who looks on: it is as long as the lease's TTL, and Release gives
+// nothing up.
+func Follow(client kubernetes.Interface, job *batchv1.Job) *Lease {
+	ttl := ttlOf(job, 0)
+	return &Lease{
+		Name: job.Name, UID: job.UID, jobs: client.BatchV1().Jobs(job.Namespace),
+		length: ttl, ttl: ttl, fixed: true, others: true, taken: job.CreationTimestamp.Time,
+	}
+}
+
 // Renew pushes the deadline forward, but never beyond the lease's TTL, which others may have
-// extended: it is read from the answer. ErrLost means that it is too late.
+// extended: it is read from the answer. A lease that is not to be renewed is looked at. ErrLost means
+// that it is too late.
 func (l *Lease) Renew(ctx context.Context, annotations map[string]string) error {
 	if l.fixed {
+		return l.follow(ctx)
+	}
+	return l.push(ctx, annotations)
+}
+
+// Detach makes the lease live for its TTL without being renewed any more, and say so.
+func (l *Lease) Detach(ctx context.Context, annotations map[string]string) error {
+	if l.fixed {
+		return l.follow(ctx)
+	}
+	all := map[string]string{}
+	maps.Copy(all, annotations)
+	all[owned.KeptAnnotation] = owned.Detached
+	for {
+		l.length = l.ttl
+		if err := l.push(ctx, all); err != nil {
+			return err
+		}
+		if l.length >= l.ttl { // otherwise somebody has just extended it
+			return nil
+		}
+	}
+}
+
+// follow looks whether the lease is still there, and how long it may live. Who may not look takes it that
+// nothing has changed.
+func (l *Lease) follow(ctx context.Context) error {
+	job, err := l.jobs.Get(ctx, l.Name, metav1.GetOptions{})
+	if apierrors.IsForbidden(err) {
 		return nil
 	}
+	if err := l.alive(job, err); err != nil {
+		return err
+	}
+	l.ttl = ttlOf(job, l.ttl)
+	l.length = l.ttl
+	return nil
+}
+
+// push moves the deadline.
+func (l *Lease) push(ctx context.Context, annotations map[string]string) error {
 	now := l.age()
 	all := map[string]string{} // not nil, which would take all of them away
 	maps.Copy(all, annotations)
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": l.UID, "annotations": all},
-		"spec":     map[string]any{"activeDeadlineSeconds": deadline(min(now+l.length, l.ttl))},
+		"spec":     map[string]any{"activeDeadlineSeconds": Deadline(min(now+l.length, l.ttl))},
 	})
 	if err != nil {
 		return err
 	}
 	job, err := l.jobs.Patch(ctx, l.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if err := l.alive(job, err); err != nil {
+		return err
+	}
+	l.renewed = now
+	l.ttl = ttlOf(job, l.ttl)
+	return nil
+}
+
+// alive judges the server's answer to a request for the lease.
+func (l *Lease) alive(job *batchv1.Job, err error) error {
 	switch {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	case err != nil:
 		return fmt.Errorf("job/%s: %w", l.Name, err)
-	case job.DeletionTimestamp != nil || finished(job):
+	case job.UID != l.UID || job.DeletionTimestamp != nil || finished(job):
 		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	}
-	l.renewed = now
-	l.ttl = ttlOf(job, l.ttl)
 	return nil
 }
 
@@ -114,17 +173,41 @@ func (l *Lease) Left() (unrenewed, most time.Duration) {
 	return min(l.renewed+l.length-age, most), most
 }
 
-// Release gives the lease up, and with it what it owns.
+// Release gives the lease up, and with it what it owns. Who may not delete it lets it run out.
 func (l *Lease) Release(ctx context.Context) error {
+	if l.others {
+		return nil
+	}
 	err := l.jobs.Delete(ctx, l.Name, metav1.DeleteOptions{
 		PropagationPolicy: new(metav1.DeletePropagationBackground),
 		Preconditions:     &metav1.Preconditions{UID: &l.UID},
 	})
-	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if apierrors.IsForbidden(err) && l.expire(ctx) == nil {
+		return nil
+	}
+	if err == nil || isGone(err) {
 		return nil
 	}
 	return fmt.Errorf("job/%s: %w", l.Name, err)
 }
+
+// expire makes the lease end at once.
+func (l *Lease) expire(ctx context.Context) error {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": l.UID}, "spec": map[string]any{"activeDeadlineSeconds": 1},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = l.jobs.Patch(ctx, l.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// isGone covers the UID precondition too: another lease has the name, so ours is not there.
+func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
 // finished reports a Job that has failed, or is about to: it does not come back.
 func finished(job *batchv1.Job) bool {
@@ -141,9 +224,9 @@ func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
 	return time.Duration(ttl) * time.Second
 }
 
-// deadline makes a Job live for d or a little longer, never shorter: it is in whole seconds, and
-// counted from a start whose own fraction of a second Kubernetes has cut off.
-func deadline(d time.Duration) int64 { return int64((d+time.Second-1)/time.Second) + 1 }
+// Deadline is the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter: it
+// is in whole seconds, and counted from a start whose own fraction of a second Kubernetes has cut off.
+func Deadline(d time.Duration) int64 { return int64((d+time.Second-1)/time.Second) + 1 }
 
 func (t Terms) annotations() map[string]string {
 	all := map[string]string{}

@@ -281,23 +281,40 @@ func TestRenewFails(t *testing.T) {
 	}
 }
 
+// Whoever may not delete a lease makes it run out, if they may.
 func TestRelease(t *testing.T) {
-	answer := func(err error) error {
-		client := server()
-		l := take(t, client)
-		if err != nil {
-			client.PrependReactor("delete", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
-		}
-		return l.Release(context.WithoutCancel(t.Context()))
+	no := errors.New("no")
+	refusal := apierrors.NewForbidden(jobs, "eshell-x7k2p", no)
+	tests := []struct {
+		name          string
+		delete, patch error
+		want          error
+		left          bool
+		deadline      int64
+	}{
+		{"deleted", nil, nil, nil, false, 0},
+		{"gone already", apierrors.NewNotFound(jobs, "x"), nil, nil, true, 121},
+		{"another has its name", apierrors.NewConflict(jobs, "x", no), nil, nil, true, 121},
+		{"may not be deleted", refusal, nil, nil, true, 1},
+		{"may not be deleted, and is gone", refusal, apierrors.NewNotFound(jobs, "x"), nil, true, 121},
+		{"may be neither deleted nor patched", refusal, apierrors.NewForbidden(jobs, "x", no), refusal, true, 121},
+		{"no answer", no, nil, no, true, 121},
 	}
-	for _, err := range []error{nil, apierrors.NewNotFound(jobs, "x"), apierrors.NewConflict(jobs, "x", errors.New("another UID"))} {
-		if got := answer(err); got != nil {
-			t.Errorf("the server says %v: error %v", err, got)
-		}
-	}
-	refusal := apierrors.NewForbidden(jobs, "eshell-x7k2p", errors.New("no"))
-	if got := answer(refusal); !errors.Is(got, refusal) {
-		t.Errorf("error %v, want %v", got, refusal)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := server()
+			l := take(t, client)
+			for verb, err := range map[string]error{"delete": tt.delete, "patch": tt.patch} {
+				client.PrependReactor(verb, "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return err != nil, nil, err })
+			}
+			if err := l.Release(context.WithoutCancel(t.Context())); !errors.Is(err, tt.want) {
+				t.Errorf("error %v, want %v", err, tt.want)
+			}
+			job := theJob(t, client)
+			if (job != nil) != tt.left || job != nil && *job.Spec.ActiveDeadlineSeconds != tt.deadline {
+				t.Errorf("job %+v; left: want %t, with a deadline of %d", job, tt.left, tt.deadline)
+			}
+		})
 	}
 }
 
@@ -314,5 +331,109 @@ func TestReleaseIsExact(t *testing.T) {
 				t.Errorf("delete options %+v", o)
 			}
 		}
+	}
+}
+
+// A detached lease lives for its TTL, whatever that is by then, and says so.
+func TestDetach(t *testing.T) {
+	tests := []struct {
+		name     string
+		terms    []func(*Terms)
+		extended string // by somebody else, since the last renewal
+		deadline int64
+		most     time.Duration
+	}{
+		{"as it is by default", nil, "", 28801, 8*time.Hour - time.Minute},
+		{"shorter than its length", []func(*Terms){ttl(90 * time.Second)}, "", 91, 30 * time.Second},
+		{"extended meanwhile", nil, "36000", 36001, 10*time.Hour - time.Minute},
+		{"that could not be renewed anyway", []func(*Terms){fixed}, "", 28801, 8*time.Hour - time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := server()
+				l := take(t, client, tt.terms...)
+				<-time.After(time.Minute)
+				if tt.extended != "" {
+					update(t, client, func(j *batchv1.Job) { j.Annotations[owned.TTLAnnotation] = tt.extended })
+				}
+				if err := l.Detach(t.Context(), map[string]string{owned.PodAnnotation: "api-eshell-x7k2p"}); err != nil {
+					t.Fatal(err)
+				}
+				job := theJob(t, client)
+				if got := *job.Spec.ActiveDeadlineSeconds; got != tt.deadline {
+					t.Errorf("deadline %d, want %d", got, tt.deadline)
+				}
+				if !l.fixed && (job.Annotations[owned.KeptAnnotation] != owned.Detached || job.Annotations[owned.PodAnnotation] != "api-eshell-x7k2p") {
+					t.Errorf("it says %v", job.Annotations)
+				}
+				if unrenewed, most := l.Left(); unrenewed != tt.most || most != tt.most {
+					t.Errorf("left %s, at most %s; want %s", unrenewed, most, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// Who does not renew a lease, or only looks on, follows it: its time and its end.
+func TestFollow(t *testing.T) {
+	holds := map[string]func(*testing.T, *fake.Clientset) *Lease{
+		"fixed": func(t *testing.T, client *fake.Clientset) *Lease { return take(t, client, fixed) },
+		"of somebody else": func(t *testing.T, client *fake.Clientset) *Lease {
+			take(t, client)
+			update(t, client, func(j *batchv1.Job) { j.CreationTimestamp = metav1.Now() })
+			return Follow(client, theJob(t, client))
+		},
+	}
+	tests := []struct {
+		name string
+		what func(*testing.T, *fake.Clientset)
+		most time.Duration // after a minute
+		want error
+	}{
+		{"as it was", func(*testing.T, *fake.Clientset) {}, 8*time.Hour - time.Minute, nil},
+		{"extended", func(t *testing.T, client *fake.Clientset) {
+			update(t, client, func(j *batchv1.Job) { j.Annotations[owned.TTLAnnotation] = "36000" })
+		}, 10*time.Hour - time.Minute, nil},
+		{"unseen", func(_ *testing.T, client *fake.Clientset) {
+			client.PrependReactor("get", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
+				return true, nil, apierrors.NewForbidden(jobs, "x", errors.New("no"))
+			})
+		}, 8*time.Hour - time.Minute, nil},
+		{"another's by now", func(t *testing.T, client *fake.Clientset) {
+			update(t, client, func(j *batchv1.Job) { j.UID = "uid-2" })
+		}, 8*time.Hour - time.Minute, ErrLost},
+		{"deleted", func(t *testing.T, client *fake.Clientset) {
+			if err := client.BatchV1().Jobs("shop").Delete(t.Context(), "eshell-x7k2p", metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}, 8*time.Hour - time.Minute, ErrLost},
+	}
+	for whose, hold := range holds {
+		for _, tt := range tests {
+			t.Run(whose+", "+tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					client := server()
+					l := hold(t, client)
+					tt.what(t, client)
+					<-time.After(time.Minute)
+					if err := l.Renew(t.Context(), nil); !errors.Is(err, tt.want) {
+						t.Errorf("error %v, want %v", err, tt.want)
+					}
+					if unrenewed, most := l.Left(); unrenewed != tt.most || most != tt.most {
+						t.Errorf("left %s, at most %s; want %s", unrenewed, most, tt.most)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Who only looks on gives nothing up.
+func TestReleaseOfAnothers(t *testing.T) {
+	client := server()
+	take(t, client)
+	if err := Follow(client, theJob(t, client)).Release(t.Context()); err != nil || theJob(t, client) == nil {
+		t.Errorf("error %v, job %v", err, theJob(t, client))
 	}
 }

@@ -31,6 +31,15 @@ const (
 	UserAnnotation = Domain + "/user"
 	// ReasonAnnotation says why.
 	ReasonAnnotation = Domain + "/reason"
+	// KeptAnnotation says of a lease that nobody renews it, and why: Fixed or Detached. On a clone it
+	// says Detached.
+	KeptAnnotation = Domain + "/kept"
+)
+
+// The values of KeptAnnotation.
+const (
+	Fixed    = "fixed"    // its session's client may not
+	Detached = "detached" // its session has no client
 )
 
 // NeverReady is the condition of a clone's readiness gate. Nobody ever sets it.

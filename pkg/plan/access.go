@@ -6,7 +6,7 @@ import (
 )
 
 // chooseVia follows the user's wish and the caller's permissions.
-func chooseVia(t *target.Target, o Options) (Via, []Note, error) {
+func chooseVia(t *target.Target, o Options, mode Mode) (Via, []Note, error) {
 	access := t.Access
 	if o.Rehearse {
 		access.WatchPods, access.AttachPods = true, true
@@ -14,6 +14,8 @@ func chooseVia(t *target.Target, o Options) (Via, []Note, error) {
 	switch {
 	case !access.WatchPods:
 		return "", nil, missing("watch", "pods", t.Namespace, "eshell could not see the session start")
+	case o.Detach && (mode == ModeClone || access.AttachPods):
+		return detachedVia(o)
 	case !access.AttachPods:
 		return "", nil, missing("create", "pods/attach", t.Namespace, "eshell keeps a session alive by attaching to it")
 	case o.Via == ViaAttach:
@@ -29,9 +31,22 @@ func chooseVia(t *target.Target, o Options) (Via, []Note, error) {
 		"; what is typed and shown goes into the container's log"}}, nil
 }
 
-// chooseWatch is for what runs by attach where no lease ends it. Signs of life come by exec.
+// detachedVia: nobody runs a command beside what nobody attends.
+func detachedVia(o Options) (Via, []Note, error) {
+	if len(o.Command) == 0 {
+		return ViaExec, nil, nil
+	}
+	return ViaAttach, nil, nil
+}
+
+// chooseWatch is for what runs by attach where no lease ends it. Signs of life come by exec; of a detached
+// session there are none.
 func chooseWatch(t *target.Target, o Options, mode Mode) watch {
 	switch {
+	case o.Detach && mode == ModeDebug:
+		return watch{limit: o.TTL}
+	case o.Detach:
+		return watch{}
 	case mode == ModeClone && o.NoLease == nil:
 		return watch{}
 	case t.Access.ExecPods:

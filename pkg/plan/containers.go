@@ -145,7 +145,7 @@ func numbered(probe *corev1.Probe, ports []corev1.ContainerPort) *corev1.Probe {
 
 // supported refuses what a clone cannot do.
 func (c *clone) supported() error {
-	if !isWindows(c.spec) || c.options.Via == ViaAttach && len(c.options.Command) > 0 {
+	if !isWindows(c.spec) || (c.options.Via == ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
 		return nil
 	}
 	return hint.Errorf(fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.target, c.target.Namespace),

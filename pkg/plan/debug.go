@@ -18,7 +18,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	if err := debuggable(t); err != nil {
 		return nil, err
 	}
-	via, notes, err := chooseVia(t, o)
+	via, notes, err := chooseVia(t, o, ModeDebug)
 	if err != nil {
 		return nil, err
 	}
@@ -32,13 +32,13 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	container, more := lookalike(t.Pod, source, o)
 	container.Name = owned.ContainerName(o.Session)
 	container.Command, container.Args = r.process, nil
-	container.Stdin, container.StdinOnce, container.TTY = true, true, via == ViaAttach && o.TTY
+	container.Stdin, container.StdinOnce, container.TTY = r.streams(o)
 	return &Plan{
 		Headline: debugHeadline(t, container.Name),
 		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
-		Via:       via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: o.TTY, Silence: o.Silence,
+		Via:       via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: o.TTY, Silence: o.Silence, Detached: o.Detach,
 		Record: Record(ModeDebug, t, o),
 	}, nil
 }

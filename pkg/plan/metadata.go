@@ -94,6 +94,9 @@ func (c *clone) keepAnnotations() error {
 	}
 	maps.Copy(c.annotations, owned.Annotations(c.target.Kind, c.target.Name))
 	maps.Copy(c.annotations, owned.Who(c.target.Access.User, c.options.Reason))
+	if c.options.Detach { // which container it is does not show by its stdin
+		maps.Copy(c.annotations, map[string]string{owned.KeptAnnotation: owned.Detached, owned.ContainerAnnotation: c.target.Container})
+	}
 	maps.Copy(c.annotations, doNotDisrupt())
 	c.note(Detail, "node autoscalers leave the clone alone", strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))
 	return nil

@@ -21,6 +21,9 @@ type Options struct {
 	// Direct starts the command without the shell script that holds it back until the client has
 	// attached: for images without a shell. It goes with ViaAttach and a command.
 	Direct bool
+	// Detach makes a session that nobody attends: its command, or a process that waits to be ended, lives
+	// for its TTL.
+	Detach bool
 
 	Command    []string // empty: bash if the image has it, else sh
 	Entrypoint bool     // the image's entrypoint is run, with Command as its arguments

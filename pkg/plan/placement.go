@@ -125,10 +125,25 @@ func (c *clone) bound() error {
 	if c.options.Lease == nil {
 		c.spec.ActiveDeadlineSeconds = new(int64(c.options.TTL.Seconds()))
 	}
-	c.notes = append(c.notes, c.options.unleased("after kill -9 the ended pod stays until it is deleted")...)
-	c.note(Detail, "it ends", fmt.Sprintf("with its shell, within %d s of a delete, %s after its client, after %s at the latest",
-		gracePeriod, duration.HumanDuration(c.options.Silence), duration.HumanDuration(c.options.TTL)))
+	stays := "after kill -9"
+	if c.options.Detach {
+		stays = "after its end"
+	}
+	c.notes = append(c.notes, c.options.unleased(stays+" the ended pod stays until it is deleted")...)
+	c.note(Detail, "it ends", c.options.ends())
 	return nil
+}
+
+// ends says all that ends a clone.
+func (o Options) ends() string {
+	with, after := "with its shell, ", duration.HumanDuration(o.Silence)+" after its client, "
+	switch {
+	case o.Detach && len(o.Command) > 0:
+		with, after = "with its command, ", ""
+	case o.Detach:
+		with, after = "", ""
+	}
+	return fmt.Sprintf("%swithin %d s of a delete, %safter %s at the latest", with, gracePeriod, after, duration.HumanDuration(o.TTL))
 }
 
 // owner is the lease. It is no controller: the job controller would release or delete the pod.

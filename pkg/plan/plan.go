@@ -64,11 +64,23 @@ type Plan struct {
 	End string
 	TTY bool
 
+	// Detached: nobody attends the session. In debug mode its process ends by TellEnd, and soon
+	// after Silence unless it is told TellStay.
+	Detached bool
+
 	// Record is what the session's lease is to say of it.
 	Record map[string]string
 	// Silence is how long what runs in the container waits for a sign of life from the client before
 	// it ends itself. Before it has heard of one, too.
 	Silence time.Duration
+}
+
+// Name is what the session is called by the commands about sessions.
+func (p *Plan) Name() string {
+	if p.Ephemeral != nil {
+		return p.Container
+	}
+	return p.PodName
 }
 
 // Note is one difference between the source and what will run, with its reason.

@@ -131,6 +131,8 @@ func overrides(o *Options) {
 
 func byAttach(o *Options) { o.Via = ViaAttach }
 
+func detached(o *Options) { o.Detach = true }
+
 func direct(o *Options) {
 	o.Via, o.Direct, o.Command = ViaAttach, true, []string{"/server", "$(A)"}
 }
@@ -155,11 +157,19 @@ func TestGolden(t *testing.T) {
 		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
 		{"clone-attach-unleased", Clone, deployment(), options(byAttach, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-direct", Clone, deployment(), options(direct)},
+		{"clone-detached", Clone, deployment(func(t *target.Target) { t.Access.AttachPods, t.Access.ExecPods = false, false }), options(detached, func(o *Options) {
+			o.Lease = &Lease{Name: "eshell-x7k2p", UID: "abcd"}
+		})},
+		{"clone-detached-command", Clone, deployment(variables), options(detached, overrides, func(o *Options) { o.TTY = false })},
+		{"clone-detached-entrypoint", Clone, deployment(), options(detached, func(o *Options) { o.Entrypoint = true })},
+		{"clone-detached-toolbox", Clone, deployment(), options(detached, func(o *Options) { o.Toolbox = "busybox:musl" })},
+		{"clone-detached-unleased", Clone, deployment(), options(detached, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-statefulset", Clone, deployment(stateful), options()},
 		{"clone-without-exec", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options()},
 		{"debug", Debug, deployment(running), options()},
 		{"debug-unleased", Debug, deployment(running), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"debug-busy", Debug, deployment(busy, strict, running), options()},
+		{"debug-detached", Debug, deployment(running, func(t *target.Target) { t.Access.ExecPods = false }), options(detached)},
 		{"debug-overrides", Debug, deployment(variables, running), options(overrides)},
 		{"debug-attach", Debug, deployment(running), options(overrides, byAttach)},
 		{"debug-without-exec", Debug, deployment(running, func(t *target.Target) { t.Access.ExecPods = false }), options()},
@@ -218,7 +228,7 @@ func render(t *testing.T, p *Plan) string {
 	pod = pod.DeepCopy()
 	for _, words := range containerWords(pod) {
 		for i := range words {
-			for name, script := range map[string]string{"HOLDER": holderScript, "GATE": gateScript, "LAUNCH": launchScript, "TOOLS": toolScript, "FILL": fillScript} {
+			for name, script := range map[string]string{"HOLDER": holderScript, "RESIDENT": residentScript, "GATE": gateScript, "LAUNCH": launchScript, "TOOLS": toolScript, "FILL": fillScript} {
 				words[i] = strings.ReplaceAll(words[i], escape([]string{script})[0], name)
 			}
 		}
@@ -258,6 +268,9 @@ func TestRefusals(t *testing.T) {
 			"you may not watch pods in namespace shop: eshell could not see the session start",
 			"ask for it, and check with: kubectl auth can-i watch pods -n shop"},
 		{"may not attach", Debug, deployment(running, func(t *target.Target) { t.Access.AttachPods = false }), options(),
+			"you may not create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
+			"ask for it, and check with: kubectl auth can-i create pods/attach -n shop"},
+		{"may not attach, and nothing else ends the container", Debug, deployment(running, func(t *target.Target) { t.Access.AttachPods = false }), options(detached),
 			"you may not create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
 			"ask for it, and check with: kubectl auth can-i create pods/attach -n shop"},
 		{"may not exec, but asked for it", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = ViaExec }),

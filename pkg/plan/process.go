@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,8 +20,14 @@ func (c *clone) occupy(r run) error {
 	main := c.main()
 	c.note(Detail, "the original's command does not run", "the session's takes its place")
 	main.Command, main.Args = r.process, r.args
-	main.Stdin, main.StdinOnce, main.TTY = true, true, r.via == ViaAttach && c.options.TTY
-	if c.options.Rehearse && r.via == ViaExec {
+	main.Stdin, main.StdinOnce, main.TTY = r.streams(c.options)
+	switch {
+	case c.options.Detach && r.via == ViaAttach:
+		c.note(Changed, "its output goes into the container's log", fmt.Sprintf("kubectl logs %s -c %s -n %s",
+			owned.PodName(c.target.Name, c.options.Session), c.target.Container, c.target.Namespace))
+	case c.options.Detach:
+		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
+	case c.options.Rehearse && r.via == ViaExec:
 		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+r.patience.String()+", as failed")
 	}
 	c.dropToolbox()

@@ -42,6 +42,49 @@ done
 while :; do wait $reader; done
 `
 
+// residentScript is the process of a container that nobody attends: shells come and go beside it. It ends
+// by the line TellEnd, by the end of stdin (which no client's leaving is, without stdinOnce), and on TERM.
+//
+// If $2 is not empty, nothing else would end the container: it ends after so many seconds. And if it is not
+// told to stay within $1 seconds, by the line TellStay, it ends as a failure: its client died while it
+// started. The reader ends the clocks itself, so there is no signal that could come before the wait for
+// them. A clock that has been waited for is forgotten: its PID may be another process's by now.
+const residentScript = `# kubectl-eshell: ends when it is told to
+silence=$1 limit=$2 unheard= clock= reader=
+if [ "$limit" ] && ! command -v sleep >/dev/null; then
+  echo "no sleep is in the image's PATH: nothing would end this container in time" >&2
+  exit 125
+fi
+trap 'exit 0' TERM INT HUP
+trap 'kill -KILL $! $unheard $clock $reader; wait $! $unheard $clock $reader' EXIT
+exec 3<&0 2>/dev/null
+if [ "$limit" ]; then
+  sleep "$silence" </dev/null 3<&- &
+  unheard=$!
+  sleep "$limit" </dev/null 3<&- &
+  clock=$!
+fi
+(
+  while read -r line && [ "$line" != end ]; do
+    [ "$line" != stay ] || { kill -KILL $unheard; unheard=; }
+  done
+  kill -KILL $unheard $clock
+) <&3 3<&- &
+reader=$!
+if [ "$limit" ]; then
+  wait $unheard && exit 125
+  unheard=
+fi
+wait ${clock:-$reader}
+exit 0
+`
+
+// What a resident process is told.
+const (
+	TellStay = "stay\n"
+	TellEnd  = "end\n"
+)
+
 // gateScript is the process of a command whose streams may come too late or be lost: one that is
 // attached to, or one beside a session that somebody else keeps. It holds the command back until the
 // client's first line says that it is listening, so that no byte of the output is lost, then prints $2
@@ -131,12 +174,13 @@ exit $status
 
 // The scripts' names for themselves, in what a shell says about its own errors.
 const (
-	holderName = "eshell-holder"
-	gateName   = "eshell-gate"
-	relayName  = "eshell-relay"
-	drainName  = "eshell-drain"
-	launchName = "eshell"
-	toolName   = "eshell-toolbox"
+	holderName   = "eshell-holder"
+	residentName = "eshell-resident"
+	gateName     = "eshell-gate"
+	relayName    = "eshell-relay"
+	drainName    = "eshell-drain"
+	launchName   = "eshell"
+	toolName     = "eshell-toolbox"
 )
 
 // toolScript puts the toolbox at the end of PATH, after the image's own programs, and becomes the
@@ -174,6 +218,20 @@ func (w watch) seconds() string {
 	return seconds(w.limit)
 }
 
+// bounds are the resident's clocks: none where a lease or the pod's own deadline ends it.
+func (w watch) bounds(o Options) []string {
+	if w.limit == 0 {
+		return []string{"", ""}
+	}
+	return []string{seconds(w.patience(o)), seconds(w.limit)}
+}
+
+// streams is how the container's own streams are opened: once, for the session's client, unless it is
+// detached. A resident listens to whoever comes, a detached command to nobody.
+func (r run) streams(o Options) (stdin, once, tty bool) {
+	return !o.Detach || len(o.Command) == 0, !o.Detach, r.via == ViaAttach && o.TTY
+}
+
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 // late is how long after its start a container may be said to run: a busy node reports late, and the
@@ -194,6 +252,10 @@ func newRun(o Options, via Via, w watch) run {
 	limit, patience := seconds(o.Silence), seconds(r.patience)
 	launch := launcher(o)
 	switch {
+	case o.Detach && len(o.Command) > 0:
+		r.process = o.Command
+	case o.Detach:
+		r.process = script(residentScript, residentName, w.bounds(o)...)
 	case via == ViaExec && o.TTY:
 		r.process, r.exec = script(holderScript, holderName, limit, patience), launch
 	case via == ViaExec:

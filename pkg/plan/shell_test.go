@@ -181,6 +181,82 @@ func TestHolderEndsOnSignals(t *testing.T) {
 	})
 }
 
+// TestResidentStays: it minds no lines but the one that ends it.
+func TestResidentStays(t *testing.T) {
+	for _, end := range []struct {
+		name string
+		what func(*process)
+	}{
+		{"told", func(p *process) { p.writes(TellEnd) }},
+		{"without input", func(p *process) { p.stdin.Close() }},
+		{"stopped", func(p *process) { _ = p.cmd.Process.Signal(syscall.SIGTERM) }},
+	} {
+		for _, bounds := range [][]string{{"", ""}, {"60", "60"}} {
+			t.Run(end.name+strings.Join(bounds, " "), func(t *testing.T) {
+				inShells(t, func(t *testing.T, shell []string) {
+					p := startScript(t, shell, residentScript, bounds...)
+					p.writes("\nending\nthe end\n" + TellStay + TellStay)
+					p.runs(300 * time.Millisecond)
+					end.what(p)
+					p.ends(soon)
+					p.exited(0)
+				})
+			})
+		}
+	}
+}
+
+// TestResidentIsBounded: with a limit it ends by itself, and soon where its client is never heard of.
+func TestResidentIsBounded(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		unheard := startScript(t, shell, residentScript, "1", "60")
+		stays := startScript(t, shell, residentScript, "1", "3")
+		unheard.writes("hello\n")
+		stays.writes(TellStay)
+		unheard.ends(soon)
+		unheard.exited(125)
+		stays.runs(500 * time.Millisecond) // beyond its silence
+		stays.ends(soon)
+		stays.exited(0)
+		ended := startScript(t, shell, residentScript, "60", "60")
+		ended.writes(TellEnd)
+		ended.ends(soon)
+		ended.exited(0)
+	})
+}
+
+// TestResidentWithoutSleep: it takes no limit that it could not keep.
+func TestResidentWithoutSleep(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		words := func(bounds ...string) *exec.Cmd {
+			cmd := exec.Command(shell[0], append(append(shell[1:len(shell):len(shell)], "-c", residentScript, "eshell-test"), bounds...)...)
+			cmd.Env = []string{"PATH=/nowhere"}
+			return cmd
+		}
+		if strings.HasPrefix(shell[0], "busybox") {
+			t.Skip("its sleep is built in")
+		}
+		free := words("", "")
+		free.Stdin = strings.NewReader("hello\n" + TellEnd)
+		if out, err := free.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("without a limit: %v, %q", err, out)
+		}
+		out, err := words("60", "60").CombinedOutput()
+		var exit *exec.ExitError
+		if want := "no sleep is in the image's PATH: nothing would end this container in time\n"; !errors.As(err, &exit) || exit.ExitCode() != 125 || string(out) != want {
+			t.Errorf("with a limit: %v, %q; want 125, %q", err, out, want)
+		}
+	})
+}
+
+// exited asserts the exit status of a script that has ended.
+func (p *process) exited(status int) {
+	p.t.Helper()
+	if got := p.state.ExitCode(); got != status {
+		p.t.Errorf("exit status %d, want %d", got, status)
+	}
+}
+
 func TestGateHoldsTheCommandBack(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		p := startScript(t, shell, gateScript, "60", "mark", "", "sh", "-c", `echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")

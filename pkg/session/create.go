@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 )
 
 // answerTime is how long an interrupted session still waits for the answer to its create.
@@ -130,9 +131,11 @@ func (s *session) deletePod(ctx context.Context) error {
 }
 
 // persist tries again while there is no answer.
-func persist(ctx context.Context, delete func() error) error {
+func persist(ctx context.Context, request func() error) error {
 	backoff := wait.Backoff{Duration: retryTime, Steps: int(cleanUpTime / retryTime)}
-	return retry.OnError(backoff, func(err error) bool { return !refused(err) && ctx.Err() == nil }, delete)
+	return retry.OnError(backoff, func(err error) bool {
+		return !refused(err) && !errors.Is(err, lease.ErrLost) && ctx.Err() == nil
+	}, request)
 }
 
 // tellDelete tells what became of the clone: the pod's delete ends it, and so does the lease's.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,17 +17,12 @@ import (
 // session's: it is followed, so that its end is announced. However Join ends, the session has not, and
 // the command has, or ends by itself after p.Silence.
 func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
-	s := &session{Config: c, plan: p, ends: time.Now().Add(c.TTL)}
+	s := newSession(c, p)
 	s.Teller.Created(p)
-	kept, stop := context.WithCancelCause(ctx)
-	var keeping sync.WaitGroup
-	if c.Lease != nil || c.TTL > 0 { // otherwise nothing is known of the session's end
-		keeping.Go(func() { s.keep(kept, stop) })
-	}
-	status, err = s.runBeside(kept)
-	err = interrupted(kept, err)
-	stop(nil)
-	keeping.Wait()
+	err = s.kept(ctx, func(ctx context.Context) error {
+		status, err = s.runBeside(ctx)
+		return err
+	})
 	if err != nil && !errors.Is(err, lease.ErrLost) && !errors.Is(err, errDeleted) {
 		s.endBeside(ctx)
 	}

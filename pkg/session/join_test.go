@@ -91,7 +91,7 @@ func TestJoin(t *testing.T) {
 					time.AfterFunc(tt.cancel, func() { cancel(errors.New("a signal")) })
 				}
 				c, out := &container{command: tt.command}, &bytes.Buffer{}
-				config := Config{Client: fake.NewClientset(), Streamer: c, Teller: &story{}, StartTimeout: time.Minute, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}
+				config := Config{Client: fake.NewClientset(), Streamer: c, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}
 				p := &plan.Plan{PodName: "api", Via: plan.ViaExec, Command: []string{"command"}, Gate: "gate", Relay: []string{"relay"}, Silence: 16 * time.Second}
 				status, err := Join(ctx, config, p)
 				if got := errorText(err); status != tt.status || got != tt.err || out.String() != "its own\n" {

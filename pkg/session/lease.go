@@ -16,6 +16,8 @@ import (
 type Lease interface {
 	// Renew pushes the end forward and tells the lease about the session; lease.ErrLost: it is too late.
 	Renew(ctx context.Context, annotations map[string]string) error
+	// Detach makes what was created live as long as it may, without being renewed any more.
+	Detach(ctx context.Context, annotations map[string]string) error
 	// Left is how long what was created lives without another renewal, and how long it may live at most.
 	Left() (unrenewed, most time.Duration)
 	// Release deletes what the session created.
@@ -110,6 +112,8 @@ func warnings() []time.Duration { return []time.Duration{5 * time.Minute, time.M
 func (k *keeper) tell(err error) {
 	unrenewed, most := k.left()
 	switch {
+	case err != nil && unrenewed == most: // nothing depends on it
+		err = nil
 	case err != nil && !k.failing:
 		k.Teller.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", k.where(), duration.HumanDuration(unrenewed), err)
 	case err == nil && k.failing:

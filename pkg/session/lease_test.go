@@ -25,6 +25,8 @@ type aLease struct {
 	answer         func(ctx context.Context, since time.Duration) error // nil: it is renewed
 	extended       func(since time.Duration) time.Duration              // by how much, as somebody else did it
 	release        error
+	detach         func() error // nil: it is done
+	detached       bool
 }
 
 func newLease(change ...func(*aLease)) *aLease {
@@ -47,6 +49,16 @@ func (l *aLease) Renew(ctx context.Context, _ map[string]string) error {
 	if l.extended != nil {
 		l.ttl += l.extended(since)
 	}
+	return nil
+}
+
+func (l *aLease) Detach(context.Context, map[string]string) error {
+	if l.detach != nil {
+		if err := l.detach(); err != nil {
+			return err
+		}
+	}
+	l.detached = true
 	return nil
 }
 
@@ -103,6 +115,7 @@ func TestKeep(t *testing.T) {
 		{"the server hangs", []func(*aLease){func(l *aLease) { l.answer = hanging }}, 135 * time.Second,
 			where + " ended: its lease could not be renewed in time: the API server does not answer", []string{
 				"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: the API server does not answer"}},
+		{"one that is not to be renewed, and the server is away", []func(*aLease){away(time.Minute, 2*time.Minute), func(l *aLease) { l.length = l.ttl }}, time.Hour, "", nil},
 		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 30 * time.Second,
 			where + " ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"at its TTL", []func(*aLease){func(l *aLease) { l.ttl = 10 * time.Minute }}, 10 * time.Minute,

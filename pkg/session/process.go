@@ -70,6 +70,8 @@ func (s *session) endStarted(ctx context.Context) error {
 	switch process := s.gate.process(); {
 	case s.ended:
 		return nil
+	case s.plan.Detached:
+		return endResident(ctx, s.Streamer, s.container())
 	case s.holder != nil:
 		return s.holder.end(ctx)
 	case process != "":

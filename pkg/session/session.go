@@ -51,36 +51,51 @@ type Config struct {
 // cancelled, and ErrNoShell where the image lacks the shell that the plan relies on. Either way
 // nothing of the session is left running, or the Teller was warned of what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
-	s := &session{Config: c, plan: p, ends: time.Now().Add(c.TTL)}
+	s := newSession(c, p)
+	err = s.carryOut(ctx, func(watch *podWatch) error {
+		err := s.kept(ctx, func(ctx context.Context) error {
+			if err := s.waitUntilStarted(ctx, watch); err != nil {
+				return err
+			}
+			status, err = s.runCommand(ctx, watch)
+			return err
+		})
+		return s.outlived(ctx, status, err)
+	})
+	return status, err
+}
+
+// carryOut creates what the plan says and lets the session live until act returns. Unless it is left
+// running, it is cleaned up then.
+func (s *session) carryOut(ctx context.Context, act func(*podWatch) error) error {
 	var watch *podWatch // clean-up watches too: it outlives ctx
 	defer func() {
-		s.cleanUp(ctx, watch)
+		if !s.stays {
+			s.cleanUp(ctx, watch)
+		}
 		if watch != nil {
 			watch.stop()
 		}
 	}()
 	pod, err := s.create(ctx)
 	if err != nil {
-		return 0, interrupted(ctx, err)
+		return interrupted(ctx, err)
 	}
 	if watch, err = s.watch(context.WithoutCancel(ctx), pod); err != nil {
-		return 0, interrupted(ctx, err)
+		return interrupted(ctx, err)
 	}
-	return s.live(ctx, watch)
+	return act(watch)
 }
 
-// live waits until the session has started and runs its command, and keeps the lease meanwhile.
-func (s *session) live(ctx context.Context, watch *podWatch) (status int, err error) {
+// kept keeps the lease while act runs, and ends it when the lease does.
+func (s *session) kept(ctx context.Context, act func(context.Context) error) error {
 	kept, stop := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keep(kept, stop) })
-	if err = s.waitUntilStarted(kept, watch); err == nil {
-		status, err = s.runCommand(kept, watch)
-	}
-	err = interrupted(kept, err)
+	err := interrupted(kept, act(kept))
 	stop(nil)
 	keeping.Wait() // one at a time uses the lease
-	return status, s.outlived(ctx, status, err)
+	return err
 }
 
 // session is one run of a plan.
@@ -90,12 +105,17 @@ type session struct {
 
 	doomed  doomed    // what clean-up has to see to
 	uid     types.UID // of the clone, once the server has answered
+	stays   bool      // it is left running, for others to end
 	started bool      // the container's process has been seen running
 	failed  bool      // the container's process will never run
 	ended   bool      // the container's process has been seen to end
 	holder  *holder   // by exec: the client's end, once it is attached
 	ends    time.Time // where there is no lease
 	gate    gate      // by attach
+}
+
+func newSession(c Config, p *plan.Plan) *session {
+	return &session{Config: c, plan: p, ends: time.Now().Add(c.TTL)}
 }
 
 // where names what the session runs in.
