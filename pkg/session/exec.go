@@ -35,6 +35,9 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
+	if err == nil && s.plan.TTY && s.holder.hasEnded(togetherTime) {
+		err = errUntold
+	}
 	return s.outcome(told, err, func() error {
 		if !s.holder.hasEnded(time.Second) {
 			return nil
@@ -43,9 +46,19 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	})
 }
 
+// errUntold is a stream that ended without the command's end. client-go takes a stream that was closed
+// without a status for a command that succeeded.
+var errUntold = errors.New("the stream ended, and the command's end was not told")
+
+// togetherTime is how soon after one another two streams end that are lost with the same connection.
+const togetherTime = 50 * time.Millisecond
+
 // outcome makes an exit status of how a command by exec ended. under says why its container ended, if
 // that is what killed it.
 func (s *session) outcome(told *int, err error, under func() error) (int, error) {
+	if err == nil && s.plan.End != "" && told == nil {
+		err = errUntold
+	}
 	var exit exec.CodeExitError
 	switch {
 	case err == nil:

@@ -2,13 +2,17 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -32,4 +36,42 @@ func TestLostEnd(t *testing.T) {
 			t.Errorf("told %v, session %v; want 3, alive", told, ctx.Err())
 		}
 	})
+}
+
+// closed is a Streamer whose streams are closed as if all were well.
+type closed struct{ Streamer }
+
+func (closed) Exec(context.Context, Container, []string, remotecommand.StreamOptions) error {
+	return nil
+}
+
+func (closed) Attach(context.Context, Container, remotecommand.StreamOptions) error { return nil }
+
+// TestUntold: a stream that was closed without the command's end is no success.
+func TestUntold(t *testing.T) {
+	for _, p := range []*plan.Plan{{End: "mark "}, {TTY: true}} {
+		p.PodName, p.Silence = "api", time.Minute
+		s := &session{Config: Config{Streamer: closed{}, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, plan: p}
+		const lost = "the connection to pod/api was lost: the stream ended, and the command's end was not told"
+		if status, err := s.runByExec(t.Context(), nil); status != 0 || errorText(err) != lost {
+			t.Errorf("terminal %t: status %d, error %v", p.TTY, status, err)
+		}
+	}
+}
+
+// TestOnlooker: a joined shell ends with its session's lease, and by no clock of its own.
+func TestOnlooker(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer error
+		lost   bool
+	}{"alive": {nil, false}, "no answer": {errors.New("connection refused"), false}, "ended": {lease.ErrLost, true}} {
+		l := newLease(func(l *aLease) {
+			l.ttl = -time.Hour
+			l.answer = func(context.Context, time.Duration) error { return tt.answer }
+		})
+		s := &session{Config: Config{Lease: onlooker{l, time.Second}}, plan: clonePlan()}
+		if over := s.over(s.renew(t.Context())); errors.Is(over, lease.ErrLost) != tt.lost || (over != nil) != tt.lost {
+			t.Errorf("%s: %v", name, over)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,9 @@ import (
 // session's: it is followed, so that its end is announced. However Join ends, the session has not, and
 // the command has, or ends by itself after p.Silence.
 func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
+	if c.Lease != nil {
+		c.Lease = onlooker{c.Lease, plan.Beat(p.Silence)}
+	}
 	s := newSession(c, p)
 	s.Teller.Created(p)
 	err = s.kept(ctx, func(ctx context.Context) error {
@@ -27,6 +31,28 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 		s.endBeside(ctx)
 	}
 	return status, err
+}
+
+// onlooker is the lease of a session that somebody else keeps: that it has ended says the server, never
+// this computer's clock, by which it was not taken.
+type onlooker struct {
+	Lease
+	beat time.Duration
+}
+
+// Renew looks. That the server does not answer is not for an onlooker to worry about.
+func (o onlooker) Renew(ctx context.Context, _ map[string]string) error {
+	if err := o.Lease.Renew(ctx, nil); errors.Is(err, lease.ErrLost) {
+		return err
+	}
+	return nil
+}
+
+// Left is until the end of what may be, or until it is looked at again.
+func (o onlooker) Left() (unrenewed, most time.Duration) {
+	_, most = o.Lease.Left()
+	most = max(most, o.beat)
+	return most, most
 }
 
 // runBeside runs the plan's command beside whatever the session is.
