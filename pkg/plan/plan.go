@@ -53,8 +53,8 @@ type Plan struct {
 	Via     Via
 	Command []string // by exec: what to run
 	// Gate begins the line after which the output is the command's own; the line ends with the PID of
-	// the gate's process and that of its watchdog, if it has one. Empty: the command starts without
-	// waiting for us.
+	// the gate's process and that of its watchdog, if it has one. Before that the gate says Gate and
+	// "ready" to each line, until it is TellGo. Empty: the command starts without waiting for us.
 	Gate string
 	// Relay, if it is not empty, is to be run by exec with the watchdog's PID as one more argument: it
 	// takes a line now and then as a sign of life, without which the watchdog ends the command.

@@ -79,17 +79,20 @@ wait ${clock:-$reader}
 exit 0
 `
 
-// What a resident process is told.
+// What a resident process is told, and a gate.
 const (
 	TellStay = "stay\n"
 	TellEnd  = "end\n"
+	TellGo   = "go\n"
 )
 
 // gateScript is the process of a command whose streams may come too late or be lost: one that is
 // attached to, or one beside a session that somebody else keeps. It holds the command back until the
-// client's first line says that it is listening, so that no byte of the output is lost, then prints $2
-// as the mark of the beginning, with its PID. Nobody there for $1 seconds: it ends. The reader ends the
-// clock itself, so there is no signal that could come before the wait for it.
+// client says that it hears: to each line it says "$2 ready", until the line is TellGo. (containerd
+// forwards input before it has connected the output: an answer can be lost, and with it what the
+// command would say.) Then it prints $2 as the mark of the beginning, with its PID. Nobody there for $1
+// seconds: it ends. The reader ends the clock itself, so there is no signal that could come before the
+// wait for it.
 // The command is its child, not its successor: as PID 1 it would be deaf to Ctrl-C.
 //
 // If $3 is not empty, the gate, the command and all that share its process group are killed after so
@@ -105,15 +108,18 @@ exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
   sleep "$limit" </dev/null >/dev/null 3<&- 4>&- &
   sleeper=$!
-  (read -r line && kill -KILL $sleeper || kill -TERM $$) <&3 3<&- 4>&- &
-  reader=$!
-  wait $sleeper && exit 125
 else
-  (read -r line || kill -TERM $$) <&3 3<&- 4>&- &
-  reader=$!
-  wait $reader
   watch=
 fi
+(
+  while read -r line; do
+    [ "$line" != go ] || { [ -z "$sleeper" ] || kill -KILL $sleeper; exit; }
+    echo "$mark ready"
+  done
+  kill -TERM $$
+) <&3 3<&- 4>&- &
+reader=$!
+[ -z "$sleeper" ] || { wait $sleeper && exit 125; }
 wait $reader
 trap - EXIT TERM INT HUP
 if [ "$watch" ]; then

@@ -6,10 +6,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
 // gate is what the gate in the container has told: the PIDs of its process and of its watchdog. nil:
@@ -40,8 +43,9 @@ func (g *gate) word(n int) string {
 // command's. From then on, until ctx ends, the watchdog is told that the client lives. A gate that is
 // not open in time ends the session by stop; done is to be called when the streams have ended.
 func (s *session) throughGate(ctx context.Context, stop context.CancelCauseFunc, streams *remotecommand.StreamOptions) (done func() bool) {
-	streams.Stdin = io.MultiReader(strings.NewReader("\n"), orNothing(streams.Stdin))
-	streams.Stdout = &gated{Writer: streams.Stdout, mark: s.plan.Gate, opened: func(told string) {
+	knocking := &knock{Reader: orNothing(streams.Stdin), heard: make(chan struct{})}
+	streams.Stdin = knocking
+	streams.Stdout = &gated{Writer: streams.Stdout, mark: s.plan.Gate, ready: knocking.answered, opened: func(told string) {
 		s.gate.told.Store(&told)
 		if dog := s.gate.watchdog(); dog != "" && s.plan.Relay != nil {
 			go s.relay(ctx, dog)
@@ -52,6 +56,38 @@ func (s *session) throughGate(ctx context.Context, stop context.CancelCauseFunc,
 			stop(fmt.Errorf("the command in %s did not start within %s: the container's process does not run it", s.where(), s.StartTimeout))
 		}
 	}).Stop
+}
+
+// knockTime is how long the gate has to answer before it is asked again.
+const knockTime = 500 * time.Millisecond
+
+// knock is the input of a command behind a gate: it asks until the gate has been heard, and lets it open
+// then; after that it is the user's.
+type knock struct {
+	io.Reader
+	heard   chan struct{} // closed when the gate has been
+	once    sync.Once
+	knocked bool
+	over    bool
+}
+
+func (k *knock) answered() { k.once.Do(func() { close(k.heard) }) }
+
+// Read gives a line for the gate, or what the user types.
+func (k *knock) Read(p []byte) (int, error) {
+	if k.over {
+		return k.Reader.Read(p)
+	}
+	if k.knocked {
+		select {
+		case <-k.heard:
+			k.over = true
+			return copy(p, plan.TellGo), nil
+		case <-time.After(knockTime):
+		}
+	}
+	k.knocked = true
+	return copy(p, "\n"), nil
 }
 
 func orNothing(in io.Reader) io.Reader {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -35,11 +36,16 @@ func (c *container) Exec(ctx context.Context, _ Container, command []string, str
 	c.mu.Unlock()
 	switch command[0] {
 	case "command":
-		line := make([]byte, 1)
-		if _, err := io.ReadFull(streams.Stdin, line); err != nil || line[0] != '\n' {
+		lines := bufio.NewScanner(streams.Stdin)
+		for n := 0; lines.Scan() && lines.Text() != "go"; n++ {
+			if n > 0 { // the first answer is lost
+				_, _ = io.WriteString(streams.Stdout, "of the image\ngate ready\n")
+			}
+		}
+		if lines.Text() != "go" {
 			return errors.New("the gate was not opened")
 		}
-		_, _ = io.WriteString(streams.Stdout, "of the image\ngate 12 34\n")
+		_, _ = io.WriteString(streams.Stdout, "gate 12 34\n")
 		return c.command(ctx, streams)
 	case "relay":
 		go func() {

@@ -71,10 +71,12 @@ func (e *ending) flush(n int) error {
 }
 
 // gated drops everything up to the line that begins with mark: what the terminal echoed, what a
-// shell said while it started. opened is told the rest of that line.
+// shell said while it started. opened is told the rest of that line. Until then each such line that
+// ends with "ready" says that the gate is there.
 type gated struct {
 	io.Writer
 	mark   string
+	ready  func()
 	opened func(rest string)
 
 	head []byte
@@ -87,13 +89,22 @@ func (g *gated) Write(p []byte) (int, error) {
 		return g.Writer.Write(p)
 	}
 	g.head = append(g.head, p...)
-	_, after, found := bytes.Cut(g.head, []byte(g.mark))
-	line, after, whole := bytes.Cut(after, []byte("\n"))
-	if !found || !whole {
-		return len(p), nil
+	for !g.open {
+		_, after, found := bytes.Cut(g.head, []byte(g.mark))
+		line, after, whole := bytes.Cut(after, []byte("\n"))
+		if !found || !whole {
+			return len(p), nil
+		}
+		g.head = after
+		if line := string(bytes.TrimSpace(line)); line == "ready" {
+			g.ready()
+		} else {
+			g.open = true
+			g.opened(line)
+		}
 	}
-	g.open, g.head = true, nil
-	g.opened(string(bytes.TrimSpace(line)))
+	after := g.head
+	g.head = nil
 	if len(after) > 0 {
 		if _, err := g.Writer.Write(after); err != nil {
 			return 0, err

@@ -12,18 +12,22 @@ import (
 
 // TestGated: whatever comes before the mark's line, in whatever pieces, only the rest is shown.
 func TestGated(t *testing.T) {
-	for _, stream := range []string{"eshell x7k2p 17\nall\nof it", "\r\neshell x7k2p 17\r\nall\nof it", "noise\neshell x7k2p 17\nall\nof it"} {
+	for _, stream := range []string{
+		"eshell x7k2p ready\neshell x7k2p 17\nall\nof it",
+		"\r\neshell x7k2p ready\r\n\r\neshell x7k2p ready\r\ngo\r\neshell x7k2p 17\r\nall\nof it",
+		"noise\neshell x7k2p ready\neshell x7k2p 17\nall\nof it",
+	} {
 		for size := 1; size <= len(stream); size++ {
 			var out bytes.Buffer
-			pid := ""
-			g := &gated{Writer: &out, mark: "eshell x7k2p", opened: func(rest string) { pid += rest }}
+			pid, ready := "", false
+			g := &gated{Writer: &out, mark: "eshell x7k2p", ready: func() { ready = true }, opened: func(rest string) { pid += rest }}
 			for rest := stream; rest != ""; rest = rest[min(size, len(rest)):] {
 				piece := rest[:min(size, len(rest))]
 				if n, err := g.Write([]byte(piece)); n != len(piece) || err != nil {
 					t.Fatalf("Write = %d, %v", n, err)
 				}
 			}
-			if out.String() != "all\nof it" || pid != "17" {
+			if out.String() != "all\nof it" || pid != "17" || !ready {
 				t.Errorf("in pieces of %d: showed %q, pid %q", size, out.String(), pid)
 			}
 		}
