@@ -71,8 +71,8 @@ type Plan struct {
 	// Record is what the session's lease is to say of it.
 	Record map[string]string
 	// Silence is how long what runs in the container waits for a sign of life from the client before
-	// it ends itself. Before it has heard of one, too.
-	Silence time.Duration
+	// it ends itself, and Patience how long before it has heard of one.
+	Silence, Patience time.Duration
 }
 
 // Name is what the session is called by the commands about sessions.

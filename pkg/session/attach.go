@@ -26,7 +26,12 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 	if errors.Is(attachErr, errNotBack) {
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), attachErr)
 	}
-	end, err := s.waitUntilTerminated(ctx, watch)
+	broken := attachErr != nil && !errors.Is(attachErr, errNotOpened)
+	patience := statusTime
+	if broken { // the command may well run on
+		patience = reasonTime
+	}
+	end, err := s.waitUntilTerminated(ctx, watch, patience)
 	if err != nil {
 		if attachErr != nil {
 			err = attachErr
@@ -35,11 +40,11 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 	}
 	s.ended = true
 	switch {
-	case s.plan.Gate != "" && s.gate.process() == "":
-		return 0, endedEarly(watch.pod, s.plan.Container, end).err
 	case watch.pod.DeletionTimestamp != nil:
 		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
-	case attachErr != nil:
+	case s.plan.Gate != "" && s.gate.process() == "":
+		return 0, endedEarly(watch.pod, s.plan.Container, end).err
+	case broken:
 		return 0, fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), end.ExitCode, attachErr)
 	case outOfMemory(end):
 		words := howEnded(watch.pod, s.plan.Container, end)
@@ -68,8 +73,8 @@ func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc,
 	return s.Streamer.Attach(ctx, s.container(), streams)
 }
 
-func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch) (*corev1.ContainerStateTerminated, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, statusTime, fmt.Errorf("the container has no exit status after %s", statusTime))
+func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch, patience time.Duration) (*corev1.ContainerStateTerminated, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the container has no exit status after %s", patience))
 	defer cancel()
 	told := time.AfterFunc(3*time.Second, func() { s.Teller.Say("waiting for the exit status of %s", s.where()) })
 	defer told.Stop()

@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -33,11 +35,17 @@ func (s *session) attachLate(ctx context.Context, streams remotecommand.StreamOp
 	}
 	late.release(s.log(ctx))
 	close(opened.released)
-	if !over {
-		err = <-ended
+	if over && err != nil {
+		return fmt.Errorf("%w: %w", errNotOpened, err)
+	} else if over {
+		return nil
 	}
-	return err
+	return <-ended
 }
+
+// errNotOpened is a stream that never was: a command that has ended already has all of its output in
+// the log.
+var errNotOpened = errors.New("there was nothing to attach to")
 
 func (s *session) log(ctx context.Context) []byte {
 	options := &corev1.PodLogOptions{Container: s.plan.Container}

@@ -3,6 +3,7 @@ package session
 import (
 	"io"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
 )
@@ -69,6 +70,9 @@ func (c *console) lend(began func()) (streams remotecommand.StreamOptions, giveB
 	return streams, func() { close(l.over) }
 }
 
+// redrawTime is how long the other size lasts: a program that hears of two changes at once sees none.
+const redrawTime = 200 * time.Millisecond
+
 // loan is the console while one stream has it.
 type loan struct {
 	*console
@@ -78,6 +82,7 @@ type loan struct {
 	once   sync.Once
 	rest   []byte // of the keys, what the last read had no room for
 	redraw bool
+	pause  time.Duration // before the next size
 	told   remotecommand.TerminalSize
 }
 
@@ -108,10 +113,15 @@ func (l *loan) Next() *remotecommand.TerminalSize {
 		l.mu.Unlock()
 		switch {
 		case size != nil && l.redraw:
-			l.redraw = false
+			l.redraw, l.pause = false, redrawTime
 			return &remotecommand.TerminalSize{Width: size.Width + 1, Height: size.Height + 1}
 		case size != nil && *size != l.told:
-			l.told = *size
+			select {
+			case <-time.After(l.pause):
+			case <-l.over:
+				return nil
+			}
+			l.pause, l.told = 0, *size
 			return size
 		}
 		select {

@@ -23,7 +23,7 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 		return
 	}
 	if !s.started && !s.startsAfterAll(ctx, watch) {
-		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Silence))
+		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Patience))
 		return
 	}
 	if err := s.endStarted(ctx); err != nil && !s.isTerminated(ctx, watch) {
