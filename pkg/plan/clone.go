@@ -96,7 +96,7 @@ func (c *clone) plan(r run, pod *corev1.Pod) *Plan {
 	return &Plan{
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),
 		Notes:    c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
-		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence, Patience: r.patience, Detached: c.options.Detach,
+		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, Kill: r.kill, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence, Patience: r.patience, Detached: c.options.Detach,
 		Record: Record(ModeClone, t, c.options),
 		Pod:    pod,
 	}

@@ -38,7 +38,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
-		Via:       via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: o.TTY, Silence: o.Silence, Patience: r.patience, Detached: o.Detach,
+		Via:       via, Command: r.exec, Gate: r.gate, Relay: r.relay, Kill: r.kill, End: r.end, TTY: o.TTY, Silence: o.Silence, Patience: r.patience, Detached: o.Detach,
 		Record: Record(ModeDebug, t, o),
 	}, nil
 }

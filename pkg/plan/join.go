@@ -13,6 +13,6 @@ func Join(at Place, o Options) *Plan {
 	return &Plan{
 		Headline:  "pod/" + at.Pod + ": one more shell in container " + at.Container + ", in namespace " + at.Namespace,
 		Namespace: at.Namespace, PodName: at.Pod, Container: at.Container,
-		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, End: r.end, TTY: o.TTY, Silence: o.Silence,
+		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, Kill: r.kill, End: r.end, TTY: o.TTY, Silence: o.Silence,
 	}
 }

@@ -59,6 +59,9 @@ type Plan struct {
 	// Relay, if it is not empty, is to be run by exec with the watchdog's PID as one more argument: it
 	// takes a line now and then as a sign of life, without which the watchdog ends the command.
 	Relay []string
+	// Kill is to be run by exec with the PIDs of the gate and of its watchdog as more arguments: it ends
+	// the command, and returns when the gate has ended.
+	Kill []string
 	// End, by exec without a terminal, begins the line on stderr that says that the command has
 	// ended; its exit status follows. The line is not the command's own.
 	End string

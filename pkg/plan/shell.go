@@ -95,14 +95,16 @@ const (
 // wait for it.
 // The command is its child, not its successor: as PID 1 it would be deaf to Ctrl-C.
 //
-// If $3 is not empty, the gate, the command and all that share its process group are killed after so
-// many seconds without a sign of life: a USR1 for the watchdog, whose PID is the second of the mark's.
-// relayScript sends it. The command waits until the watchdog can hear. (Without a sleep in the image there
-// is no watchdog.)
+// If $3 is not empty, the command is killed, as by killScript, after so many seconds without a sign of
+// life: a USR1 for the watchdog, whose PID is the second of the mark's. relayScript sends it. The command
+// waits until the watchdog can hear. (Without a sleep in the image there is no watchdog.)
 const gateScript = `# kubectl-eshell: starts when its client listens
+` + sweepFunction + `
 limit=$1 mark=$2 watch=$3 sleeper= reader= unready= dog=
 shift 3
-trap 'exit 0' TERM INT HUP
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
@@ -134,7 +136,15 @@ if [ "$watch" ]; then
       sleep "$watch" &
       sleeper=$!
       wait $sleeper
-      [ "$heard" ] || kill -KILL -$$ || kill -KILL $$
+      [ "$heard" ] || {
+        trap '' TERM
+        read -r line </proc/self/stat
+        set -- ${line##*) }
+        [ "$4" = $$ ] || kill -KILL -$$ || kill -KILL $$
+        sweep $$ "${line%% *}"
+        sweep $$ "${line%% *}"
+        exit
+      }
       kill -KILL $sleeper
       wait $sleeper
     done
@@ -147,6 +157,32 @@ echo "$mark $$ $dog"
 status=$?
 [ -z "$dog" ] || { kill $dog; wait $dog; }
 exit $status
+`
+
+// sweepFunction kills all processes of session $1 (in the kernel's sense: an interactive shell gives each
+// job a process group) but the session's leader, which is the gate, and its watchdog $2 with the sleep it
+// waits for. The gate, whose command is gone then, ends them and itself: what is killed together with its
+// parent would stay as a zombie of an application that reaps none. (Runtimes make what they exec, and a
+// container's process, a session's leader.)
+const sweepFunction = `sweep() {
+  for stat in /proc/[0-9]*/stat; do
+    read -r line <"$stat" || continue
+    set -- "$1" "$2" "${line%% *}" ${line##*) }
+    [ "$7" != "$1" ] || [ "$3" = "$1" ] || [ "$3" = "$2" ] || [ "$5" = "${2:-none}" ] || kill -KILL "$3"
+  done
+}`
+
+// killScript ends the command of gate $1, whose watchdog is $2, and the gate if it does not end then.
+const killScript = `exec 2>/dev/null
+` + sweepFunction + `
+tries=0
+while kill -0 "$1" && [ $tries -lt 20 ]; do
+  sweep "$1" "$2"
+  tries=$((tries + 1))
+  sleep 0.1 || sleep 1 || break
+done
+kill -KILL "$1"
+exit 0
 `
 
 // relayScript passes each line on stdin, a sign of life, on to the watchdog $1, as long as there is one.
@@ -184,6 +220,7 @@ const (
 	residentName = "eshell-resident"
 	gateName     = "eshell-gate"
 	relayName    = "eshell-relay"
+	killName     = "eshell-kill"
 	drainName    = "eshell-drain"
 	launchName   = "eshell"
 	toolName     = "eshell-toolbox"
@@ -204,6 +241,7 @@ type run struct {
 	args    []string // or, for the image's entrypoint, its arguments
 	exec    []string
 	relay   []string
+	kill    []string
 	gate    string
 	end     string
 
@@ -272,12 +310,13 @@ func newRun(o Options, via Via, w watch) run {
 	default:
 		r.gate = gateMark(o)
 		r.process = script(gateScript, gateName, append([]string{patience, r.gate, w.seconds()}, launch...)...)
+		r.kill = script(killScript, killName)
 		if w.relay {
 			r.relay = script(relayScript, relayName)
 		}
 	}
 	if o.Toolbox != "" {
-		r.process, r.exec, r.relay = withTools(r.process), withTools(r.exec), withTools(r.relay)
+		r.process, r.exec, r.relay, r.kill = withTools(r.process), withTools(r.exec), withTools(r.relay), withTools(r.kill)
 	}
 	r.process = escape(r.process)
 	if o.Entrypoint {
@@ -289,7 +328,7 @@ func newRun(o Options, via Via, w watch) run {
 // joined is how one more command of a session is run: behind a gate of its own, whose watchdog ends it
 // when its client is gone. Its process is the session's business.
 func joined(o Options) run {
-	r := run{via: ViaExec, gate: gateMark(o), relay: script(relayScript, relayName)}
+	r := run{via: ViaExec, gate: gateMark(o), relay: script(relayScript, relayName), kill: script(killScript, killName)}
 	words := launcher(o)
 	if !o.TTY {
 		r.end = endMark(o)
@@ -298,7 +337,7 @@ func joined(o Options) run {
 	limit := seconds(o.Silence)
 	r.exec = script(gateScript, gateName, append([]string{limit, r.gate, limit}, words...)...)
 	if o.Toolbox != "" {
-		r.exec, r.relay = withTools(r.exec), withTools(r.relay)
+		r.exec, r.relay, r.kill = withTools(r.exec), withTools(r.relay), withTools(r.kill)
 	}
 	return r
 }

@@ -40,7 +40,7 @@ func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 	}
 }
 
-// process is a script that runs in a process group of its own, so that what it leaves behind shows.
+// process is a script that runs in a session of its own, as in a container, so that what it leaves behind shows.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -55,7 +55,7 @@ func startScript(t *testing.T, shell []string, script string, args ...string) *p
 	t.Helper()
 	words := append(append(shell[1:len(shell):len(shell)], "-c", script, "eshell-test"), args...)
 	p := &process{t: t, cmd: exec.Command(shell[0], words...), ended: make(chan struct{})}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var stdout io.ReadCloser
 	var err error
 	if p.stderr, err = os.Create(filepath.Join(t.TempDir(), "stderr")); err != nil {
@@ -309,7 +309,7 @@ func (p *process) open() (gate, watchdog string) {
 // has started with it.
 func TestGateWatches(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "2", "sh", "-c", "sleep 4242 & exec sleep 4242")
+		p := startScript(t, shell, gateScript, "60", "mark", "2", "sh", "-c", "set -m; sleep 4242 & exec sleep 4242")
 		_, watchdog := p.open()
 		relay := startScript(t, shell, relayScript, watchdog)
 		for range 8 {

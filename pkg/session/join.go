@@ -96,13 +96,12 @@ func (s *session) sessionEnded(ctx context.Context) error {
 
 // endBeside ends a command that may still run.
 func (s *session) endBeside(ctx context.Context) {
-	process := s.gate.process()
-	if process == "" { // the gate closes without a client
+	if s.gate.process() == "" { // without a client the gate closes, and what has just begun ends after Silence
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	if err := s.kill(ctx, process); err != nil {
+	if err := s.kill(ctx); err != nil {
 		s.Teller.Warn("the command in %s may still run, for %s: %v", s.where(), duration.HumanDuration(s.plan.Silence), err)
 	}
 }

@@ -98,7 +98,7 @@ func TestJoin(t *testing.T) {
 				}
 				c, out := &container{command: tt.command}, &bytes.Buffer{}
 				config := Config{Client: fake.NewClientset(), Streamer: c, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}
-				p := &plan.Plan{PodName: "api", Via: plan.ViaExec, Command: []string{"command"}, Gate: "gate", Relay: []string{"relay"}, Silence: 16 * time.Second}
+				p := &plan.Plan{PodName: "api", Via: plan.ViaExec, Command: []string{"command"}, Gate: "gate", Relay: []string{"relay"}, Kill: []string{"kill"}, Silence: 16 * time.Second}
 				status, err := Join(ctx, config, p)
 				if got := errorText(err); status != tt.status || got != tt.err || out.String() != "its own\n" {
 					t.Errorf("status %d, error %q, output %q", status, got, out)
@@ -108,7 +108,7 @@ func TestJoin(t *testing.T) {
 				if !slices.Contains(c.execs, "relay 34") || c.beats != 5 {
 					t.Errorf("%d signs of life by %q; want one at once and one each 2 s", c.beats, c.execs)
 				}
-				killed := slices.ContainsFunc(c.execs, func(words string) bool { return strings.HasSuffix(words, "eshell 12") })
+				killed := slices.Contains(c.execs, "kill 12 34")
 				if killed != tt.kills {
 					t.Errorf("killed: %t, want %t; %q", killed, tt.kills, c.execs)
 				}

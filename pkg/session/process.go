@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,15 +68,15 @@ const startingTime = 5 * time.Second
 
 // endStarted ends the container's process in the way that fits how the client is connected to it.
 func (s *session) endStarted(ctx context.Context) error {
-	switch process := s.gate.process(); {
+	switch {
 	case s.ended:
 		return nil
 	case s.plan.Detached:
 		return endResident(ctx, s.Streamer, s.container())
 	case s.holder != nil:
 		return s.holder.end(ctx)
-	case process != "":
-		return s.kill(ctx, process)
+	case s.gate.process() != "":
+		return s.kill(ctx)
 	default:
 		return s.endUnheard(ctx)
 	}
@@ -92,8 +93,8 @@ func (s *session) endUnheard(ctx context.Context) error {
 // kill ends the gate's process and what it has started: a terminal's end does not reach it (containerd
 // closes stdin only without a TTY). If it is the container's own, all else ends with the container, and
 // so does the shell that kills it.
-func (s *session) kill(ctx context.Context, pid string) error {
-	command := []string{"sh", "-c", `kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"`, "eshell", pid}
+func (s *session) kill(ctx context.Context) error {
+	command := append(slices.Clone(s.plan.Kill), s.gate.process(), s.gate.watchdog())
 	err := s.Streamer.Exec(ctx, s.container(), command, remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	var exit exec.CodeExitError
 	if errors.As(err, &exit) && exit.Code == killed {
