@@ -10,6 +10,7 @@ import (
 	"github.com/moby/term"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -62,7 +63,10 @@ on when it ends. When the client is gone, it ends within a minute.`,
 			if len(words) != 1 {
 				return nil, hint.Errorf("what is there: kubectl eshell list; a command goes after two dashes", "one session is expected, and there are %d words", len(words))
 			}
-			a.Name, a.Command = words[0], command
+			a.Name, a.Command = strings.TrimPrefix(words[0], "pod/"), command
+			if problems := validation.IsDNS1123Subdomain(a.Name); len(problems) > 0 {
+				return nil, hint.Errorf("what is there: kubectl eshell list", "%q is not a session's name: %s", words[0], problems[0])
+			}
 			return func(ctx context.Context, c *clerk) (err error) {
 				*status, err = c.attach(ctx, a)
 				return err
@@ -73,10 +77,13 @@ on when it ends. When the client is gone, it ends within a minute.`,
 
 // attach runs a command in a session and returns its exit status.
 func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
-	c.out = newPrinter(c.streams.ErrOut, a.Quiet)
+	c.out.quiet = a.Quiet
 	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, a.Name)
 	if err != nil {
 		return 0, err
+	}
+	if found.Unread != nil {
+		c.out.Warn("not all is seen here: %v", found.Unread)
 	}
 	s, err := found.Find(a.Name)
 	if err != nil {
@@ -100,7 +107,7 @@ func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}
-	return session.Join(ctx, config, plan.Join(plan.Place{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, asked))
+	return session.Join(ctx, config, plan.Join(plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, asked))
 }
 
 // joinable refuses sessions in which no command can run, and those of others: theirs is for them to

@@ -61,6 +61,9 @@ func (c *clerk) extend(ctx context.Context, e extension) error {
 	if err != nil {
 		return err
 	}
+	if s.State == inventory.Ended || s.State == inventory.Ending {
+		return fmt.Errorf("session %s has ended", s.Name)
+	}
 	ends, err := inventory.Extend(ctx, c.cluster.Client, s, e.By)
 	if err != nil {
 		return err

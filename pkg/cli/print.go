@@ -104,9 +104,9 @@ func (p *printer) line(prefix, format string, args ...any) {
 	p.still()
 	line := prefix + plain(fmt.Sprintf(format, args...)) + "\n"
 	if p.raw {
-		// A raw terminal returns only when told to. The line takes the cursor's own: a full-screen
-		// program has no more to redraw than that.
-		line = "\r\x1b[K" + strings.ReplaceAll(line, "\n", "\r\n")
+		// A raw terminal returns only when told to. The line comes below the cursor's: what was typed
+		// there is still going to be run, and stays to be seen.
+		line = "\r\n\x1b[K" + strings.ReplaceAll(line, "\n", "\r\n")
 	}
 	fmt.Fprint(p.out, line)
 }

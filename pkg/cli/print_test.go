@@ -46,7 +46,7 @@ func TestPrinter(t *testing.T) {
 			p.Warn("a\nb")
 			p.Raw(false)
 			p.Warn("c")
-		}, "\r\x1b[Kwarning: a\r\n  b\r\nwarning: c\n", "\r\x1b[Kwarning: a\r\n  b\r\nwarning: c\n"},
+		}, "\r\n\x1b[Kwarning: a\r\n  b\r\nwarning: c\n", "\r\n\x1b[Kwarning: a\r\n  b\r\nwarning: c\n"},
 		{"where there is none", func(p *printer) {
 			p.Raw(true)
 			p.Warn("a")

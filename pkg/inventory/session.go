@@ -111,10 +111,11 @@ func (i *Inventory) state(s Session) State {
 
 func podState(pod *corev1.Pod, container string) State {
 	runs := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Running != nil }
+	ran := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Terminated != nil }
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return Ending
-	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
+	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, slices.ContainsFunc(pod.Status.ContainerStatuses, ran):
 		return Ended
 	case slices.ContainsFunc(pod.Status.ContainerStatuses, runs):
 		return Running

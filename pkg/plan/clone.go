@@ -94,6 +94,7 @@ func (c *clone) pod() *corev1.Pod {
 func (c *clone) plan(r run, pod *corev1.Pod) *Plan {
 	t := c.target
 	return &Plan{
+		Mode:     ModeClone,
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),
 		Notes:    c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
 		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, Kill: r.kill, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence, Patience: r.patience, Detached: c.options.Detach,

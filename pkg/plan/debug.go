@@ -34,6 +34,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	container.Command, container.Args = r.process, nil
 	container.Stdin, container.StdinOnce, container.TTY = r.streams(o)
 	return &Plan{
+		Mode:     ModeDebug,
 		Headline: debugHeadline(t, container.Name),
 		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,

@@ -41,6 +41,7 @@ const (
 // Plan is the whole intent: nothing in it is decided later.
 type Plan struct {
 	Headline  string // the session in one line
+	Mode      Mode
 	Notes     []Note
 	Namespace string
 	PodName   string
@@ -78,9 +79,12 @@ type Plan struct {
 	Silence, Patience time.Duration
 }
 
+// InPod reports a debug session: its shell is in a pod that is not its own.
+func (p *Plan) InPod() bool { return p.Ephemeral != nil || p.Mode == ModeDebug }
+
 // Name is what the session is called by the commands about sessions.
 func (p *Plan) Name() string {
-	if p.Ephemeral != nil {
+	if p.InPod() {
 		return p.Container
 	}
 	return p.PodName

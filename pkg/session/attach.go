@@ -14,6 +14,9 @@ import (
 // second, and its report queues behind those of other pods.
 const statusTime = 2 * time.Minute
 
+// byCtrlC is the exit status of a gate that got the key before its command began.
+const byCtrlC = 128 + 2
+
 // runByAttach joins the container's own process. Its exit status is the container's, as the
 // kubelet reports it.
 func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error) {
@@ -42,6 +45,8 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 	switch {
 	case watch.pod.DeletionTimestamp != nil:
 		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+	case s.plan.Gate != "" && s.gate.process() == "" && end.ExitCode == byCtrlC:
+		return byCtrlC, nil
 	case s.plan.Gate != "" && s.gate.process() == "":
 		return 0, endedEarly(watch.pod, s.plan.Container, end).err
 	case broken:

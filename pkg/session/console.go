@@ -1,8 +1,10 @@
 package session
 
 import (
+	"bytes"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
@@ -15,15 +17,21 @@ type console struct {
 	keys    chan []byte
 	keysErr error // read it when keys is closed
 
+	heard     atomic.Bool // a stream takes the keys
+	interrupt func()      // by Ctrl-C, while none does
+
 	mu    sync.Mutex
 	size  *remotecommand.TerminalSize // the newest
 	newer chan struct{}               // closed when there is another
 	lent  bool                        // before
 }
 
+// ctrlC is what a raw terminal gives for it.
+const ctrlC = '\x03'
+
 // newConsole takes over the streams' stdin and sizes.
-func newConsole(streams remotecommand.StreamOptions) *console {
-	c := &console{streams: streams, keys: make(chan []byte), newer: make(chan struct{})}
+func newConsole(streams remotecommand.StreamOptions, interrupt func()) *console {
+	c := &console{streams: streams, interrupt: interrupt, keys: make(chan []byte), newer: make(chan struct{})}
 	go c.listen(streams.Stdin)
 	if streams.TerminalSizeQueue != nil {
 		go c.measure(streams.TerminalSizeQueue)
@@ -36,6 +44,9 @@ func (c *console) listen(in io.Reader) {
 	for {
 		buffer := make([]byte, 4096)
 		n, err := in.Read(buffer)
+		if !c.heard.Load() && bytes.ContainsRune(buffer[:n], ctrlC) {
+			c.interrupt()
+		}
 		if n > 0 {
 			c.keys <- buffer[:n]
 		}
@@ -67,7 +78,10 @@ func (c *console) lend(began func()) (streams remotecommand.StreamOptions, giveB
 	if streams.TerminalSizeQueue != nil {
 		streams.TerminalSizeQueue = l
 	}
-	return streams, func() { close(l.over) }
+	return streams, func() {
+		c.heard.Store(false)
+		close(l.over)
+	}
 }
 
 // redrawTime is how long the other size lasts: a program that hears of two changes at once sees none.
@@ -88,7 +102,15 @@ type loan struct {
 
 // Read gives the keys that are typed while the loan lasts.
 func (l *loan) Read(p []byte) (int, error) {
-	l.once.Do(l.began)
+	select {
+	case <-l.over: // the keys are its successor's
+		return 0, io.EOF
+	default:
+	}
+	l.once.Do(func() {
+		l.heard.Store(true)
+		l.began()
+	})
 	if len(l.rest) == 0 {
 		select {
 		case <-l.over:

@@ -25,7 +25,7 @@ func TestConsole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keyboard, keys := io.Pipe()
 		window := make(windows, 1)
-		user := newConsole(remotecommand.StreamOptions{Stdin: keyboard, TerminalSizeQueue: window})
+		user := newConsole(remotecommand.StreamOptions{Stdin: keyboard, TerminalSizeQueue: window}, func() { t.Error("interrupted") })
 		begun := 0
 		first, giveBack := user.lend(func() { begun++ })
 
@@ -83,5 +83,35 @@ func TestConsole(t *testing.T) {
 		if end := <-read(second); end != "EOF" {
 			t.Errorf("at the end it reads %q", end)
 		}
+	})
+}
+
+// TestConsoleInterrupt: while no stream takes the keys, Ctrl-C is the session's.
+func TestConsoleInterrupt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keyboard, keys := io.Pipe()
+		interrupts := 0
+		user := newConsole(remotecommand.StreamOptions{Stdin: keyboard}, func() { interrupts++ })
+		stream, giveBack := user.lend(func() {})
+		go func() { _, _ = io.Copy(io.Discard, stream.Stdin) }()
+		synctest.Wait()
+		_, _ = keys.Write([]byte("\x03"))
+		synctest.Wait()
+		if interrupts != 0 {
+			t.Error("the stream's key interrupts the session")
+		}
+		giveBack()
+		_, _ = keys.Write([]byte("a\x03"))
+		synctest.Wait()
+		if interrupts != 1 {
+			t.Errorf("%d interrupts, want 1", interrupts)
+		}
+		again, giveBack := user.lend(func() {})
+		defer giveBack()
+		buffer := make([]byte, 9)
+		if n, err := again.Stdin.Read(buffer); err != nil || string(buffer[:n]) != "a\x03" {
+			t.Errorf("of what was typed meanwhile there is %q, %v", buffer[:n], err)
+		}
+		keys.Close()
 	})
 }

@@ -89,12 +89,13 @@ func endResident(ctx context.Context, streamer Streamer, c Container) error {
 	return streamer.Attach(ctx, c, remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
 }
 
-// isOver reports a container of which the pod's status says so, or whose pod is gone.
+// isOver reports a container that does not run, as the pod's status says, or whose pod is gone. One that
+// has not started ends soon when it does: nobody tells it to stay.
 func isOver(ctx context.Context, client kubernetes.Interface, c Container) bool {
 	pod, err := client.CoreV1().Pods(c.Namespace).Get(ctx, c.Pod, metav1.GetOptions{})
 	if err != nil {
 		return apierrors.IsNotFound(err)
 	}
 	status := statusOf(pod, c.Name)
-	return status != nil && status.State.Terminated != nil
+	return status == nil || status.State.Running == nil
 }

@@ -18,7 +18,29 @@ import (
 // gate is what the gate in the container has told: the PIDs of its process and of its watchdog. nil:
 // nothing yet.
 type gate struct {
-	told atomic.Pointer[string]
+	told    atomic.Pointer[string]
+	silence atomic.Int64 // the longest between two signs of life, by the clock on the wall
+}
+
+// wasSilent reports whether the watchdog may have heard nothing for so long: a stopped client, a computer
+// that was asleep.
+func (g *gate) wasSilent(limit time.Duration) bool { return time.Duration(g.silence.Load()) >= limit }
+
+// pulse measures the pauses between signs of life.
+type pulse struct {
+	io.Writer
+	gate *gate
+	last time.Time
+}
+
+// Write passes a sign of life on.
+func (p *pulse) Write(sign []byte) (int, error) {
+	now := time.Now().Round(0)
+	if pause := int64(now.Sub(p.last)); !p.last.IsZero() && pause > p.gate.silence.Load() {
+		p.gate.silence.Store(pause)
+	}
+	p.last = now
+	return p.Writer.Write(sign)
 }
 
 // process is the PID of the gate's process, by which it can be ended, or "".
@@ -104,7 +126,7 @@ func (s *session) relay(ctx context.Context, watchdog string) {
 	for ctx.Err() == nil {
 		in, beats := io.Pipe()
 		ended := make(chan struct{})
-		go beat(beats, s.beat(), ended)
+		go beat(&pulse{Writer: beats, gate: &s.gate}, s.beat(), ended)
 		_ = s.Streamer.Exec(ctx, s.container(), command, remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}) // its end is not the session's
 		close(ended)
 		in.Close()

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
@@ -27,7 +28,10 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 		status, err = s.runBeside(ctx)
 		return err
 	})
-	if err != nil && !errors.Is(err, lease.ErrLost) && !errors.Is(err, errDeleted) {
+	if err == nil && status == killed { // which is seen first, the lease's end or what comes of it, is chance
+		err = s.over(s.renew(ctx))
+	}
+	if err != nil && !s.ended && !errors.Is(err, lease.ErrLost) {
 		s.endBeside(ctx)
 	}
 	return status, err
@@ -63,11 +67,30 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	return s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
+	status, err := s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
+	switch {
+	case err == nil && status == killed && s.gate.wasSilent(s.plan.Silence):
+		return 0, fmt.Errorf("the command in %s was ended: this client had given no sign of life for %s", s.where(), duration.HumanDuration(s.plan.Silence))
+	case err == nil || s.ended:
+		return status, err
+	}
+	if why := s.sessionEnded(ctx); why != nil {
+		return 0, why
+	}
+	if s.gate.process() == "" {
+		return 0, hint.Errorf("may you exec? kubectl auth can-i create pods/exec -n "+s.plan.Namespace, "no command could be started in %s: %w", s.where(), err)
+	}
+	return 0, hint.Errorf("a new one: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace, "%w", err)
 }
 
 // sessionEnded says why the session ended, if it has, or does while its pod's status may be late.
 func (s *session) sessionEnded(ctx context.Context) error {
+	why := s.podEnded(ctx)
+	s.ended = why != nil
+	return why
+}
+
+func (s *session) podEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*settleTime)
 	defer cancel()
 	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
@@ -97,7 +98,10 @@ func TestJoin(t *testing.T) {
 					time.AfterFunc(tt.cancel, func() { cancel(errors.New("a signal")) })
 				}
 				c, out := &container{command: tt.command}, &bytes.Buffer{}
-				config := Config{Client: fake.NewClientset(), Streamer: c, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}
+				running := pending(func(pod *corev1.Pod) {
+					pod.Name, pod.Namespace = "api", ""
+				})
+				config := Config{Client: fake.NewClientset(running), Streamer: c, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}
 				p := &plan.Plan{PodName: "api", Via: plan.ViaExec, Command: []string{"command"}, Gate: "gate", Relay: []string{"relay"}, Kill: []string{"kill"}, Silence: 16 * time.Second}
 				status, err := Join(ctx, config, p)
 				if got := errorText(err); status != tt.status || got != tt.err || out.String() != "its own\n" {

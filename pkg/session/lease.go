@@ -121,10 +121,18 @@ func (k *keeper) tell(err error) {
 	}
 	for _, before := range warnings() {
 		if k.most > before && most <= before {
-			k.Teller.Warn("%s ends in %s (--ttl)", k.where(), duration.HumanDuration(most.Round(time.Second)))
+			k.Teller.Warn("%s ends in %s (--ttl)%s", k.where(), duration.HumanDuration(most.Round(time.Second)), k.moreTime())
 		}
 	}
 	k.failing, k.most = err != nil, most
+}
+
+// moreTime is how the session's time can be made longer, if it can.
+func (k *keeper) moreTime() string {
+	if k.Lease == nil {
+		return ""
+	}
+	return "; for more: kubectl eshell extend " + k.plan.Name() + " 1h -n " + k.plan.Namespace
 }
 
 // pause is until the next renewal, or until something is to be told or done before it.

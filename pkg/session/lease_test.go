@@ -119,14 +119,14 @@ func TestKeep(t *testing.T) {
 		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 30 * time.Second,
 			where + " ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"at its TTL", []func(*aLease){func(l *aLease) { l.ttl = 10 * time.Minute }}, 10 * time.Minute,
-			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 60s (--ttl)"}},
+			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 		{"at a TTL shorter than a warning", []func(*aLease){func(l *aLease) { l.ttl = 30 * time.Second }}, 30 * time.Second,
 			where + " has lived as long as it may (--ttl)", nil},
 		{"with a long lease the warnings are on time too", []func(*aLease){func(l *aLease) { l.ttl, l.length = 20*time.Minute, time.Hour }}, 20 * time.Minute,
-			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 60s (--ttl)"}},
+			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 		{"extended after the first warning", []func(*aLease){func(l *aLease) { l.ttl, l.extended = 10*time.Minute, once(6*time.Minute, 10*time.Minute) }}, 20 * time.Minute,
 			where + " has lived as long as it may (--ttl)", []string{
-				"warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 5m (--ttl)", "warning: " + where + " ends in 60s (--ttl)"}},
+				"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -21,7 +23,7 @@ const settleTime = time.Second
 // process runs on. It does: a container's terminal stays open when its client is gone. (Without a
 // terminal the runtime closes the process's input then, so there is nothing to come back to.)
 func (s *session) stayAttached(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch, streams remotecommand.StreamOptions) error {
-	user := newConsole(streams)
+	user := newConsole(streams, sendInterrupt)
 	first, giveBack := user.lend(func() {})
 	err := s.attachFirst(ctx, stop, first)
 	giveBack()
@@ -34,6 +36,13 @@ func (s *session) stayAttached(ctx context.Context, stop context.CancelCauseFunc
 		}
 	}
 	return nil
+}
+
+// sendInterrupt does what Ctrl-C does on a terminal that is not raw.
+func sendInterrupt() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(os.Interrupt)
+	}
 }
 
 // reattach brings the connection back, and returns when it is lost again or the session is over. It
@@ -49,21 +58,22 @@ func (s *session) reattach(ctx context.Context, watch *podWatch, user *console) 
 		case time.Since(lost) > s.plan.Silence+2*s.beat():
 			return err
 		case !told:
-			s.Teller.Warn("the connection to %s was lost and is not back yet: %v", s.where(), err)
+			s.Teller.Warn("the connection to %s was lost and is not back yet; Ctrl-C ends the session: %v", s.where(), err)
 		}
 	}
 }
 
 // attachAgain reports whether the connection was back, once it has ended.
 func (s *session) attachAgain(ctx context.Context, user *console, lost time.Time) (back bool, err error) {
+	var opened atomic.Bool // client-go reads the input on its own
 	streams, giveBack := user.lend(func() {
-		back = true
+		opened.Store(true)
 		s.Teller.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
 			duration.HumanDuration(time.Since(lost)), s.plan.PodName, s.plan.Container, s.plan.Namespace)
 	})
 	err = s.Streamer.Attach(ctx, s.container(), streams)
 	giveBack()
-	return back, err
+	return opened.Load(), err
 }
 
 // hasEnded reports whether the session is over, or its process has ended, which its pod's status may

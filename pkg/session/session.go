@@ -111,7 +111,7 @@ type session struct {
 	ended   bool      // the container's process has been seen to end
 	holder  *holder   // by exec: the client's end, once it is attached
 	ends    time.Time // where there is no lease
-	gate    gate      // by attach
+	gate    gate      // of a command that waits behind one
 }
 
 func newSession(c Config, p *plan.Plan) *session {
@@ -120,7 +120,7 @@ func newSession(c Config, p *plan.Plan) *session {
 
 // where names what the session runs in.
 func (s *session) where() string {
-	if s.plan.Ephemeral != nil {
+	if s.plan.InPod() {
 		return "container " + s.plan.Container + " in pod/" + s.plan.PodName
 	}
 	return "pod/" + s.plan.PodName

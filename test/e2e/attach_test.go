@@ -81,8 +81,10 @@ func TestAttachGone(t *testing.T) {
 				session := first.session()
 				first.expect(prompt)
 				marker := fmt.Sprint(86420 + 2*n + m)
-				term := open(t, "eshell", "attach", session.name(), fmt.Sprintf("--tty=%t", tty), "--", "bash", "-c", "sleep "+marker+"& echo up; sleep "+marker)
-				term.expect(`up\r\n`)
+				term := open(t, "eshell", "attach", session.name(), fmt.Sprintf("--tty=%t", tty))
+				term.joined()
+				term.typed("sleep " + marker + "& echo up-$((40+2)); sleep " + marker + "\n") // on a terminal a job each
+				term.expect(`up-42\r?\n`)
 				end.end(term)
 				if got := term.status(); got != end.status {
 					t.Errorf("exit status %d, want %d", got, end.status)
@@ -97,6 +99,33 @@ func TestAttachGone(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestAttachReaped: no process of ours stays as a zombie of an application that reaps none.
+func TestAttachReaped(t *testing.T) {
+	t.Parallel()
+	first := open(t, "eshell", "pod/target-reaped", "--mode", "debug")
+	session := first.session()
+	first.expect(prompt)
+	session.told(t)
+	zombies := func(round int) string {
+		first.typed(fmt.Sprintf("echo zombies-$((%d+40)) $(cat /proc/[0-9]*/stat | grep -c ') Z ')\n", round))
+		return first.expect(fmt.Sprintf(`zombies-%d (\d+)\r\n`, round+40))
+	}
+	before := zombies(0)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		term := open(t, "eshell", "attach", session.name(), "--tty=false", "--", "sh", "-c", "echo up; exec sleep 86450")
+		term.expect(`up\r?\n`)
+		term.signal(s)
+		term.status()
+	}
+	first.typed("while ps -o args | grep -v grep | grep -q 86450; do sleep 1; done; sleep 1; echo gone-$((40+2))\n")
+	first.expectWithin(2*time.Minute, `gone-42\r\n`)
+	if after := zombies(1); after != before {
+		t.Errorf("%s zombies, there were %s", after, before)
+	}
+	first.typed("exit\n")
+	first.ended(0, session)
 }
 
 // TestAttachCommand: a command's own streams and status, and what cannot be joined.

@@ -86,7 +86,7 @@ func TestTTL(t *testing.T) {
 		term := open(t, "eshell", "deploy/bash", "--ttl=70s")
 		session := term.session()
 		term.expect(prompt)
-		term.expect(`\r\x1b\[Kwarning: ` + session.where() + ` ends in 60s \(--ttl\)\r\n`)
+		term.expect(`\r\n\x1b\[Kwarning: ` + session.where() + ` ends in 60s \(--ttl\); for more: kubectl eshell extend \S+ 1h -n \S+\r\n`)
 		term.typed("exit\n")
 		term.ended(0, session)
 	})
@@ -182,9 +182,9 @@ func TestNetworkStalls(t *testing.T) {
 			session := term.session()
 			term.expect(prompt)
 			proxy.Stall()
-			term.expect(`\r\x1b\[Kwarning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: the API server does not answer\r\n`)
+			term.expect(`\r\n\x1b\[Kwarning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: the API server does not answer\r\n`)
 			proxy.Resume()
-			term.expect(`\r\x1b\[Kthe lease is renewed again\r\n`)
+			term.expect(`\r\n\x1b\[Kthe lease is renewed again\r\n`)
 			term.typed("echo still-$((40+2)); exit 7\n")
 			term.expect(`still-42\r\n`)
 			term.ended(7, session)
@@ -210,7 +210,7 @@ func TestReattach(t *testing.T) {
 				dropped := fmt.Sprintf(`(?s)drop %d\r\n.*`, n+40)
 				term.expect(dropped + prompt)
 				proxy.Drop()
-				term.expect(dropped + `\r\x1b\[Kreattached to ` + session.where() + `: the connection was lost for \ds; ` +
+				term.expect(dropped + `\r\n\x1b\[Kreattached to ` + session.where() + `: the connection was lost for \ds; ` +
 					`what was shown meanwhile: kubectl logs \S+ -c \S+ -n \S+\r\n.*` + prompt)
 			}
 			term.typed("stty size; echo $before; exit 7\n")
