@@ -141,8 +141,12 @@ if [ "$watch" ]; then
         read -r line </proc/self/stat
         set -- ${line##*) }
         [ "$4" = $$ ] || kill -KILL -$$ || kill -KILL $$
-        sweep $$ "${line%% *}"
-        sweep $$ "${line%% *}"
+        dog=${line%% *} tries=0
+        while sweep $$ $dog && [ $tries -lt 50 ]; do
+          tries=$((tries + 1))
+          sleep 0.1 || sleep 1
+        done
+        [ $tries -lt 50 ] || kill -KILL $$
         exit
       }
       kill -KILL $sleeper
@@ -159,24 +163,34 @@ status=$?
 exit $status
 `
 
-// sweepFunction kills all processes of session $1 (in the kernel's sense: an interactive shell gives each
-// job a process group) but the session's leader, which is the gate, and its watchdog $2 with the sleep it
-// waits for. The gate, whose command is gone then, ends them and itself: what is killed together with its
-// parent would stay as a zombie of an application that reaps none. (Runtimes make what they exec, and a
-// container's process, a session's leader.)
+// sweepFunction kills those processes of session $1 (in the kernel's sense: an interactive shell gives
+// each job a process group) that have no children, and says whether there were any processes. It leaves
+// out the session's leader, which is the gate, and its watchdog $2 with the sleep it waits for. From leaf
+// to root, a pause each, because what is killed together with its parent would stay as a zombie of an
+// application that reaps none. (Runtimes make what they exec, and a container's process, a session's
+// leader.)
 const sweepFunction = `sweep() {
+  all= parents=
   for stat in /proc/[0-9]*/stat; do
     read -r line <"$stat" || continue
     set -- "$1" "$2" "${line%% *}" ${line##*) }
-    [ "$7" != "$1" ] || [ "$3" = "$1" ] || [ "$3" = "$2" ] || [ "$5" = "${2:-none}" ] || kill -KILL "$3"
+    [ "$7" != "$1" ] || [ "$3" = "$1" ] || [ "$3" = "$2" ] || [ "$5" = "${2:-none}" ] || [ "$4" = Z ] || {
+      all="$all $3"
+      parents="$parents $5 "
+    }
   done
+  for pid in $all; do
+    case $parents in *" $pid "*) ;; *) kill -KILL $pid ;; esac
+  done
+  [ "$all" ]
 }`
 
-// killScript ends the command of gate $1, whose watchdog is $2, and the gate if it does not end then.
+// killScript ends the command of gate $1, whose watchdog is $2, and with it the gate, which it kills if
+// that does not end.
 const killScript = `exec 2>/dev/null
 ` + sweepFunction + `
 tries=0
-while kill -0 "$1" && [ $tries -lt 20 ]; do
+while kill -0 "$1" && [ $tries -lt 50 ]; do
   sweep "$1" "$2"
   tries=$((tries + 1))
   sleep 0.1 || sleep 1 || break
