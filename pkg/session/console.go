@@ -26,12 +26,15 @@ type console struct {
 	lent  bool                        // before
 }
 
-// ctrlC is what a raw terminal gives for it.
-const ctrlC = '\x03'
+const (
+	ctrlC = '\x03' // what a raw terminal gives for it
+	// ahead is how many keys are taken while no stream does: Ctrl-C must be seen behind others.
+	ahead = 1024
+)
 
 // newConsole takes over the streams' stdin and sizes.
 func newConsole(streams remotecommand.StreamOptions, interrupt func()) *console {
-	c := &console{streams: streams, interrupt: interrupt, keys: make(chan []byte), newer: make(chan struct{})}
+	c := &console{streams: streams, interrupt: interrupt, keys: make(chan []byte, ahead), newer: make(chan struct{})}
 	go c.listen(streams.Stdin)
 	if streams.TerminalSizeQueue != nil {
 		go c.measure(streams.TerminalSizeQueue)
