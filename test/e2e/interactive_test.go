@@ -201,3 +201,25 @@ func TestEndedUnder(t *testing.T) {
 		})
 	}
 }
+
+// TestKill is kill -9 by exec: the shell is dead within seconds, long before its lease of 2 minutes ends.
+// What is left then is for TestFaults.
+func TestKill(t *testing.T) {
+	for _, place := range places("lease") {
+		if strings.HasSuffix(place.name, "attach") {
+			continue // these end with the lease
+		}
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, place.args...)
+			session := term.session()
+			term.expect(prompt)
+			term.signal(syscall.SIGKILL)
+			end := "containerStatuses[0]"
+			if session.container != "" {
+				end = fmt.Sprintf(`ephemeralContainerStatuses[?(@.name=="%s")]`, session.container)
+			}
+			kubectl(t, "wait", "--for=jsonpath={.status."+end+".state.terminated.reason}", "pod/"+session.pod, "--timeout=20s")
+		})
+	}
+}
