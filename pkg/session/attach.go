@@ -29,7 +29,7 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 	if errors.Is(attachErr, errNotBack) {
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), attachErr)
 	}
-	broken := attachErr != nil && !errors.Is(attachErr, errNotOpened)
+	broken := attachErr != nil
 	patience := statusTime
 	if broken { // the command may well run on
 		patience = reasonTime
@@ -65,14 +65,14 @@ func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watc
 		if s.plan.TTY {
 			return s.stayAttached(ctx, stop, watch, streams)
 		}
-		return s.attachFirst(ctx, stop, streams)
+		return s.attachFirst(ctx, stop, watch, streams)
 	})
 }
 
 // attachFirst attaches to a command that waits behind a gate, or has started without waiting.
-func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc, streams remotecommand.StreamOptions) error {
+func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch, streams remotecommand.StreamOptions) error {
 	if s.plan.Gate == "" {
-		return s.attachLate(ctx, streams)
+		return s.attachLate(ctx, watch, streams)
 	}
 	defer s.throughGate(ctx, stop, &streams)()
 	return s.Streamer.Attach(ctx, s.container(), streams)

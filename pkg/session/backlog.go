@@ -3,10 +3,10 @@ package session
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
@@ -17,35 +17,42 @@ import (
 // input are held back until then, and what both have is shown once. Two limits: the log does not
 // tell stderr from stdout, so what comes from it goes to stdout; and output that repeats itself in
 // the very moment of attaching cannot be told from output that both have.
-func (s *session) attachLate(ctx context.Context, streams remotecommand.StreamOptions) error {
-	late := &backlog{out: streams.Stdout, terminal: s.plan.TTY}
-	opened := &firstRead{Reader: streams.Stdin, read: make(chan struct{}), released: make(chan struct{})}
-	streams.Stdin, streams.Stdout = opened, late.writer(streams.Stdout)
+func (s *session) attachLate(ctx context.Context, watch *podWatch, streams remotecommand.StreamOptions) error {
+	late := newBacklog(streams.Stdout, s.plan.TTY)
+	streams.Stdin, streams.Stdout = late.reader(streams.Stdin), late.writer(streams.Stdout)
 	if streams.Stderr != nil {
 		streams.Stderr = late.writer(streams.Stderr)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Streamer.Attach(ctx, s.container(), streams) }()
+	patience := statusTime
 	var err error
-	over := false
 	select {
-	case <-opened.read:
+	case <-late.opened:
+		late.release(s.log(ctx))
+		patience = reasonTime // the command may well run on
+		err = <-ended
+		if err == nil {
+			return nil
+		}
 	case err = <-ended:
-		over = true
 	}
-	late.release(s.log(ctx))
-	close(opened.released)
-	if over && err != nil {
-		return fmt.Errorf("%w: %w", errNotOpened, err)
-	} else if over {
-		return nil
+	if late.used.Load() {
+		return err
 	}
-	return <-ended
+	return s.missed(ctx, watch, late, patience, err)
 }
 
-// errNotOpened is a stream that never was: a command that has ended already has all of its output in
-// the log.
-var errNotOpened = errors.New("there was nothing to attach to")
+// missed shows the output of a command to which the runtime was too late to attach, though the stream
+// may have been open by then: nothing came or went through it, so the log has everything. It returns
+// err where the command has not ended.
+func (s *session) missed(ctx context.Context, watch *podWatch, late *backlog, patience time.Duration, err error) error {
+	if _, running := s.waitUntilTerminated(ctx, watch, patience); running != nil {
+		return err
+	}
+	late.release(s.log(ctx))
+	return nil
+}
 
 func (s *session) log(ctx context.Context) []byte {
 	options := &corev1.PodLogOptions{Container: s.plan.Container}
@@ -56,14 +63,22 @@ func (s *session) log(ctx context.Context) []byte {
 	return log
 }
 
-// backlog holds output back until it is known what came before it.
+// backlog holds output back until it is known what came before it, and the input with it.
 type backlog struct {
 	out      io.Writer // for what came before
 	terminal bool      // it came from a terminal
 
-	mu       sync.Mutex
-	held     []chunk
-	released bool
+	opened   chan struct{} // closed when the stream is open
+	released chan struct{} // closed when the input may go
+	used     atomic.Bool   // something came or went through the stream
+
+	mu    sync.Mutex
+	held  []chunk
+	shown int // how much of the log
+}
+
+func newBacklog(out io.Writer, terminal bool) *backlog {
+	return &backlog{out: out, terminal: terminal, opened: make(chan struct{}), released: make(chan struct{})}
 }
 
 type chunk struct {
@@ -80,17 +95,29 @@ func (b *backlog) writer(to io.Writer) io.Writer { return backlogWriter{b, to} }
 
 // Write holds p back, or passes it on after the release.
 func (w backlogWriter) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		w.used.Store(true)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.released {
+	if w.isReleased() {
 		return w.to.Write(p)
 	}
 	w.held = append(w.held, chunk{w.to, bytes.Clone(p)})
 	return len(p), nil
 }
 
-// release writes what of log the held output does not have, then the held output. A write that
-// fails has ended the session by itself.
+func (b *backlog) isReleased() bool {
+	select {
+	case <-b.released:
+		return true
+	default:
+		return false
+	}
+}
+
+// release writes what of log was not written before and the held output does not have, then the held
+// output. A write that fails has ended the session by itself.
 func (b *backlog) release(log []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,7 +126,9 @@ func (b *backlog) release(log []byte) {
 		held = append(held, c.bytes...)
 	}
 	log = newlines(log) // the kubelet ends each line with \n, whatever the container wrote
-	missed := log[:len(log)-overlap(log, newlines(held))]
+	n := len(log) - overlap(log, newlines(held))
+	missed := log[min(b.shown, n):n]
+	b.shown = len(log)
 	if b.terminal {
 		missed = bytes.ReplaceAll(missed, []byte("\n"), []byte("\r\n"))
 	}
@@ -107,7 +136,10 @@ func (b *backlog) release(log []byte) {
 	for _, c := range b.held {
 		_, _ = c.to.Write(c.bytes)
 	}
-	b.held, b.released = nil, true
+	b.held = nil
+	if !b.isReleased() {
+		close(b.released)
+	}
 }
 
 func newlines(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
@@ -122,18 +154,24 @@ func overlap(before, after []byte) int {
 	return 0
 }
 
-// firstRead tells when it is read from, which client-go does when the stream is open, and has
-// nothing to give until it is released.
-type firstRead struct {
-	io.Reader
-	once     sync.Once
-	read     chan struct{}
-	released chan struct{}
+type backlogReader struct {
+	*backlog
+	from io.Reader
+	open func()
 }
 
-// Read passes on.
-func (r *firstRead) Read(p []byte) (int, error) {
-	r.once.Do(func() { close(r.read) })
+func (b *backlog) reader(from io.Reader) io.Reader {
+	return backlogReader{b, from, sync.OnceFunc(func() { close(b.opened) })}
+}
+
+// Read tells that the stream is open, since client-go reads from then on, and has nothing to give
+// before the release.
+func (r backlogReader) Read(p []byte) (int, error) {
+	r.open()
 	<-r.released
-	return r.Reader.Read(p)
+	n, err := r.from.Read(p)
+	if n > 0 {
+		r.used.Store(true)
+	}
+	return n, err
 }

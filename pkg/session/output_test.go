@@ -8,6 +8,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
 // TestGated: whatever comes before the mark's line, in whatever pieces, only the rest is shown.
@@ -47,7 +54,7 @@ func TestBacklog(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			late := &backlog{out: &out}
+			late := newBacklog(&out, false)
 			w := late.writer(&out)
 			for _, piece := range strings.SplitAfter(tt.held, "v") {
 				if _, err := io.WriteString(w, piece); err != nil {
@@ -60,6 +67,50 @@ func TestBacklog(t *testing.T) {
 			}
 			if out.String() != tt.want {
 				t.Errorf("showed %q, want %q", out.String(), tt.want)
+			}
+		})
+	}
+}
+
+// tooLate is a Streamer whose runtime has nothing to attach to any more.
+type tooLate struct {
+	Streamer
+	open  bool
+	speak string
+}
+
+func (l tooLate) Attach(_ context.Context, _ Container, streams remotecommand.StreamOptions) error {
+	if l.open {
+		_, _ = streams.Stdin.Read(make([]byte, 1))
+	}
+	_, _ = io.WriteString(streams.Stdout, l.speak)
+	return errors.New("no running task found")
+}
+
+// TestAttachTooLate: a command that ended before the runtime attached to it has lost nothing, whether or
+// not the stream was open; one of which a part came through the stream has.
+func TestAttachTooLate(t *testing.T) {
+	tests := []struct {
+		name   string
+		stream tooLate
+		exit   int
+		lost   bool
+		shown  string
+	}{
+		{"not open", tooLate{}, 7, false, "fake logs"},
+		{"open", tooLate{open: true}, 7, false, "fake logs"},
+		{"in use", tooLate{open: true, speak: "+half"}, 0, true, "fake logs+half"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "ns"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}}}
+			var out bytes.Buffer
+			s := newSession(Config{Client: fake.NewClientset(pod), Streamer: tt.stream, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard},
+				&plan.Plan{Namespace: "ns", PodName: "x", Container: "app", Via: plan.ViaAttach})
+			exit, err := s.runCommand(t.Context(), &podWatch{pod: pod})
+			if exit != tt.exit || (err != nil) != tt.lost || out.String() != tt.shown {
+				t.Errorf("exit status %d, error %v, output %q; want %d, %t, %q", exit, err, out.String(), tt.exit, tt.lost, tt.shown)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ const settleTime = time.Second
 func (s *session) stayAttached(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch, streams remotecommand.StreamOptions) error {
 	user := newConsole(streams, sendInterrupt)
 	first, giveBack := user.lend(func() {})
-	err := s.attachFirst(ctx, stop, first)
+	err := s.attachFirst(ctx, stop, watch, first)
 	giveBack()
 	if s.plan.Gate != "" && s.gate.process() == "" {
 		return err // where the command's output begins was lost with the connection
