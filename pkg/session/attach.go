@@ -59,8 +59,8 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 }
 
 func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch) error {
-	return s.onTerminal(func(sizes remotecommand.TerminalSizeQueue) error {
-		streams := s.streams(stop, sizes)
+	return s.onTerminal(func(user terminal) error {
+		streams := s.streams(stop, user)
 		streams.Stdin = orNothing(s.Stdin)
 		if s.plan.TTY {
 			return s.stayAttached(ctx, stop, watch, streams)

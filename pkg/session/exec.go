@@ -82,8 +82,8 @@ const drainTime = 5 * time.Second
 
 // exec runs the command. told is its exit status, if it was told before the stream's own.
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	err = s.onTerminal(func(sizes remotecommand.TerminalSizeQueue) error {
-		streams := s.streams(stop, sizes)
+	err = s.onTerminal(func(user terminal) error {
+		streams := s.streams(stop, user)
 		if s.plan.Gate != "" {
 			defer s.throughGate(ctx, stop, &streams)()
 		}
@@ -119,9 +119,9 @@ func (s *session) container() Container {
 
 // streams are the user's own. Output that cannot be written ends the session: otherwise the command
 // would go on for nobody.
-func (s *session) streams(stop context.CancelCauseFunc, sizes remotecommand.TerminalSizeQueue) remotecommand.StreamOptions {
+func (s *session) streams(stop context.CancelCauseFunc, user terminal) remotecommand.StreamOptions {
 	streams := remotecommand.StreamOptions{
-		Stdin: s.Stdin, Stdout: &output{s.Stdout, stop}, Tty: s.plan.TTY, TerminalSizeQueue: sizes,
+		Stdin: s.Stdin, Stdout: &output{user.out, stop}, Tty: s.plan.TTY, TerminalSizeQueue: user.sizes,
 	}
 	if !s.plan.TTY {
 		streams.Stderr = &output{s.Stderr, stop}

@@ -1,16 +1,24 @@
 package session
 
 import (
+	"io"
+
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/interrupt"
 	"k8s.io/kubectl/pkg/util/term"
 )
 
-// onTerminal runs fn with the local terminal in raw mode and restores it afterwards. Its sizes come
-// from the returned queue, which is a nil interface without a terminal.
-func (s *session) onTerminal(fn func(sizes remotecommand.TerminalSizeQueue) error) error {
+// terminal is the user's own, as a stream takes it.
+type terminal struct {
+	sizes remotecommand.TerminalSizeQueue // a nil interface without a terminal
+	out   io.Writer
+}
+
+// onTerminal runs fn with the local terminal in raw mode and restores it afterwards: its settings,
+// and the modes that the command has left changed.
+func (s *session) onTerminal(fn func(terminal) error) error {
 	if !s.plan.TTY {
-		return fn(nil)
+		return fn(terminal{out: s.Stdout})
 	}
 	t := term.TTY{
 		In: s.Stdin, Out: s.Stdout, Raw: true,
@@ -18,14 +26,16 @@ func (s *session) onTerminal(fn func(sizes remotecommand.TerminalSizeQueue) erro
 		// are cmd's, this one only restores the terminal.
 		Parent: interrupt.New(nil, func() {}),
 	}
-	var sizes remotecommand.TerminalSizeQueue
+	shown := newScreen(s.Stdout)
+	user := terminal{out: shown}
 	if queue := t.MonitorSize(t.GetSize()); queue != nil {
-		sizes = sizeQueue{queue}
+		user.sizes = sizeQueue{queue}
 	}
 	return t.Safe(func() error {
 		s.Teller.Raw(true)
 		defer s.Teller.Raw(false)
-		return fn(sizes)
+		defer shown.restore()
+		return fn(user)
 	})
 }
 

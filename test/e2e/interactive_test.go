@@ -176,7 +176,8 @@ func TestProgress(t *testing.T) {
 	term.ended(125, session)
 }
 
-// TestEndedUnder: a session that is ended from outside says why, and is cleaned up.
+// TestEndedUnder: a session that is ended from outside, under a program that has the whole screen, gives
+// the screen back, says why, and is cleaned up.
 func TestEndedUnder(t *testing.T) {
 	tests := []struct {
 		name string
@@ -195,8 +196,10 @@ func TestEndedUnder(t *testing.T) {
 			term := open(t, "eshell", "deploy/bash")
 			session := term.session()
 			term.expect(prompt)
+			term.typed(`printf '\033[?1049h\033[?25lfull%s\n' screen` + "\n")
+			term.expect(`\x1b\[\?1049h\x1b\[\?25lfullscreen`)
 			tt.end(t, session)
-			term.expect(tt.says)
+			term.expect(`\x1b\[\?1049l\x1b\[\?25h[^$]*` + tt.says)
 			term.ended(125, session)
 		})
 	}
