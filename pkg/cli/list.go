@@ -91,6 +91,7 @@ func (c *clerk) list(ctx context.Context, l listing) error {
 	if !l.AllUsers {
 		sessions = found.Own()
 	}
+	inventory.LookInside(ctx, c.cluster.Client, sessions)
 	var names []string
 	for _, s := range sessions {
 		names = append(names, s.Name)

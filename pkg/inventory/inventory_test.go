@@ -176,6 +176,44 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// TestLookInside: a debug session is as its container is, whatever its lease says.
+func TestLookInside(t *testing.T) {
+	in := func(state corev1.ContainerState) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}, Status: corev1.PodStatus{
+			Phase:                      corev1.PodRunning,
+			ContainerStatuses:          []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
+			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: state}},
+		}}
+	}
+	runs, ended := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
+	tests := []struct {
+		name    string
+		objects []runtime.Object
+		refusal error
+		want    State
+	}{
+		{"it runs", []runtime.Object{lease("x7k2p", debug), in(runs)}, nil, Running},
+		{"it has ended before its lease", []runtime.Object{lease("x7k2p", debug), in(ended)}, nil, Ended},
+		{"its image is pulled", []runtime.Object{lease("x7k2p", debug), in(corev1.ContainerState{})}, nil, Starting},
+		{"its pod is gone", []runtime.Object{lease("x7k2p", debug)}, nil, Ended},
+		{"its pod may not be read", []runtime.Object{lease("x7k2p", debug), in(runs)}, forbidden("pods"), Unknown},
+		{"its lease has ended", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed)), in(runs)}, nil, Ended},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			client := cluster(tt.objects...)
+			if tt.refusal != nil {
+				failing(client, "get", "pods", tt.refusal)
+			}
+			sessions := read(t, client).Sessions
+			LookInside(t.Context(), client, sessions)
+			if len(sessions) != 1 || sessions[0].State != tt.want {
+				t.Errorf("sessions %+v, want one that is %s", sessions, tt.want)
+			}
+		})
+	}
+}
+
 // What only looks like ours is left out: another's labels, a controller's pod, another namespace.
 func TestOnlyOurs(t *testing.T) {
 	replica := func(p *corev1.Pod) {

@@ -1,14 +1,18 @@
 package inventory
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -35,8 +39,8 @@ type Session struct {
 	job *batchv1.Job
 }
 
-// State is how far a session is. That of a debug session is its lease's: its pod is not ours, and is
-// not read.
+// State is how far a session is. That of a debug session is its lease's until LookInside: its pod is not
+// ours, and no list of ours finds it.
 type State string
 
 // The states of a session.
@@ -109,15 +113,39 @@ func (i *Inventory) state(s Session) State {
 	return Ended
 }
 
+// LookInside asks the pods of the debug sessions how their containers are: one more round trip, where
+// there is such a session. A lease knows nothing of a container, and may outlive it.
+func LookInside(ctx context.Context, client kubernetes.Interface, sessions []Session) {
+	var asked sync.WaitGroup
+	for n := range sessions {
+		if s := &sessions[n]; s.Mode == modeDebug && s.State == Running {
+			asked.Go(func() { s.State = inside(ctx, client, *s) })
+		}
+	}
+	asked.Wait()
+}
+
+func inside(ctx context.Context, client kubernetes.Interface, s Session) State {
+	pod, err := client.CoreV1().Pods(s.Namespace).Get(ctx, s.Pod, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return Ended
+	case err != nil:
+		return Unknown
+	}
+	return podState(pod, s.Container)
+}
+
 func podState(pod *corev1.Pod, container string) State {
+	statuses := slices.Concat(pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses)
 	runs := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Running != nil }
 	ran := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Terminated != nil }
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return Ending
-	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, slices.ContainsFunc(pod.Status.ContainerStatuses, ran):
+	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, slices.ContainsFunc(statuses, ran):
 		return Ended
-	case slices.ContainsFunc(pod.Status.ContainerStatuses, runs):
+	case slices.ContainsFunc(statuses, runs):
 		return Running
 	}
 	return Starting
