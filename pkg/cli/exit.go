@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"syscall"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -41,8 +42,17 @@ func report(out io.Writer, err error) int {
 		return status
 	}
 	fmt.Fprintf(out, "error: %s\n", plain(err.Error()))
-	if next := hint.Of(err); next != "" {
+	if next := nextStep(err); next != "" {
 		fmt.Fprintf(out, "hint: %s\n", plain(next))
 	}
 	return status
+}
+
+// nextStep is the error's hint. A request that got no answer has one whatever it was for.
+func nextStep(err error) string {
+	var unanswered *url.Error
+	if next := hint.Of(err); next != "" || !errors.As(err, &unanswered) {
+		return next
+	}
+	return "does the cluster answer? kubectl cluster-info"
 }
