@@ -81,15 +81,17 @@ func TestTTL(t *testing.T) {
 			term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
 		})
 	}
-	t.Run("warned", func(t *testing.T) {
-		t.Parallel()
-		term := open(t, "eshell", "deploy/bash", "--ttl=70s")
-		session := term.session()
-		term.expect(prompt)
-		term.expect(`\r\n\x1b\[Kwarning: ` + session.where() + ` ends in 60s \(--ttl\); for more: kubectl eshell extend \S+ 1h -n \S+\r\n`)
-		term.typed("exit\n")
-		term.ended(0, session)
-	})
+	for ttl, left := range map[string]string{"310s": "5m", "70s": "60s"} {
+		t.Run("warned at "+left, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, "eshell", "deploy/bash", "--ttl", ttl)
+			session := term.session()
+			term.expect(prompt)
+			term.expect(`\r\n\x1b\[Kwarning: ` + session.where() + ` ends in ` + left + ` \(--ttl\); for more: kubectl eshell extend \S+ 1h -n \S+\r\n`)
+			term.typed("exit\n")
+			term.ended(0, session)
+		})
+	}
 	t.Run("without a terminal", func(t *testing.T) {
 		t.Parallel()
 		term := open(t, "eshell", "deploy/bash", "--tty=false", "--ttl=10s", "--", "sleep", "600")
