@@ -52,10 +52,10 @@ type Plan struct {
 	Ephemeral *corev1.EphemeralContainer // debug: to be added to the pod
 
 	Via     Via
-	Command []string // by exec: what to run
+	Command []string // by exec: what to run, by CommandAt
 	// Gate begins the line after which the output is the command's own; the line ends with the PID of
 	// the gate's process and that of its watchdog, if it has one. Before that the gate says Gate and
-	// "ready" to each line, until it is TellGo. Empty: the command starts without waiting for us.
+	// "ready" to each line, until it is TellGo's. Empty: the command starts without waiting for us.
 	Gate string
 	// Relay, if it is not empty, is to be run by exec with the watchdog's PID as one more argument: it
 	// takes a line now and then as a sign of life, without which the watchdog ends the command.
@@ -63,7 +63,7 @@ type Plan struct {
 	// Kill is to be run by exec with the PIDs of the gate and of its watchdog as more arguments: it ends
 	// the command, and returns when the gate has ended.
 	Kill []string
-	// End, by exec without a terminal, begins the line on stderr that says that the command has
+	// End, without a terminal, begins the line on stderr that says that the command has
 	// ended; its exit status follows. The line is not the command's own.
 	End string
 	TTY bool

@@ -77,12 +77,12 @@ exit 0
 const (
 	TellStay = "stay\n"
 	TellEnd  = "end\n"
-	TellGo   = "go\n"
+	tellGo   = "go"
 )
 
 // gateScript is the process of a command whose streams may come too late or be lost: one that is
 // attached to, or one beside a session that somebody else keeps. It holds the command back until the
-// client says that it hears: to each line it says "$2 ready", until the line is TellGo. (containerd
+// client says that it hears: to each line it says "$2 ready", until the line is TellGo's. (containerd
 // forwards input before it has connected the output: an answer can be lost, and with it what the
 // command would say.) Then it prints $2 as the mark of the beginning, with its PID. Nobody there for $1
 // seconds: it ends. The reader ends the clock itself, so there is no signal that could come before the
@@ -93,8 +93,7 @@ const (
 // life: a USR1 for the watchdog, whose PID is the second of the mark's. relayScript sends it. The command
 // waits until the watchdog can hear. (Without a sleep in the image there is no watchdog.)
 const gateScript = `# kubectl-eshell: starts when its client listens
-` + sweepFunction + `
-limit=$1 mark=$2 watch=$3 sleeper= reader= unready= dog=
+` + sweepFunction + resizeFunction + `limit=$1 mark=$2 watch=$3 sleeper= reader= unready= dog=
 shift 3
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -109,7 +108,11 @@ else
 fi
 (
   while read -r line; do
-    [ "$line" != go ] || { [ -z "$sleeper" ] || kill -KILL $sleeper; exit; }
+    case $line in ` + tellGo + `*)
+      resize "${line#` + tellGo + `}"
+      [ -z "$sleeper" ] || kill -KILL $sleeper
+      exit
+    esac
     echo "$mark ready"
   done
   kill -TERM $$
@@ -177,13 +180,20 @@ const sweepFunction = `sweep() {
     case $parents in *" $pid "*) ;; *) kill -KILL $pid ;; esac
   done
   [ "$all" ]
-}`
+}
+`
+
+// resizeFunction gives the terminal the size $1, in stty's words, if it has none yet: a runtime does that
+// only after the command has started, and many a command looks once.
+const resizeFunction = `resize() {
+  [ -z "$1" ] || case $(stty size 2>/dev/null) in '' | '0 0') stty $1 2>/dev/null ;; esac
+}
+`
 
 // killScript ends the command of gate $1, whose watchdog is $2, and with it the gate, which it kills if
 // that does not end.
 const killScript = `exec 2>/dev/null
-` + sweepFunction + `
-tries=0
+` + sweepFunction + `tries=0
 while kill -0 "$1" && [ $tries -lt 50 ]; do
   sweep "$1" "$2"
   tries=$((tries + 1))
@@ -196,18 +206,19 @@ exit 0
 // relayScript passes each line on stdin, a sign of life, on to the watchdog $1, as long as there is one.
 const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do :; done`
 
-// launchScript sets TERM to $1, if it is not empty, and becomes the command that follows, or else
-// the best shell there is.
-const launchScript = `[ -z "$1" ] || { TERM=$1; export TERM; }
-shift
+// launchScript sets TERM to $1, if it is not empty, gives the terminal the size $2, and becomes the
+// command that follows, or else the best shell there is.
+const launchScript = resizeFunction + `[ -z "$1" ] || { TERM=$1; export TERM; }
+resize "$2"
+shift 2
 [ $# -eq 0 ] || exec "$@"
 if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh
 `
 
-// drainScript runs launchScript ($2 and what follows) for a command by exec whose stdin may be more
-// than it reads. Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream
-// and with it the exit status (kubectl exec does). So the command's end is told on stderr, by a line
+// drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it
+// reads. Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream, and with it
+// the exit status and the last of the output (kubectl exec and kubectl attach do). So the command's end is told on stderr, by a line
 // of $1 and its status, the client ends its input, and what is still on the way is read here.
 // stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
 // The shell's own messages go nowhere, as the holder's do. The command has a subshell to itself:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func newRun(o Options, via Via, w watch) run {
 	case o.Detach:
 		r.process = script(residentScript, residentName, w.bounds(o)...)
 	case via == ViaExec && o.TTY:
-		r.process, r.exec = script(holderScript, holderName, limit, patience), launch
+		r.process, r.exec = script(holderScript, holderName, limit, patience), sized(launch)
 	case via == ViaExec:
 		r.end = endMark(o)
 		r.process, r.exec = script(holderScript, holderName, limit, patience), drained(launch, r.end)
@@ -81,6 +82,10 @@ func newRun(o Options, via Via, w watch) run {
 		r.process = o.Command
 	default:
 		r.gate = gateMark(o)
+		if !o.TTY {
+			r.end = endMark(o)
+			launch = drained(launch, r.end)
+		}
 		r.process = script(gateScript, gateName, append([]string{patience, r.gate, w.seconds()}, launch...)...)
 		r.kill = script(killScript, killName)
 		if w.relay {
@@ -137,8 +142,30 @@ func launcher(o Options) []string {
 	if !o.TTY {
 		term = ""
 	}
-	return append([]string{"sh", "-c", launchScript, launchName, term}, o.Command...)
+	return append([]string{"sh", "-c", launchScript, launchName, term, ""}, o.Command...)
 }
+
+// sizeWord stands for the size of a terminal in the words of a command that no gate tells it.
+const sizeWord = "kubectl-eshell:size"
+
+// sized is launch, the launcher's words, with room for the terminal's size.
+func sized(launch []string) []string {
+	words := slices.Clone(launch)
+	words[5] = sizeWord
+	return words
+}
+
+// CommandAt are the words of Command on a terminal of a size, in the words of stty; empty: none.
+func (p *Plan) CommandAt(size string) []string {
+	words := slices.Clone(p.Command)
+	if n := slices.Index(words, sizeWord); n >= 0 && p.TTY && p.Gate == "" { // otherwise it is a word of the user's
+		words[n] = size
+	}
+	return words
+}
+
+// TellGo lets a gate open, on a terminal of a size, in the words of stty; empty: none.
+func TellGo(size string) string { return strings.TrimSpace(tellGo+" "+size) + "\n" }
 
 func script(text, name string, args ...string) []string {
 	return append([]string{"sh", "-c", text, name}, args...)

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
 )
 
 // shells are what sh can be: dash in Debian's images, bash in Red Hat's, busybox in Alpine's.
@@ -353,14 +355,42 @@ func TestLaunch(t *testing.T) {
 			}
 			return string(out)
 		}
-		if got := run("", "xterm-256color", "sh", "-c", `echo $TERM "$@"`, "sh", "", "a b", "$$"); got != "xterm-256color  a b $$\n" {
+		if got := run("", "xterm-256color", "", "sh", "-c", `echo $TERM "$@"`, "sh", "", "a b", "$$"); got != "xterm-256color  a b $$\n" {
 			t.Errorf("with a terminal: %q", got)
 		}
-		if got := run("", "", "sh", "-c", `echo $TERM`); got != "of-the-image\n" {
+		if got := run("", "", "", "sh", "-c", `echo $TERM`); got != "of-the-image\n" {
 			t.Errorf("without a terminal: %q", got)
 		}
-		if got := run(`echo $BASH`+"\n", ""); !strings.HasSuffix(got, "/bash\n") {
+		if got := run(`echo $BASH`+"\n", "", ""); !strings.HasSuffix(got, "/bash\n") {
 			t.Errorf("the default shell is %q, want bash", got)
+		}
+	})
+}
+
+// TestLaunchOnTerminal: a terminal without a size gets one before the command starts; one that has a size
+// keeps it, since it is the newer one.
+func TestLaunchOnTerminal(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		for _, tt := range []struct {
+			name string
+			has  pty.Winsize
+			want string
+		}{
+			{"new", pty.Winsize{}, "24 80\r\n"},
+			{"resized meanwhile", pty.Winsize{Rows: 50, Cols: 132}, "50 132\r\n"},
+		} {
+			cmd := exec.Command(shell[0], append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell", "", "rows 24 columns 80", "stty", "size")...)
+			terminal, err := pty.StartWithSize(cmd, &tt.has)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown, err := io.ReadAll(terminal)
+			if !errors.Is(err, syscall.EIO) { // how a terminal ends
+				t.Error(err)
+			}
+			if err := cmd.Wait(); err != nil || string(shown) != tt.want {
+				t.Errorf("%s: %q, %v; want %q", tt.name, shown, err, tt.want)
+			}
 		}
 	})
 }
@@ -379,7 +409,7 @@ func TestDrain(t *testing.T) {
 			{"is killed", "kill -KILL $$", 137, "mark 137\n"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ", launchScript, "eshell", "", "sh", "-c", tt.command)
+				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ", launchScript, "eshell", "", "", "sh", "-c", tt.command)
 				cmd := exec.Command(shell[0], words...)
 				stdin, err := cmd.StdinPipe()
 				if err != nil {

@@ -17,27 +17,39 @@ const statusTime = 2 * time.Minute
 // byCtrlC is the exit status of a gate that got the key before its command began.
 const byCtrlC = 128 + 2
 
-// runByAttach joins the container's own process. Its exit status is the container's, as the
-// kubelet reports it.
+// brokenTime is how long a command whose stream broke may take to have ended, if it has.
+const brokenTime = 5 * time.Second
+
+// runByAttach joins the container's own process. Its exit status is what it tells itself, or else the
+// container's, as the kubelet reports it.
 func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error) {
 	streamCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	attachErr := s.attach(streamCtx, stop, watch)
-	if streamCtx.Err() != nil {
+	told, attachErr := s.attach(streamCtx, stop, watch)
+	switch {
+	case streamCtx.Err() != nil:
 		return 0, context.Cause(streamCtx)
-	}
-	if errors.Is(attachErr, errNotBack) {
+	case errors.Is(attachErr, errNotBack):
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), attachErr)
+	case told != nil && *told != killed: // why it was killed says the container's status
+		s.ended = attachErr == nil
+		return *told, nil
+	case told != nil:
+		attachErr = nil // all of the output had come
 	}
-	broken := attachErr != nil
+	return s.containerStatus(ctx, watch, attachErr)
+}
+
+// containerStatus is the exit status of the container. broken is what broke its stream, if it broke.
+func (s *session) containerStatus(ctx context.Context, watch *podWatch, broken error) (int, error) {
 	patience := statusTime
-	if broken { // the command may well run on
-		patience = reasonTime
+	if broken != nil && !isAnswer(broken) {
+		patience = brokenTime
 	}
 	end, err := s.waitUntilTerminated(ctx, watch, patience)
 	if err != nil {
-		if attachErr != nil {
-			err = attachErr
+		if broken != nil {
+			err = broken
 		}
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	}
@@ -49,8 +61,8 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 		return byCtrlC, nil
 	case s.plan.Gate != "" && s.gate.process() == "":
 		return 0, endedEarly(watch.pod, s.plan.Container, end).err
-	case broken:
-		return 0, fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), end.ExitCode, attachErr)
+	case broken != nil:
+		return 0, fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), end.ExitCode, broken)
 	case outOfMemory(end):
 		words := howEnded(watch.pod, s.plan.Container, end)
 		s.Teller.Warn("%s ended: %s\n%s", s.where(), words, remedy(watch.pod, s.plan.Container, words))
@@ -58,24 +70,30 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 	return int(end.ExitCode), nil
 }
 
-func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch) error {
-	return s.onTerminal(func(user terminal) error {
+func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch) (told *int, err error) {
+	err = s.onTerminal(func(user terminal) error {
 		streams := s.streams(stop, user)
 		streams.Stdin = orNothing(s.Stdin)
 		if s.plan.TTY {
 			return s.stayAttached(ctx, stop, watch, streams)
 		}
-		return s.attachFirst(ctx, stop, watch, streams)
+		told, err = s.untilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
+			late, err := s.attachFirst(ctx, stop, streams)
+			return s.missed(ctx, watch, late, err)
+		})
+		return err
 	})
+	return told, err
 }
 
-// attachFirst attaches to a command that waits behind a gate, or has started without waiting.
-func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch, streams remotecommand.StreamOptions) error {
+// attachFirst attaches to a command that waits behind a gate, or has started without waiting: then there
+// is a backlog.
+func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc, streams remotecommand.StreamOptions) (*backlog, error) {
 	if s.plan.Gate == "" {
-		return s.attachLate(ctx, watch, streams)
+		return s.attachLate(ctx, streams)
 	}
 	defer s.throughGate(ctx, stop, &streams)()
-	return s.Streamer.Attach(ctx, s.container(), streams)
+	return nil, s.Streamer.Attach(ctx, s.container(), streams)
 }
 
 func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch, patience time.Duration) (*corev1.ContainerStateTerminated, error) {

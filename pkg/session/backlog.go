@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
@@ -17,40 +16,39 @@ import (
 // input are held back until then, and what both have is shown once. Two limits: the log does not
 // tell stderr from stdout, so what comes from it goes to stdout; and output that repeats itself in
 // the very moment of attaching cannot be told from output that both have.
-func (s *session) attachLate(ctx context.Context, watch *podWatch, streams remotecommand.StreamOptions) error {
-	late := newBacklog(streams.Stdout, s.plan.TTY)
+func (s *session) attachLate(ctx context.Context, streams remotecommand.StreamOptions) (*backlog, error) {
+	late := newBacklog(streams.Stdout, s.plan.TTY, func() []byte { return s.log(ctx) })
 	streams.Stdin, streams.Stdout = late.reader(streams.Stdin), late.writer(streams.Stdout)
 	if streams.Stderr != nil {
 		streams.Stderr = late.writer(streams.Stderr)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Streamer.Attach(ctx, s.container(), streams) }()
-	patience := statusTime
-	var err error
 	select {
 	case <-late.opened:
-		late.release(s.log(ctx))
-		patience = reasonTime // the command may well run on
-		err = <-ended
-		if err == nil {
-			return nil
-		}
-	case err = <-ended:
+		late.catchUp()
+		return late, <-ended
+	case err := <-ended:
+		return late, err
 	}
-	if late.used.Load() {
-		return err
-	}
-	return s.missed(ctx, watch, late, patience, err)
 }
 
 // missed shows the output of a command to which the runtime was too late to attach, though the stream
-// may have been open by then: nothing came or went through it, so the log has everything. It returns
-// err where the command has not ended.
-func (s *session) missed(ctx context.Context, watch *podWatch, late *backlog, patience time.Duration, err error) error {
+// may have been open by then: nothing came through it, so the log has everything. It returns err, which
+// ended the stream, where something may be lost.
+func (s *session) missed(ctx context.Context, watch *podWatch, late *backlog, err error) error {
+	lost := err != nil && !isAnswer(err) || err == nil && s.plan.TTY // which says nothing there
+	if late == nil || late.hasSpoken() || lost && late.typed.Load() {
+		return err
+	}
+	patience := statusTime
+	if lost { // the command may well run on
+		patience = brokenTime
+	}
 	if _, running := s.waitUntilTerminated(ctx, watch, patience); running != nil {
 		return err
 	}
-	late.release(s.log(ctx))
+	late.catchUp()
 	return nil
 }
 
@@ -65,20 +63,22 @@ func (s *session) log(ctx context.Context) []byte {
 
 // backlog holds output back until it is known what came before it, and the input with it.
 type backlog struct {
-	out      io.Writer // for what came before
-	terminal bool      // it came from a terminal
+	out      io.Writer     // for what came before
+	terminal bool          // it came from a terminal
+	log      func() []byte // where it is
 
 	opened   chan struct{} // closed when the stream is open
 	released chan struct{} // closed when the input may go
-	used     atomic.Bool   // something came or went through the stream
+	typed    atomic.Bool   // some has gone
 
 	mu    sync.Mutex
+	spoke bool // something came through the stream
 	held  []chunk
 	shown int // how much of the log
 }
 
-func newBacklog(out io.Writer, terminal bool) *backlog {
-	return &backlog{out: out, terminal: terminal, opened: make(chan struct{}), released: make(chan struct{})}
+func newBacklog(out io.Writer, terminal bool, log func() []byte) *backlog {
+	return &backlog{out: out, terminal: terminal, log: log, opened: make(chan struct{}), released: make(chan struct{})}
 }
 
 type chunk struct {
@@ -93,18 +93,28 @@ type backlogWriter struct {
 
 func (b *backlog) writer(to io.Writer) io.Writer { return backlogWriter{b, to} }
 
-// Write holds p back, or passes it on after the release.
+// Write holds p back, or passes it on after the release. The first that comes then says when the runtime
+// has attached, which may be long after it opened the stream: what the command said in between is in the
+// log.
 func (w backlogWriter) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		w.used.Store(true)
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.isReleased() {
+	first := len(p) > 0 && !w.spoke
+	w.spoke = w.spoke || first
+	if w.isReleased() && !first {
 		return w.to.Write(p)
 	}
 	w.held = append(w.held, chunk{w.to, bytes.Clone(p)})
+	if w.isReleased() {
+		w.show(w.log())
+	}
 	return len(p), nil
+}
+
+func (b *backlog) hasSpoken() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.spoke
 }
 
 func (b *backlog) isReleased() bool {
@@ -116,11 +126,20 @@ func (b *backlog) isReleased() bool {
 	}
 }
 
-// release writes what of log was not written before and the held output does not have, then the held
-// output. A write that fails has ended the session by itself.
-func (b *backlog) release(log []byte) {
+// catchUp shows what the log has, and lets the input and the output go.
+func (b *backlog) catchUp() {
+	log := b.log()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.show(log)
+	if !b.isReleased() {
+		close(b.released)
+	}
+}
+
+// show writes what of log was not written before and the held output does not have, then the held
+// output. A write that fails has ended the session by itself.
+func (b *backlog) show(log []byte) {
 	var held []byte
 	for _, c := range b.held {
 		held = append(held, c.bytes...)
@@ -137,9 +156,6 @@ func (b *backlog) release(log []byte) {
 		_, _ = c.to.Write(c.bytes)
 	}
 	b.held = nil
-	if !b.isReleased() {
-		close(b.released)
-	}
 }
 
 func newlines(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
@@ -171,7 +187,7 @@ func (r backlogReader) Read(p []byte) (int, error) {
 	<-r.released
 	n, err := r.from.Read(p)
 	if n > 0 {
-		r.used.Store(true)
+		r.typed.Store(true)
 	}
 	return n, err
 }

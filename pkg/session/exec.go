@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +38,7 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 		err = errUntold
 	}
 	return s.outcome(told, err, func() error {
-		if !s.holder.hasEnded(time.Second) {
+		if !s.holder.hasEnded(underTime) {
 			return nil
 		}
 		return s.endedUnder(ctx, watch)
@@ -49,6 +48,10 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 // errUntold is a stream that ended without the command's end. client-go takes a stream that was closed
 // without a status for a command that succeeded.
 var errUntold = errors.New("the stream ended, and the command's end was not told")
+
+// underTime is how long the holder's stream may take to end after that of a command that got KILL, where
+// both got it.
+const underTime = 2 * time.Second
 
 // togetherTime is how soon after one another two streams end that are lost with the same connection.
 const togetherTime = 50 * time.Millisecond
@@ -76,38 +79,15 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 	return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 }
 
-// drainTime is how long a command that has ended may take to end its stream. containerd can lose the
-// end of an input that comes while the process starts; the drain then waits for it for ever.
-const drainTime = 5 * time.Second
-
 // exec runs the command. told is its exit status, if it was told before the stream's own.
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	err = s.onTerminal(func(user terminal) error {
-		streams := s.streams(stop, user)
-		if s.plan.Gate != "" {
-			defer s.throughGate(ctx, stop, &streams)()
-		}
-		if s.plan.End == "" {
-			return s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)
-		}
-		ctx, cut := context.WithCancel(ctx)
-		defer cut()
-		stdin := newInput(streams.Stdin)
-		var status atomic.Pointer[int]
-		end := &ending{Writer: streams.Stderr, mark: s.plan.End, ended: func(n int) {
-			status.Store(&n)
-			stdin.end()
-			time.AfterFunc(drainTime, cut)
-		}}
-		streams.Stderr = end
-		if streams.Stdin != nil {
-			streams.Stdin = stdin
-		}
-		err := s.Streamer.Exec(ctx, s.container(), s.plan.Command, streams)
-		told = status.Load()
-		if ctx.Err() == nil { // otherwise the streams may still be written to
-			_ = end.flush(len(end.held))
-		}
+		told, err = s.untilEnd(ctx, s.streams(stop, user), func(ctx context.Context, streams remotecommand.StreamOptions) error {
+			if s.plan.Gate != "" {
+				defer s.throughGate(ctx, stop, &streams)()
+			}
+			return s.Streamer.Exec(ctx, s.container(), s.plan.CommandAt(s.size()), streams)
+		})
 		return err
 	})
 	return told, err
@@ -130,7 +110,7 @@ func (s *session) streams(stop context.CancelCauseFunc, user terminal) remotecom
 }
 
 // reasonTime is how long the pod's status may take to say why its container ended.
-const reasonTime = 5 * time.Second
+const reasonTime = 15 * time.Second
 
 // endedUnder says why the container ended under its shell, as the pod's status tells it.
 func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {

@@ -65,7 +65,7 @@ func (g *gate) word(n int) string {
 // command's. From then on, until ctx ends, the watchdog is told that the client lives. A gate that is
 // not open in time ends the session by stop; done is to be called when the streams have ended.
 func (s *session) throughGate(ctx context.Context, stop context.CancelCauseFunc, streams *remotecommand.StreamOptions) (done func() bool) {
-	knocking := &knock{Reader: orNothing(streams.Stdin), heard: make(chan struct{})}
+	knocking := &knock{Reader: orNothing(streams.Stdin), size: s.size, heard: make(chan struct{})}
 	streams.Stdin = knocking
 	streams.Stdout = &gated{Writer: streams.Stdout, mark: s.plan.Gate, ready: knocking.answered, opened: func(told string) {
 		s.gate.told.Store(&told)
@@ -87,6 +87,7 @@ const knockTime = 500 * time.Millisecond
 // then; after that it is the user's.
 type knock struct {
 	io.Reader
+	size    func() string // of the terminal
 	heard   chan struct{} // closed when the gate has been
 	once    sync.Once
 	knocked bool
@@ -104,7 +105,7 @@ func (k *knock) Read(p []byte) (int, error) {
 		select {
 		case <-k.heard:
 			k.over = true
-			return copy(p, plan.TellGo), nil
+			return copy(p, plan.TellGo(k.size())), nil
 		case <-time.After(knockTime):
 		}
 	}

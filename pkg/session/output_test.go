@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,14 +57,14 @@ func TestBacklog(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			late := newBacklog(&out, false)
+			late := newBacklog(&out, false, func() []byte { return []byte(tt.log) })
 			w := late.writer(&out)
 			for _, piece := range strings.SplitAfter(tt.held, "v") {
 				if _, err := io.WriteString(w, piece); err != nil {
 					t.Fatal(err)
 				}
 			}
-			late.release([]byte(tt.log))
+			late.catchUp()
 			if _, err := io.WriteString(w, "+later"); err != nil {
 				t.Fatal(err)
 			}
@@ -72,41 +75,68 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
+// TestBacklogCatchesUp: what a command said between the log's reading and the runtime's attaching comes
+// before what came through the stream.
+func TestBacklogCatchesUp(t *testing.T) {
+	var out bytes.Buffer
+	log := "early\n"
+	late := newBacklog(&out, false, func() []byte { return []byte(log) })
+	late.catchUp()
+	log = "early\nmeanwhile\nlive\n"
+	for _, piece := range []string{"", "live\n", "later\n"} {
+		if _, err := io.WriteString(late.writer(&out), piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "early\nmeanwhile\nlive\nlater\n"; out.String() != want {
+		t.Errorf("showed %q, want %q", out.String(), want)
+	}
+}
+
 // tooLate is a Streamer whose runtime has nothing to attach to any more.
 type tooLate struct {
 	Streamer
-	open  bool
-	speak string
+	open  bool   // the stream is, before that is noticed
+	speak string // what comes through it
+	err   error  // how it ends
 }
 
 func (l tooLate) Attach(_ context.Context, _ Container, streams remotecommand.StreamOptions) error {
 	if l.open {
 		_, _ = streams.Stdin.Read(make([]byte, 1))
 	}
-	_, _ = io.WriteString(streams.Stdout, l.speak)
-	return errors.New("no running task found")
+	if _, err := io.WriteString(streams.Stdout, l.speak); err != nil {
+		return err
+	}
+	return l.err
 }
 
 // TestAttachTooLate: a command that ended before the runtime attached to it has lost nothing, whether or
 // not the stream was open; one of which a part came through the stream has.
 func TestAttachTooLate(t *testing.T) {
+	gone, cut := errors.New("no running task found"), fmt.Errorf("error reading from error stream: %w", io.ErrUnexpectedEOF)
 	tests := []struct {
 		name   string
 		stream tooLate
+		input  string
 		exit   int
 		lost   bool
 		shown  string
 	}{
-		{"not open", tooLate{}, 7, false, "fake logs"},
-		{"open", tooLate{open: true}, 7, false, "fake logs"},
-		{"in use", tooLate{open: true, speak: "+half"}, 0, true, "fake logs+half"},
+		{"not open", tooLate{err: gone}, "", 7, false, "fake logs"},
+		{"open", tooLate{open: true, err: gone}, "", 7, false, "fake logs"},
+		{"open, with input", tooLate{open: true, err: gone}, "typed", 7, false, "fake logs"},
+		{"open, ended well", tooLate{open: true}, "typed", 7, false, "fake logs"},
+		{"in use", tooLate{open: true, speak: "+half", err: gone}, "", 0, true, "fake logs+half"},
+		{"cut before it was used", tooLate{open: true, err: cut}, "", 7, false, "fake logs"},
+		{"cut with input on the way", tooLate{open: true, err: cut}, "typed", 0, true, "fake logs"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "ns"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
 			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}}}
 			var out bytes.Buffer
-			s := newSession(Config{Client: fake.NewClientset(pod), Streamer: tt.stream, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard},
+			s := newSession(Config{Client: fake.NewClientset(pod), Streamer: tt.stream, Teller: &story{}, Stdin: strings.NewReader(tt.input), Stdout: &out, Stderr: io.Discard},
 				&plan.Plan{Namespace: "ns", PodName: "x", Container: "app", Via: plan.ViaAttach})
 			exit, err := s.runCommand(t.Context(), &podWatch{pod: pod})
 			if exit != tt.exit || (err != nil) != tt.lost || out.String() != tt.shown {
@@ -114,6 +144,59 @@ func TestAttachTooLate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// finished is a Streamer whose command has told its end, and whose stream then breaks.
+type finished struct{ Streamer }
+
+func (finished) Attach(_ context.Context, _ Container, streams remotecommand.StreamOptions) error {
+	_, _ = io.WriteString(streams.Stdout, "eshell x 1\n") // a gate
+	_, _ = io.WriteString(streams.Stderr, "ended 3\n")
+	return io.ErrUnexpectedEOF
+}
+
+// TestAttachToldEnd: by attach too, a command that has told its end has ended with that, whatever becomes
+// of its stream, and before the pod's status says so.
+func TestAttachToldEnd(t *testing.T) {
+	s := newSession(Config{Streamer: finished{}, Teller: &story{}, StartTimeout: time.Minute, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard},
+		&plan.Plan{Via: plan.ViaAttach, Gate: "eshell x", End: "ended "})
+	if exit, err := s.runCommand(t.Context(), &podWatch{pod: &corev1.Pod{}}); exit != 3 || err != nil {
+		t.Errorf("exit status %d, error %v; want 3", exit, err)
+	}
+}
+
+// slow takes its time for each write.
+type slow struct{ bytes.Buffer }
+
+func (s *slow) Write(p []byte) (int, error) {
+	<-time.After(2 * drainTime)
+	return s.Buffer.Write(p)
+}
+
+// TestDraining: the stream of a command that has ended is cut when nothing has come for a while, and not
+// while its reader takes what has.
+func TestDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stream, cut := context.WithCancel(t.Context())
+		out := &slow{}
+		d := &draining{Writer: out, cut: cut}
+		d.begin()
+		for range 3 {
+			if _, err := io.WriteString(d, "more"); err != nil || stream.Err() != nil {
+				t.Errorf("error %v, stream %v while it was read", err, stream.Err())
+			}
+		}
+		<-time.After(drainTime - 1)
+		synctest.Wait()
+		if stream.Err() != nil {
+			t.Error("it was cut too soon")
+		}
+		<-time.After(time.Nanosecond)
+		synctest.Wait()
+		if stream.Err() == nil || out.String() != "moremoremore" {
+			t.Errorf("stream %v, after %q", stream.Err(), out)
+		}
+	})
 }
 
 // TestEnding: the line that tells the end is taken out, wherever it is and in whatever pieces, and

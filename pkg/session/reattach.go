@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +27,9 @@ const settleTime = time.Second
 func (s *session) stayAttached(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch, streams remotecommand.StreamOptions) error {
 	user := newConsole(streams, sendInterrupt)
 	first, giveBack := user.lend(func() {})
-	err := s.attachFirst(ctx, stop, watch, first)
+	late, err := s.attachFirst(ctx, stop, first)
 	giveBack()
+	err = s.missed(ctx, watch, late, err)
 	if s.plan.Gate != "" && s.gate.process() == "" {
 		return err // where the command's output begins was lost with the connection
 	}
@@ -46,34 +49,55 @@ func sendInterrupt() {
 }
 
 // reattach brings the connection back, and returns when it is lost again or the session is over. It
-// fails when it has tried for as long as a session outlives its client; a lease that cannot be renewed
-// has ended the session before.
+// fails when it has tried for as long as a session outlives its client, or as the status of a process that
+// has ended may take; a lease that cannot be renewed has ended the session before.
 func (s *session) reattach(ctx context.Context, watch *podWatch, user *console) error {
 	lost := time.Now()
-	for told := false; ; told = true {
+	for told := false; ; {
 		back, err := s.attachAgain(ctx, user, lost)
 		switch {
 		case back || s.hasEnded(ctx, watch):
 			return nil
-		case time.Since(lost) > s.plan.Silence+2*s.beat():
+		case time.Since(lost) > max(s.plan.Silence+2*s.beat(), statusTime):
 			return err
-		case !told:
+		case !told && time.Since(lost) > 2*settleTime: // the status of a process that has ended may be late
+			told = true
 			s.Teller.Warn("the connection to %s was lost and is not back yet; Ctrl-C ends the session: %v", s.where(), err)
 		}
 	}
 }
 
-// attachAgain reports whether the connection was back, once it has ended.
+// attachAgain reports whether the connection was back, once it has ended. It is when something comes, or
+// when the stream has lasted: an API server may open it before it asks the node, which may not answer.
 func (s *session) attachAgain(ctx context.Context, user *console, lost time.Time) (back bool, err error) {
-	var opened atomic.Bool // client-go reads the input on its own
-	streams, giveBack := user.lend(func() {
-		opened.Store(true)
+	var is atomic.Bool
+	came := sync.OnceFunc(func() {
+		is.Store(true)
 		s.Teller.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
 			duration.HumanDuration(time.Since(lost)), s.plan.PodName, s.plan.Container, s.plan.Namespace)
 	})
+	lasted := time.AfterFunc(settleTime, came)
+	lasted.Stop() // until the stream is open
+	defer lasted.Stop()
+	streams, giveBack := user.lend(func() { lasted.Reset(settleTime) })
+	defer giveBack()
+	streams.Stdout = &arrival{streams.Stdout, came}
 	err = s.Streamer.Attach(ctx, s.container(), streams)
-	giveBack()
-	return opened.Load(), err
+	return is.Load(), err
+}
+
+// arrival tells of what comes before it passes it on.
+type arrival struct {
+	io.Writer
+	came func()
+}
+
+// Write passes p on.
+func (a *arrival) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		a.came()
+	}
+	return a.Writer.Write(p)
 }
 
 // hasEnded reports whether the session is over, or its process has ended, which its pod's status may

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
@@ -20,6 +21,10 @@ type Streamer interface {
 	Exec(ctx context.Context, c Container, command []string, streams remotecommand.StreamOptions) error
 	Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error
 }
+
+// isAnswer reports whether a stream failed by the server's word for it. The word comes as a bare text;
+// where the connection has ended, the error wraps what ended it.
+func isAnswer(err error) bool { return err != nil && errors.Unwrap(err) == nil }
 
 // NewStreamer returns the Streamer of a real cluster: WebSocket first, as kubectl does, and SPDY
 // where the server or a proxy on the way does not speak it (KEP-4006).

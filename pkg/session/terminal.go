@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"io"
 
 	"k8s.io/client-go/tools/remotecommand"
@@ -37,6 +38,18 @@ func (s *session) onTerminal(fn func(terminal) error) error {
 		defer shown.restore()
 		return fn(user)
 	})
+}
+
+// size is the terminal's, in the words of stty; empty: there is none, or it has none.
+func (s *session) size() string {
+	if !s.plan.TTY {
+		return ""
+	}
+	size := term.TTY{Out: s.Stdout}.GetSize()
+	if size == nil || size.Width == 0 || size.Height == 0 {
+		return ""
+	}
+	return fmt.Sprintf("rows %d columns %d", size.Height, size.Width)
 }
 
 // sizeQueue turns kubectl's sizes into client-go's.
