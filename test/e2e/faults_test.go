@@ -226,9 +226,9 @@ type blow struct {
 	trials         int
 	near, ready    sync.WaitGroup
 	struck, mended chan struct{}
-	began          time.Time // to be read when it has struck
-	strikeErr      error     // too
-	mendErr        error     // to be read when it is mended
+	began          time.Time // when it began to strike; to be read when it has struck
+	strikeErr      error     // so is this
+	mendErr        error     // and this when it is mended
 }
 
 func newBlow() *blow { return &blow{struck: make(chan struct{}), mended: make(chan struct{})} }
