@@ -86,7 +86,7 @@ func startScript(t *testing.T, shell []string, script string, args ...string) *p
 // emptied waits a little until the script's process group has nobody in it: one that was killed may
 // still be on its way out, and nothing tells when somebody else's child is gone.
 func (p *process) emptied() error {
-	tick, late := time.NewTicker(10*time.Millisecond), time.After(2*time.Second)
+	tick, late := time.NewTicker(10*time.Millisecond), time.After(soon)
 	defer tick.Stop()
 	for {
 		err := syscall.Kill(-p.cmd.Process.Pid, 0)
@@ -131,6 +131,12 @@ func (p *process) writes(text string) {
 	}
 }
 
+// reads waits until the script reads its input, and so has set its traps: a line is longer than a pipe holds.
+func (p *process) reads() {
+	p.t.Helper()
+	p.writes(strings.Repeat("more than a pipe holds", 100_000/22) + "\n")
+}
+
 const soon = 10 * time.Second
 
 func TestHolderEndsWithItsInput(t *testing.T) {
@@ -155,8 +161,8 @@ func TestHolderEndsInSilence(t *testing.T) {
 
 func TestHolderLivesOnHeartbeats(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, holderScript, "2", "60")
-		for range 8 {
+		p := startScript(t, shell, holderScript, "4", "60")
+		for range 12 {
 			p.writes("\n")
 			p.runs(500 * time.Millisecond)
 		}
@@ -173,8 +179,8 @@ func TestHolderEndsOnSignals(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			p := startScript(t, shell, holderScript, "60", "60")
-			p.writes("\n")
-			p.runs(300 * time.Millisecond) // until its traps are set
+			p.reads()
+			p.runs(300 * time.Millisecond)
 			if err := p.cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
@@ -197,6 +203,7 @@ func TestResidentStays(t *testing.T) {
 			t.Run(end.name+strings.Join(bounds, " "), func(t *testing.T) {
 				inShells(t, func(t *testing.T, shell []string) {
 					p := startScript(t, shell, residentScript, bounds...)
+					p.reads()
 					p.writes("\nending\nthe end\n" + TellStay + TellStay)
 					p.runs(300 * time.Millisecond)
 					end.what(p)
@@ -211,8 +218,8 @@ func TestResidentStays(t *testing.T) {
 // TestResidentIsBounded: with a limit it ends by itself, and soon where its client is never heard of.
 func TestResidentIsBounded(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		unheard := startScript(t, shell, residentScript, "1", "60")
-		stays := startScript(t, shell, residentScript, "1", "3")
+		unheard := startScript(t, shell, residentScript, "2", "60")
+		stays := startScript(t, shell, residentScript, "2", "7")
 		unheard.writes("hello\n")
 		stays.writes(TellStay)
 		unheard.ends(soon)
@@ -311,10 +318,10 @@ func (p *process) open() (gate, watchdog string) {
 // has started with it.
 func TestGateWatches(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "2", "sh", "-c", "set -m; sleep 4242 & exec sleep 4242")
+		p := startScript(t, shell, gateScript, "60", "mark", "4", "sh", "-c", "set -m; sleep 4242 & exec sleep 4242")
 		_, watchdog := p.open()
 		relay := startScript(t, shell, relayScript, watchdog)
-		for range 8 {
+		for range 12 {
 			relay.writes("\n")
 			p.runs(500 * time.Millisecond)
 		}

@@ -50,12 +50,14 @@ func (closed) Attach(context.Context, Container, remotecommand.StreamOptions) er
 // TestUntold: a stream that was closed without the command's end is no success.
 func TestUntold(t *testing.T) {
 	for _, p := range []*plan.Plan{{End: "mark "}, {TTY: true}} {
-		p.PodName, p.Silence = "api", time.Minute
-		s := &session{Config: Config{Streamer: closed{}, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, plan: p}
-		const lost = "the connection to pod/api was lost: the stream ended, and the command's end was not told"
-		if status, err := s.runByExec(t.Context(), nil); status != 0 || errorText(err) != lost {
-			t.Errorf("terminal %t: status %d, error %v", p.TTY, status, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			p.PodName, p.Silence = "api", time.Minute
+			s := &session{Config: Config{Streamer: closed{}, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, plan: p}
+			const lost = "the connection to pod/api was lost: the stream ended, and the command's end was not told"
+			if status, err := s.runByExec(t.Context(), nil); status != 0 || errorText(err) != lost {
+				t.Errorf("terminal %t: status %d, error %v", p.TTY, status, err)
+			}
+		})
 	}
 }
 

@@ -131,16 +131,16 @@ func TestAttachReaped(t *testing.T) {
 // TestAttachCommand: a command's own streams and status, and what cannot be joined.
 func TestAttachCommand(t *testing.T) {
 	t.Parallel()
-	first := open(t, auditor("deploy/bash")...)
+	first := open(t, as("joiner", "deploy/bash")...)
 	session := first.session()
 	first.expect(prompt)
 	here := realm{namespace: the.namespace}
-	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(auditor("attach", session.pod, "-q"), " ")+" -- sh -c 'cat; echo oops >&2; exit 5'")
+	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(as("joiner", "attach", session.pod, "-q"), " ")+" -- sh -c 'cat; echo oops >&2; exit 5'")
 	if end.status != 5 || end.stdout != "a\nb\n" || end.stderr != "oops\n" {
 		t.Errorf("%+v", end)
 	}
 	end = here.run(t, "kubectl eshell attach "+session.pod+" -- true")
-	if end.status != 125 || !strings.Contains(end.stderr, "error: session "+session.pod+" is auditor's, and you are ") {
+	if end.status != 125 || !strings.Contains(end.stderr, "error: session "+session.pod+" is joiner's, and you are ") {
 		t.Errorf("somebody else's session: %+v", end)
 	}
 	end = here.run(t, "kubectl eshell attach nosuch -- true")

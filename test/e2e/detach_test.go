@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // detached starts a session without a client, and asserts that its name is all that stdout has.
@@ -23,17 +24,13 @@ func detached(t *testing.T, line string) started {
 	return sessions[0]
 }
 
-// outlives asserts that the session is there longer than it could be without its client, whose lease is of 20 s.
-func (s started) outlives(t *testing.T) {
+// outlives asserts that the session is there longer than what would have ended it, the lease of a client
+// that is gone or its first time: that has run out after so long, and the cluster's controllers get 30 s more.
+func (s started) outlives(t *testing.T, end time.Duration) {
 	t.Helper()
-	end := s.untilGone()[0]
-	for n, word := range end {
-		if strings.HasPrefix(word, "--timeout=") {
-			end[n] = "--timeout=55s"
-		}
-	}
+	words := s.untilGone(end + 35*time.Second)[0]
 	here := realm{the.namespace}
-	if ended := here.run(t, "kubectl "+quoted(end)); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
+	if ended := here.run(t, "kubectl "+quoted(words)); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
 		t.Fatalf("it ended: %s%s", ended.stdout, ended.stderr)
 	}
 }
@@ -57,10 +54,10 @@ func TestDetach(t *testing.T) {
 			if session.container != "" {
 				at += " -c " + session.container
 			}
-			if end := here.run(t, "echo hello | timeout 10 kubectl attach -i "+at); end.status != 0 {
+			if end := here.run(t, "echo hello | timeout 60 kubectl attach -i "+at); end.status != 0 {
 				t.Errorf("a client that comes and goes: %+v", end)
 			}
-			session.outlives(t)
+			session.outlives(t, 20*time.Second)
 			shows(t, []string{"eshell", "list"}, `(?m)^`+session.name()+` +`+place.name+` .* Running +\S+ +5\dm`)
 			if removed := kubectl(t, "eshell", "gc", "--dry-run"); strings.Contains(removed, session.name()) {
 				t.Errorf("gc would remove it:\n%s", removed)
@@ -95,12 +92,12 @@ func TestDetachedTTL(t *testing.T) {
 	for _, place := range append(detachedPlaces, struct{ name, line string }{"clone without a lease", "deploy/bash --as=clone-only"}) {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			session := detached(t, place.line+" --ttl=10s")
+			session := detached(t, place.line+" --ttl=30s")
 			if strings.Contains(place.name, "without") { // nobody deletes the ended pod
 				session.dead(t)
 				kubectl(t, "eshell", "gc")
 			}
-			session.gone(t)
+			session.goneWithin(t, patience+30*time.Second)
 			session.leftNobody(t)
 		})
 	}
@@ -118,7 +115,7 @@ func TestDetachedCommand(t *testing.T) {
 	if says := "\n  its output goes into the container's log: kubectl logs " + session.pod + " -c app -n " + the.namespace + "\n"; !strings.Contains(end.stderr, says) {
 		t.Errorf("stderr is\n%swant%s", end.stderr, says)
 	}
-	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Failed", "pod/"+session.pod, "--timeout=30s")
+	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Failed", "pod/"+session.pod, inTime)
 	shows(t, []string{"eshell", "list"}, `(?m)^`+session.pod+` .* Ended `)
 	kubectl(t, "eshell", "gc")
 	if log := kubectl(t, "logs", session.pod, "-c", "app"); log != "out\n" {
@@ -185,7 +182,7 @@ func TestDetachKilled(t *testing.T) {
 			t.Parallel()
 			term := open(t, append(place.args, "--lease=20s", "--detach")...)
 			session := term.session()
-			term.expect(`waiting \ds: ` + place.shows)
+			term.expect(`waiting \d+s: ` + place.shows)
 			term.signal(syscall.SIGKILL)
 			session.expired(t)
 		})
@@ -200,9 +197,9 @@ func TestDetachedExtend(t *testing.T) {
 	if got := kubectl(t, "get", session.lease(), "-o", "jsonpath={.spec.activeDeadlineSeconds}"); got != "7201" {
 		t.Errorf("the lease's deadline is %s, want 7201", got)
 	}
-	short := detached(t, "deploy/bash --ttl=20s")
+	short := detached(t, "deploy/bash --ttl=30s")
 	kubectl(t, "eshell", "extend", short.pod, "1h")
-	short.outlives(t)
+	short.outlives(t, 30*time.Second)
 	kubectl(t, "eshell", "delete", session.pod, short.pod)
 	session.gone(t)
 	debug := detached(t, "pod/target-detach --mode=debug")
@@ -258,7 +255,7 @@ func TestFixedLeaseFollows(t *testing.T) {
 	session := term.session()
 	term.expect(`/ # `)
 	kubectl(t, "eshell", "extend", session.pod, "1h", "-n", here.namespace)
-	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n", here.namespace, "--timeout=10s")
+	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n", here.namespace, inTime)
 	if end := here.run(t, "kubectl wait --for=delete pod/"+session.pod+" --timeout=45s -n "+here.namespace); end.status == 0 {
 		t.Error("it ended at its first time")
 	}

@@ -226,8 +226,9 @@ type blow struct {
 	trials         int
 	near, ready    sync.WaitGroup
 	struck, mended chan struct{}
-	strikeErr      error // to be read when it has struck
-	mendErr        error // or is mended
+	began          time.Time // when it began to strike; to be read when it has struck
+	strikeErr      error     // so is this
+	mendErr        error     // and this when it is mended
 }
 
 func newBlow() *blow { return &blow{struck: make(chan struct{}), mended: make(chan struct{})} }
@@ -253,6 +254,7 @@ func (b *blow) expected() (near, ready func()) {
 func (b *blow) fall(s *suite, d *disaster) {
 	b.ready.Wait()
 	if b.trials > 0 {
+		b.began = time.Now()
 		b.strikeErr = limited(d.strike, s)
 		close(b.struck)
 		b.mendErr = limited(d.mend, s)
@@ -274,15 +276,17 @@ func (b *blow) allNear() {
 	}
 }
 
-func (b *blow) allStruck(t *testing.T) {
+// allStruck waits until all are struck, and returns when that began; without a disaster it is now.
+func (b *blow) allStruck(t *testing.T) time.Time {
 	t.Helper()
 	if b == nil {
-		return
+		return time.Now()
 	}
 	<-b.struck
 	if b.strikeErr != nil {
 		t.Fatal(b.strikeErr)
 	}
+	return b.began
 }
 
 func (b *blow) allMended(t *testing.T) {

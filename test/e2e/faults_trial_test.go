@@ -104,8 +104,7 @@ func (x *trial) run(blow *blow) {
 	blow.allNear()
 	x.arrive()
 	ready()
-	x.struck = time.Now()
-	blow.allStruck(x.t)
+	x.struck = blow.allStruck(x.t)
 	if x.fault.strike != nil {
 		x.fault.strike(x)
 	}

@@ -36,8 +36,8 @@ const (
 	atOnce  = 50
 	targets = 8 // pods that are debugged
 	// leftTime is how long anything of a session may be left when its client has ended: its lease of a
-	// minute, and 30 s for the cluster's controllers.
-	leftTime = 90 * time.Second
+	// minute, 20 s more that a debug container waits from its start for a client, and 30 s for the cluster.
+	leftTime = 110 * time.Second
 )
 
 // busy is an application to clone, and pods to debug.

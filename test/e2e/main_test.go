@@ -123,7 +123,7 @@ func (w world) writeTargets() error {
 	if err := os.Mkdir(w.targets(), 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-detach", "target-reaped"} {
+	for _, name := range []string{"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-detach", "target-reaped", "target-ended", "target-stopped-0", "target-stopped-1", "target-stopped-2", "target-stopped-3"} {
 		manifest := strings.ReplaceAll(string(template), "NAME", name)
 		if err := os.WriteFile(filepath.Join(w.targets(), name+".yaml"), []byte(manifest), 0o600); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -58,7 +59,7 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("stderr has no headline of a session")
 	}
 	for _, s := range sessions {
-		for _, words := range s.untilGone() {
+		for _, words := range s.untilGone(patience) {
 			ts.Check(ts.Exec("kubectl", words...))
 		}
 	}
@@ -94,14 +95,14 @@ func headlines(stderr string) []started {
 
 // untilGone are kubectl's words for waiting until nothing of the session is left but a debug
 // container's record.
-func (s started) untilGone() [][]string {
+func (s started) untilGone(limit time.Duration) [][]string {
 	end := "delete"
 	if s.container != "" {
 		end = fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state.terminated.reason}`, s.container)
 	}
 	return [][]string{
-		{"wait", "--for=" + end, "pod/" + s.pod, "--timeout=30s"},
-		{"wait", "--for=delete", s.lease(), "--timeout=30s"},
+		{"wait", "--for=" + end, "pod/" + s.pod, "--timeout=" + limit.String()},
+		{"wait", "--for=delete", s.lease(), "--timeout=" + limit.String()},
 	}
 }
 

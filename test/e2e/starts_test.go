@@ -34,24 +34,24 @@ const (
 // words and one next step, in time, and leaves nothing.
 func TestStarts(t *testing.T) {
 	tests := []failing{
-		{name: "too little cpu", typed: "--start-timeout 4s", late: true,
+		{name: "too little cpu", typed: "--start-timeout 8s", late: true,
 			spec:  `{containers: [{name: app, ` + busybox + `, resources: {requests: {cpu: "1000"}}}]}`,
 			says:  `scheduling: .*Insufficient cpu.*`,
 			tells: []string{`waiting: scheduling: .*Insufficient cpu`},
 			hint:  `ask for less: --cpu 100m`, helps: true},
-		{name: "too little memory", typed: "--start-timeout 4s", late: true,
+		{name: "too little memory", typed: "--start-timeout 8s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, resources: {requests: {memory: 1000Gi}}}]}`,
 			says: `scheduling: .*Insufficient memory.*`,
 			hint: `ask for less: --memory 128Mi`, helps: true},
-		{name: "device", typed: "--start-timeout 4s", late: true,
+		{name: "device", typed: "--start-timeout 8s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, resources: {limits: {example.com/gpu: 1}}}]}`,
 			says: `scheduling: .*Insufficient example.com/gpu.*`,
 			hint: `do without the devices: --no-devices`, helps: true},
-		{name: "node labels", typed: "--start-timeout 4s", late: true,
+		{name: "node labels", typed: "--start-timeout 8s", late: true,
 			spec: `{nodeSelector: {no-such-label: "true"}, ` + container + `}`,
 			says: `scheduling: .*didn't match Pod's node affinity/selector.*`,
 			hint: `the nodes' labels: kubectl get nodes --show-labels`, helps: true},
-		{name: "taint", needs: fakeNode, typed: "--node NODE --start-timeout 4s", late: true,
+		{name: "taint", needs: fakeNode, typed: "--node NODE --start-timeout 8s", late: true,
 			spec: `{` + container + `}`,
 			says: `scheduling: .*untolerated taint.*`,
 			hint: `the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
@@ -59,7 +59,7 @@ func TestStarts(t *testing.T) {
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
 			says: `scheduling: .*persistentvolumeclaim "none" not found.*`,
 			hint: `the claims there are: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
-		{name: "claim not bound", needs: unboundClaim, typed: "--start-timeout 4s", late: true,
+		{name: "claim not bound", needs: unboundClaim, typed: "--start-timeout 8s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: unbound}}]}`,
 			says: `scheduling: .*unbound immediate PersistentVolumeClaims.*`,
 			hint: `what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`, helps: true},
@@ -75,11 +75,11 @@ func TestStarts(t *testing.T) {
 			spec: `{containers: [{name: app, image: "localhost/eshell/none:1", imagePullPolicy: Never}]}`,
 			says: `container app: image localhost/eshell/none:1: ErrImageNeverPull: .*`,
 			hint: `check the name, or run another: --image IMAGE`, helps: true},
-		{name: "registry unreachable", typed: "--start-timeout 8s", late: true,
+		{name: "registry unreachable", typed: "--start-timeout 20s", late: true,
 			spec:  `{containers: [{name: app, image: "registry.invalid/none:1"}]}`,
 			says:  `image registry.invalid/none:1 could not be pulled yet: .*connection refused`,
 			tells: []string{`waiting: image registry.invalid/none:1 could not be pulled yet: .*connection refused`},
-			hint:  `wait longer: --start-timeout 40s`},
+			hint:  `wait longer: --start-timeout 1m40s`},
 		{name: "pull secret",
 			spec: `{imagePullSecrets: [{name: no-such-secret}], containers: [{name: app, image: "notfound.test/none:1"}]}`,
 			says: `container app: image notfound.test/none:1: .*not found: Unable to retrieve some image pull secrets \(no-such-secret\).*`,
@@ -96,7 +96,7 @@ func TestStarts(t *testing.T) {
 			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: LEVEL, valueFrom: {configMapKeyRef: {name: kube-root-ca.crt, key: none}}}]}]}`,
 			says: `container app: CreateContainerConfigError: couldn't find key none in ConfigMap NAMESPACE/kube-root-ca.crt`,
 			hint: `start without it: -e LEVEL-`, helps: true},
-		{name: "volume", typed: "--start-timeout 6s", late: true,
+		{name: "volume", typed: "--start-timeout 15s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: config, mountPath: /etc/app}]}], volumes: [{name: config, configMap: {name: no-such-config}}]}`,
 			says: `volumes and network on node \S+: MountVolume.SetUp failed for volume "config" : configmap "no-such-config" not found`,
 			hint: `what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
@@ -122,7 +122,7 @@ func TestStarts(t *testing.T) {
 			says:  `init container setup failed: Error, exit status 9`,
 			tells: []string{`warning: the log of container setup could not be read: pods "\S+" is forbidden: User "creator" cannot get resource "pods/log" .*`},
 			hint:  `start without it: --init none`, helps: true},
-		{name: "init container without end", typed: "--start-timeout 4s", late: true,
+		{name: "init container without end", typed: "--start-timeout 12s", late: true,
 			spec:  preparing(`command: [sh, -c, "echo waiting for peers; sleep 3600"]`),
 			says:  `init container setup \(1 of 1\)`,
 			tells: []string{`waiting: init container setup \(1 of 1\)`, `warning: the log of container setup ends with:\n  waiting for peers`},
@@ -143,11 +143,11 @@ func TestStarts(t *testing.T) {
 			  containers: [{name: app, ` + busybox + `, resources: {limits: {memory: 1Mi}}, volumeMounts: [{name: shared, mountPath: /shared}]}], volumes: [{name: shared, emptyDir: {}}]}`,
 			says: `container app: .*(OOM-killed|unable to set memory limit).*`,
 			hint: `give it more: --memory 128Mi`, helps: true},
-		{name: "pod out of memory", typed: "--start-timeout 8s", late: true,
+		{name: "pod out of memory", typed: "--start-timeout 20s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, resources: {limits: {memory: 1Mi}}}]}`,
 			says: `volumes and network on node \S+: Failed to create pod sandbox: .*(OOM-killed|unable to set memory limit).*`,
 			hint: `give it more: --memory 128Mi`, helps: true},
-		{name: "node without kubelet", needs: fakeNode, typed: "--node NODE --start-timeout 4s", late: true,
+		{name: "node without kubelet", needs: fakeNode, typed: "--node NODE --start-timeout 8s", late: true,
 			spec: tolerant,
 			says: `node NODE to take the pod`,
 			hint: `its node: kubectl describe node NODE`, helps: true},
@@ -155,10 +155,10 @@ func TestStarts(t *testing.T) {
 			spec: sleeping(""),
 			says: `container eshell-\w+: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
 			hint: `check the name, or run another: --image IMAGE`},
-		{name: "registry unreachable, debug mode", debug: true, needs: running, typed: "--image registry.invalid/none:1 --start-timeout 8s", late: true,
+		{name: "registry unreachable, debug mode", debug: true, needs: running, typed: "--image registry.invalid/none:1 --start-timeout 20s", late: true,
 			spec: sleeping(""),
 			says: `image registry.invalid/none:1 .*connection refused`,
-			hint: `wait longer: --start-timeout 40s`},
+			hint: `wait longer: --start-timeout 1m40s`},
 		{name: "secret, debug mode", debug: true, needs: lostSecret,
 			spec: sleeping(`env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: lost, key: password}}}]`),
 			says: `container eshell-\w+: CreateContainerConfigError: secret "lost" not found`,
@@ -350,7 +350,7 @@ func TestLostStarts(t *testing.T) {
 		fakeNode(t, here)
 		term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--node", here.node())
 		session := term.session()
-		term.expect(`waiting \ds: node ` + here.node() + ` to take the pod`)
+		term.expect(`waiting \d+s: node ` + here.node() + ` to take the pod`)
 		kubectl(t, "taint", "node", here.node(), "eshell.test/gone=:NoExecute")
 		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + ` is being deleted: DeletionByTaintManager: .*\r\nhint: its node: kubectl describe node ` + here.node() + `\r\n`)
 		kubectl(t, "delete", "pod", session.pod, "-n", here.namespace, "--force", "--grace-period=0")
@@ -362,7 +362,7 @@ func TestLostStarts(t *testing.T) {
 		t.Parallel()
 		term := open(t, "eshell", "deploy/nowhere")
 		session := term.session()
-		term.expect(`waiting \ds: scheduling: `)
+		term.expect(`waiting \d+s: scheduling: `)
 		kubectl(t, "delete", "pod", session.pod)
 		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + `(: it was| is being) deleted by somebody else\r\nhint: its events: kubectl get events -n \S+ --field-selector involvedObject.name=` + session.pod + `\r\n`)
 		term.ended(125, session)
@@ -374,7 +374,7 @@ func TestLostStarts(t *testing.T) {
 		running(t, here)
 		term := open(t, "eshell", "-n", here.namespace, "pod/app", "--mode", "debug", "--image", "registry.invalid/none:1")
 		session := term.session()
-		term.expect(`waiting \ds: image registry.invalid/none:1`)
+		term.expect(`waiting \d+s: image registry.invalid/none:1`)
 		kubectl(t, "delete", "pod", "app", "-n", here.namespace, "--wait=false")
 		term.expect(`error: container ` + session.container + ` in pod/app did not start: pod/app is being deleted by somebody else\r\nhint: its events: `)
 		if got := term.status(); got != 125 {

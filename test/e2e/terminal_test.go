@@ -22,6 +22,9 @@ import (
 // patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
 const patience = 60 * time.Second
 
+// inTime has kubectl wait for as long.
+const inTime = "--timeout=60s"
+
 // terminal is a person's: kubectl eshell on a pseudo-terminal of its own, as a session's leader, so
 // that closing the terminal sends what a closed window sends.
 type terminal struct {
@@ -175,9 +178,15 @@ func (term *terminal) hangUp() {
 // status waits for the end and returns the exit status, or 128+n for a signal that ended it.
 func (term *terminal) status() int {
 	term.t.Helper()
+	return term.statusWithin(patience)
+}
+
+// statusWithin is status for what takes its time.
+func (term *terminal) statusWithin(limit time.Duration) int {
+	term.t.Helper()
 	select {
 	case <-term.exited:
-	case <-time.After(patience):
+	case <-time.After(limit):
 		screen, _ := term.shown()
 		term.t.Fatalf("kubectl eshell did not end; the terminal showed:\n%s", screen)
 	}
@@ -228,7 +237,13 @@ func (term *terminal) session() started {
 // gone waits until nothing of the session is left.
 func (s started) gone(t *testing.T, flags ...string) {
 	t.Helper()
-	for _, words := range s.untilGone() {
+	s.goneWithin(t, patience, flags...)
+}
+
+// goneWithin is gone for what takes its time.
+func (s started) goneWithin(t *testing.T, limit time.Duration, flags ...string) {
+	t.Helper()
+	for _, words := range s.untilGone(limit) {
 		kubectl(t, append(words, flags...)...)
 	}
 }

@@ -44,7 +44,7 @@ spec:
         image: localhost/eshell/busybox:1
         command: [sh, -c, "mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"]
         ports: [{containerPort: 8080, name: http}]
-        readinessProbe: {httpGet: {port: http, path: /}, periodSeconds: 1}
+        readinessProbe: {httpGet: {port: http, path: /}, periodSeconds: 1, timeoutSeconds: 10}
 ---
 apiVersion: v1
 kind: Service
@@ -69,7 +69,7 @@ spec:
     image: localhost/eshell/busybox:1
     command: [sh, -c, "mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"]
     ports: [{containerPort: 8080, name: http}]
-    readinessProbe: {httpGet: {port: http, path: /}, periodSeconds: 1}
+    readinessProbe: {httpGet: {port: http, path: /}, periodSeconds: 1, timeoutSeconds: 10}
 `
 
 // serving makes a session dangerous: it answers on the application's port until its stdin ends. It

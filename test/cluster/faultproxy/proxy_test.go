@@ -138,7 +138,7 @@ func TestDelayAddsLatencyNotMore(t *testing.T) {
 }
 
 func TestIdleTimeoutClosesOnlyTheIdle(t *testing.T) {
-	const idle = 200 * time.Millisecond
+	const idle = time.Second
 	proxy := start(t)
 	client := dial(t, proxy)
 	say(t, client, "a")
