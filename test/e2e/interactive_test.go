@@ -97,17 +97,18 @@ func TestApart(t *testing.T) {
 	term.ended(0, session)
 }
 
-// TestShortCommand prints and ends at once: on a terminal too nothing is lost, in any of many runs.
+// TestShortCommand prints and ends at once: on a terminal too nothing is lost, in any of many runs, and the
+// terminal has had its size from the start.
 func TestShortCommand(t *testing.T) {
 	for _, place := range places("short") {
 		for run := range 5 {
 			t.Run(fmt.Sprintf("%s %d", place.name, run), func(t *testing.T) {
 				t.Parallel()
-				term := open(t, append(place.args, "--", "sh", "-c", "echo the only line; exit 9")...)
+				term := open(t, append(place.args, "--", "sh", "-c", "echo $(stty size) is the only line; exit 9")...)
 				if got := term.status(); got != 9 {
 					t.Errorf("exit status %d, want 9", got)
 				}
-				term.expect(`the only line\r\n`)
+				term.expect(`24 80 is the only line\r\n`)
 				term.restored()
 			})
 		}
