@@ -179,7 +179,8 @@ func TestSessions(t *testing.T) {
 // TestLookInside: a debug session is as its container is, whatever its lease says.
 func TestLookInside(t *testing.T) {
 	in := func(state corev1.ContainerState) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}, Status: corev1.PodStatus{
+		spec := corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}}
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}, Spec: spec, Status: corev1.PodStatus{
 			Phase:                      corev1.PodRunning,
 			ContainerStatuses:          []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
 			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: state}},
@@ -196,6 +197,7 @@ func TestLookInside(t *testing.T) {
 		{"it has ended before its lease", []runtime.Object{lease("x7k2p", debug), in(ended)}, nil, Ended},
 		{"its image is pulled", []runtime.Object{lease("x7k2p", debug), in(corev1.ContainerState{})}, nil, Starting},
 		{"its pod is gone", []runtime.Object{lease("x7k2p", debug)}, nil, Ended},
+		{"its pod is another one of that name", []runtime.Object{lease("x7k2p", debug), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}}, nil, Ended},
 		{"its pod may not be read", []runtime.Object{lease("x7k2p", debug), in(runs)}, forbidden("pods"), Unknown},
 		{"its lease has ended", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed)), in(runs)}, nil, Ended},
 	}

@@ -113,8 +113,7 @@ func (i *Inventory) state(s Session) State {
 	return Ended
 }
 
-// LookInside asks the pods of the debug sessions how their containers are: one more round trip, where
-// there is such a session. A lease knows nothing of a container, and may outlive it.
+// LookInside asks the pods of the debug sessions how their containers are, all at once. A lease knows nothing of a container, and may outlive it.
 func LookInside(ctx context.Context, client kubernetes.Interface, sessions []Session) {
 	var asked sync.WaitGroup
 	for n := range sessions {
@@ -132,6 +131,8 @@ func inside(ctx context.Context, client kubernetes.Interface, s Session) State {
 		return Ended
 	case err != nil:
 		return Unknown
+	case !slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == s.Container }):
+		return Ended // with another pod of that name
 	}
 	return podState(pod, s.Container)
 }

@@ -63,7 +63,7 @@ type Plan struct {
 	// Kill is to be run by exec with the PIDs of the gate and of its watchdog as more arguments: it ends
 	// the command, and returns when the gate has ended.
 	Kill []string
-	// End, without a terminal, begins the line on stderr that says that the command has
+	// End, without a terminal and an entrypoint, begins the line on stderr that says that the command has
 	// ended; its exit status follows. The line is not the command's own.
 	End string
 	TTY bool

@@ -184,9 +184,10 @@ const sweepFunction = `sweep() {
 `
 
 // resizeFunction gives the terminal the size $1, in stty's words, if it has none yet: a runtime does that
-// only after the command has started, and many a command looks once.
+// only after the command has started, and many a command looks once. (busybox's stty believes the
+// environment first.)
 const resizeFunction = `resize() {
-  [ -z "$1" ] || case $(stty size 2>/dev/null) in '' | '0 0') stty $1 2>/dev/null ;; esac
+  [ -z "$1" ] || case $(unset LINES COLUMNS; stty size 2>/dev/null) in '' | '0 0') stty $1 2>/dev/null ;; esac
 }
 `
 

@@ -82,7 +82,7 @@ func newRun(o Options, via Via, w watch) run {
 		r.process = o.Command
 	default:
 		r.gate = gateMark(o)
-		if !o.TTY {
+		if !o.TTY && !o.Entrypoint { // an entrypoint may redirect what it runs
 			r.end = endMark(o)
 			launch = drained(launch, r.end)
 		}

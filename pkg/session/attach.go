@@ -25,32 +25,41 @@ const brokenTime = 5 * time.Second
 func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error) {
 	streamCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	told, attachErr := s.attach(streamCtx, stop, watch)
+	told, err := s.attach(streamCtx, stop, watch)
+	if err == nil && told == nil && s.plan.End != "" && s.gate.process() != "" {
+		err = errUntold
+	}
 	switch {
 	case streamCtx.Err() != nil:
 		return 0, context.Cause(streamCtx)
-	case errors.Is(attachErr, errNotBack):
-		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), attachErr)
+	case errors.Is(err, errNotBack) || errors.Is(err, errNoStatus):
+		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
+	case told != nil && err != nil:
+		return 0, s.lostOutput(*told, err)
 	case told != nil && *told != killed: // why it was killed says the container's status
-		s.ended = attachErr == nil
+		s.ended = true
 		return *told, nil
-	case told != nil:
-		attachErr = nil // all of the output had come
 	}
-	return s.containerStatus(ctx, watch, attachErr)
+	return s.containerStatus(ctx, watch, told, err)
 }
 
-// containerStatus is the exit status of the container. broken is what broke its stream, if it broke.
-func (s *session) containerStatus(ctx context.Context, watch *podWatch, broken error) (int, error) {
+// containerStatus is the exit status of the container. told is what it said itself, if it did, and broken
+// what broke its stream, if it broke.
+func (s *session) containerStatus(ctx context.Context, watch *podWatch, told *int, broken error) (int, error) {
 	patience := statusTime
-	if broken != nil && !isAnswer(broken) {
+	switch {
+	case told != nil:
+		patience = reasonTime
+	case broken != nil && !isAnswer(broken):
 		patience = brokenTime
 	}
 	end, err := s.waitUntilTerminated(ctx, watch, patience)
-	if err != nil {
-		if broken != nil {
-			err = broken
-		}
+	switch {
+	case err != nil && told != nil:
+		return *told, nil
+	case err != nil && broken != nil:
+		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), broken)
+	case err != nil:
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	}
 	s.ended = true
@@ -61,8 +70,8 @@ func (s *session) containerStatus(ctx context.Context, watch *podWatch, broken e
 		return byCtrlC, nil
 	case s.plan.Gate != "" && s.gate.process() == "":
 		return 0, endedEarly(watch.pod, s.plan.Container, end).err
-	case broken != nil:
-		return 0, fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), end.ExitCode, broken)
+	case broken != nil && (end.ExitCode != killed || !errors.Is(broken, errUntold)): // who was killed tells nothing
+		return 0, s.lostOutput(int(end.ExitCode), broken)
 	case outOfMemory(end):
 		words := howEnded(watch.pod, s.plan.Container, end)
 		s.Teller.Warn("%s ended: %s\n%s", s.where(), words, remedy(watch.pod, s.plan.Container, words))
@@ -96,8 +105,10 @@ func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc,
 	return nil, s.Streamer.Attach(ctx, s.container(), streams)
 }
 
+var errNoStatus = errors.New("the container has no exit status")
+
 func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch, patience time.Duration) (*corev1.ContainerStateTerminated, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the container has no exit status after %s", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w after %s", errNoStatus, patience))
 	defer cancel()
 	told := time.AfterFunc(3*time.Second, func() { s.Teller.Say("waiting for the exit status of %s", s.where()) })
 	defer told.Stop()

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -29,13 +30,16 @@ func (s *session) attachLate(ctx context.Context, streams remotecommand.StreamOp
 		late.catchUp()
 		return late, <-ended
 	case err := <-ended:
+		if late.hasSpoken() {
+			late.catchUp()
+		}
 		return late, err
 	}
 }
 
 // missed shows the output of a command to which the runtime was too late to attach, though the stream
 // may have been open by then: nothing came through it, so the log has everything. It returns err, which
-// ended the stream, where something may be lost.
+// ended the stream, where something may be lost, and why it cannot be known.
 func (s *session) missed(ctx context.Context, watch *podWatch, late *backlog, err error) error {
 	lost := err != nil && !isAnswer(err) || err == nil && s.plan.TTY // which says nothing there
 	if late == nil || late.hasSpoken() || lost && late.typed.Load() {
@@ -46,7 +50,10 @@ func (s *session) missed(ctx context.Context, watch *podWatch, late *backlog, er
 		patience = brokenTime
 	}
 	if _, running := s.waitUntilTerminated(ctx, watch, patience); running != nil {
-		return err
+		if err != nil {
+			return fmt.Errorf("%w (%w)", err, running)
+		}
+		return running
 	}
 	late.catchUp()
 	return nil
@@ -137,16 +144,16 @@ func (b *backlog) catchUp() {
 	}
 }
 
-// show writes what of log was not written before and the held output does not have, then the held
-// output. A write that fails has ended the session by itself.
+// show writes what of log was not written before and comes before the held output, then the held output.
+// It is called with mu held. A write that fails has ended the session by itself.
 func (b *backlog) show(log []byte) {
 	var held []byte
 	for _, c := range b.held {
 		held = append(held, c.bytes...)
 	}
 	log = newlines(log) // the kubelet ends each line with \n, whatever the container wrote
-	n := len(log) - overlap(log, newlines(held))
-	missed := log[min(b.shown, n):n]
+	missed := log[min(b.shown, len(log)):]
+	missed = missed[:begin(missed, newlines(held))]
 	b.shown = len(log)
 	if b.terminal {
 		missed = bytes.ReplaceAll(missed, []byte("\n"), []byte("\r\n"))
@@ -156,6 +163,17 @@ func (b *backlog) show(log []byte) {
 		_, _ = c.to.Write(c.bytes)
 	}
 	b.held = nil
+}
+
+// begin is where in log the stream's output begins, of which the log may have less or more already: its
+// length, if the log has none of it.
+func begin(log, stream []byte) int {
+	for n := range log {
+		if len(stream) > 0 && (bytes.HasPrefix(stream, log[n:]) || bytes.HasPrefix(log[n:], stream)) {
+			return n
+		}
+	}
+	return len(log)
 }
 
 func newlines(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }

@@ -64,8 +64,10 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 	}
 	var exit exec.CodeExitError
 	switch {
-	case err == nil:
+	case err == nil && told == nil:
 		return 0, nil
+	case err == nil: // the stream was cut, because it did not end
+		return *told, nil
 	case errors.As(err, &exit) && exit.Code == killed:
 		if why := under(); why != nil {
 			return 0, why
@@ -73,8 +75,8 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 		return killed, nil
 	case errors.As(err, &exit):
 		return exit.Code, nil
-	case told != nil: // the stream broke after the command had ended
-		return *told, nil
+	case told != nil:
+		return 0, s.lostOutput(*told, err)
 	}
 	return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 }
@@ -91,6 +93,11 @@ func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told 
 		return err
 	})
 	return told, err
+}
+
+// lostOutput is for a command whose end is known, and whose stream broke before it had ended.
+func (s *session) lostOutput(status int, err error) error {
+	return fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), status, err)
 }
 
 func (s *session) container() Container {

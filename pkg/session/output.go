@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -48,11 +49,14 @@ func (e *ending) Write(p []byte) (int, error) {
 	before, after, found := bytes.Cut(e.held, []byte(e.mark))
 	line, rest, whole := bytes.Cut(after, []byte("\n"))
 	if found && whole {
-		if status, err := strconv.Atoi(string(line)); err == nil {
+		status, err := strconv.Atoi(string(line))
+		rest = bytes.Clone(rest)
+		failed := e.flush(len(before))
+		if err == nil {
 			e.ended(status)
 		}
-		e.held = append(bytes.Clone(before), rest...)
-		return len(p), e.flush(len(e.held))
+		e.held = rest
+		return len(p), cmp.Or(failed, e.flush(len(rest)))
 	}
 	if !found {
 		before = e.held[:len(e.held)-overlap(e.held, []byte(e.mark))]

@@ -76,20 +76,22 @@ func TestBacklog(t *testing.T) {
 }
 
 // TestBacklogCatchesUp: what a command said between the log's reading and the runtime's attaching comes
-// before what came through the stream.
+// before what came through the stream, and what the log has beyond that comes through it.
 func TestBacklogCatchesUp(t *testing.T) {
-	var out bytes.Buffer
-	log := "early\n"
-	late := newBacklog(&out, false, func() []byte { return []byte(log) })
-	late.catchUp()
-	log = "early\nmeanwhile\nlive\n"
-	for _, piece := range []string{"", "live\n", "later\n"} {
-		if _, err := io.WriteString(late.writer(&out), piece); err != nil {
-			t.Fatal(err)
+	for _, ahead := range []string{"early\nmeanwhile\nlive\n", "early\nmeanwhile\nli", "early\nmeanwhile\n", "early\nmeanwhile\nlive\nlater\n"} {
+		var out bytes.Buffer
+		log := "early\n"
+		late := newBacklog(&out, false, func() []byte { return []byte(log) })
+		late.catchUp()
+		log = ahead
+		for _, piece := range []string{"", "live\n", "later\n"} {
+			if _, err := io.WriteString(late.writer(&out), piece); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if want := "early\nmeanwhile\nlive\nlater\n"; out.String() != want {
-		t.Errorf("showed %q, want %q", out.String(), want)
+		if want := "early\nmeanwhile\nlive\nlater\n"; out.String() != want {
+			t.Errorf("with the log at %q: showed %q, want %q", ahead, out.String(), want)
+		}
 	}
 }
 
@@ -146,22 +148,55 @@ func TestAttachTooLate(t *testing.T) {
 	}
 }
 
-// finished is a Streamer whose command has told its end, and whose stream then breaks.
-type finished struct{ Streamer }
-
-func (finished) Attach(_ context.Context, _ Container, streams remotecommand.StreamOptions) error {
-	_, _ = io.WriteString(streams.Stdout, "eshell x 1\n") // a gate
-	_, _ = io.WriteString(streams.Stderr, "ended 3\n")
-	return io.ErrUnexpectedEOF
+// finished is a Streamer whose command says something, opens its gate, and may tell its end.
+type finished struct {
+	Streamer
+	told string
+	err  error // how the stream ends; nil after what is told: it does not end by itself
 }
 
-// TestAttachToldEnd: by attach too, a command that has told its end has ended with that, whatever becomes
-// of its stream, and before the pod's status says so.
+func (f finished) Attach(ctx context.Context, _ Container, streams remotecommand.StreamOptions) error {
+	_, _ = io.WriteString(streams.Stdout, "eshell x 1\n") // the gate
+	_, _ = io.WriteString(streams.Stderr, f.told)
+	if f.told != "" && f.err == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return f.err
+}
+
+// TestAttachToldEnd: by attach too, a command that has told its end has ended with that, before the pod's
+// status says so, unless its stream broke before it had ended.
 func TestAttachToldEnd(t *testing.T) {
-	s := newSession(Config{Streamer: finished{}, Teller: &story{}, StartTimeout: time.Minute, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard},
-		&plan.Plan{Via: plan.ViaAttach, Gate: "eshell x", End: "ended "})
-	if exit, err := s.runCommand(t.Context(), &podWatch{pod: &corev1.Pod{}}); exit != 3 || err != nil {
-		t.Errorf("exit status %d, error %v; want 3", exit, err)
+	cut := fmt.Errorf("error reading from error stream: %w", io.ErrUnexpectedEOF)
+	tests := []struct {
+		name      string
+		stream    finished
+		container int32
+		exit      int
+		err       string
+	}{
+		{"told, and cut by us", finished{told: "ended 3\n"}, -1, 3, ""},
+		{"told, and broken", finished{told: "ended 3\n", err: cut}, -1, 0, "was lost before all of the output had come; the command's exit status was 3: "},
+		{"not told", finished{}, 3, 0, "was lost before all of the output had come; the command's exit status was 3: the stream ended, and the command's end was not told"},
+		{"killed with all that could tell", finished{}, 137, 137, ""},
+		{"killed, told and cut", finished{told: "ended 137\n"}, -1, 137, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
+				if tt.container >= 0 {
+					pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: tt.container}}}}
+				}
+				s := newSession(Config{Streamer: tt.stream, Teller: &story{}, StartTimeout: time.Minute, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard},
+					&plan.Plan{Container: "app", Via: plan.ViaAttach, Gate: "eshell x", End: "ended "})
+				exit, err := s.runCommand(t.Context(), &podWatch{pod: pod, news: make(chan sighting, 1)})
+				if exit != tt.exit || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("exit status %d, error %v; want %d, %q", exit, err, tt.exit, tt.err)
+				}
+			})
+		})
 	}
 }
 
@@ -179,10 +214,10 @@ func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream, cut := context.WithCancel(t.Context())
 		out := &slow{}
-		d := &draining{Writer: out, cut: cut}
+		d := &draining{cut: cut, left: drainsTime}
 		d.begin()
 		for range 3 {
-			if _, err := io.WriteString(d, "more"); err != nil || stream.Err() != nil {
+			if _, err := io.WriteString(d.writer(out), "more"); err != nil || stream.Err() != nil {
 				t.Errorf("error %v, stream %v while it was read", err, stream.Err())
 			}
 		}
@@ -195,6 +230,23 @@ func TestDraining(t *testing.T) {
 		synctest.Wait()
 		if stream.Err() == nil || out.String() != "moremoremore" {
 			t.Errorf("stream %v, after %q", stream.Err(), out)
+		}
+	})
+}
+
+// TestDrainingEnds: what a command left in the background does not keep its stream open for ever.
+func TestDrainingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stream, cut := context.WithCancel(t.Context())
+		d := &draining{cut: cut, left: drainsTime}
+		d.begin()
+		start := time.Now()
+		for stream.Err() == nil && time.Since(start) < time.Hour {
+			_, _ = io.WriteString(d.writer(io.Discard), "still here\n")
+			<-time.After(drainTime / 2)
+		}
+		if took := time.Since(start); took > drainsTime+drainTime {
+			t.Errorf("it was cut after %s", took)
 		}
 	})
 }

@@ -67,8 +67,12 @@ func (s *session) reattach(ctx context.Context, watch *podWatch, user *console) 
 	}
 }
 
+// dialTime is longer than an API server waits for a node to answer, which before Kubernetes 1.36 it does
+// after it has opened the stream.
+const dialTime = 35 * time.Second
+
 // attachAgain reports whether the connection was back, once it has ended. It is when something comes, or
-// when the stream has lasted: an API server may open it before it asks the node, which may not answer.
+// when the stream has lasted.
 func (s *session) attachAgain(ctx context.Context, user *console, lost time.Time) (back bool, err error) {
 	var is atomic.Bool
 	came := sync.OnceFunc(func() {
@@ -76,10 +80,10 @@ func (s *session) attachAgain(ctx context.Context, user *console, lost time.Time
 		s.Teller.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
 			duration.HumanDuration(time.Since(lost)), s.plan.PodName, s.plan.Container, s.plan.Namespace)
 	})
-	lasted := time.AfterFunc(settleTime, came)
+	lasted := time.AfterFunc(dialTime, came)
 	lasted.Stop() // until the stream is open
 	defer lasted.Stop()
-	streams, giveBack := user.lend(func() { lasted.Reset(settleTime) })
+	streams, giveBack := user.lend(func() { lasted.Reset(dialTime) })
 	defer giveBack()
 	streams.Stdout = &arrival{streams.Stdout, came}
 	err = s.Streamer.Attach(ctx, s.container(), streams)

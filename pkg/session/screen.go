@@ -2,13 +2,13 @@ package session
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // screen is the user's terminal as a command sees it: it remembers the modes that the command has
@@ -20,6 +20,7 @@ type screen struct {
 	usually map[string]bool // the modes that are changed back, and how they are in a new terminal
 
 	mu      sync.Mutex
+	over    bool // what still comes would only change it again
 	changed map[string]bool
 	tail    string // of the output, where a sequence may have begun
 }
@@ -45,11 +46,13 @@ func newScreen(out io.Writer) *screen {
 
 // Write passes p on.
 func (s *screen) Write(p []byte) (int, error) {
-	s.note(string(p))
+	if over := s.note(string(p)); over {
+		return len(p), nil
+	}
 	return s.Writer.Write(p)
 }
 
-func (s *screen) note(text string) {
+func (s *screen) note(text string) (over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text = s.tail + text
@@ -65,21 +68,42 @@ func (s *screen) note(text string) {
 	}
 	s.tail = text[max(0, len(text)-longest):]
 	s.tail = s.tail[max(0, strings.LastIndexByte(s.tail, '\x1b')):]
+	return s.over
 }
+
+// restoreTime is how long the terminal may take to be changed back: one that is stuck must not keep the
+// session from being cleaned up.
+const restoreTime = time.Second
 
 // restore changes back what was left changed.
 func (s *screen) restore() {
+	restored := make(chan struct{})
+	go func() {
+		defer close(restored)
+		_, _ = io.WriteString(s.Writer, s.end())
+	}()
+	select {
+	case <-restored:
+	case <-time.After(restoreTime):
+	}
+}
+
+// end is what changes back what is changed.
+func (s *screen) end() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.over = true
+	var back strings.Builder
 	for _, mode := range slices.Sorted(maps.Keys(s.changed)) {
 		switch {
 		case mode == keypad:
-			_, _ = io.WriteString(s.Writer, "\x1b>")
+			back.WriteString("\x1b>")
 		case s.usually[mode]:
-			_, _ = fmt.Fprintf(s.Writer, "\x1b[?%sh", mode)
+			back.WriteString("\x1b[?" + mode + "h")
 		default:
-			_, _ = fmt.Fprintf(s.Writer, "\x1b[?%sl", mode)
+			back.WriteString("\x1b[?" + mode + "l")
 		}
 	}
 	clear(s.changed)
+	return back.String()
 }

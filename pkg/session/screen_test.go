@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // TestScreen: what a command left changed is changed back, once, in whatever pieces it came; what it has
@@ -36,4 +37,26 @@ func TestScreen(t *testing.T) {
 			}
 		}
 	}
+}
+
+// stuck is a terminal that takes nothing any more.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.until
+	return len(p), nil
+}
+
+// TestScreenStuck: a terminal that takes nothing keeps nobody waiting, and nothing comes after the end.
+func TestScreenStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		terminal := stuck{make(chan struct{})}
+		s := newScreen(terminal)
+		s.note("\x1b[?1049h")
+		s.restore() // or the test never ends
+		if n, err := io.WriteString(s, "more"); n != 4 || err != nil {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+		close(terminal.until)
+	})
 }

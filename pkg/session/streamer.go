@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"io"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
@@ -24,7 +25,9 @@ type Streamer interface {
 
 // isAnswer reports whether a stream failed by the server's word for it. The word comes as a bare text;
 // where the connection has ended, the error wraps what ended it.
-func isAnswer(err error) bool { return err != nil && errors.Unwrap(err) == nil }
+func isAnswer(err error) bool {
+	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
+}
 
 // NewStreamer returns the Streamer of a real cluster: WebSocket first, as kubectl does, and SPDY
 // where the server or a proxy on the way does not speak it (KEP-4006).

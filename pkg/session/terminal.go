@@ -27,15 +27,18 @@ func (s *session) onTerminal(fn func(terminal) error) error {
 		// are cmd's, this one only restores the terminal.
 		Parent: interrupt.New(nil, func() {}),
 	}
-	shown := newScreen(s.Stdout)
-	user := terminal{out: shown}
+	user, giveBack := terminal{out: s.Stdout}, func() {}
+	if t.IsTerminalOut() {
+		shown := newScreen(s.Stdout)
+		user.out, giveBack = shown, shown.restore
+	}
 	if queue := t.MonitorSize(t.GetSize()); queue != nil {
 		user.sizes = sizeQueue{queue}
 	}
 	return t.Safe(func() error {
 		s.Teller.Raw(true)
 		defer s.Teller.Raw(false)
-		defer shown.restore()
+		defer giveBack()
 		return fn(user)
 	})
 }

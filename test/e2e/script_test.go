@@ -13,6 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
+const patience = 60 * time.Second
+
 // TestScripts runs testdata/script: what a user types, without a terminal.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

@@ -19,9 +19,6 @@ import (
 	"github.com/creack/pty"
 )
 
-// patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
-const patience = 60 * time.Second
-
 // inTime has kubectl wait for as long.
 const inTime = "--timeout=60s"
 
