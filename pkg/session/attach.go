@@ -55,6 +55,8 @@ func (s *session) containerStatus(ctx context.Context, watch *podWatch, told *in
 	}
 	end, err := s.waitUntilTerminated(ctx, watch, patience)
 	switch {
+	case errors.Is(err, errDeleted):
+		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
 	case err != nil && told != nil:
 		return *told, nil
 	case err != nil && broken != nil:

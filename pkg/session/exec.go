@@ -37,12 +37,18 @@ func (s *session) runByExec(ctx context.Context, watch *podWatch) (int, error) {
 	if err == nil && s.plan.TTY && s.holder.hasEnded(togetherTime) {
 		err = errUntold
 	}
-	return s.outcome(told, err, func() error {
-		if !s.holder.hasEnded(underTime) {
-			return nil
+	if isRefusal(err) {
+		if why := s.endedUnder(ctx, watch, brokenTime); why != nil {
+			return 0, why
 		}
-		return s.endedUnder(ctx, watch)
-	})
+	}
+	return s.outcome(told, err, func() error { return s.endedUnder(ctx, watch, reasonTime) })
+}
+
+// isRefusal reports whether a command by exec was not run, or not any more: its container may be gone.
+func isRefusal(err error) bool {
+	var exit exec.CodeExitError
+	return isAnswer(err) && !errors.As(err, &exit) && !errors.Is(err, errUntold)
 }
 
 // errUntold is a stream that ended without the command's end. client-go takes a stream that was closed
@@ -119,18 +125,21 @@ func (s *session) streams(stop context.CancelCauseFunc, user terminal) remotecom
 // reasonTime is how long the pod's status may take to say why its container ended.
 const reasonTime = 15 * time.Second
 
-// endedUnder says why the container ended under its shell, as the pod's status tells it.
-func (s *session) endedUnder(ctx context.Context, watch *podWatch) error {
-	ctx, cancel := context.WithTimeout(ctx, reasonTime)
-	defer cancel()
-	if s.holder.err != nil {
-		return fmt.Errorf("the connection to %s was lost: %w", s.where(), s.holder.err)
+// endedUnder says why the container ended under its shell, as the pod's status tells it within patience;
+// nil: it has not ended.
+func (s *session) endedUnder(ctx context.Context, watch *podWatch, patience time.Duration) error {
+	if !s.holder.hasEnded(underTime) {
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
 		if why := s.whyEnded(watch.pod); why != nil {
 			return why
 		}
-		if err := watch.next(ctx); errors.Is(err, context.DeadlineExceeded) {
+		if err := watch.next(ctx); errors.Is(err, context.DeadlineExceeded) && s.holder.err != nil {
+			return fmt.Errorf("the connection to %s was lost: %w", s.where(), s.holder.err)
+		} else if errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())
 		} else if err != nil {
 			return fmt.Errorf("%s ended under the session: %w", s.where(), err)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
@@ -56,6 +57,36 @@ func TestUntold(t *testing.T) {
 			const lost = "the connection to pod/api was lost: the stream ended, and the command's end was not told"
 			if status, err := s.runByExec(t.Context(), nil); status != 0 || errorText(err) != lost {
 				t.Errorf("terminal %t: status %d, error %v", p.TTY, status, err)
+			}
+		})
+	}
+}
+
+// refusing is a Streamer whose container is not there any more.
+type refusing struct{ Streamer }
+
+func (refusing) Exec(context.Context, Container, []string, remotecommand.StreamOptions) error {
+	return errors.New("no running task found")
+}
+
+func (refusing) Attach(context.Context, Container, remotecommand.StreamOptions) error {
+	return errors.New("no running task found")
+}
+
+// TestRefused: a command that was not run says why its pod has ended, if it has, and else the server's word.
+func TestRefused(t *testing.T) {
+	for what, want := range map[error]string{
+		errDeleted: "pod/api ended under the session: it was deleted by somebody else",
+		nil:        "the connection to pod/api was lost: no running task found",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &session{Config: Config{Streamer: refusing{}, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, plan: &plan.Plan{PodName: "api", Silence: time.Minute}}
+			watch := &podWatch{pod: &corev1.Pod{}, news: make(chan sighting, 1)}
+			if what != nil {
+				watch.tell(sighting{err: what})
+			}
+			if status, err := s.runByExec(t.Context(), watch); status != 0 || errorText(err) != want {
+				t.Errorf("status %d, error %v, want %q", status, err, want)
 			}
 		})
 	}

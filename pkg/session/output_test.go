@@ -179,6 +179,7 @@ func TestAttachToldEnd(t *testing.T) {
 		{"told, and cut by us", finished{told: "ended 3\n"}, -1, 3, ""},
 		{"told, and broken", finished{told: "ended 3\n", err: cut}, -1, 0, "was lost before all of the output had come; the command's exit status was 3: "},
 		{"not told", finished{}, 3, 0, "was lost before all of the output had come; the command's exit status was 3: the stream ended, and the command's end was not told"},
+		{"not told, and the pod is gone", finished{}, -1, 0, "ended under the session: it was deleted by somebody else"},
 		{"killed with all that could tell", finished{}, 137, 137, ""},
 		{"killed, told and cut", finished{told: "ended 137\n"}, -1, 137, ""},
 	}
@@ -191,7 +192,11 @@ func TestAttachToldEnd(t *testing.T) {
 				}
 				s := newSession(Config{Streamer: tt.stream, Teller: &story{}, StartTimeout: time.Minute, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard},
 					&plan.Plan{Container: "app", Via: plan.ViaAttach, Gate: "eshell x", End: "ended "})
-				exit, err := s.runCommand(t.Context(), &podWatch{pod: pod, news: make(chan sighting, 1)})
+				watch := &podWatch{pod: pod, news: make(chan sighting, 1)}
+				if strings.Contains(tt.err, "deleted") {
+					watch.tell(sighting{err: errDeleted})
+				}
+				exit, err := s.runCommand(t.Context(), watch)
 				if exit != tt.exit || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("exit status %d, error %v; want %d, %q", exit, err, tt.exit, tt.err)
 				}
