@@ -12,12 +12,12 @@ import (
 )
 
 // drainTime is how long nothing may come from a command that has ended until its stream is taken to have
-// no end, and drainsTime how long may be waited in all. containerd can lose the end of an input that
+// no end, and drainLimit how long may be waited in all. containerd can lose the end of an input that
 // comes while the process starts; the drain then waits for it for ever. And what the command left in the
 // background keeps its output open.
 const (
 	drainTime  = 5 * time.Second
-	drainsTime = time.Minute
+	drainLimit = time.Minute
 )
 
 // untilEnd carries a stream. If the plan's command tells its end before its stream ends, told is its exit
@@ -29,7 +29,7 @@ func (s *session) untilEnd(ctx context.Context, streams remotecommand.StreamOpti
 	}
 	limited, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	stdin, rest := newInput(streams.Stdin), &draining{cut: func() { cut(errDrained) }, left: drainsTime}
+	stdin, rest := newInput(streams.Stdin), &draining{cut: func() { cut(errDrained) }, left: drainLimit}
 	var status atomic.Pointer[int]
 	stderr := &ending{Writer: rest.writer(streams.Stderr), mark: s.plan.End, ended: func(n int) {
 		status.Store(&n)

@@ -219,7 +219,7 @@ func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream, cut := context.WithCancel(t.Context())
 		out := &slow{}
-		d := &draining{cut: cut, left: drainsTime}
+		d := &draining{cut: cut, left: drainLimit}
 		d.begin()
 		for range 3 {
 			if _, err := io.WriteString(d.writer(out), "more"); err != nil || stream.Err() != nil {
@@ -243,14 +243,14 @@ func TestDraining(t *testing.T) {
 func TestDrainingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream, cut := context.WithCancel(t.Context())
-		d := &draining{cut: cut, left: drainsTime}
+		d := &draining{cut: cut, left: drainLimit}
 		d.begin()
 		start := time.Now()
 		for stream.Err() == nil && time.Since(start) < time.Hour {
 			_, _ = io.WriteString(d.writer(io.Discard), "still here\n")
 			<-time.After(drainTime / 2)
 		}
-		if took := time.Since(start); took > drainsTime+drainTime {
+		if took := time.Since(start); took > drainLimit+drainTime {
 			t.Errorf("it was cut after %s", took)
 		}
 	})
