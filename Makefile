@@ -42,12 +42,14 @@ test: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Run every test: unit, script an
 	$(if $(ESHELL_E2E_CONTEXT),,ESHELL_CLUSTER_TEST=1 $(GO_TEST) ./test/cluster/embedded)
 
 # These want the machine for themselves, and print figures. The trials of TestFaults wait for each
-# other, so that many have to run side by side.
+# other, so that many have to run side by side. FAULTS_ALL=1 tries every fault in every phase and mode, twice
+# as many as differ.
 FAULTS = ^(TestFaults|TestLoad|TestData)$$
+FAULTS_ALL ?=
 
 .PHONY: test-faults
 test-faults: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Try every fault in every phase of a session, and load
-	$(GO_TEST) -parallel 64 -v -run '$(FAULTS)' ./test/e2e
+	ESHELL_FAULTS_ALL=$(FAULTS_ALL) $(GO_TEST) -parallel 32 -v -run '$(FAULTS)' ./test/e2e
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster

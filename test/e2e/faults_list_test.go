@@ -11,41 +11,37 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/embedded"
 )
 
-// sequel is what becomes of what is held when the fault has come.
-type sequel int
+// delivery is what becomes of a request or an answer that is held when the fault has come.
+type delivery int
 
 const (
-	never   sequel = iota // it is held for ever
-	arrives               // after the fault
-	isLost                // with the fault
+	never   delivery = iota // it is held for ever
+	arrives                 // after the fault
+	isLost                  // with the fault
 )
 
 // fault is something that happens to a session.
 type fault struct {
 	name   string
 	strike func(*trial)          // it happens to this session
-	all    *disaster             // or to all sessions at once
-	status func(phase, spot) int // what the client exits with
+	all    *clusterFault         // or to all sessions at once
+	status func(phase, mode) int // what the client exits with
 	says   string                // if that is its own failure, the words for it
-	answer sequel                // of the answer, while creating
-	delete sequel                // of the request, while cleaning
+	answer delivery              // of the answer, while creating
+	delete delivery              // of the request, while cleaning
 	stdout func(*trial) *os.File // where the client's stdout goes, if not to the terminal
 	only   []phase               // where it can happen; empty: everywhere
 	why    string                // it cannot elsewhere
 
-	network bool // it is the network's
-	frozen  bool // the client is to be continued when all else is gone
-	ruins   bool // it happens to the application: each debug session has a pod of its own
-	small   bool // the containers have a limit of memory
+	cleansUp  bool // the client lives and reaches the API server: it does not leave it to the lease
+	asAnother bool // it differs from another fault by a number only: one trial shows it
+	network   bool // it is the network's
+	frozen    bool // the client is to be continued when all else is gone
+	ruins     bool // it happens to the application: each debug session has a pod of its own
+	small     bool // the containers have a limit of memory
 }
 
-// disaster is a fault of the cluster.
-type disaster struct {
-	strike func(context.Context, *suite) error
-	mend   func(context.Context, *suite) error
-}
-
-// faults are all of them. Those of the cluster come first, one after the other: they need quiet.
+// faults are all of them. Those of the cluster come first, one after the other: all sessions notice them.
 func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
@@ -55,25 +51,43 @@ func faults() []fault {
 	return []fault{
 		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost},
 		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), says: lost, answer: arrives, delete: arrives},
-		{name: "node drained", all: &disaster{drain, uncordon}, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
-		sent("SIGINT", syscall.SIGINT), sent("SIGTERM", syscall.SIGTERM), sent("SIGHUP", syscall.SIGHUP), sent("SIGQUIT", syscall.SIGQUIT),
-		{name: "SIGKILL", strike: signal(syscall.SIGKILL), status: func(phase, spot) int { return 128 + int(syscall.SIGKILL) }},
+		{name: "node drained", all: &clusterFault{drain, uncordon}, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
+		sent("SIGTERM", syscall.SIGTERM),
+		asAnother(sent("SIGINT", syscall.SIGINT)), asAnother(sent("SIGHUP", syscall.SIGHUP)), asAnother(sent("SIGQUIT", syscall.SIGQUIT)),
+		{name: "SIGKILL", strike: signal(syscall.SIGKILL), status: func(phase, mode) int { return 128 + int(syscall.SIGKILL) }},
 		{name: "SIGSTOP", strike: signal(syscall.SIGSTOP), status: ends(failedHere), says: `ended with its lease: `, frozen: true},
-		{name: "closed terminal", strike: func(x *trial) { x.term.hangUp() }, status: ends(128 + int(syscall.SIGHUP)), delete: arrives},
+		{name: "closed terminal", strike: func(x *trial) { x.term.hangUp() }, status: ends(128 + int(syscall.SIGHUP)), delete: arrives, cleansUp: true},
 		{name: "network cut", strike: func(x *trial) { x.network.Stall() }, status: ends(failedHere), says: `(create pod/|add a debug container to |its lease could not be renewed in time)`, network: true},
-		{name: "connections reset", strike: func(x *trial) { x.network.Drop() }, status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost, network: true},
-		{name: "pod deleted", strike: deletePod, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
+		{name: "connections reset", strike: func(x *trial) { x.network.Drop() }, status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost, network: true, cleansUp: true},
+		{name: "pod deleted", strike: deletePod, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true, cleansUp: true},
 		{name: "OOM kill", strike: types("hog=x; while :; do hog=$hog$hog; done\n"), status: outOfMemory, ruins: true, small: true,
-			only: []phase{attached}, why: "nothing else takes memory"},
+			only: []phase{attached}, why: "nothing else takes memory", cleansUp: true},
 		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full, status: ends(failedHere), says: `write the output: .*no space left on device`,
-			only: []phase{attached}, why: noOutput},
+			only: []phase{attached}, why: noOutput, cleansUp: true},
 		{name: "stdout to head -1", strike: types("while echo now-42; do :; done\n"), stdout: head, status: ends(128 + int(syscall.SIGPIPE)),
-			only: []phase{attached}, why: noOutput},
+			only: []phase{attached}, why: noOutput, cleansUp: true},
 	}
 }
 
 // failedHere is the exit status of eshell's own failures.
 const failedHere = 125
+
+// trials are the phases and modes in which it is tried: all of them, or those in which it can differ. A
+// terminal matters only while a session is attached.
+func (f *fault) trials(all bool) map[phase][]mode {
+	trials := map[phase][]mode{}
+	for _, p := range f.phases() {
+		for _, m := range modes() {
+			if all || m.tty || p == attached {
+				trials[p] = append(trials[p], m)
+			}
+		}
+	}
+	if f.asAnother && !all {
+		return map[phase][]mode{attached: trials[attached][:1]}
+	}
+	return trials
+}
 
 // phases are those in which it can happen.
 func (f *fault) phases() []phase {
@@ -85,8 +99,8 @@ func (f *fault) phases() []phase {
 
 // ends is the status of what ends a session, in whatever it does. Whose command has ended has that
 // one's status.
-func ends(status int) func(phase, spot) int {
-	return func(p phase, _ spot) int {
+func ends(status int) func(phase, mode) int {
+	return func(p phase, _ mode) int {
 		if p == cleaning {
 			return own
 		}
@@ -96,8 +110,8 @@ func ends(status int) func(phase, spot) int {
 
 // disconnected is for connections that are lost and can be had again: what was attached to a terminal
 // is attached to again, and a watch goes on by itself. unheard is for a create whose answer is late.
-func disconnected(unheard int) func(phase, spot) int {
-	return func(p phase, s spot) int {
+func disconnected(unheard int) func(phase, mode) int {
+	return func(p phase, s mode) int {
 		switch {
 		case p == creating:
 			return unheard
@@ -110,7 +124,7 @@ func disconnected(unheard int) func(phase, spot) int {
 
 // outOfMemory: the kernel kills one process, or with cgroup version 2 all of the container's. By exec
 // the session knows that; by attach there is no more than the container's status.
-func outOfMemory(_ phase, s spot) int {
+func outOfMemory(_ phase, s mode) int {
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil && !s.attach {
 		return failedHere
 	}
@@ -119,7 +133,12 @@ func outOfMemory(_ phase, s spot) int {
 
 // sent is a signal that the client hears.
 func sent(name string, number syscall.Signal) fault {
-	return fault{name: name, strike: signal(number), status: ends(128 + int(number)), delete: arrives}
+	return fault{name: name, strike: signal(number), status: ends(128 + int(number)), delete: arrives, cleansUp: true}
+}
+
+func asAnother(f fault) fault {
+	f.asAnother = true
+	return f
 }
 
 func signal(number syscall.Signal) func(*trial) { return func(x *trial) { x.term.signal(number) } }
@@ -155,10 +174,10 @@ func head(x *trial) *os.File {
 	return in
 }
 
-// restart is a component that is killed and comes back.
-func restart(component string) *disaster {
+// restart is of a component that is killed and comes back.
+func restart(component string) *clusterFault {
 	c := embedded.Default().Component(component)
-	return &disaster{func(context.Context, *suite) error { return c.Kill() }, func(ctx context.Context, _ *suite) error { return c.Restart(ctx) }}
+	return &clusterFault{func(context.Context, *suite) error { return c.Kill() }, func(ctx context.Context, _ *suite) error { return c.Restart(ctx) }}
 }
 
 // drain takes the sessions and what they debug off the node, and nothing else.

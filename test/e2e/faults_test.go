@@ -3,19 +3,17 @@
 package e2e
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"text/tabwriter"
-	"time"
 
 	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -25,17 +23,21 @@ type suite struct {
 	realm
 	world    world // with a plugin as it is released: a hundred clients with a race detector are too much
 	config   *rest.Config
-	watchman *watchman
-	slots    chan struct{} // for sessions that start
+	observer *observer
+	machine  *machine
+	starts   chan struct{} // a place for each session that starts
 
 	mu      sync.Mutex
 	targets map[string]*sync.Once
-	results map[string]string // by fault, phase and spot
+	results map[string]string // by fault, phase and mode
 }
 
-// starting is how many sessions may start at once, and sideways how many tests are to run side by side:
-// most of a trial is waiting, and those of a disaster wait for each other.
-const starting, sideways = 8, 64
+// allTrials is the variable that asks for every fault in every phase and mode, not only for those trials that
+// can differ.
+const allTrials = "ESHELL_FAULTS_ALL"
+
+// atOnce is how many trials have to be able to run side by side: those of an outage wait for each other.
+const atOnce = 32
 
 // sources are the workloads that the clones are of: one that is in production, one with little memory,
 // and one whose clones are drained, as the label says that they keep.
@@ -84,69 +86,75 @@ spec:
 `
 
 // TestFaults: whatever happens to a session, to its client or to the cluster, and whenever it does:
-// within the length of the lease and 30 s nothing of it is left, the application has not been
-// disturbed, the terminal is as it was, and the exit status is the one of docs/faults.md.
+// within the time of docs/faults.md nothing of it is left, the application has not been disturbed, the
+// terminal is as it was, and the exit status is the one of docs/faults.md.
 func TestFaults(t *testing.T) {
 	if !the.embedded {
 		t.Skip("the containers of an existing cluster are on other machines, and it is not ours to restart and drain")
 	}
 	s := newSuite(t)
-	t.Cleanup(func() { t.Logf("exit status, and seconds until nothing was left:\n%s", s.table()) })
+	t.Cleanup(func() {
+		t.Logf("exit status, and seconds until nothing was left:\n%s\nwhat the machine needed:\n%s", s.table(), s.machine.summary())
+	})
 	for _, f := range faults() {
 		if f.all == nil {
 			s.each(t, f, f.name+"/", nil)
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
-			blow := newBlow()
-			t.Cleanup(func() { blow.allMended(t) })
-			s.each(t, f, "", blow)
-			go blow.fall(s, f.all)
+			outage := newOutage()
+			t.Cleanup(func() { outage.waitUntilMended(t) })
+			s.each(t, f, "", outage)
+			go outage.run(s, f.all)
 		})
 	}
+	s.leaks(t)
 }
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err != nil || n < sideways {
-		t.Fatalf("the trials wait for each other: use -parallel %d, as make test-faults does", sideways)
+	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err != nil || n < atOnce {
+		t.Fatalf("the trials wait for each other: use -parallel %d, as make test-faults does", atOnce)
 	}
 	s := &suite{
 		realm: newRealm(t, "faults", sources), world: unraced(t),
-		slots: make(chan struct{}, starting), targets: map[string]*sync.Once{}, results: map[string]string{},
+		starts: make(chan struct{}, startsAtOnce()), targets: map[string]*sync.Once{}, results: map[string]string{},
 	}
 	var err error
 	if s.config, err = clientcmd.BuildConfigFromFlags("", the.kubeconfig); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kubernetes.NewForConfig(s.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.watchman = watch(t, client, s.namespace)
+	s.observer = observe(t, s.namespace)
+	s.machine = measure(t, s.observer)
 	kubectl(t, "wait", "-n", s.namespace, "--for=condition=Available", "deployment/source", "--timeout=120s")
 	return s
 }
 
 // each starts the trials of one fault, in parallel.
-func (s *suite) each(t *testing.T, f fault, prefix string, blow *blow) {
+func (s *suite) each(t *testing.T, f fault, prefix string, outage *outage) {
+	trials := f.trials(os.Getenv(allTrials) != "")
 	for _, p := range f.phases() {
-		for _, at := range spots() {
-			t.Run(fmt.Sprintf("%s%s/%s", prefix, p, at), func(t *testing.T) {
-				blow.expect()
+		for _, m := range trials[p] {
+			t.Run(fmt.Sprintf("%s%s/%s", prefix, p, m), func(t *testing.T) {
+				outage.expect()
 				t.Parallel()
-				x := &trial{suite: s, t: t, world: s.world, fault: &f, phase: p, spot: at, id: rand.String(10)}
-				x.run(blow)
+				x := s.trial(t, &f, p, m)
+				defer x.report()
+				x.run(outage)
 			})
 		}
 	}
 }
 
-// turn waits until a session may start, and returns what to call when it has started: a machine on
+func (s *suite) trial(t *testing.T, f *fault, p phase, m mode) *trial {
+	return &trial{suite: s, t: t, world: s.world, fault: f, phase: p, mode: m, id: rand.String(10)}
+}
+
+// startOne waits until one more session may start, and returns what to call when it has started: a machine on
 // which all start at once starts none in time.
-func (s *suite) turn() func() {
-	s.slots <- struct{}{}
-	return func() { <-s.slots }
+func (s *suite) startOne() func() {
+	s.starts <- struct{}{}
+	return func() { <-s.starts }
 }
 
 // target is the pod that a debug session joins, which runs by then.
@@ -168,7 +176,7 @@ func (s *suite) target(x *trial) string {
 		limits := pick(x.fault.small, "limits: {memory: 64Mi}", "")
 		s.apply(x.t, strings.NewReplacer("NAME", name, "LABEL", label, "LIMITS", limits).Replace(joined))
 	})
-	if !s.watchman.until(patience, func(seen sight) bool { return seen.pods[name] != nil && podIsReady(seen.pods[name]) }) {
+	if !s.observer.until(patience, func(seen snapshot) bool { return seen.pods[name] != nil && podIsReady(seen.pods[name]) }) {
 		x.t.Fatalf("pod/%s is not ready", name)
 	}
 	return name
@@ -179,13 +187,13 @@ func (x *trial) report() {
 	if x.t.Failed() {
 		x.result = "FAILED"
 	}
-	x.record(*x.fault, x.phase, x.spot, x.result)
+	x.record(*x.fault, x.phase, x.mode, x.result)
 }
 
-func (s *suite) record(f fault, p phase, at spot, result string) {
+func (s *suite) record(f fault, p phase, m mode, result string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.results[fmt.Sprint(f.name, p, at)] = result
+	s.results[fmt.Sprint(f.name, p, m)] = result
 }
 
 // table has a line for each fault and phase that was tried.
@@ -195,8 +203,8 @@ func (s *suite) table() string {
 	var text, legend strings.Builder
 	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprint(columns, "fault\twhile")
-	for _, at := range spots() {
-		fmt.Fprint(columns, "\t", at.short())
+	for _, m := range modes() {
+		fmt.Fprint(columns, "\t", m.short())
 	}
 	fmt.Fprintln(columns)
 	for _, f := range faults() {
@@ -213,89 +221,10 @@ func (s *suite) table() string {
 
 func (s *suite) line(columns io.Writer, f fault, p phase) {
 	var line strings.Builder
-	for _, at := range spots() {
-		line.WriteString("\t" + s.results[fmt.Sprint(f.name, p, at)])
+	for _, m := range modes() {
+		line.WriteString("\t" + s.results[fmt.Sprint(f.name, p, m)])
 	}
 	if strings.TrimSpace(line.String()) != "" {
 		fmt.Fprintf(columns, "%s\t%s%s\n", f.name, p, &line)
-	}
-}
-
-// blow is a disaster that waits until all trials are where it is to find them. A nil blow is none.
-type blow struct {
-	trials         int
-	near, ready    sync.WaitGroup
-	struck, mended chan struct{}
-	began          time.Time // when it began to strike; to be read when it has struck
-	strikeErr      error     // so is this
-	mendErr        error     // and this when it is mended
-}
-
-func newBlow() *blow { return &blow{struck: make(chan struct{}), mended: make(chan struct{})} }
-
-// expect makes it wait for one more trial.
-func (b *blow) expect() {
-	if b != nil {
-		b.trials++
-		b.near.Add(1)
-		b.ready.Add(1)
-	}
-}
-
-// expected returns what a trial calls when it is near its moment, and when it is there; more calls do nothing.
-func (b *blow) expected() (near, ready func()) {
-	if b == nil {
-		return func() {}, func() {}
-	}
-	return sync.OnceFunc(b.near.Done), sync.OnceFunc(b.ready.Done)
-}
-
-// fall strikes when all trials are ready, and mends. A test that runs none of them leaves the cluster alone.
-func (b *blow) fall(s *suite, d *disaster) {
-	b.ready.Wait()
-	if b.trials > 0 {
-		b.began = time.Now()
-		b.strikeErr = limited(d.strike, s)
-		close(b.struck)
-		b.mendErr = limited(d.mend, s)
-	}
-	close(b.mended)
-}
-
-// limited gives a part of a disaster a time of its own: what is struck is to be mended, even late.
-func limited(do func(context.Context, *suite) error, s *suite) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	return do(ctx, s)
-}
-
-// allNear waits until all trials are near: the moments themselves do not last.
-func (b *blow) allNear() {
-	if b != nil {
-		b.near.Wait()
-	}
-}
-
-// allStruck waits until all are struck, and returns when that began; without a disaster it is now.
-func (b *blow) allStruck(t *testing.T) time.Time {
-	t.Helper()
-	if b == nil {
-		return time.Now()
-	}
-	<-b.struck
-	if b.strikeErr != nil {
-		t.Fatal(b.strikeErr)
-	}
-	return b.began
-}
-
-func (b *blow) allMended(t *testing.T) {
-	t.Helper()
-	if b == nil {
-		return
-	}
-	<-b.mended
-	if b.mendErr != nil {
-		t.Fatal(b.mendErr)
 	}
 }

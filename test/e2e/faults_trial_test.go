@@ -34,34 +34,35 @@ const own = 7
 // goesOn is in the place of an exit status where a fault does not end the session.
 const goesOn = -1
 
-// lease is the length of every session's lease, and expiry how long anything of a session may be there
-// after its end.
+// lease is the length of every session's lease. Nothing of a session is left so long after a fault, as
+// docs/faults.md has it: where its client lives, which cleans up, and where the cluster has to do so.
 const (
-	lease  = 20 * time.Second
-	expiry = lease + 30*time.Second
+	lease   = 20 * time.Second
+	cleanUp = 15 * time.Second
+	expiry  = lease + 30*time.Second
 )
 
-// spot is where a session runs its command, and whether on a terminal.
-type spot struct {
+// mode is how a session runs its command, and whether on a terminal.
+type mode struct {
 	debug, attach, tty bool
 }
 
-func spots() []spot {
-	var all []spot
+func modes() []mode {
+	var all []mode
 	for i := range 8 {
-		all = append(all, spot{debug: i&4 != 0, attach: i&2 != 0, tty: i&1 == 0})
+		all = append(all, mode{debug: i&4 != 0, attach: i&2 != 0, tty: i&1 == 0})
 	}
 	return all
 }
 
-func (s spot) String() string {
-	name := pick(s.debug, "debug", "clone") + " by " + pick(s.attach, "attach", "exec")
-	return name + pick(s.tty, ", terminal", "")
+func (m mode) String() string {
+	name := pick(m.debug, "debug", "clone") + " by " + pick(m.attach, "attach", "exec")
+	return name + pick(m.tty, ", terminal", "")
 }
 
 // short is the head of a column.
-func (s spot) short() string {
-	return pick(s.debug, "debug", "clone") + " " + pick(s.attach, "attach", "exec") + pick(s.tty, " tty", "")
+func (m mode) short() string {
+	return pick(m.debug, "debug", "clone") + " " + pick(m.attach, "attach", "exec") + pick(m.tty, " tty", "")
 }
 
 func pick(is bool, yes, no string) string {
@@ -78,7 +79,7 @@ type trial struct {
 	world world // with a kubeconfig of the trial's own
 	fault *fault
 	phase phase
-	spot  spot
+	mode  mode
 	id    string
 
 	phases  *phaseproxy.Proxy // nil where the moment needs no holding
@@ -90,30 +91,29 @@ type trial struct {
 	result  string // for the table
 }
 
-// run is the whole trial; a fault that hits all sessions at once is blow, otherwise that is nil.
-func (x *trial) run(blow *blow) {
-	defer x.report()
-	near, ready := blow.expected()
-	defer near() // whatever comes: the others wait for it
+// run is the whole trial. outage is the fault if it hits all sessions at once, otherwise nil.
+func (x *trial) run(outage *outage) {
+	started, ready := outage.progress()
+	defer started() // whatever comes: the others wait for it
 	defer ready()
 	x.connect()
 	if x.phase != creating {
 		x.start()
 	}
-	near()
-	blow.allNear()
+	started()
+	outage.waitUntilAllStarted()
 	x.arrive()
 	ready()
-	x.struck = blow.allStruck(x.t)
+	x.struck = outage.waitUntilStruck(x.t)
 	if x.fault.strike != nil {
 		x.fault.strike(x)
 	}
-	if x.fault.status(x.phase, x.spot) != goesOn {
+	if x.fault.status(x.phase, x.mode) != goesOn {
 		x.letGo()
 		x.ends()
 		return
 	}
-	blow.allMended(x.t)
+	outage.waitUntilMended(x.t)
 	x.letGo()
 	x.goOn()
 	x.ends()
@@ -153,13 +153,13 @@ func (x *trial) connect() {
 func (x *trial) open() {
 	x.t.Helper()
 	args := []string{"eshell", "deploy/" + x.fault.source(), "--mode=clone"}
-	if x.spot.debug {
+	if x.mode.debug {
 		args = []string{"eshell", "pod/" + x.target(x), "--mode=debug"}
 	}
 	if x.phase == waiting {
 		args = append(args, "--image=registry.invalid/none:1")
 	}
-	args = append(args, "--via="+pick(x.spot.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.spot.tty), "--lease="+lease.String(), "-e", caseVariable+"="+x.id)
+	args = append(args, "--via="+pick(x.mode.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.mode.tty), "--lease="+lease.String(), "-e", caseVariable+"="+x.id)
 	var stdout *os.File
 	if x.fault.stdout != nil {
 		stdout = x.fault.stdout(x)
@@ -171,7 +171,7 @@ func (x *trial) open() {
 // start brings the session to where it waits or has its shell.
 func (x *trial) start() {
 	x.t.Helper()
-	defer x.turn()()
+	defer x.startOne()()
 	x.open()
 	x.session = x.term.session()
 	switch {
@@ -179,13 +179,15 @@ func (x *trial) start() {
 		x.term.expect(`waiting \d+s: image registry\.invalid`)
 	case x.fault.stdout == nil:
 		x.shell()
+	default: // its first output may end it
+		x.observer.until(patience, func(s snapshot) bool { return !s.startedAt(x.session).IsZero() || x.term.hasExited() })
 	}
 }
 
 // shell waits for the session's shell, and gives it a child and something to remember.
 func (x *trial) shell() {
 	x.t.Helper()
-	if x.spot.tty {
+	if x.mode.tty {
 		x.term.expect(prompt)
 	}
 	x.term.typed("memory=42; sleep 86400 >/dev/null 2>&1 & echo now-$((40+2))\n")
@@ -197,7 +199,7 @@ func (x *trial) shell() {
 func (x *trial) seen(command string) {
 	x.t.Helper()
 	is := func(line string) bool { return strings.Contains(line, command) }
-	if !x.watchman.until(patience, func(s sight) bool { return slices.ContainsFunc(s.processes[x.id], is) }) {
+	if !x.observer.until(patience, func(s snapshot) bool { return slices.ContainsFunc(s.processes[x.id], is) }) {
 		x.t.Fatalf("no process %q has %s=%s", command, caseVariable, x.id)
 	}
 }
@@ -207,13 +209,13 @@ func (x *trial) arrive() {
 	x.t.Helper()
 	switch x.phase {
 	case creating:
-		defer x.turn()()
+		defer x.startOne()()
 		x.open()
 		x.held()
-		if !x.watchman.until(patience, func(s sight) (found bool) { x.session, found = s.find(x.id); return found }) {
+		if !x.observer.until(patience, func(s snapshot) (found bool) { x.session, found = s.find(x.id); return found }) {
 			x.t.Fatalf("there is no session with %s=%s", caseVariable, x.id)
 		}
-		if x.fault.status(x.phase, x.spot) == goesOn { // a kubelet that dies before it starts a debug container never does
+		if x.fault.status(x.phase, x.mode) == goesOn { // a kubelet that dies before it starts a debug container never does
 			x.seen("")
 		}
 	case cleaning:
@@ -242,12 +244,12 @@ func (x *trial) letGo() {
 	}
 }
 
-func (x *trial) give(sequel sequel) {
+func (x *trial) give(d delivery) {
 	switch {
 	case x.phases == nil:
-	case sequel == arrives:
+	case d == arrives:
 		x.phases.Release()
-	case sequel == isLost:
+	case d == isLost:
 		x.phases.Break()
 	}
 }
@@ -274,29 +276,51 @@ func (x *trial) goOn() {
 
 func (x *trial) stillRuns() {
 	x.t.Helper()
-	select {
-	case <-x.term.exited:
+	if x.term.hasExited() {
 		screen, _ := x.term.shown()
 		x.t.Fatalf("exit status %d, want a session that goes on; the terminal showed:\n%s", x.term.status(), screen)
-	default:
 	}
+}
+
+// promised is how long anything of a session may be left after the fault.
+func (x *trial) promised() time.Duration {
+	if x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn { // then it is the test that ends it
+		return cleanUp
+	}
+	return expiry
+}
+
+// deadline is when nothing may be left any more: the time that is promised counts from the fault, or from the
+// start of a container that started later. What the machine itself needs is added.
+func (x *trial) deadline(s snapshot) time.Time {
+	from := x.struck
+	if at := s.startedAt(x.session); at.After(from) {
+		from = at
+	}
+	return from.Add(x.promised() + x.machine.needs(x.struck))
+}
+
+// remains waits until nothing of the session is left, and returns what is when its time is over.
+func (x *trial) remains() (left []string) {
+	x.observer.untilDeadline(x.deadline, func(s snapshot) bool { left = s.left(x.id, x.session); return len(left) == 0 })
+	return left
 }
 
 // ends asserts what is the same for every fault.
 func (x *trial) ends() {
 	x.t.Helper()
-	var left []string
-	gone := x.watchman.until(expiry-time.Since(x.struck), func(s sight) bool { left = s.left(x.id, x.session); return len(left) == 0 })
+	left := x.remains()
 	took := time.Since(x.struck)
-	if !gone {
+	if len(left) > 0 {
 		screen, _ := x.term.shown()
-		x.t.Errorf("struck at %s, and after %.0f s there is still\n%s\nthe terminal showed:\n%s", x.struck.UTC().Format(time.TimeOnly), took.Seconds(), strings.Join(left, "\n"), screen)
+		x.t.Errorf("struck at %s, and after %.0f s there is still\n%s\nthe machine needs %.0f s; the terminal showed:\n%s", x.struck.UTC().Format(time.TimeOnly),
+			took.Seconds(), strings.Join(left, "\n"), x.machine.needs(x.struck).Seconds(), screen)
 	}
 	if x.fault.frozen {
 		x.term.signal(syscall.SIGCONT)
 		x.give(arrives)
 	}
-	if want := x.fault.status(x.phase, x.spot); want != goesOn {
+	if want := x.fault.status(x.phase, x.mode); want != goesOn {
 		x.status = want
 	}
 	if got := x.term.status(); got != x.status {
@@ -309,7 +333,7 @@ func (x *trial) ends() {
 	if !x.killed() {
 		x.term.restored()
 	}
-	for _, change := range x.watchman.disturbed() {
+	for _, change := range x.observer.disturbances() {
 		x.t.Errorf("the application was disturbed: %s", change)
 	}
 	x.result = fmt.Sprintf("%d %.0fs", x.status, took.Seconds())

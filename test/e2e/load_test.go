@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,19 +21,18 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
+// sessionsPerCore is how many sessions are there at once for each core: far more than can start at once.
+const sessionsPerCore = 16
+
+// concurrent is how many sessions are there at once, and total how many there are in all.
+func concurrent() int { return sessionsPerCore * runtime.NumCPU() }
+func total() int      { return 4 * concurrent() }
+
 const (
-	crowd   = 200 // sessions in all
-	atOnce  = 50
 	targets = 8 // pods that are debugged
 	// leftTime is how long anything of a session may be left when its client has ended: its lease of a
 	// minute, 20 s more that a debug container waits from its start for a client, and 30 s for the cluster.
@@ -71,23 +70,19 @@ const busySpec = `{terminationGracePeriodSeconds: 0, containers: [{
 // TestLoad: many sessions come and go at once and at random, and nothing is left of them.
 func TestLoad(t *testing.T) {
 	seed := number(t, seedVariable, 1)
-	l := load{unraced(t), newRealm(t, "load", strings.ReplaceAll(busy, "SPEC", busySpec))}
-	kubectl(t, "wait", "-n", l.namespace, "--for=jsonpath={.status.readyReplicas}=8", "statefulset/target", "--timeout=120s")
-	kubectl(t, "wait", "-n", l.namespace, "--for=condition=Available", "deployment/app", "--timeout=120s")
-	before, seen := l.application(t), l.watch(t)
-
-	began := time.Now()
-	guests := l.party(t, seed)
-	over := time.Now()
-	t.Logf("seed %d: %d sessions in %.0f s, %d at once; at most %d of their pods\n%s",
-		seed, len(guests), over.Sub(began).Seconds(), atOnce, seen.most("pod"), figures(guests))
-	for _, g := range guests {
-		if g.status != g.fate.status {
-			t.Errorf("%v: exit status %d, want %d; it said:\n%s", g, g.status, g.fate.status, g.said.text())
+	l := newLoad(t)
+	before, began := l.application(t), time.Now()
+	clients := l.runAll(t, seed)
+	ended := time.Now()
+	t.Logf("seed %d: %d sessions in %.0f s, %d at once; at most %d of their pods\n%s\nwhat the machine needed:\n%s",
+		seed, len(clients), ended.Sub(began).Seconds(), concurrent(), l.observer.mostPods, figures(clients), l.machine.summary())
+	for _, c := range clients {
+		if c.status != c.end.status {
+			t.Errorf("%v: exit status %d, want %d; its output:\n%s", c, c.status, c.end.status, c.output.text())
 		}
 	}
-	left := l.untilNothing(t, seen)
-	t.Logf("%.1f s after the last client's end %d pods, Jobs and processes are left", time.Since(over).Seconds(), len(left))
+	left := l.remains(ended)
+	t.Logf("%.1f s after the last client's end %d pods, Jobs and processes are left", time.Since(ended).Seconds(), len(left))
 	if len(left) > 0 {
 		t.Errorf("left is:\n%s", strings.Join(left, "\n"))
 	}
@@ -100,88 +95,103 @@ func TestLoad(t *testing.T) {
 type load struct {
 	world world
 	realm
+	observer     *observer
+	machine      *machine
+	startTimeout time.Duration
 }
 
-// guest is one session of the crowd and what became of it.
-type guest struct {
-	name   string // in the environment of each of its processes
+func newLoad(t *testing.T) load {
+	t.Helper()
+	l := load{world: unraced(t), realm: newRealm(t, "load", strings.ReplaceAll(busy, "SPEC", busySpec))}
+	kubectl(t, "wait", "-n", l.namespace, "--for=jsonpath={.status.readyReplicas}=8", "statefulset/target", "--timeout=120s")
+	kubectl(t, "wait", "-n", l.namespace, "--for=condition=Available", "deployment/app", "--timeout=120s")
+	l.observer = observe(t, l.namespace)
+	l.machine = measure(t, l.observer)
+	// All of them may have to start one after the other, and the machine has more to do than that.
+	l.startTimeout = max(2*time.Minute, 5*time.Duration(concurrent())*l.machine.firstStart(t))
+	return l
+}
+
+// client is one of the many: a session that is drawn, and what became of it.
+type client struct {
+	id     string // in the environment of each of its session's processes
 	args   []string
 	tty    bool
-	fate   fate
-	fromUp bool          // its life counts from when its command runs, not from its client's start
-	life   time.Duration // after which its fate comes
+	end    end
+	fromUp bool          // its life counts from when its command runs, not from its own start
+	life   time.Duration // after which it ends
 
-	said   *transcript
-	up     time.Duration // after its client's start; 0: it never was
+	output *output
+	up     time.Duration // after its start; 0: its command never ran
 	status int
 }
 
-func (g *guest) String() string {
-	return fmt.Sprintf("%s: kubectl %s, terminal %t, %s %v after it %s", g.name, strings.Join(g.args, " "), g.tty, g.fate.name, g.life,
-		map[bool]string{true: "was up", false: "started"}[g.fromUp])
+func (c *client) String() string {
+	return fmt.Sprintf("%s: kubectl %s, terminal %t, %s %v after it %s", c.id, strings.Join(c.args, " "), c.tty, c.end.name, c.life,
+		pick(c.fromUp, "was up", "started"))
 }
 
-// fate is a way in which a client ends.
-type fate struct {
+// end is a way in which a client ends.
+type end struct {
 	name   string
-	signal syscall.Signal // 0: its command does
+	signal syscall.Signal // 0: its command ends
 	status int
 }
 
-var fates = []fate{
+var clientEnds = []end{
 	{"SIGKILL", syscall.SIGKILL, 137}, {"SIGTERM", syscall.SIGTERM, 143}, {"SIGINT", syscall.SIGINT, 130},
 	{"SIGHUP", syscall.SIGHUP, 129}, {"its command's end", 0, 7},
 }
 
-// invite draws a guest: two in three are clones. The lease is longer than a busy node takes to say that
-// a container runs.
-func (l load) invite(random *rand.Rand, number int) *guest {
-	g := &guest{name: fmt.Sprintf("%s-%d", l.namespace, number), fate: fates[random.IntN(len(fates))], said: newTranscript()}
-	g.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
+// draw draws a client: two in three are clones. The lease is longer than a busy node takes to say that a
+// container runs.
+func (l load) draw(random *rand.Rand, number int) *client {
+	c := &client{id: fmt.Sprintf("%s-%d", l.namespace, number), end: clientEnds[random.IntN(len(clientEnds))], output: newOutput()}
+	c.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
 	debug, attach := random.IntN(3) == 0, random.IntN(3) == 0
 	if debug {
-		g.args = []string{"eshell", "-n", l.namespace, fmt.Sprintf("pod/target-%d", random.IntN(targets)), "--mode", "debug"}
+		c.args = []string{"eshell", "-n", l.namespace, fmt.Sprintf("pod/target-%d", random.IntN(targets)), "--mode", "debug"}
 	}
 	if attach {
-		g.args = append(g.args, "--via", "attach")
+		c.args = append(c.args, "--via", "attach")
 	}
-	g.tty = random.IntN(4) == 0
-	g.fromUp, g.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
+	c.tty = random.IntN(4) == 0
+	c.fromUp, c.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
 	// What it leaves in the background must end with it.
-	g.args = append(g.args, "--lease=1m", "-e", "ESHELL_CASE="+g.name, "--", "bash", "-c",
+	c.args = append(c.args, "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e", caseVariable+"="+c.id, "--", "bash", "-c",
 		"sleep 86400 </dev/null >/dev/null 2>&1 & echo up-$((40+2)); read -r line; exit 7")
-	return g
+	return c
 }
 
-// party has the whole crowd live, as many at once as there is room for.
-func (l load) party(t *testing.T, seed uint64) []*guest {
+// runAll runs all clients, as many at once as there is room for.
+func (l load) runAll(t *testing.T, seed uint64) []*client {
 	random := rand.New(rand.NewPCG(seed, 0))
-	guests, door := make([]*guest, crowd), make(chan *guest)
-	var all sync.WaitGroup
-	for range atOnce {
-		all.Go(func() {
-			for g := range door {
-				if err := g.live(l.world); err != nil {
-					t.Errorf("%v: %v", g, err)
+	clients, next := make([]*client, total()), make(chan *client)
+	var running sync.WaitGroup
+	for range concurrent() {
+		running.Go(func() {
+			for c := range next {
+				if err := c.run(l.world); err != nil {
+					t.Errorf("%v: %v", c, err)
 				}
 			}
 		})
 	}
-	for i := range guests {
-		guests[i] = l.invite(random, i)
-		door <- guests[i]
+	for i := range clients {
+		clients[i] = l.draw(random, i)
+		next <- clients[i]
 	}
-	close(door)
-	all.Wait()
-	return guests
+	close(next)
+	running.Wait()
+	return clients
 }
 
-// live runs the guest's client until its fate has come.
-func (g *guest) live(w world) error {
-	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), g.args...)
+// run runs the client until it has ended.
+func (c *client) run(w world) error {
+	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), c.args...)
 	cmd.Env = w.env()
-	started := time.Now()
-	keyboard, err := g.start(cmd)
+	began := time.Now()
+	keyboard, err := c.start(cmd)
 	if err != nil {
 		return err
 	}
@@ -191,39 +201,39 @@ func (g *guest) live(w world) error {
 		_ = cmd.Wait() // the status is in ProcessState
 		close(exited)
 	}()
-	up, life := g.said.up, time.After(g.life)
-	if g.fromUp {
+	up, life := c.output.up, time.After(c.life)
+	if c.fromUp {
 		life = nil
 	}
 	for over := false; !over; {
 		select {
 		case <-up:
-			g.up, up = time.Since(started), nil
-			if g.fromUp {
-				life = time.After(g.life)
+			c.up, up = time.Since(began), nil
+			if c.fromUp {
+				life = time.After(c.life)
 			}
 		case <-life:
 			life = nil
-			if err := g.end(cmd, keyboard); err != nil {
+			if err := c.finish(cmd, keyboard); err != nil {
 				return err
 			}
 		case <-exited:
 			over = true
 		}
 	}
-	g.status = exitStatus(cmd)
+	c.status = exitStatus(cmd)
 	return nil
 }
 
 // start starts the client, on a terminal or between pipes, and returns its keyboard.
-func (g *guest) start(cmd *exec.Cmd) (keyboard *os.File, err error) {
-	if !g.tty {
+func (c *client) start(cmd *exec.Cmd) (keyboard *os.File, err error) {
+	if !c.tty {
 		stdin, keyboard, err := os.Pipe()
 		if err != nil {
 			return nil, err
 		}
 		defer stdin.Close()
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, g.said, g.said
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, c.output, c.output
 		return keyboard, cmd.Start()
 	}
 	master, line, err := pty.Open()
@@ -233,74 +243,71 @@ func (g *guest) start(cmd *exec.Cmd) (keyboard *os.File, err error) {
 	defer line.Close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = line, line, line
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	go func() { _, _ = io.Copy(g.said, master) }()
+	go func() { _, _ = io.Copy(c.output, master) }()
 	return master, cmd.Start()
 }
 
-// end lets the guest's fate come. That its client has ended before shows in its status.
-func (g *guest) end(cmd *exec.Cmd, keyboard *os.File) error {
-	if g.fate.signal != 0 {
-		_ = cmd.Process.Signal(g.fate.signal)
+// finish makes the client end. That it has ended before shows in its status.
+func (c *client) finish(cmd *exec.Cmd, keyboard *os.File) error {
+	if c.end.signal != 0 {
+		_ = cmd.Process.Signal(c.end.signal)
 		return nil
 	}
 	_, err := keyboard.WriteString("\n")
 	return err
 }
 
-// transcript is all that a client writes.
-type transcript struct {
+// output is all that a client writes.
+type output struct {
 	mu  sync.Mutex
 	all bytes.Buffer
 	up  chan struct{} // closed when its command has said that it runs
 }
 
-func newTranscript() *transcript { return &transcript{up: make(chan struct{})} }
+func newOutput() *output { return &output{up: make(chan struct{})} }
 
-func (s *transcript) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	was := bytes.Contains(s.all.Bytes(), []byte("up-42"))
-	s.all.Write(p)
-	if !was && bytes.Contains(s.all.Bytes(), []byte("up-42")) {
-		close(s.up)
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := bytes.Contains(o.all.Bytes(), []byte("up-42"))
+	o.all.Write(p)
+	if !was && bytes.Contains(o.all.Bytes(), []byte("up-42")) {
+		close(o.up)
 	}
 	return len(p), nil
 }
 
-func (s *transcript) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return movement.ReplaceAllString(s.all.String(), "")
+func (o *output) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return spinner.ReplaceAllString(o.all.String(), "")
 }
 
-// movement is what the spinner writes.
-var movement = regexp.MustCompile(`\r\x1b\[K[|/\\-] waiting [^\r\n]*`)
+// spinner is what moves while a session starts.
+var spinner = regexp.MustCompile(`\r\x1b\[K[|/\\-] waiting [^\r\n]*`)
 
-// figures sum up what became of the guests: how they ended, when they were up, and what they complained of.
-func figures(guests []*guest) string {
-	ends, complaints := map[string]int{}, map[string]int{}
+// figures sum up what became of the clients: how they ended, when they were up, and their complaints.
+func figures(clients []*client) string {
+	ended, complaints := map[string]int{}, map[string]int{}
 	var ups []time.Duration
 	names := regexp.MustCompile(`[a-z]+-[a-z0-9-]+|\b[0-9a-f]{64}\b|\d+`)
-	for _, g := range guests {
-		ends[g.fate.name]++
-		if g.up > 0 {
-			ups = append(ups, g.up)
+	for _, c := range clients {
+		ended[c.end.name]++
+		if c.up > 0 {
+			ups = append(ups, c.up)
 		}
-		for line := range strings.Lines(g.said.text()) {
+		for line := range strings.Lines(c.output.text()) {
 			if line = strings.TrimSpace(line); strings.HasPrefix(line, "warning: ") || strings.HasPrefix(line, "error: ") {
 				complaints[names.ReplaceAllString(line, "*")]++
 			}
 		}
 	}
-	slices.Sort(ups)
-	text := fmt.Sprintf("ended by %v; %d were up", ends, len(ups))
-	if len(ups) > 0 {
-		text += fmt.Sprintf(", half of them within %.1f s, the last after %.1f s", ups[len(ups)/2].Seconds(), ups[len(ups)-1].Seconds())
-	}
+	text := fmt.Sprintf("ended by %v; %d were up", ended, len(ups))
+	text += "\n" + spread(map[string][]time.Duration{"until its command ran": ups})
 	for _, line := range slices.Sorted(maps.Keys(complaints)) {
-		text += fmt.Sprintf("\n%4d %s", complaints[line], line)
+		text += fmt.Sprintf("%4d %s\n", complaints[line], line)
 	}
-	return text
+	return strings.TrimSpace(text)
 }
 
 // application is what identifies the application's processes.
@@ -309,107 +316,27 @@ func (l load) application(t *testing.T) string {
 		`jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid} {.status.containerStatuses[*].containerID} {.status.containerStatuses[*].restartCount}{"\n"}{end}`)
 }
 
-// untilNothing waits until nothing is left of any session, and returns what is, if anything.
-func (l load) untilNothing(t *testing.T, seen *census) (left []string) {
-	_ = wait.PollUntilContextTimeout(t.Context(), 500*time.Millisecond, leftTime, true, func(context.Context) (bool, error) {
-		left = append(seen.present(), l.processes(t)...)
-		return len(left) == 0, nil
-	})
+// remains waits until nothing is left of any session, and returns what is when their time is over. It counts
+// from the end of the last client; what the machine itself needs is added.
+func (l load) remains(ended time.Time) (left []string) {
+	deadline := func(snapshot) time.Time { return ended.Add(leftTime + l.machine.needs(ended)) }
+	l.observer.untilDeadline(deadline, func(s snapshot) bool { left = s.leftOfAll(); return len(left) == 0 })
 	return left
 }
 
-// processes are the sessions' that run. Those of the embedded cluster are this machine's.
-func (l load) processes(t *testing.T) (running []string) {
-	t.Helper()
-	if !the.embedded {
-		return nil
-	}
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		environ, err := os.ReadFile(file)
-		_, name, found := bytes.Cut(environ, []byte("ESHELL_CASE="+l.namespace))
-		if err != nil || !found { // it may have ended meanwhile
-			continue
-		}
-		name, _, _ = bytes.Cut(name, []byte{0})
-		words, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-		running = append(running, fmt.Sprintf("process %s of %s%s: %q", filepath.Base(filepath.Dir(file)), l.namespace, name, words))
-	}
-	return running
-}
-
-// census knows which objects of sessions there are.
-type census struct {
-	mu   sync.Mutex
-	here map[string]bool // KIND/NAMESPACE/NAME
-	peak map[string]int  // by kind
-}
-
-// watch counts the realm's pods and Jobs of sessions from now on.
-func (l load) watch(t *testing.T) *census {
-	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", the.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(l.namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = owned.SessionLabel }))
-	c := &census{here: map[string]bool{}, peak: map[string]int{}}
-	c.count(t, "pod", factory.Core().V1().Pods().Informer())
-	c.count(t, "job", factory.Batch().V1().Jobs().Informer())
-	factory.Start(t.Context().Done())
-	t.Cleanup(factory.Shutdown)
-	factory.WaitForCacheSync(t.Context().Done())
-	return c
-}
-
-func (c *census) count(t *testing.T, kind string, informer cache.SharedIndexInformer) {
-	t.Helper()
-	note := func(object any, here bool) {
-		if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(object); err == nil {
-			c.note(kind, kind+"/"+key, here)
+// leftOfAll is what there is of all sessions.
+func (s snapshot) leftOfAll() (left []string) {
+	for name, pod := range s.pods {
+		if pod.Labels[owned.SessionLabel] != "" {
+			left = append(left, "pod/"+name)
 		}
 	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) { note(object, true) }, DeleteFunc: func(object any) { note(object, false) },
-	})
-	if err != nil {
-		t.Fatal(err)
+	for name := range s.jobs {
+		left = append(left, "job/"+name)
 	}
-}
-
-func (c *census) note(kind, name string, here bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.here, name)
-	if !here {
-		return
+	for id, processes := range s.processes {
+		left = append(left, id+": "+strings.Join(processes, ", "))
 	}
-	c.here[name] = true
-	now := 0
-	for other := range c.here {
-		if strings.HasPrefix(other, kind+"/") {
-			now++
-		}
-	}
-	c.peak[kind] = max(c.peak[kind], now)
-}
-
-func (c *census) present() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.here))
-}
-
-func (c *census) most(kind string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.peak[kind]
+	slices.Sort(left)
+	return left
 }

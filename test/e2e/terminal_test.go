@@ -190,6 +190,15 @@ func (term *terminal) statusWithin(limit time.Duration) int {
 	return exitStatus(term.cmd)
 }
 
+func (term *terminal) hasExited() bool {
+	select {
+	case <-term.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // exitStatus is that of a command that has ended, or 128+n for a signal that ended it.
 func exitStatus(cmd *exec.Cmd) int {
 	state := cmd.ProcessState.Sys().(syscall.WaitStatus)

@@ -1,0 +1,218 @@
+//go:build unix
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
+)
+
+// startsAtOnce is how many sessions may start at the same time: what a session waits for then is the
+// machine. What it waits for later is time, so that many more may be there.
+func startsAtOnce() int { return 2 * runtime.NumCPU() }
+
+// machine measures how long this machine needs, at the load that it has, for what Kubernetes does by itself:
+// to start a plain pod, to start a plain debug container, to delete a plain pod. A session cannot be faster, so
+// what is promised of one may come so much later.
+type machine struct {
+	*observer
+	node string
+
+	mu    sync.Mutex
+	steps []step // the last one may not have ended yet
+}
+
+// step is one thing that was measured.
+type step struct {
+	what         string
+	began, ended time.Time // ended is zero while it goes on
+}
+
+// measurePause is between two rounds, so that measuring is not the load.
+const measurePause = 5 * time.Second
+
+// measure measures until the test has ended.
+func measure(t *testing.T, o *observer) *machine {
+	t.Helper()
+	nodes, err := o.client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(nodes.Items) == 0 {
+		t.Fatalf("no nodes: %v", err)
+	}
+	m := &machine{observer: o, node: nodes.Items[0].Name}
+	untilCleanedUp(t, func(ctx context.Context) {
+		for round := 0; ctx.Err() == nil; round++ {
+			m.round(ctx, fmt.Sprintf("plain-%d", round))
+			select {
+			case <-time.After(measurePause):
+			case <-ctx.Done():
+			}
+		}
+	})
+	return m
+}
+
+// round measures each step once. An API server that is down, as some faults have it, ends the round.
+func (m *machine) round(ctx context.Context, name string) {
+	pods, session := m.client.CoreV1().Pods(m.namespace), started{pod: name}
+	done := m.begin("start of a pod")
+	pod, err := pods.Create(ctx, plainPod(name, m.node), metav1.CreateOptions{})
+	if err != nil || !m.runs(session) {
+		m.forget()
+		return
+	}
+	done()
+	done = m.begin("start of a debug container")
+	session.container = "plain"
+	if _, err := ephemeral.New(pods).Add(ctx, name, pod.UID, plainContainer(session.container)); err == nil && m.runs(session) {
+		done()
+	} else {
+		m.forget()
+	}
+	done = m.begin("end of a pod")
+	err = pods.Delete(ctx, name, metav1.DeleteOptions{})
+	if err == nil && m.until(patience, func(s snapshot) bool { return s.pods[name] == nil }) {
+		done()
+	} else {
+		m.forget()
+	}
+}
+
+func (m *machine) runs(session started) bool {
+	return m.until(patience, func(s snapshot) bool { return !s.startedAt(session).IsZero() })
+}
+
+// begin begins a step, and returns what to call at its end.
+func (m *machine) begin(what string) (done func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.steps = append(m.steps, step{what: what, began: time.Now()})
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.steps[len(m.steps)-1].ended = time.Now()
+	}
+}
+
+// forget drops the step that was begun last: it failed, and says nothing of the machine.
+func (m *machine) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.steps = m.steps[:len(m.steps)-1]
+}
+
+// needs is the longest that one step has taken of those that were going on at some time after since. One that
+// goes on has taken its time until now.
+func (m *machine) needs(since time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return longest(m.steps, since, time.Now())
+}
+
+func longest(steps []step, since, now time.Time) time.Duration {
+	var most time.Duration
+	for i, s := range steps {
+		if s.ended.IsZero() {
+			s.ended = now
+		}
+		// The last one is the best that is known when none has been going on since.
+		if s.ended.After(since) || i == len(steps)-1 {
+			most = max(most, s.ended.Sub(s.began))
+		}
+	}
+	return most
+}
+
+// firstStart is how long the first plain pod takes to start.
+func (m *machine) firstStart(t *testing.T) time.Duration {
+	t.Helper()
+	first := func() (took time.Duration) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if len(m.steps) == 0 || m.steps[0].ended.IsZero() {
+			return 0
+		}
+		return m.steps[0].ended.Sub(m.steps[0].began)
+	}
+	if !m.until(patience, func(snapshot) bool { return first() > 0 }) {
+		t.Fatal("a plain pod does not start")
+	}
+	return first()
+}
+
+// summary is a line for each kind of step: how often it was measured, its median and its longest.
+func (m *machine) summary() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	took := map[string][]time.Duration{}
+	for _, s := range m.steps {
+		if !s.ended.IsZero() {
+			took[s.what] = append(took[s.what], s.ended.Sub(s.began))
+		}
+	}
+	return spread(took)
+}
+
+// spread is a line for each kind of thing that took its time: how often, the median and the longest.
+func spread(took map[string][]time.Duration) string {
+	var text strings.Builder
+	for _, what := range slices.Sorted(maps.Keys(took)) {
+		if all := took[what]; len(all) > 0 {
+			slices.Sort(all)
+			fmt.Fprintf(&text, "  %s: %d times, median %.1f s, longest %.1f s\n", what, len(all), all[len(all)/2].Seconds(), all[len(all)-1].Seconds())
+		}
+	}
+	return text.String()
+}
+
+// plainPod is one that the kubelet gets without the scheduler: the node may be cordoned.
+func plainPod(name, node string) *corev1.Pod {
+	grace := int64(0)
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PodSpec{
+			NodeName: node, TerminationGracePeriodSeconds: &grace,
+			Containers: []corev1.Container{{Name: "app", Image: "localhost/eshell/bash:1", Command: []string{"sleep", "86400"}}},
+		},
+	}
+}
+
+func plainContainer(name string) corev1.EphemeralContainer {
+	return corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+		Name: name, Image: "localhost/eshell/bash:1", Command: []string{"sleep", "86400"},
+	}}
+}
+
+// TestLongest: what is added to a limit is what the machine took at that time, not what it took before.
+func TestLongest(t *testing.T) {
+	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+	steps := []step{{"start", at(0), at(30)}, {"end", at(30), at(32)}, {"start", at(40), at(45)}, {"end", at(50), time.Time{}}}
+	tests := []struct {
+		name       string
+		steps      []step
+		since, now int
+		want       time.Duration
+	}{
+		{"all of it", steps, 0, 51, 30 * time.Second},
+		{"without the slow one before", steps, 31, 51, 5 * time.Second},
+		{"one that goes on", steps, 46, 70, 20 * time.Second},
+		{"none since: the last one", steps[:3], 60, 61, 5 * time.Second},
+		{"none at all", nil, 0, 1, 0},
+	}
+	for _, tt := range tests {
+		if got := longest(tt.steps, at(tt.since), at(tt.now)); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
