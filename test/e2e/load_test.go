@@ -72,13 +72,13 @@ func TestLoad(t *testing.T) {
 	seed := number(t, seedVariable, 1)
 	l := newLoad(t)
 	before, began := l.application(t), time.Now()
-	clients := l.runAll(t, seed)
+	sessions := l.runAll(t, seed)
 	ended := time.Now()
 	t.Logf("seed %d: %d sessions in %.0f s, %d at once; at most %d of their pods\n%s\nwhat the machine needed:\n%s",
-		seed, len(clients), ended.Sub(began).Seconds(), concurrent(), l.observer.mostPods, figures(clients), l.machine.summary())
-	for _, c := range clients {
-		if c.status != c.end.status {
-			t.Errorf("%v: exit status %d, want %d; its output:\n%s", c, c.status, c.end.status, c.output.text())
+		seed, len(sessions), ended.Sub(began).Seconds(), concurrent(), l.observer.mostPods, figures(sessions), l.machine.summary())
+	for _, s := range sessions {
+		if s.status != s.end.status {
+			t.Errorf("%v: exit status %d, want %d; its output:\n%s", s, s.status, s.end.status, s.output.text())
 		}
 	}
 	left := l.remains(ended)
@@ -112,8 +112,8 @@ func newLoad(t *testing.T) load {
 	return l
 }
 
-// client is one of the many: a session that is drawn, and what became of it.
-type client struct {
+// loadSession is one of the many, drawn at random, and what became of it.
+type loadSession struct {
 	id     string // in the environment of each of its session's processes
 	args   []string
 	tty    bool
@@ -126,9 +126,9 @@ type client struct {
 	status int
 }
 
-func (c *client) String() string {
-	return fmt.Sprintf("%s: kubectl %s, terminal %t, %s %v after it %s", c.id, strings.Join(c.args, " "), c.tty, c.end.name, c.life,
-		pick(c.fromUp, "was up", "started"))
+func (s *loadSession) String() string {
+	return fmt.Sprintf("%s: kubectl %s, terminal %t, %s %v after it %s", s.id, strings.Join(s.args, " "), s.tty, s.end.name, s.life,
+		pick(s.fromUp, "was up", "started"))
 }
 
 // end is a way in which a client ends.
@@ -143,55 +143,55 @@ var clientEnds = []end{
 	{"SIGHUP", syscall.SIGHUP, 129}, {"its command's end", 0, 7},
 }
 
-// draw draws a client: two in three are clones. The lease is longer than a busy node takes to say that a
+// draw draws a session: two in three are clones. The lease is longer than a busy node takes to say that a
 // container runs.
-func (l load) draw(random *rand.Rand, number int) *client {
-	c := &client{id: fmt.Sprintf("%s-%d", l.namespace, number), end: clientEnds[random.IntN(len(clientEnds))], output: newOutput()}
-	c.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
+func (l load) draw(random *rand.Rand, number int) *loadSession {
+	s := &loadSession{id: fmt.Sprintf("%s-%d", l.namespace, number), end: clientEnds[random.IntN(len(clientEnds))], output: newOutput()}
+	s.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
 	debug, attach := random.IntN(3) == 0, random.IntN(3) == 0
 	if debug {
-		c.args = []string{"eshell", "-n", l.namespace, fmt.Sprintf("pod/target-%d", random.IntN(targets)), "--mode", "debug"}
+		s.args = []string{"eshell", "-n", l.namespace, fmt.Sprintf("pod/target-%d", random.IntN(targets)), "--mode", "debug"}
 	}
 	if attach {
-		c.args = append(c.args, "--via", "attach")
+		s.args = append(s.args, "--via", "attach")
 	}
-	c.tty = random.IntN(4) == 0
-	c.fromUp, c.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
+	s.tty = random.IntN(4) == 0
+	s.fromUp, s.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
 	// What it leaves in the background must end with it.
-	c.args = append(c.args, "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e", caseVariable+"="+c.id, "--", "bash", "-c",
+	s.args = append(s.args, "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e", caseVariable+"="+s.id, "--", "bash", "-c",
 		"sleep 86400 </dev/null >/dev/null 2>&1 & echo up-$((40+2)); read -r line; exit 7")
-	return c
+	return s
 }
 
-// runAll runs all clients, as many at once as there is room for.
-func (l load) runAll(t *testing.T, seed uint64) []*client {
+// runAll runs all sessions, as many at once as there is room for.
+func (l load) runAll(t *testing.T, seed uint64) []*loadSession {
 	random := rand.New(rand.NewPCG(seed, 0))
-	clients, next := make([]*client, total()), make(chan *client)
+	sessions, next := make([]*loadSession, total()), make(chan *loadSession)
 	var running sync.WaitGroup
 	for range concurrent() {
 		running.Go(func() {
-			for c := range next {
-				if err := c.run(l.world); err != nil {
-					t.Errorf("%v: %v", c, err)
+			for s := range next {
+				if err := s.run(l.world); err != nil {
+					t.Errorf("%v: %v", s, err)
 				}
 			}
 		})
 	}
-	for i := range clients {
-		clients[i] = l.draw(random, i)
-		next <- clients[i]
+	for i := range sessions {
+		sessions[i] = l.draw(random, i)
+		next <- sessions[i]
 	}
 	close(next)
 	running.Wait()
-	return clients
+	return sessions
 }
 
 // run runs the client until it has ended.
-func (c *client) run(w world) error {
-	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), c.args...)
+func (s *loadSession) run(w world) error {
+	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), s.args...)
 	cmd.Env = w.env()
 	began := time.Now()
-	keyboard, err := c.start(cmd)
+	keyboard, err := s.start(cmd)
 	if err != nil {
 		return err
 	}
@@ -201,39 +201,39 @@ func (c *client) run(w world) error {
 		_ = cmd.Wait() // the status is in ProcessState
 		close(exited)
 	}()
-	up, life := c.output.up, time.After(c.life)
-	if c.fromUp {
+	up, life := s.output.up, time.After(s.life)
+	if s.fromUp {
 		life = nil
 	}
 	for over := false; !over; {
 		select {
 		case <-up:
-			c.up, up = time.Since(began), nil
-			if c.fromUp {
-				life = time.After(c.life)
+			s.up, up = time.Since(began), nil
+			if s.fromUp {
+				life = time.After(s.life)
 			}
 		case <-life:
 			life = nil
-			if err := c.finish(cmd, keyboard); err != nil {
+			if err := s.finish(cmd, keyboard); err != nil {
 				return err
 			}
 		case <-exited:
 			over = true
 		}
 	}
-	c.status = exitStatus(cmd)
+	s.status = exitStatus(cmd)
 	return nil
 }
 
 // start starts the client, on a terminal or between pipes, and returns its keyboard.
-func (c *client) start(cmd *exec.Cmd) (keyboard *os.File, err error) {
-	if !c.tty {
+func (s *loadSession) start(cmd *exec.Cmd) (keyboard *os.File, err error) {
+	if !s.tty {
 		stdin, keyboard, err := os.Pipe()
 		if err != nil {
 			return nil, err
 		}
 		defer stdin.Close()
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, c.output, c.output
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, s.output, s.output
 		return keyboard, cmd.Start()
 	}
 	master, line, err := pty.Open()
@@ -243,14 +243,14 @@ func (c *client) start(cmd *exec.Cmd) (keyboard *os.File, err error) {
 	defer line.Close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = line, line, line
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	go func() { _, _ = io.Copy(c.output, master) }()
+	go func() { _, _ = io.Copy(s.output, master) }()
 	return master, cmd.Start()
 }
 
 // finish makes the client end. That it has ended before shows in its status.
-func (c *client) finish(cmd *exec.Cmd, keyboard *os.File) error {
-	if c.end.signal != 0 {
-		_ = cmd.Process.Signal(c.end.signal)
+func (s *loadSession) finish(cmd *exec.Cmd, keyboard *os.File) error {
+	if s.end.signal != 0 {
+		_ = cmd.Process.Signal(s.end.signal)
 		return nil
 	}
 	_, err := keyboard.WriteString("\n")
@@ -286,17 +286,17 @@ func (o *output) text() string {
 // spinner is what moves while a session starts.
 var spinner = regexp.MustCompile(`\r\x1b\[K[|/\\-] waiting [^\r\n]*`)
 
-// figures sum up what became of the clients: how they ended, when they were up, and their complaints.
-func figures(clients []*client) string {
+// figures sum up what became of the sessions: how they ended, when they were up, and their complaints.
+func figures(sessions []*loadSession) string {
 	ended, complaints := map[string]int{}, map[string]int{}
 	var ups []time.Duration
 	names := regexp.MustCompile(`[a-z]+-[a-z0-9-]+|\b[0-9a-f]{64}\b|\d+`)
-	for _, c := range clients {
-		ended[c.end.name]++
-		if c.up > 0 {
-			ups = append(ups, c.up)
+	for _, s := range sessions {
+		ended[s.end.name]++
+		if s.up > 0 {
+			ups = append(ups, s.up)
 		}
-		for line := range strings.Lines(c.output.text()) {
+		for line := range strings.Lines(s.output.text()) {
 			if line = strings.TrimSpace(line); strings.HasPrefix(line, "warning: ") || strings.HasPrefix(line, "error: ") {
 				complaints[names.ReplaceAllString(line, "*")]++
 			}
