@@ -149,12 +149,6 @@ func (r realm) left(t *testing.T, before string) {
 	}
 }
 
-// ending is how a command line ended.
-type ending struct {
-	status         int
-	stdout, stderr string
-}
-
 // run runs what a user types, with the realm as the current namespace.
 func (r realm) run(t *testing.T, line string) ending {
 	t.Helper()
