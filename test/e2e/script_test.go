@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -11,6 +12,10 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 )
 
 // patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
@@ -35,23 +40,39 @@ func TestScripts(t *testing.T) {
 }
 
 // exits runs a command and asserts its exit status: exits 7 kubectl eshell ...
+//
+// Where kubectl is not what is tested, kubectl-eshell is the plugin itself, and eshell is the same in this
+// process, for what starts no session. It does not read the script's variables, stdin or folder.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS COMMAND ARGS...")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			ts.Fatalf("%v", err)
-		}
-		got = exit.ExitCode()
+	status := executed
+	if args[1] == "eshell" {
+		status = rehearsed
 	}
-	if got != want {
+	if got := status(ts, args[1], args[2:]); got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+func executed(ts *testscript.TestScript, command string, args []string) int {
+	err := ts.Exec(command, args...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	ts.Check(err)
+	return 0
+}
+
+func rehearsed(ts *testscript.TestScript, _ string, args []string) int {
+	end := eshell(context.Background(), args...)
+	fmt.Fprint(ts.Stdout(), end.stdout)
+	fmt.Fprint(ts.Stderr(), end.stderr)
+	return end.status
 }
 
 // nothingLeft asserts that what the last command's headline named is gone: the clone deleted, the
@@ -62,9 +83,7 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("stderr has no headline of a session")
 	}
 	for _, s := range sessions {
-		for _, words := range s.untilGone(patience) {
-			ts.Check(ts.Exec("kubectl", words...))
-		}
+		ts.Check(s.leaves(context.Background(), the.namespace))
 	}
 }
 
@@ -94,6 +113,49 @@ func headlines(stderr string) []started {
 		sessions = append(sessions, started{pod: match[1], container: match[2]})
 	}
 	return sessions
+}
+
+// leaves waits until nothing of the session is left but a debug container's record. It asks for itself: a
+// kubectl for each answer cost as much as most sessions.
+func (s started) leaves(ctx context.Context, namespace string) error {
+	client, err := asked()
+	if err != nil {
+		return err
+	}
+	for _, isGone := range []func(context.Context, kubernetes.Interface, string) (bool, error){s.hasEnded, s.hasNoLease} {
+		err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+			return isGone(ctx, client, namespace)
+		})
+		if err != nil {
+			return fmt.Errorf("something of session %s in namespace %s is left: %w", s.pod+s.container, namespace, err)
+		}
+	}
+	return nil
+}
+
+// hasEnded says whether the clone is gone, or the debug container's process has ended.
+func (s started) hasEnded(ctx context.Context, client kubernetes.Interface, namespace string) (bool, error) {
+	pod, err := client.CoreV1().Pods(namespace).Get(ctx, s.pod, metav1.GetOptions{})
+	if s.container == "" && apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil || s.container == "" {
+		return false, err
+	}
+	for _, status := range pod.Status.EphemeralContainerStatuses {
+		if status.Name == s.container && status.State.Terminated != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s started) hasNoLease(ctx context.Context, client kubernetes.Interface, namespace string) (bool, error) {
+	_, err := client.BatchV1().Jobs(namespace).Get(ctx, strings.TrimPrefix(s.lease(), "job/"), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	return false, err
 }
 
 // untilGone are kubectl's words for waiting until nothing of the session is left but a debug
