@@ -36,8 +36,8 @@ func eshell(ctx context.Context, args ...string) ending {
 	return ending{status, stdout.String(), stderr.String()}
 }
 
-// said is the stdout of a command that has to end well.
-func said(t *testing.T, args ...string) string {
+// output is the stdout of a command that has to end well.
+func output(t *testing.T, args ...string) string {
 	t.Helper()
 	end := eshell(t.Context(), args...)
 	if end.status != 0 {

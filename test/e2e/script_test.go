@@ -159,16 +159,21 @@ func (s started) hasNoLease(ctx context.Context, client kubernetes.Interface, na
 }
 
 // untilGone are kubectl's words for waiting until nothing of the session is left but a debug
-// container's record.
+// container's record. What is waited for alike is waited for by one kubectl.
 func (s started) untilGone(limit time.Duration) [][]string {
+	if s.container == "" {
+		return [][]string{append(s.untilEnded(limit), s.lease())}
+	}
+	return [][]string{s.untilEnded(limit), {"wait", "--for=delete", s.lease(), "--timeout=" + limit.String()}}
+}
+
+// untilEnded are those for waiting until the clone is gone, or the debug container's process has ended.
+func (s started) untilEnded(limit time.Duration) []string {
 	end := "delete"
 	if s.container != "" {
 		end = fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state.terminated.reason}`, s.container)
 	}
-	return [][]string{
-		{"wait", "--for=" + end, "pod/" + s.pod, "--timeout=" + limit.String()},
-		{"wait", "--for=delete", s.lease(), "--timeout=" + limit.String()},
-	}
+	return []string{"wait", "--for=" + end, "--timeout=" + limit.String(), "pod/" + s.pod}
 }
 
 func (s started) lease() string {
