@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -149,7 +148,7 @@ func newRealm(t *testing.T, name, manifest string) realm {
 // await waits until something is so, and asks for itself: nothing could be watched, or not for the price.
 func (r realm) await(t *testing.T, what string, is wait.ConditionWithContextFunc) {
 	t.Helper()
-	if err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, patience, true, is); err != nil {
+	if err := until(t.Context(), is); err != nil {
 		t.Fatalf("namespace %s: %s: %v", r.namespace, what, err)
 	}
 }

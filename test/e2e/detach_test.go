@@ -29,7 +29,8 @@ func detached(t *testing.T, line string) started {
 func (s started) outlives(t *testing.T, end time.Duration) {
 	t.Helper()
 	here := realm{the.namespace}
-	if ended := here.run(t, "kubectl "+quoted(s.untilEnded(end+35*time.Second))); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
+	words := s.untilEnded(end + 35*time.Second)
+	if ended := here.run(t, "kubectl "+quoted(words)); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
 		t.Fatalf("it ended: %s%s", ended.stdout, ended.stderr)
 	}
 }

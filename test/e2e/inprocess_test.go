@@ -30,8 +30,9 @@ func eshell(ctx context.Context, args ...string) ending {
 	undisturbed()
 	var stdout, stderr bytes.Buffer
 	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr}
-	// Where the.env() of a process would have them looked for.
-	cluster := []string{"--kubeconfig=" + the.kubeconfig, "--cache-dir=" + filepath.Join(the.home(), ".kube", "cache")}
+	// Where the.env() has a process look for them.
+	cache := filepath.Join(filepath.Dir(the.kubeconfig), ".kube", "cache")
+	cluster := []string{"--kubeconfig=" + the.kubeconfig, "--cache-dir=" + cache}
 	status := cli.Main(ctx, append(cluster, args...), streams, "dev")
 	return ending{status, stdout.String(), stderr.String()}
 }
@@ -57,10 +58,7 @@ var undisturbed = sync.OnceFunc(func() {
 	}
 })
 
-// home is the home folder that commands get.
-func (w world) home() string { return filepath.Dir(w.kubeconfig) }
-
-// config is how the cluster is reached, at the test's own pace: the server says itself when it is busy.
+// config says how the cluster is reached, at the test's own pace: the server says itself when it is busy.
 func (w world) config() (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", w.kubeconfig)
 	if err != nil {

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // as types it as a user of one test alone: "all your sessions" are the test's.
@@ -25,7 +23,7 @@ func auditor(args ...string) []string { return as("auditor", args...) }
 // told waits until the lease says where its session is: it is told with the first renewal.
 func (s started) told(t *testing.T) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+	err := until(t.Context(), func(context.Context) (bool, error) {
 		return s.taken(t).Annotations[annotated+"pod"] == s.pod, nil
 	})
 	if err != nil {

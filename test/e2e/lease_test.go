@@ -57,8 +57,8 @@ func TestRenewed(t *testing.T) {
 // user is who the server takes the tests for.
 func user(t *testing.T) string {
 	t.Helper()
-	ask := &authenticationv1.SelfSubjectReview{}
-	answer, err := client(t).AuthenticationV1().SelfSubjectReviews().Create(t.Context(), ask, metav1.CreateOptions{})
+	reviews := client(t).AuthenticationV1().SelfSubjectReviews()
+	answer, err := reviews.Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

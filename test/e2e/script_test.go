@@ -15,7 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
+	typedbatchv1 "k8s.io/client-go/kubernetes/typed/batch/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
@@ -122,20 +123,25 @@ func (s started) leaves(ctx context.Context, namespace string) error {
 	if err != nil {
 		return err
 	}
-	for _, isGone := range []func(context.Context, kubernetes.Interface, string) (bool, error){s.hasEnded, s.hasNoLease} {
-		err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-			return isGone(ctx, client, namespace)
-		})
-		if err != nil {
-			return fmt.Errorf("something of session %s in namespace %s is left: %w", s.pod+s.container, namespace, err)
-		}
+	hasEnded := func(ctx context.Context) (bool, error) { return s.hasEnded(ctx, client.CoreV1().Pods(namespace)) }
+	if err := until(ctx, hasEnded); err != nil {
+		return fmt.Errorf("pod %s/%s, container %q has not ended: %w", namespace, s.pod, s.container, err)
+	}
+	hasNoLease := func(ctx context.Context) (bool, error) { return s.hasNoLease(ctx, client.BatchV1().Jobs(namespace)) }
+	if err := until(ctx, hasNoLease); err != nil {
+		return fmt.Errorf("%s in namespace %s is left: %w", s.lease(), namespace, err)
 	}
 	return nil
 }
 
+// until asks again and again.
+func until(ctx context.Context, is wait.ConditionWithContextFunc) error {
+	return wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, patience, true, is)
+}
+
 // hasEnded says whether the clone is gone, or the debug container's process has ended.
-func (s started) hasEnded(ctx context.Context, client kubernetes.Interface, namespace string) (bool, error) {
-	pod, err := client.CoreV1().Pods(namespace).Get(ctx, s.pod, metav1.GetOptions{})
+func (s started) hasEnded(ctx context.Context, pods typedcorev1.PodInterface) (bool, error) {
+	pod, err := pods.Get(ctx, s.pod, metav1.GetOptions{})
 	if s.container == "" && apierrors.IsNotFound(err) {
 		return true, nil
 	}
@@ -150,8 +156,8 @@ func (s started) hasEnded(ctx context.Context, client kubernetes.Interface, name
 	return false, nil
 }
 
-func (s started) hasNoLease(ctx context.Context, client kubernetes.Interface, namespace string) (bool, error) {
-	_, err := client.BatchV1().Jobs(namespace).Get(ctx, strings.TrimPrefix(s.lease(), "job/"), metav1.GetOptions{})
+func (s started) hasNoLease(ctx context.Context, jobs typedbatchv1.JobInterface) (bool, error) {
+	_, err := jobs.Get(ctx, strings.TrimPrefix(s.lease(), "job/"), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return true, nil
 	}

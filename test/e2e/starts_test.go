@@ -319,7 +319,12 @@ func preparing(setup string) string {
 	  containers: [{name: app, ` + busybox + `, volumeMounts: [{name: shared, mountPath: /shared}]}], volumes: [{name: shared, emptyDir: {}}]}`
 }
 
-const unboundClaim = `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: unbound}, spec: {storageClassName: "", accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}`
+const unboundClaim = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: unbound}
+spec: {storageClassName: "", accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}
+`
 
 // sleeping is a pod that runs and goes at once.
 func sleeping(more string) string {

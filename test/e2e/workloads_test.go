@@ -258,8 +258,8 @@ func asSelector(t *testing.T, kind string, spec map[string]any) labels.Selector 
 // try clones one workload and judges the clone. What is random in it is replaced.
 func (c chart) try(t *testing.T, w workload, replaced replacements) {
 	replaced = append(replaced, c.namespace, "NAMESPACE")
-	args := append([]string{w.words[0], "-n", c.namespace, "--dry-run=client", "-o", "yaml", "-q"}, w.words[1:]...)
-	end := eshell(t.Context(), args...)
+	args := []string{w.words[0], "-n", c.namespace, "--dry-run=client", "-o", "yaml", "-q"}
+	end := eshell(t.Context(), append(args, w.words[1:]...)...)
 	if w.refused {
 		if end.status != 125 || end.stdout != "" {
 			t.Fatalf("exit status %d; it was not refused: %s", end.status, end.stdout)
@@ -289,8 +289,14 @@ func (c chart) accepts(t *testing.T, manifest string) error {
 // strict asserts that the server is asked to refuse what it does not know.
 func (c chart) strict(t *testing.T) {
 	t.Helper()
-	const typo = `{apiVersion: v1, kind: Pod, metadata: {name: typo}, spec: {containers: [{name: app, image: none, imagePolicy: Never}]}}`
-	if err := c.accepts(t, typo); err == nil || !strings.Contains(err.Error(), `unknown field "spec.containers[0].imagePolicy"`) {
+	const typo = `
+apiVersion: v1
+kind: Pod
+metadata: {name: typo}
+spec: {containers: [{name: app, image: none, imagePolicy: Never}]}
+`
+	err := c.accepts(t, typo)
+	if err == nil || !strings.Contains(err.Error(), `unknown field "spec.containers[0].imagePolicy"`) {
 		t.Errorf("an unknown field is accepted: %v", err)
 	}
 }
