@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -15,8 +16,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
@@ -73,7 +76,7 @@ func TestRefused(t *testing.T) {
 			here := newRealm(t, strings.NewReplacer(" ", "-", ",", "").Replace(tt.name), application)
 			tt.rules(t, here)
 			before := here.pods(t)
-			end := here.run(t, "kubectl eshell "+tt.typed+" -- true")
+			end := here.run(t, "kubectl-eshell "+tt.typed+" -- true")
 			says := strings.ReplaceAll(tt.says, "NAMESPACE", here.namespace)
 			want := `(?m)^error: (.+: )?` + says + `\nhint: ` + regexp.QuoteMeta(strings.ReplaceAll(tt.hint, "NAMESPACE", here.namespace)) + `\n\z`
 			if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
@@ -121,11 +124,33 @@ spec:
 func newRealm(t *testing.T, name, manifest string) realm {
 	t.Helper()
 	r := realm{the.namespace + "-" + name}
-	kubectl(t, "create", "namespace", r.namespace)
-	t.Cleanup(func() { kubectl(t, "delete", "namespace", r.namespace, "--wait=false") })
-	kubectl(t, "wait", "--for=create", "-n", r.namespace, "serviceaccount/default", "--timeout=60s")
+	core := client(t).CoreV1()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}
+	if _, err := core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := core.Namespaces().Delete(context.Background(), r.namespace, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	r.await(t, "the service account default", func(ctx context.Context) (bool, error) {
+		_, err := core.ServiceAccounts(r.namespace).Get(ctx, "default", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return err == nil, err
+	})
 	r.apply(t, manifest)
 	return r
+}
+
+// await waits until something is so, and asks for itself: nothing could be watched, or not for the price.
+func (r realm) await(t *testing.T, what string, is wait.ConditionWithContextFunc) {
+	t.Helper()
+	if err := until(t.Context(), is); err != nil {
+		t.Fatalf("namespace %s: %s: %v", r.namespace, what, err)
+	}
 }
 
 // apply applies a manifest, in which NAMESPACE is the realm's name.
@@ -138,8 +163,22 @@ func (r realm) apply(t *testing.T, manifest string) {
 	}
 }
 
+// pods are the names of the pods that are there, each with its ephemeral containers.
 func (r realm) pods(t *testing.T) string {
-	return kubectl(t, "get", "pods", "-n", r.namespace, "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.ephemeralContainers}{"\n"}{end}`)
+	t.Helper()
+	list, err := client(t).CoreV1().Pods(r.namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, pod := range list.Items {
+		ephemeral, err := json.Marshal(pod.Spec.EphemeralContainers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%s %s\n", pod.Name, ephemeral)
+	}
+	return text.String()
 }
 
 func (r realm) left(t *testing.T, before string) {
@@ -149,17 +188,15 @@ func (r realm) left(t *testing.T, before string) {
 	}
 }
 
-// ending is how a command line ended.
-type ending struct {
-	status         int
-	stdout, stderr string
-}
-
-// run runs what a user types, with the realm as the current namespace.
+// run runs what a user types, with the realm as the current namespace. Where kubectl is not what is
+// tested, kubectl-eshell is typed: the plugin itself.
 func (r realm) run(t *testing.T, line string) ending {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command("sh", "-c", strings.Replace(line, "kubectl eshell", "kubectl eshell -n "+r.namespace, 1))
+	for _, eshell := range []string{"kubectl eshell ", "kubectl-eshell "} {
+		line = strings.Replace(line, eshell, eshell+"-n "+r.namespace+" ", 1)
+	}
+	cmd := exec.Command("sh", "-c", line)
 	cmd.Env, cmd.Stdout, cmd.Stderr = the.env(), &stdout, &stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
@@ -183,7 +220,15 @@ func (r realm) follow(t *testing.T, was refused, stderr string) {
 		t.Errorf("%s: exit status %d, stderr is\n%s", line, end.status, end.stderr)
 	}
 	for _, clone := range headlines(end.stderr) {
-		clone.gone(t, "-n", r.namespace)
+		r.without(t, clone)
+	}
+}
+
+// without waits until nothing of the session is left in the realm.
+func (r realm) without(t *testing.T, session started) {
+	t.Helper()
+	if err := session.leaves(t.Context(), r.namespace); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -314,12 +359,12 @@ func review(w http.ResponseWriter, req *http.Request) {
 // refuses waits until the server has taken a rule to heart: nothing that could be watched says so.
 func (r realm) refuses(t *testing.T, words string) {
 	t.Helper()
-	var last ending
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		last = r.run(t, "kubectl run probe --image=probe --dry-run=server -n "+r.namespace)
-		return strings.Contains(last.stderr, words), nil
+	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "probe", Image: "probe"}},
+	}}
+	r.await(t, "the server refuses no pod with: "+words, func(ctx context.Context) (bool, error) {
+		dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+		_, err := client(t).CoreV1().Pods(r.namespace).Create(ctx, probe, dry)
+		return err != nil && strings.Contains(err.Error(), words), nil
 	})
-	if err != nil {
-		t.Fatalf("the server does not refuse a pod with %q: %s%s", words, last.stdout, last.stderr)
-	}
 }

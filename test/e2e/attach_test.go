@@ -139,11 +139,11 @@ func TestAttachCommand(t *testing.T) {
 	if end.status != 5 || end.stdout != "a\nb\n" || end.stderr != "oops\n" {
 		t.Errorf("%+v", end)
 	}
-	end = here.run(t, "kubectl eshell attach "+session.pod+" -- true")
+	end = eshell(t.Context(), "attach", session.pod, "--", "true")
 	if end.status != 125 || !strings.Contains(end.stderr, "error: session "+session.pod+" is joiner's, and you are ") {
 		t.Errorf("somebody else's session: %+v", end)
 	}
-	end = here.run(t, "kubectl eshell attach nosuch -- true")
+	end = eshell(t.Context(), "attach", "nosuch", "--", "true")
 	if end.status != 125 || !strings.Contains(end.stderr, "error: no session is called nosuch in namespace ") {
 		t.Errorf("no session: %+v", end)
 	}

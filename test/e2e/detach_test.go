@@ -13,7 +13,7 @@ import (
 // detached starts a session without a client, and asserts that its name is all that stdout has.
 func detached(t *testing.T, line string) started {
 	t.Helper()
-	end := realm{the.namespace}.run(t, "kubectl eshell "+line+" --detach")
+	end := realm{the.namespace}.run(t, "kubectl-eshell "+line+" --detach")
 	sessions := headlines(end.stderr)
 	if end.status != 0 || len(sessions) != 1 || end.stdout != sessions[0].name()+"\n" {
 		t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
@@ -28,8 +28,8 @@ func detached(t *testing.T, line string) started {
 // that is gone or its first time: that has run out after so long, and the cluster's controllers get 30 s more.
 func (s started) outlives(t *testing.T, end time.Duration) {
 	t.Helper()
-	words := s.untilGone(end + 35*time.Second)[0]
 	here := realm{the.namespace}
+	words := s.untilEnded(end + 35*time.Second)
 	if ended := here.run(t, "kubectl "+quoted(words)); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
 		t.Fatalf("it ended: %s%s", ended.stdout, ended.stderr)
 	}
@@ -59,7 +59,7 @@ func TestDetach(t *testing.T) {
 			}
 			session.outlives(t, 20*time.Second)
 			shows(t, []string{"eshell", "list"}, `(?m)^`+session.name()+` +`+place.name+` .* Running +\S+ +5\dm`)
-			if removed := kubectl(t, "eshell", "gc", "--dry-run"); strings.Contains(removed, session.name()) {
+			if removed := output(t, "gc", "--dry-run"); strings.Contains(removed, session.name()) {
 				t.Errorf("gc would remove it:\n%s", removed)
 			}
 			if got := kubectl(t, "eshell", "attach", session.name(), "-q", "--", "echo", "still there"); got != "still there\n" {
@@ -95,7 +95,7 @@ func TestDetachedTTL(t *testing.T) {
 			session := detached(t, place.line+" --ttl=30s")
 			if strings.Contains(place.name, "without") { // nobody deletes the ended pod
 				session.dead(t)
-				kubectl(t, "eshell", "gc")
+				output(t, "gc")
 			}
 			session.goneWithin(t, patience+30*time.Second)
 			session.leftNobody(t)
@@ -117,11 +117,11 @@ func TestDetachedCommand(t *testing.T) {
 	}
 	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Failed", "pod/"+session.pod, inTime)
 	shows(t, []string{"eshell", "list"}, `(?m)^`+session.pod+` .* Ended `)
-	kubectl(t, "eshell", "gc")
+	output(t, "gc")
 	if log := kubectl(t, "logs", session.pod, "-c", "app"); log != "out\n" {
 		t.Errorf("the log is %q", log)
 	}
-	kubectl(t, "eshell", "delete", session.pod)
+	output(t, "delete", session.pod)
 	session.gone(t)
 }
 
@@ -129,11 +129,11 @@ func TestDetachedCommand(t *testing.T) {
 func TestDetachedWithoutShell(t *testing.T) {
 	t.Parallel()
 	here := realm{the.namespace}
-	end := here.run(t, "kubectl eshell deploy/noshell --detach")
+	end := here.run(t, "kubectl-eshell deploy/noshell --detach")
 	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr, "the image has no shell (sh) in its PATH") {
 		t.Errorf("without a command: %+v", end)
 	}
-	end = here.run(t, "kubectl eshell deploy/noshell --detach -- nosuch")
+	end = here.run(t, "kubectl-eshell deploy/noshell --detach -- nosuch")
 	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr, `exec: "nosuch": executable file not found`) {
 		t.Errorf("with one that is not there: %+v", end)
 	}
@@ -165,7 +165,7 @@ func TestDetachFails(t *testing.T) {
 	for _, place := range stuck {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			end := realm{the.namespace}.run(t, "kubectl "+strings.Join(place.args, " ")+" --detach --start-timeout=3s")
+			end := realm{the.namespace}.run(t, "kubectl-"+strings.Join(place.args, " ")+" --detach --start-timeout=3s")
 			sessions := headlines(end.stderr)
 			if end.status != 125 || end.stdout != "" || len(sessions) != 1 {
 				t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
@@ -194,20 +194,20 @@ func TestDetachedExtend(t *testing.T) {
 	t.Parallel()
 	session := detached(t, "deploy/bash --ttl=1h")
 	shows(t, []string{"eshell", "extend", session.pod, "1h"}, `\A`+session.pod+` ends in `)
-	if got := kubectl(t, "get", session.lease(), "-o", "jsonpath={.spec.activeDeadlineSeconds}"); got != "7201" {
-		t.Errorf("the lease's deadline is %s, want 7201", got)
+	if got := deadline(session.taken(t)); got != 7201 {
+		t.Errorf("the lease's deadline is %d, want 7201", got)
 	}
 	short := detached(t, "deploy/bash --ttl=30s")
-	kubectl(t, "eshell", "extend", short.pod, "1h")
+	output(t, "extend", short.pod, "1h")
 	short.outlives(t, 30*time.Second)
-	kubectl(t, "eshell", "delete", session.pod, short.pod)
+	output(t, "delete", session.pod, short.pod)
 	session.gone(t)
 	debug := detached(t, "pod/target-detach --mode=debug")
-	end := realm{the.namespace}.run(t, "kubectl eshell extend "+debug.container+" 1h")
+	end := eshell(t.Context(), "extend", debug.container, "1h")
 	if want := "error: " + debug.container + " keeps its own time: its container was told when it started how long it may live\n"; end.status != 125 || !strings.HasPrefix(end.stderr, want) {
 		t.Errorf("extend of a debug session: %+v", end)
 	}
-	kubectl(t, "eshell", "delete", debug.container)
+	output(t, "delete", debug.container)
 	debug.gone(t)
 }
 
@@ -215,15 +215,15 @@ func TestDetachedExtend(t *testing.T) {
 func TestDetachedFixed(t *testing.T) {
 	t.Parallel()
 	session := detached(t, "deploy/bash --ttl=1h --as=no-patch")
-	said := kubectl(t, "get", session.lease(), "-o", `jsonpath={.spec.activeDeadlineSeconds} {.metadata.annotations.kubectl-eshell\.github\.io/kept}`)
-	if said != "3601 detached" {
-		t.Errorf("the lease says %q", said)
+	lease := session.taken(t)
+	if kept := lease.Annotations[annotated+"kept"]; deadline(lease) != 3601 || kept != "detached" {
+		t.Errorf("the lease says %d, %q", deadline(lease), kept)
 	}
-	kubectl(t, "eshell", "extend", session.pod, "1h")
-	if got := kubectl(t, "get", session.lease(), "-o", "jsonpath={.spec.activeDeadlineSeconds}"); got != "7201" {
-		t.Errorf("the lease's deadline is %s, want 7201", got)
+	output(t, "extend", session.pod, "1h")
+	if got := deadline(session.taken(t)); got != 7201 {
+		t.Errorf("the lease's deadline is %d, want 7201", got)
 	}
-	kubectl(t, "eshell", "delete", session.pod)
+	output(t, "delete", session.pod)
 	session.gone(t)
 }
 
@@ -254,7 +254,7 @@ func TestFixedLeaseFollows(t *testing.T) {
 	term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--ttl=30s", "--lease=20s", "--as=follower")
 	session := term.session()
 	term.expect(`/ # `)
-	kubectl(t, "eshell", "extend", session.pod, "1h", "-n", here.namespace)
+	output(t, "extend", session.pod, "1h", "-n", here.namespace)
 	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n", here.namespace, inTime)
 	if end := here.run(t, "kubectl wait --for=delete pod/"+session.pod+" --timeout=45s -n "+here.namespace); end.status == 0 {
 		t.Error("it ended at its first time")
@@ -267,17 +267,17 @@ func TestFixedLeaseFollows(t *testing.T) {
 	if screen, _ := term.shown(); strings.Contains(screen, "as long as it may") {
 		t.Errorf("the terminal showed:\n%s", screen)
 	}
-	session.gone(t, "-n", here.namespace)
+	here.without(t, session)
 }
 
 // TestReleaseWithoutDelete: who may patch Jobs but not delete them lets the lease run out, and hears no warning.
 func TestReleaseWithoutDelete(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "no-delete", application+jobVerbs("no-delete", "create, patch"))
-	end := here.run(t, "kubectl eshell deploy/app --as=no-delete --lease=10m -- true")
+	end := here.run(t, "kubectl-eshell deploy/app --as=no-delete --lease=10m -- true")
 	sessions := headlines(end.stderr)
 	if end.status != 0 || len(sessions) != 1 || regexp.MustCompile(`(?m)^warning: `).MatchString(end.stderr) {
 		t.Fatalf("exit status %d, stderr\n%s", end.status, end.stderr)
 	}
-	sessions[0].gone(t, "-n", here.namespace)
+	here.without(t, sessions[0])
 }

@@ -3,10 +3,14 @@
 package e2e
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // as types it as a user of one test alone: "all your sessions" are the test's.
@@ -19,14 +23,52 @@ func auditor(args ...string) []string { return as("auditor", args...) }
 // told waits until the lease says where its session is: it is told with the first renewal.
 func (s started) told(t *testing.T) {
 	t.Helper()
-	kubectl(t, "wait", `--for=jsonpath={.metadata.annotations.kubectl-eshell\.github\.io/pod}=`+s.pod, s.lease(), inTime)
+	err := until(t.Context(), func(context.Context) (bool, error) {
+		return s.taken(t).Annotations[annotated+"pod"] == s.pod, nil
+	})
+	if err != nil {
+		t.Fatalf("%s never tells of pod/%s: %v", s.lease(), s.pod, err)
+	}
 }
 
-// shows asserts that a command prints what the pattern says.
+// annotated begins the names of all annotations.
+const annotated = "kubectl-eshell.github.io/"
+
+// taken is the lease that the session has.
+func (s started) taken(t *testing.T) *batchv1.Job {
+	t.Helper()
+	name := strings.TrimPrefix(s.lease(), "job/")
+	job, err := client(t).BatchV1().Jobs(the.namespace).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// deadline is how many seconds the lease has, 0 for no limit.
+func deadline(lease *batchv1.Job) int64 {
+	if lease.Spec.ActiveDeadlineSeconds == nil {
+		return 0
+	}
+	return *lease.Spec.ActiveDeadlineSeconds
+}
+
+// shows asserts that a command of eshell's prints what the pattern says. It runs in this process.
 func shows(t *testing.T, args []string, pattern string) {
 	t.Helper()
-	if got := kubectl(t, args...); !regexp.MustCompile(pattern).MatchString(got) {
-		t.Errorf("kubectl %s printed\n%s, want %s", strings.Join(args, " "), got, pattern)
+	matches(t, args, output(t, args[1:]...), pattern)
+}
+
+// showsTyped is the same as a user types it, through kubectl.
+func showsTyped(t *testing.T, args []string, pattern string) {
+	t.Helper()
+	matches(t, args, kubectl(t, args...), pattern)
+}
+
+func matches(t *testing.T, args []string, got, pattern string) {
+	t.Helper()
+	if !regexp.MustCompile(pattern).MatchString(got) {
+		t.Errorf("%s printed\n%s, want %s", strings.Join(args, " "), got, pattern)
 	}
 }
 
@@ -42,7 +84,7 @@ func TestInventory(t *testing.T) {
 	clone.told(t)
 	debug.told(t)
 
-	shows(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +LEFT
+	showsTyped(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +LEFT
 `+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\S+ +5\dm
 `+debug.container+` +debug +pod/target-lease +target-lease +Running +\S+ +5\dm
 \z`)
@@ -52,13 +94,13 @@ func TestInventory(t *testing.T) {
 	shows(t, auditor("list", "-A", "-o", "json"), `"namespace": "`+the.namespace+`"`)
 	shows(t, auditor("list", "pod/target-lease"), debug.container+` +\S+ +app +Running +<none> +\S+ +`)
 	shows(t, []string{"eshell", "list", "--all-users"}, debug.container+` .* auditor\n`)
-	if others := kubectl(t, "eshell", "list", "-o", "name"); strings.Contains(others, clone.pod) {
+	if others := output(t, "list", "-o", "name"); strings.Contains(others, clone.pod) {
 		t.Errorf("another user's own sessions are\n%s", others)
 	}
 
-	shows(t, auditor("extend", clone.pod, "1h"), `\A`+clone.pod+` ends in 11\dm\n\z`)
+	showsTyped(t, auditor("extend", clone.pod, "1h"), `\A`+clone.pod+` ends in 11\dm\n\z`)
 	shows(t, auditor("list"), clone.pod+` +Running +\S+ +11\dm\n`)
-	if removed := kubectl(t, auditor("gc", "--dry-run")...); strings.Contains(removed, clone.pod) || strings.Contains(removed, debug.container) {
+	if removed := output(t, auditor("gc", "--dry-run")[1:]...); strings.Contains(removed, clone.pod) || strings.Contains(removed, debug.container) {
 		t.Errorf("gc would remove living sessions:\n%s", removed)
 	}
 	for _, term := range []*terminal{inClone, inDebug} {
@@ -66,7 +108,7 @@ func TestInventory(t *testing.T) {
 		term.expect(`still-42\r\n`)
 	}
 
-	shows(t, auditor("delete", debug.container), `\A`+debug.container+`: lease deleted; its client ends container `+debug.container+` in pod/target-lease\n\z`)
+	showsTyped(t, auditor("delete", debug.container), `\A`+debug.container+`: lease deleted; its client ends container `+debug.container+` in pod/target-lease\n\z`)
 	inDebug.endsWith(debug, debug.where()+` ended with its lease: `)
 	shows(t, auditor("delete", "--all"), `\A`+clone.pod+` deleted\n\z`)
 	inClone.endsWith(clone, clone.where()+` ended `)
@@ -93,7 +135,7 @@ func TestGC(t *testing.T) {
 	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+left.pod, inTime)
 
 	shows(t, []string{"eshell", "gc", "--dry-run"}, `(?m)^`+left.pod+`: it has ended: would be removed \(dry run\)$`)
-	shows(t, []string{"eshell", "gc"}, `(?m)^`+left.pod+`: it has ended: removed$`)
+	showsTyped(t, []string{"eshell", "gc"}, `(?m)^`+left.pod+`: it has ended: removed$`)
 	kubectl(t, "wait", "--for=delete", "pod/"+left.pod, inTime)
 	for n, term := range living {
 		term.typed("echo still-$((40+2)); exit\n")

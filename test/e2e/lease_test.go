@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/faultproxy"
 )
 
@@ -35,10 +38,10 @@ func TestRenewed(t *testing.T) {
 			term := open(t, append(place.args, "--lease=20s", "--reason=incident 12", "--", "bash", "-c", "sleep 45; exit 7")...)
 			session := term.session()
 			mode, _, _ := strings.Cut(place.name, " ")
-			kubectl(t, "wait", `--for=jsonpath={.metadata.annotations.kubectl-eshell\.github\.io/pod}=`+session.pod, session.lease(), inTime)
+			session.told(t)
+			says := session.taken(t).Annotations
 			for annotation, want := range map[string]string{"mode": mode, "reason": "incident 12", "user": user(t), "container": "app" + session.container, "ttl-seconds": "28800"} {
-				got := kubectl(t, "get", session.lease(), "-o", `jsonpath={.metadata.annotations.kubectl-eshell\.github\.io/`+annotation+`}`)
-				if got != strings.Replace(want, "appeshell", "eshell", 1) {
+				if got := says[annotated+annotation]; got != strings.Replace(want, "appeshell", "eshell", 1) {
 					t.Errorf("annotation %s is %q, want %q", annotation, got, want)
 				}
 			}
@@ -53,7 +56,13 @@ func TestRenewed(t *testing.T) {
 
 // user is who the server takes the tests for.
 func user(t *testing.T) string {
-	return kubectl(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+	t.Helper()
+	reviews := client(t).AuthenticationV1().SelfSubjectReviews()
+	answer, err := reviews.Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.Status.UserInfo.Username
 }
 
 // TestLeaseDeleted: who deletes a lease ends its session.
@@ -114,8 +123,8 @@ func TestFixedLease(t *testing.T) {
 	term := open(t, "eshell", "deploy/bash", "--ttl=1h", "--as=no-patch")
 	session := term.session()
 	term.expect(prompt)
-	if got := kubectl(t, "get", session.lease(), "-o", "jsonpath={.spec.activeDeadlineSeconds}"); got != "3601" {
-		t.Errorf("the lease's deadline is %s, want 3601", got)
+	if got := deadline(session.taken(t)); got != 3601 {
+		t.Errorf("the lease's deadline is %d, want 3601", got)
 	}
 	term.typed("exit\n")
 	term.ended(0, session)
@@ -130,7 +139,7 @@ func TestNoRoomForALease(t *testing.T) {
 	here := newRealm(t, "no-jobs", application)
 	kubectl(t, "create", "quota", "none", "-n", here.namespace, "--hard=count/jobs.batch=0")
 	here.counted(t, "none")
-	end := here.run(t, "kubectl eshell deploy/app -- true")
+	end := here.run(t, "kubectl-eshell deploy/app -- true")
 	if end.status != 0 || strings.Count(end.stderr, "lease") != 1 || !strings.Contains(end.stderr, "exceeded quota: none") {
 		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
 	}
@@ -160,7 +169,11 @@ func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
 // newProxy is a network of the test's own, and the API server behind it.
 func newProxy(t *testing.T) (server *url.URL, proxy *faultproxy.Proxy) {
 	t.Helper()
-	server, err := url.Parse(kubectl(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
+	config, err := the.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = url.Parse(config.Host)
 	if err != nil {
 		t.Fatal(err)
 	}

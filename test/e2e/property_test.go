@@ -19,8 +19,6 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/test/podgen"
@@ -103,17 +101,7 @@ func (p property) clones(t *testing.T, seed uint64, c podgen.Case) {
 
 func newProperty(t *testing.T) property {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", the.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The test's own pace is the server's.
-	config.QPS = -1
-	config.WarningHandler = rest.NoWarnings{} // of deprecated fields, which are generated too
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := client(t)
 	version, err := client.Discovery().ServerVersion()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -11,6 +12,11 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	typedbatchv1 "k8s.io/client-go/kubernetes/typed/batch/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // patience is how long anything awaited may take. It is generous: a loaded machine is no defect.
@@ -35,23 +41,39 @@ func TestScripts(t *testing.T) {
 }
 
 // exits runs a command and asserts its exit status: exits 7 kubectl eshell ...
+//
+// Where kubectl is not what is tested, kubectl-eshell is the plugin itself, and eshell is the same in this
+// process, for what starts no session. It does not read the script's variables, stdin or folder.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS COMMAND ARGS...")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			ts.Fatalf("%v", err)
-		}
-		got = exit.ExitCode()
+	status := executed
+	if args[1] == "eshell" {
+		status = rehearsed
 	}
-	if got != want {
+	if got := status(ts, args[1], args[2:]); got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+func executed(ts *testscript.TestScript, command string, args []string) int {
+	err := ts.Exec(command, args...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	ts.Check(err)
+	return 0
+}
+
+func rehearsed(ts *testscript.TestScript, _ string, args []string) int {
+	end := eshell(context.Background(), args...)
+	fmt.Fprint(ts.Stdout(), end.stdout)
+	fmt.Fprint(ts.Stderr(), end.stderr)
+	return end.status
 }
 
 // nothingLeft asserts that what the last command's headline named is gone: the clone deleted, the
@@ -62,9 +84,7 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("stderr has no headline of a session")
 	}
 	for _, s := range sessions {
-		for _, words := range s.untilGone(patience) {
-			ts.Check(ts.Exec("kubectl", words...))
-		}
+		ts.Check(s.leaves(context.Background(), the.namespace))
 	}
 }
 
@@ -96,17 +116,70 @@ func headlines(stderr string) []started {
 	return sessions
 }
 
+// leaves waits until nothing of the session is left but a debug container's record. It asks for itself: a
+// kubectl for each answer cost as much as most sessions.
+func (s started) leaves(ctx context.Context, namespace string) error {
+	client, err := asked()
+	if err != nil {
+		return err
+	}
+	hasEnded := func(ctx context.Context) (bool, error) { return s.hasEnded(ctx, client.CoreV1().Pods(namespace)) }
+	if err := until(ctx, hasEnded); err != nil {
+		return fmt.Errorf("pod %s/%s, container %q has not ended: %w", namespace, s.pod, s.container, err)
+	}
+	hasNoLease := func(ctx context.Context) (bool, error) { return s.hasNoLease(ctx, client.BatchV1().Jobs(namespace)) }
+	if err := until(ctx, hasNoLease); err != nil {
+		return fmt.Errorf("%s in namespace %s is left: %w", s.lease(), namespace, err)
+	}
+	return nil
+}
+
+// until asks again and again.
+func until(ctx context.Context, is wait.ConditionWithContextFunc) error {
+	return wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, patience, true, is)
+}
+
+// hasEnded says whether the clone is gone, or the debug container's process has ended.
+func (s started) hasEnded(ctx context.Context, pods typedcorev1.PodInterface) (bool, error) {
+	pod, err := pods.Get(ctx, s.pod, metav1.GetOptions{})
+	if s.container == "" && apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil || s.container == "" {
+		return false, err
+	}
+	for _, status := range pod.Status.EphemeralContainerStatuses {
+		if status.Name == s.container && status.State.Terminated != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s started) hasNoLease(ctx context.Context, jobs typedbatchv1.JobInterface) (bool, error) {
+	_, err := jobs.Get(ctx, strings.TrimPrefix(s.lease(), "job/"), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	return false, err
+}
+
 // untilGone are kubectl's words for waiting until nothing of the session is left but a debug
-// container's record.
+// container's record. What is waited for alike is waited for by one kubectl.
 func (s started) untilGone(limit time.Duration) [][]string {
+	if s.container == "" {
+		return [][]string{append(s.untilEnded(limit), s.lease())}
+	}
+	return [][]string{s.untilEnded(limit), {"wait", "--for=delete", s.lease(), "--timeout=" + limit.String()}}
+}
+
+// untilEnded are those for waiting until the clone is gone, or the debug container's process has ended.
+func (s started) untilEnded(limit time.Duration) []string {
 	end := "delete"
 	if s.container != "" {
 		end = fmt.Sprintf(`jsonpath={.status.ephemeralContainerStatuses[?(@.name=="%s")].state.terminated.reason}`, s.container)
 	}
-	return [][]string{
-		{"wait", "--for=" + end, "pod/" + s.pod, "--timeout=" + limit.String()},
-		{"wait", "--for=delete", s.lease(), "--timeout=" + limit.String()},
-	}
+	return []string{"wait", "--for=" + end, "--timeout=" + limit.String(), "pod/" + s.pod}
 }
 
 func (s started) lease() string {

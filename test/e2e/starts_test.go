@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // failing is a start that fails: a workload, what is typed, and all that is said about it.
@@ -15,8 +18,9 @@ type failing struct {
 	name  string // a row of docs/troubleshooting.md
 	spec  string // the pod's, in YAML
 	debug bool   // the workload is a pod, and the session joins it
-	typed string // after kubectl eshell deploy/app, or pod/app --mode debug
-	needs func(*testing.T, realm)
+	typed string // after kubectl eshell deploy/APP, or pod/APP --mode debug
+	also  string // what else is applied; cases may share it
+	needs func(*testing.T, stage)
 
 	says  string   // a pattern of the server's words in the error
 	hint  string   // what follows "hint: "
@@ -55,11 +59,11 @@ func TestStarts(t *testing.T) {
 			spec: `{` + container + `}`,
 			says: `scheduling: .*untolerated taint.*`,
 			hint: `the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
-		{name: "claim not there", needs: onlySessions, typed: "--as creator", // who may not look for it
+		{name: "claim not there", also: onlySessions, typed: "--as creator", // who may not look for it
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
 			says: `scheduling: .*persistentvolumeclaim "none" not found.*`,
 			hint: `the claims there are: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
-		{name: "claim not bound", needs: unboundClaim, typed: "--start-timeout 8s", late: true,
+		{name: "claim not bound", also: unboundClaim, typed: "--start-timeout 8s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: unbound}}]}`,
 			says: `scheduling: .*unbound immediate PersistentVolumeClaims.*`,
 			hint: `what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`, helps: true},
@@ -117,7 +121,7 @@ func TestStarts(t *testing.T) {
 			says:  `init container setup failed: Error, exit status 9`,
 			tells: []string{`warning: the log of container setup ends with:\n  line 4\n(  line \d+\n){8}  \[31mno peers`},
 			hint:  `start without it: --init none`, helps: true},
-		{name: "log forbidden", needs: onlySessions, typed: "--as creator",
+		{name: "log forbidden", also: onlySessions, typed: "--as creator",
 			spec:  preparing(`command: [sh, -c, "echo secret; exit 9"]`),
 			says:  `init container setup failed: Error, exit status 9`,
 			tells: []string{`warning: the log of container setup could not be read: pods "\S+" is forbidden: User "creator" cannot get resource "pods/log" .*`},
@@ -159,22 +163,23 @@ func TestStarts(t *testing.T) {
 			spec: sleeping(""),
 			says: `image registry.invalid/none:1 .*connection refused`,
 			hint: `wait longer: --start-timeout 1m40s`},
-		{name: "secret, debug mode", debug: true, needs: lostSecret,
+		{name: "secret, debug mode", debug: true, also: secret, needs: loseSecret,
 			spec: sleeping(`env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: lost, key: password}}}]`),
 			says: `container eshell-\w+: CreateContainerConfigError: secret "lost" not found`,
 			hint: `start without it: -e PASSWORD-`, helps: true},
 	}
+	all := newRealm(t, "starts", manifests(tests))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			here := newRealm(t, "start-"+strings.NewReplacer(" ", "-", ",", "").Replace(tt.name), tt.manifest())
+			here := stage{all, tt.app()}
 			if tt.needs != nil {
 				tt.needs(t, here)
 			}
-			end := here.run(t, "kubectl eshell "+tt.workload()+" "+here.fill(tt.typed)+" </dev/null")
+			end := here.run(t, "kubectl-eshell "+tt.workload()+" "+here.fill(tt.typed)+" </dev/null")
 			tt.expect(t, here, end)
 			if !tt.debug {
-				here.gone(t, end)
+				here.empty(t, end)
 			}
 			if tt.helps {
 				tt.follow(t, here, end)
@@ -209,7 +214,7 @@ func names(t *testing.T, pattern string, files ...string) []string {
 }
 
 // expect compares all that a start says with what it is to say.
-func (tt failing) expect(t *testing.T, here realm, end ending) {
+func (tt failing) expect(t *testing.T, here stage, end ending) {
 	t.Helper()
 	before := "did not start: "
 	if tt.late {
@@ -226,50 +231,74 @@ func (tt failing) expect(t *testing.T, here realm, end ending) {
 	}
 }
 
-// fill puts the realm's names into a text.
-func (r realm) fill(text string) string {
-	return strings.NewReplacer("NAMESPACE", r.namespace, "NODE", r.node()).Replace(text)
+// stage is where a start fails: one workload of a realm, which others may share. A namespace of its own for
+// each would cost more than most starts, here and in the cluster.
+type stage struct {
+	realm
+	app string
 }
 
-// node is the name of a node of the test's own; it comes after the real ones'.
-func (r realm) node() string { return "zz-" + r.namespace }
+// fill puts the stage's names into a text.
+func (s stage) fill(text string) string {
+	return strings.NewReplacer("NAMESPACE", s.namespace, "NODE", s.node()).Replace(text)
+}
 
-// gone waits until nothing of the sessions is left. No kubelet tells that a fake node's pods are gone.
-func (r realm) gone(t *testing.T, end ending) {
+// node is the name of a node of the stage's own; it comes after the real ones'.
+func (s stage) node() string { return "zz-" + s.namespace + "-" + s.app }
+
+// empty waits until nothing of the sessions is left. No kubelet tells that a fake node's pods are gone.
+func (s stage) empty(t *testing.T, end ending) {
 	t.Helper()
+	pods := client(t).CoreV1().Pods(s.namespace)
 	for _, session := range headlines(end.stderr) {
-		if strings.TrimSpace(kubectl(t, "get", "pods", "-n", r.namespace, "--field-selector", "spec.nodeName="+r.node(), "-o", "name")) == "pod/"+session.pod {
-			kubectl(t, "delete", "pod", session.pod, "-n", r.namespace, "--force", "--grace-period=0")
+		pod, err := pods.Get(t.Context(), session.pod, metav1.GetOptions{})
+		if err == nil && pod.Spec.NodeName == s.node() {
+			err = pods.Delete(t.Context(), session.pod, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
 		}
-		session.gone(t, "-n", r.namespace)
+		if err != nil && !apierrors.IsNotFound(err) {
+			t.Fatal(err)
+		}
+		s.without(t, session)
 	}
 }
+
+// app is what the case's workload is called.
+func (tt failing) app() string { return strings.NewReplacer(" ", "-", ",", "").Replace(tt.name) }
 
 // workload is the first word that is typed, and the mode.
 func (tt failing) workload() string {
 	if tt.debug {
-		return "pod/app --mode debug"
+		return "pod/" + tt.app() + " --mode debug"
 	}
-	return "deploy/app"
+	return "deploy/" + tt.app()
 }
 
 func (tt failing) manifest() string {
-	if tt.debug {
-		return "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: " + tt.spec + "}"
-	}
-	return `
+	template := `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: app}
+metadata: {name: APP}
 spec:
   replicas: 0
-  selector: {matchLabels: {app: app}}
-  template: {metadata: {labels: {app: app}}, spec: ` + tt.spec + `}
-`
+  selector: {matchLabels: {app: APP}}
+  template: {metadata: {labels: {app: APP}}, spec: `
+	if tt.debug {
+		template = "{apiVersion: v1, kind: Pod, metadata: {name: APP}, spec: "
+	}
+	return strings.ReplaceAll(template, "APP", tt.app()) + tt.spec + "}\n---\n" + tt.also
+}
+
+// manifests are those of all cases.
+func manifests(cases []failing) string {
+	var all []string
+	for _, tt := range cases {
+		all = append(all, tt.manifest())
+	}
+	return strings.Join(all, "\n---\n")
 }
 
 // follow types what the hint says.
-func (tt failing) follow(t *testing.T, here realm, end ending) {
+func (tt failing) follow(t *testing.T, here stage, end ending) {
 	t.Helper()
 	_, next, _ := strings.Cut(end.stderr, "\nhint: ")
 	_, words, _ := strings.Cut(strings.ReplaceAll(next, "IMAGE", "localhost/eshell/busybox:1"), ": ")
@@ -281,7 +310,7 @@ func (tt failing) follow(t *testing.T, here realm, end ending) {
 	if followed.status != 0 {
 		t.Errorf("%s: exit status %d, stderr is\n%s", line, followed.status, followed.stderr)
 	}
-	here.gone(t, followed)
+	here.empty(t, followed)
 }
 
 // preparing is a pod whose init container prepares a volume, as a clone's has to.
@@ -290,42 +319,45 @@ func preparing(setup string) string {
 	  containers: [{name: app, ` + busybox + `, volumeMounts: [{name: shared, mountPath: /shared}]}], volumes: [{name: shared, emptyDir: {}}]}`
 }
 
-func unboundClaim(t *testing.T, r realm) {
-	r.apply(t, `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: unbound}, spec: {storageClassName: "", accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}`)
-}
+const unboundClaim = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: unbound}
+spec: {storageClassName: "", accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}
+`
 
 // sleeping is a pod that runs and goes at once.
 func sleeping(more string) string {
 	return `{terminationGracePeriodSeconds: 0, containers: [{name: app, ` + busybox + `, command: [sleep, "86400"], ` + more + `}]}`
 }
 
-func running(t *testing.T, r realm) {
-	kubectl(t, "wait", "--for=condition=Ready", "-n", r.namespace, "pod/app", "--timeout=60s")
+func running(t *testing.T, s stage) {
+	kubectl(t, "wait", "--for=condition=Ready", "-n", s.namespace, "pod/"+s.app, "--timeout=60s")
 }
 
-// lostSecret takes away a secret that the running pod has got its variables from.
-func lostSecret(t *testing.T, r realm) {
-	kubectl(t, "create", "secret", "generic", "lost", "-n", r.namespace, "--from-literal=password=x")
-	running(t, r)
-	kubectl(t, "delete", "secret", "lost", "-n", r.namespace)
+const secret = `{apiVersion: v1, kind: Secret, metadata: {name: lost}, stringData: {password: x}}`
+
+// loseSecret takes it away when the running pod has got its variables from it.
+func loseSecret(t *testing.T, s stage) {
+	running(t, s)
+	kubectl(t, "delete", "secret", "lost", "-n", s.namespace)
 }
 
 // tolerant goes where nothing else does: on a fake node.
 const tolerant = `{tolerations: [{key: eshell.test/fake, operator: Exists}, {key: node.kubernetes.io/not-ready, operator: Exists}, {key: node.kubernetes.io/unreachable, operator: Exists}], ` + container + `}`
 
 // fakeNode adds a node without a machine. Its taint keeps other pods away.
-func fakeNode(t *testing.T, r realm) {
+func fakeNode(t *testing.T, s stage) {
 	if !the.embedded {
 		t.Skip("an existing cluster gets no fake nodes")
 	}
-	t.Cleanup(func() { kubectl(t, "delete", "node", r.node()) })
-	r.apply(t, `{apiVersion: v1, kind: Node, metadata: {name: `+r.node()+`}, spec: {taints: [{key: eshell.test/fake, effect: NoSchedule}]}}`)
-	kubectl(t, "patch", "node", r.node(), "--subresource=status", "-p", `{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"10"},"capacity":{"cpu":"4","memory":"8Gi","pods":"10"}}}`)
+	t.Cleanup(func() { kubectl(t, "delete", "node", s.node()) })
+	s.apply(t, `{apiVersion: v1, kind: Node, metadata: {name: `+s.node()+`}, spec: {taints: [{key: eshell.test/fake, effect: NoSchedule}]}}`)
+	kubectl(t, "patch", "node", s.node(), "--subresource=status", "-p", `{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"10"},"capacity":{"cpu":"4","memory":"8Gi","pods":"10"}}}`)
 }
 
 // onlySessions lets a user have sessions, and read neither logs nor claims.
-func onlySessions(t *testing.T, r realm) {
-	r.apply(t, `
+const onlySessions = `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: creator}
@@ -339,14 +371,14 @@ kind: RoleBinding
 metadata: {name: creator}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: creator}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: creator}]
-`)
-}
+`
 
 // TestLostStarts: what is started goes away before it has started.
 func TestLostStarts(t *testing.T) {
 	t.Run("node gone", func(t *testing.T) {
 		t.Parallel()
-		here := newRealm(t, "start-node-gone", failing{spec: tolerant}.manifest())
+		start := failing{spec: tolerant, name: "app"}
+		here := stage{newRealm(t, "start-node-gone", start.manifest()), start.app()}
 		fakeNode(t, here)
 		term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--node", here.node())
 		session := term.session()
@@ -370,7 +402,8 @@ func TestLostStarts(t *testing.T) {
 	t.Run("deleted, debug mode", func(t *testing.T) {
 		t.Parallel()
 		spec := strings.Replace(sleeping(""), "terminationGracePeriodSeconds: 0", "terminationGracePeriodSeconds: 20", 1)
-		here := newRealm(t, "start-deleted-debug", failing{spec: spec, debug: true}.manifest())
+		start := failing{spec: spec, name: "app", debug: true}
+		here := stage{newRealm(t, "start-deleted-debug", start.manifest()), start.app()}
 		running(t, here)
 		term := open(t, "eshell", "-n", here.namespace, "pod/app", "--mode", "debug", "--image", "registry.invalid/none:1")
 		session := term.session()

@@ -208,7 +208,7 @@ func (p production) cloneOften(t *testing.T, flags ...string) []string {
 	all.Wait()
 	for _, stderr := range said {
 		for _, clone := range headlines(stderr) {
-			clone.gone(t, "-n", p.namespace)
+			p.without(t, clone)
 		}
 	}
 	return said

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/diff"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +32,7 @@ var update = flag.Bool("update", false, "write the golden files of TestWorkloads
 func TestWorkloads(t *testing.T) {
 	t.Parallel()
 	chart := install(t, workloads(t))
+	chart.strict(t)
 	for _, w := range chart.workloads {
 		pod, live := chart.pods[w.words[0]]
 		t.Run(w.name, func(t *testing.T) {
@@ -130,9 +129,20 @@ func install(t *testing.T, all []workload) chart {
 		kubectl(t, "wait", "-n", c.namespace, made[0], "-l", made[1], "--for="+made[2], "--timeout=60s")
 	}
 	kubectl(t, "wait", "-n", c.namespace, "deployments", "-l", "runs=yes", "--for=condition=Available", "--timeout=120s")
-	c.nodes = strings.Fields(kubectl(t, "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"))
-	c.pods, c.selectors = c.livePods(t), c.allSelectors(t)
+	c.nodes, c.pods, c.selectors = nodes(t), c.livePods(t), c.allSelectors(t)
 	return c
+}
+
+func nodes(t *testing.T) (names []string) {
+	t.Helper()
+	list, err := client(t).CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range list.Items {
+		names = append(names, node.Name)
+	}
+	return names
 }
 
 func (c chart) manifests(t *testing.T) string {
@@ -156,7 +166,7 @@ func define(t *testing.T) {
 		t.Fatalf("no definitions: %v", err)
 	}
 	for _, file := range files {
-		_, stderr, err := pipe("", "create", "-f", file)
+		stderr, err := tried("create", "-f", file)
 		switch {
 		case err != nil && !strings.Contains(stderr, "AlreadyExists"):
 			t.Fatalf("define %s: %v: %s", file, err, stderr)
@@ -170,10 +180,14 @@ func define(t *testing.T) {
 // livePods are, by the name that a workload is cloned by, the first pod that its controller has made.
 func (c chart) livePods(t *testing.T) map[string]corev1.Pod {
 	t.Helper()
-	var pods corev1.PodList
-	var sets appsv1.ReplicaSetList
-	c.get(t, "pods", &pods)
-	c.get(t, "replicasets", &sets)
+	pods, err := client(t).CoreV1().Pods(c.namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, err := client(t).AppsV1().ReplicaSets(c.namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	deployments := map[string]string{}
 	for _, set := range sets.Items {
 		if owner := metav1.GetControllerOf(&set); owner != nil {
@@ -195,13 +209,6 @@ func (c chart) livePods(t *testing.T) map[string]corev1.Pod {
 
 func ownerName(owner *metav1.OwnerReference) string {
 	return strings.ToLower(owner.Kind) + "/" + owner.Name
-}
-
-func (c chart) get(t *testing.T, kinds string, into any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(kubectl(t, "get", "-n", c.namespace, kinds, "-o", "json")), into); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // selector is an object that would take a pod with the labels for one of its own.
@@ -251,22 +258,46 @@ func asSelector(t *testing.T, kind string, spec map[string]any) labels.Selector 
 // try clones one workload and judges the clone. What is random in it is replaced.
 func (c chart) try(t *testing.T, w workload, replaced replacements) {
 	replaced = append(replaced, c.namespace, "NAMESPACE")
-	args := append([]string{"eshell", w.words[0], "-n", c.namespace, "--dry-run=client", "-o", "yaml", "-q"}, w.words[1:]...)
-	stdout, stderr, err := pipe("", args...)
+	args := []string{w.words[0], "-n", c.namespace, "--dry-run=client", "-o", "yaml", "-q"}
+	end := eshell(t.Context(), append(args, w.words[1:]...)...)
 	if w.refused {
-		if err == nil || stdout != "" {
-			t.Fatalf("it was not refused: %s", stdout)
+		if end.status != 125 || end.stdout != "" {
+			t.Fatalf("exit status %d; it was not refused: %s", end.status, end.stdout)
 		}
-		golden(t, w.name+".txt", strings.NewReplacer(replaced...).Replace(stderr))
+		golden(t, w.name+".txt", strings.NewReplacer(replaced...).Replace(end.stderr))
 		return
 	}
-	if err != nil {
-		t.Fatalf("%v: %s", err, stderr)
+	if end.status != 0 {
+		t.Fatalf("exit status %d: %s", end.status, end.stderr)
 	}
-	golden(t, w.name+".yaml", c.shown(t, stdout, replaced))
-	c.apart(t, stdout)
-	if _, stderr, err := pipe(stdout, "create", "-n", c.namespace, "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
-		t.Errorf("the server refuses the clone: %v: %s", err, stderr)
+	golden(t, w.name+".yaml", c.shown(t, end.stdout, replaced))
+	c.apart(t, end.stdout)
+	if err := c.accepts(t, end.stdout); err != nil {
+		t.Errorf("the server refuses the clone: %v", err)
+	}
+}
+
+// accepts is what the server says to the very text that was printed, as kubectl create --dry-run=server
+// --validate=strict asks it: a client that read the text would leave out what it does not know.
+func (c chart) accepts(t *testing.T, manifest string) error {
+	t.Helper()
+	return client(t).CoreV1().RESTClient().Post().Namespace(c.namespace).Resource("pods").
+		Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).
+		SetHeader("Content-Type", runtime.ContentTypeYAML).Body([]byte(manifest)).Do(t.Context()).Error()
+}
+
+// strict asserts that the server is asked to refuse what it does not know.
+func (c chart) strict(t *testing.T) {
+	t.Helper()
+	const typo = `
+apiVersion: v1
+kind: Pod
+metadata: {name: typo}
+spec: {containers: [{name: app, image: none, imagePolicy: Never}]}
+`
+	err := c.accepts(t, typo)
+	if err == nil || !strings.Contains(err.Error(), `unknown field "spec.containers[0].imagePolicy"`) {
+		t.Errorf("an unknown field is accepted: %v", err)
 	}
 }
 
@@ -276,6 +307,9 @@ func (c chart) apart(t *testing.T, manifest string) {
 	var pod corev1.Pod
 	if err := yaml.UnmarshalStrict([]byte(manifest), &pod); err != nil {
 		t.Fatal(err)
+	}
+	if pod.APIVersion != "v1" || pod.Kind != "Pod" { // without which kubectl would not know where to send it
+		t.Errorf("it is of kind %q, version %q", pod.Kind, pod.APIVersion)
 	}
 	for _, s := range c.selectors {
 		if s.matches.Matches(labels.Set(pod.Labels)) {
@@ -441,11 +475,11 @@ func (c chart) noOtherGolden(t *testing.T) {
 	}
 }
 
-// pipe runs the real kubectl with an input.
-func pipe(stdin string, args ...string) (stdout, stderr string, err error) {
-	var out, complaints bytes.Buffer
+// tried runs the real kubectl, which may fail, and returns what it says on stderr.
+func tried(args ...string) (stderr string, err error) {
+	var complaints bytes.Buffer
 	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), args...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = the.env(), strings.NewReader(stdin), &out, &complaints
+	cmd.Env, cmd.Stderr = the.env(), &complaints
 	err = cmd.Run()
-	return out.String(), complaints.String(), err
+	return complaints.String(), err
 }
