@@ -15,7 +15,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // suite is what the trials share.
@@ -121,7 +120,7 @@ func newSuite(t *testing.T) *suite {
 		starts: make(chan struct{}, startsAtOnce()), targets: map[string]*sync.Once{}, results: map[string]string{},
 	}
 	var err error
-	if s.config, err = clientcmd.BuildConfigFromFlags("", the.kubeconfig); err != nil {
+	if s.config, err = the.config(); err != nil {
 		t.Fatal(err)
 	}
 	s.observer = observe(t, s.namespace)

@@ -121,7 +121,7 @@ type loadSession struct {
 	fromUp bool          // its life counts from when its command runs, not from its own start
 	life   time.Duration // after which it ends
 
-	output *output
+	output *written
 	up     time.Duration // after its start; 0: its command never ran
 	status int
 }
@@ -146,7 +146,7 @@ var clientEnds = []end{
 // draw draws a session: two in three are clones. The lease is longer than a busy node takes to say that a
 // container runs.
 func (l load) draw(random *rand.Rand, number int) *loadSession {
-	s := &loadSession{id: fmt.Sprintf("%s-%d", l.namespace, number), end: clientEnds[random.IntN(len(clientEnds))], output: newOutput()}
+	s := &loadSession{id: fmt.Sprintf("%s-%d", l.namespace, number), end: clientEnds[random.IntN(len(clientEnds))], output: newWritten()}
 	s.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
 	debug, attach := random.IntN(3) == 0, random.IntN(3) == 0
 	if debug {
@@ -257,30 +257,30 @@ func (s *loadSession) finish(cmd *exec.Cmd, keyboard *os.File) error {
 	return err
 }
 
-// output is all that a client writes.
-type output struct {
+// written is all that a client writes.
+type written struct {
 	mu  sync.Mutex
 	all bytes.Buffer
 	up  chan struct{} // closed when its command has said that it runs
 }
 
-func newOutput() *output { return &output{up: make(chan struct{})} }
+func newWritten() *written { return &written{up: make(chan struct{})} }
 
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	was := bytes.Contains(o.all.Bytes(), []byte("up-42"))
-	o.all.Write(p)
-	if !was && bytes.Contains(o.all.Bytes(), []byte("up-42")) {
-		close(o.up)
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := bytes.Contains(w.all.Bytes(), []byte("up-42"))
+	w.all.Write(p)
+	if !was && bytes.Contains(w.all.Bytes(), []byte("up-42")) {
+		close(w.up)
 	}
 	return len(p), nil
 }
 
-func (o *output) text() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return spinner.ReplaceAllString(o.all.String(), "")
+func (w *written) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return spinner.ReplaceAllString(w.all.String(), "")
 }
 
 // spinner is what moves while a session starts.

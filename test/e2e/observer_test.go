@@ -17,10 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -56,7 +53,7 @@ type snapshot struct {
 // observe looks until the test has ended.
 func observe(t *testing.T, namespace string) *observer {
 	t.Helper()
-	o := &observer{client: protobufClient(t), namespace: namespace, changed: make(chan struct{}), steady: map[string]string{}}
+	o := &observer{client: client(t), namespace: namespace, changed: make(chan struct{}), steady: map[string]string{}}
 	untilCleanedUp(t, func(ctx context.Context) {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -80,21 +77,6 @@ func untilCleanedUp(t *testing.T, f func(context.Context)) {
 	var running sync.WaitGroup
 	running.Go(func() { f(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
-}
-
-// protobufClient is a client that costs the machine little: it asks all the time.
-func protobufClient(t *testing.T) kubernetes.Interface {
-	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", the.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.ContentConfig = rest.ContentConfig{ContentType: runtime.ContentTypeProtobuf}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
 }
 
 func (o *observer) look(ctx context.Context) (snapshot, error) {
