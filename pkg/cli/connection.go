@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"net"
+	"time"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
@@ -23,6 +27,7 @@ const (
 type connection struct {
 	config           *rest.Config
 	cluster          target.Cluster
+	reconnect        func() // closes the cluster's connections, whatever is under way on them
 	namespace        string
 	enforceNamespace bool // -n was given
 }
@@ -38,11 +43,27 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	}
 	config.WarningHandler = out
 	config.QPS, config.Burst = requestsPerSecond, burst
-	client, err := kubernetes.NewForConfig(config)
+	dialer := newDialer()
+	config.Dial = dialer.DialContext
+	if config.UserAgent == "" {
+		config.UserAgent = rest.DefaultKubernetesUserAgent()
+	}
+	web, err := rest.HTTPClientFor(config) // one for all clients: each would have connections of its own
+	if err != nil {
+		return connection{}, err
+	}
+	client, err := kubernetes.NewForConfigAndClient(config, web)
 	cluster := target.Cluster{
 		Client:  client,
 		Mapper:  func() (meta.RESTMapper, error) { return flags.ToRESTMapper() },
-		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfig(config) },
+		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
-	return connection{config, cluster, namespace, enforced}, err
+	return connection{config, cluster, dialer.CloseAll, namespace, enforced}, err
+}
+
+// newDialer dials as client-go does by default, and remembers what it has dialed. To close the connections
+// that are idle would be chance: one on which a request was just cancelled is busy for a moment yet.
+func newDialer() *connrotation.Dialer {
+	dialer := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	return connrotation.NewDialer(dialer.DialContext)
 }

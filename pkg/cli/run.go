@@ -92,7 +92,7 @@ func (r *runner) start(ctx context.Context, taken *taking) (int, error) {
 		return 0, err
 	}
 	config := session.Config{
-		Client: r.cluster.Client, Streamer: session.NewStreamer(r.config, r.cluster.Client), Teller: r.out, StartTimeout: r.options.StartTimeout,
+		Client: r.cluster.Client, Reconnect: r.reconnect, Streamer: session.NewStreamer(r.config, r.cluster.Client), Teller: r.out, StartTimeout: r.options.StartTimeout,
 		TTL: r.options.Plan.TTL, Wait: r.options.Wait,
 		Stdin: stdin(r.options, r.streams.In), Stdout: r.streams.Out, Stderr: r.streams.ErrOut,
 	}

@@ -22,10 +22,11 @@ import (
 const answerTime = 5 * time.Second
 
 // cleanUpTime bounds the whole clean-up: a closed terminal's process may not live for long. Until
-// then a delete that got no answer is tried again every retryTime.
+// then what failed is tried again every retryTime, and what hangs after tryTime.
 const (
 	cleanUpTime = 15 * time.Second
 	retryTime   = 250 * time.Millisecond
+	tryTime     = cleanUpTime / 3
 )
 
 // doomed is what the session brought into the cluster.
@@ -97,6 +98,9 @@ func (s *session) cleanUp(ctx context.Context, watch *podWatch) {
 	s.Teller.Ready()
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
+	if s.doomed == uncertain {
+		s.reconnect()
+	}
 	released := make(chan error, 1)
 	go func() { released <- s.release(limited) }()
 	switch {
@@ -118,7 +122,7 @@ func (s *session) release(ctx context.Context) error {
 	if s.Lease == nil {
 		return nil
 	}
-	return persist(ctx, func() error { return s.Lease.Release(ctx) })
+	return s.persist(ctx, s.Lease.Release)
 }
 
 // deletePod deletes the clone, and no other pod that might have its name by now.
@@ -127,15 +131,34 @@ func (s *session) deletePod(ctx context.Context) error {
 	if s.uid != "" {
 		options.Preconditions = &metav1.Preconditions{UID: &s.uid}
 	}
-	return persist(ctx, func() error { return s.Client.CoreV1().Pods(s.plan.Namespace).Delete(ctx, s.plan.PodName, options) })
+	return s.persist(ctx, func(ctx context.Context) error {
+		return s.Client.CoreV1().Pods(s.plan.Namespace).Delete(ctx, s.plan.PodName, options)
+	})
 }
 
-// persist tries again while there is no answer.
-func persist(ctx context.Context, request func() error) error {
+// persist tries again while there is no answer, and after a try that hung on a new connection.
+func (s *session) persist(ctx context.Context, request func(context.Context) error) error {
 	backoff := wait.Backoff{Duration: retryTime, Steps: int(cleanUpTime / retryTime)}
 	return retry.OnError(backoff, func(err error) bool {
 		return !refused(err) && !errors.Is(err, lease.ErrLost) && ctx.Err() == nil
-	}, request)
+	}, func() error {
+		try, cancel := context.WithTimeout(ctx, tryTime)
+		defer cancel()
+		err := request(try)
+		if err != nil && errors.Is(try.Err(), context.DeadlineExceeded) {
+			s.reconnect()
+			return errNoAnswer
+		}
+		return err
+	})
+}
+
+// reconnect gives the requests that follow a new connection. All share one, and where that was lost in
+// silence (a VPN that reconnects, a NAT that forgets) client-go notices only after 45 s.
+func (s *session) reconnect() {
+	if s.Reconnect != nil {
+		s.Reconnect()
+	}
 }
 
 // tellDelete tells what became of the clone: the pod's delete ends it, and so does the lease's.

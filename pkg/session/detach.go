@@ -54,7 +54,7 @@ func (s *session) detachLease(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cleanUpTime, errNoAnswer)
 	defer cancel()
-	err := persist(ctx, func() error { return s.Lease.Detach(ctx, s.plan.Record) })
+	err := s.persist(ctx, func(ctx context.Context) error { return s.Lease.Detach(ctx, s.plan.Record) })
 	switch {
 	case errors.Is(err, lease.ErrLost):
 		return s.over(err)
@@ -72,13 +72,14 @@ func (s *session) tellToStay(ctx context.Context) error {
 // End ends the process of a detached debug session, and returns when it has ended. One that has ended
 // already is no error.
 func End(ctx context.Context, client kubernetes.Interface, streamer Streamer, c Container) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, cleanUpTime, fmt.Errorf("it has not ended after %s", cleanUpTime))
+	limited, cancel := context.WithTimeout(ctx, cleanUpTime)
 	defer cancel()
-	err := endResident(ctx, streamer, c)
-	if err == nil || isOver(ctx, client, c) {
-		return nil
+	err := endSurely(limited, func(ctx context.Context) error { return endResident(ctx, streamer, c) },
+		func(ctx context.Context) bool { return isOver(ctx, client, c) })
+	if err != nil {
+		return fmt.Errorf("end container %s in pod/%s: %w", c.Name, c.Pod, interrupted(ctx, err))
 	}
-	return fmt.Errorf("end container %s in pod/%s: %w", c.Name, c.Pod, interrupted(ctx, err))
+	return nil
 }
 
 // endResident keeps stdin open: without stdinOnce the stream would end with it, not with the container.
@@ -92,6 +93,8 @@ func endResident(ctx context.Context, streamer Streamer, c Container) error {
 // isOver reports a container that does not run, as the pod's status says, or whose pod is gone. One that
 // has not started ends soon when it does: nobody tells it to stay.
 func isOver(ctx context.Context, client kubernetes.Interface, c Container) bool {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
 	pod, err := client.CoreV1().Pods(c.Namespace).Get(ctx, c.Pod, metav1.GetOptions{})
 	if err != nil {
 		return apierrors.IsNotFound(err)

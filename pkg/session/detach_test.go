@@ -199,38 +199,43 @@ func TestEnd(t *testing.T) {
 		}}
 	}
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	refuses := func(context.Context) error { return no }
 	tests := []struct {
-		name   string
-		pod    *corev1.Pod // nil: it is gone
-		answer error
-		want   string
+		name  string
+		pod   *corev1.Pod // nil: it is gone
+		tries []func(context.Context) error
+		want  string
 	}{
-		{"told", in(running), nil, ""},
-		{"ended", in(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), no, ""},
-		{"gone", nil, no, ""},
-		{"not to be told", in(running), no, "end container eshell-x7k2p in pod/api-7d4b9: no"},
+		{"told", in(running), tries(isDone), ""},
+		{"ended", in(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), tries(refuses), ""},
+		{"gone", nil, tries(refuses), ""},
+		{"not to be told", in(running), tries(refuses), "end container eshell-x7k2p in pod/api-7d4b9: no"},
+		{"not to be told for a moment", in(running), tries(refuses, isDone), ""},
+		{"it does not listen for a moment", in(running), tries(hangs, isDone), ""},
+		{"it does not listen", in(running), tries(hangs), "end container eshell-x7k2p in pod/api-7d4b9: it has not ended after 15s"},
 	}
 	for _, tt := range tests {
-		client := fake.NewClientset()
-		if tt.pod != nil {
-			client = fake.NewClientset(tt.pod)
-		}
-		if got := said(End(t.Context(), client, &resident{answer: tt.answer}, at)); got != tt.want {
-			t.Errorf("%s: error %q, want %q", tt.name, got, tt.want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			client := fake.NewClientset()
+			if tt.pod != nil {
+				client = fake.NewClientset(tt.pod)
+			}
+			if got := said(End(t.Context(), client, &stubborn{tries: tt.tries}, at)); got != tt.want {
+				t.Errorf("%s: error %q, want %q", tt.name, got, tt.want)
+			}
+		})
 	}
-	synctest.Test(t, func(t *testing.T) { // it does not listen
-		want := "end container eshell-x7k2p in pod/api-7d4b9: it has not ended after 15s"
-		if got := said(End(t.Context(), fake.NewClientset(in(running)), deaf{}, at)); got != want {
-			t.Errorf("error %q, want %q", got, want)
-		}
-	})
 }
 
-// deaf is a Streamer whose container takes no input.
-type deaf struct{ Streamer }
-
-func (deaf) Attach(ctx context.Context, _ Container, _ remotecommand.StreamOptions) error {
-	<-ctx.Done()
-	return ctx.Err()
+// TestEndInterrupted: it is not tried again for a user who has had enough.
+func TestEndInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, interrupt := context.WithCancelCause(t.Context())
+		defer time.AfterFunc(time.Second, func() { interrupt(errors.New("signal")) }).Stop()
+		client, began := fake.NewClientset(joinedPod(running())), time.Now()
+		err := End(ctx, client, &stubborn{tries: tries(hangs)}, Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"})
+		if got := said(err); got != "end container eshell-x7k2p in pod/api-7d4b9: signal" || time.Since(began) != time.Second {
+			t.Errorf("error %q after %s", got, time.Since(began))
+		}
+	})
 }

@@ -24,8 +24,8 @@ type aLease struct {
 	renewals       int
 	answer         func(ctx context.Context, since time.Duration) error // nil: it is renewed
 	extended       func(since time.Duration) time.Duration              // by how much, as somebody else did it
-	release        error
-	detach         func() error // nil: it is done
+	release        func(context.Context) error                          // nil: it is done
+	detach         func() error                                         // nil: it is done
 	detached       bool
 }
 
@@ -67,7 +67,12 @@ func (l *aLease) Left() (unrenewed, most time.Duration) {
 	return min(l.length-time.Since(l.renewed), most), most
 }
 
-func (l *aLease) Release(context.Context) error { return l.release }
+func (l *aLease) Release(ctx context.Context) error {
+	if l.release == nil {
+		return nil
+	}
+	return l.release(ctx)
+}
 
 func away(from, to time.Duration) func(*aLease) {
 	return func(l *aLease) {
@@ -234,7 +239,7 @@ func TestCleanUpWithALease(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, told := fake.NewClientset(), &story{}
 				client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tt.deleted })
-				l := newLease(func(l *aLease) { l.release = tt.release })
+				l := newLease(func(l *aLease) { l.release = func(context.Context) error { return tt.release } })
 				s := &session{Config: Config{Client: client, Teller: told, Lease: l}, plan: clonePlan(), doomed: certain}
 				s.cleanUp(t.Context(), nil)
 				if !slices.Equal(told.lines, tt.says) {

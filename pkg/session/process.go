@@ -1,13 +1,18 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
@@ -23,20 +28,57 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 		s.Teller.Say("%s never ran; the pod keeps its entry", s.where())
 		return
 	}
-	if !s.started && !s.startsAfterAll(ctx, watch) {
+	watch, err := s.untilStarted(ctx, watch)
+	switch {
+	case errors.Is(err, errDeleted): // it went with its pod
+		return
+	case errors.Is(err, errNotAdded):
+		s.Teller.Say("container %s was not added to pod/%s", s.plan.Container, s.plan.PodName)
+		return
+	case err != nil:
 		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Patience))
 		return
 	}
-	if err := s.endStarted(ctx); err != nil && !s.isTerminated(ctx, watch) {
+	over := func(ctx context.Context) bool { return s.isTerminated(ctx, watch) }
+	if err := endSurely(ctx, s.endStarted, over); err != nil {
 		s.Teller.Warn("%s may still run: %v", s.where(), err)
 		return
 	}
 	s.Teller.Say("%s has ended", s.where())
 }
 
+// endSurely tries again to end a container's process until it has ended, as end's success says, or over.
+// A container that is paused for a moment takes no exec, and a try that hangs is not to use up the time
+// of all.
+func endSurely(ctx context.Context, end func(context.Context) error, over func(context.Context) bool) error {
+	began := time.Now()
+	var why error
+	for {
+		next := time.After(retryTime)
+		try, cancel := context.WithTimeout(ctx, tryTime)
+		err := end(try)
+		if try.Err() == nil { // otherwise it says only that
+			why = err
+		}
+		cancel()
+		if err == nil || over(ctx) {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return cmp.Or(why, fmt.Errorf("it has not ended after %s", time.Since(began).Round(time.Second)))
+		}
+	}
+}
+
 // isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
-// then, and says so before its status does.
+// then, and says so a moment before its status does.
 func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
+	ctx, cancel := context.WithTimeout(ctx, retryTime)
+	defer cancel()
 	for watch != nil && diagnose(watch.pod, s.plan.Container).terminated == nil {
 		if err := watch.next(ctx); err != nil {
 			return errors.Is(err, errDeleted)
@@ -45,22 +87,65 @@ func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
 	return watch != nil
 }
 
-// startsAfterAll waits a little for a container that was about to start when the session was
-// interrupted: only then can it be ended.
-func (s *session) startsAfterAll(ctx context.Context, watch *podWatch) bool {
-	ctx, cancel := context.WithTimeout(ctx, startingTime)
-	defer cancel()
-	for watch != nil {
-		now := diagnose(watch.pod, s.plan.Container)
-		if now.waiting == "" && now.err == nil {
-			s.ended = now.terminated != nil
-			return true
-		}
-		if now.err != nil || now.unlikely || watch.next(ctx) != nil {
-			return false
+// What a debug container is that was not seen to start.
+var (
+	errNotAdded   = errors.New("it was not added")
+	errNotStarted = errors.New("it has not started")
+)
+
+// untilStarted returns a watch on the pod of a container that has started, by which it can be ended. The
+// error is errDeleted if the pod is gone, and errNotAdded if the container is not there.
+func (s *session) untilStarted(ctx context.Context, watch *podWatch) (*podWatch, error) {
+	if s.started {
+		return watch, nil
+	}
+	if watch == nil {
+		var err error
+		if watch, err = s.lookUp(ctx); err != nil {
+			return nil, err
 		}
 	}
-	return false
+	return watch, s.startsAfterAll(ctx, watch)
+}
+
+// lookUp reads the pod that a container was to be added to, and watches it from there until ctx ends: the
+// answer was lost, and the server may have acted, or be about to.
+func (s *session) lookUp(ctx context.Context) (*podWatch, error) {
+	var pod *corev1.Pod
+	err := s.persist(ctx, func(ctx context.Context) (err error) {
+		pod, err = s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
+		return err
+	})
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && pod.UID != s.plan.PodUID:
+		return nil, errDeleted
+	case err != nil:
+		return nil, err
+	}
+	return s.watch(ctx, pod)
+}
+
+// startsAfterAll waits a little for a container that was about to start when the session was
+// interrupted: only then can it be ended.
+func (s *session) startsAfterAll(ctx context.Context, watch *podWatch) error {
+	ctx, cancel := context.WithTimeout(ctx, startingTime)
+	defer cancel()
+	for {
+		now, added := diagnose(watch.pod, s.plan.Container), specOf(watch.pod, s.plan.Container) != nil
+		switch {
+		case added && now.waiting == "" && now.err == nil:
+			s.ended = now.terminated != nil
+			return nil
+		case added && (now.err != nil || now.unlikely):
+			return errNotStarted
+		}
+		switch err := watch.next(ctx); {
+		case errors.Is(err, context.DeadlineExceeded) && !added:
+			return errNotAdded
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // startingTime is how long a container with its image on the node takes to start, and more.
@@ -74,7 +159,9 @@ func (s *session) endStarted(ctx context.Context) error {
 	case s.plan.Detached:
 		return endResident(ctx, s.Streamer, s.container())
 	case s.holder != nil:
-		return s.holder.end(ctx)
+		attached := s.holder
+		s.holder = nil // a stream that is lost does not come back: the next try attaches anew
+		return attached.end(ctx)
 	case s.gate.process() != "":
 		return s.kill(ctx)
 	default:

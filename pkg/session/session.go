@@ -34,6 +34,7 @@ type Teller interface {
 // Config is what every session needs.
 type Config struct {
 	Client       kubernetes.Interface
+	Reconnect    func() // closes Client's connections, so that it makes a new one; nil: it cannot
 	Streamer     Streamer
 	Teller       Teller
 	StartTimeout time.Duration

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+)
+
+// forgetful is an API server behind a network that forgets its connections as soon as a container is
+// added to the server's one pod, which it is: nobody hears the answer, nor anything else on them.
+type forgetful struct {
+	*network
+	url string
+
+	mu   sync.Mutex
+	pod  corev1.Pod
+	from []string // the client's address and protocol, of each request
+}
+
+func newForgetful(t *testing.T) *forgetful {
+	t.Helper()
+	f := &forgetful{pod: corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1", ResourceVersion: "5"},
+	}}
+	server := httptest.NewUnstartedServer(f)
+	f.network = &network{Listener: server.Listener}
+	server.Listener, server.EnableHTTP2 = f.network, true
+	server.StartTLS()
+	f.url = server.URL
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return f
+}
+
+// network is a listener whose connections can be forgotten, as by a NAT that has lost its table: neither
+// side sees them end, and nothing comes through.
+type network struct {
+	net.Listener
+
+	mu    sync.Mutex
+	conns []*flow
+}
+
+func (n *network) Accept() (net.Conn, error) {
+	conn, err := n.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.conns = append(n.conns, &flow{Conn: conn})
+	return n.conns[len(n.conns)-1], nil
+}
+
+// forget forgets those that are open now.
+func (n *network) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, conn := range n.conns {
+		conn.forgotten.Store(true)
+	}
+}
+
+type flow struct {
+	net.Conn
+	forgotten atomic.Bool
+}
+
+func (f *flow) Write(p []byte) (int, error) {
+	if f.forgotten.Load() {
+		return len(p), nil
+	}
+	return f.Conn.Write(p)
+}
+
+func (f *flow) Read(p []byte) (int, error) {
+	for {
+		n, err := f.Conn.Read(p)
+		if err != nil || !f.forgotten.Load() {
+			return n, err
+		}
+	}
+}
+
+// ServeHTTP answers what a debug session asks.
+func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.from = append(f.from, r.Method+" "+r.Proto+" "+r.RemoteAddr)
+	if r.Method == http.MethodPatch {
+		f.forget()
+		f.pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}
+		f.pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	}
+	answer, err := json.Marshal(f.pod)
+	f.mu.Unlock()
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Query().Get("watch") != "" {
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return
+	}
+	_, _ = w.Write(answer)
+}
+
+// connected is a connection by kubectl's flags.
+func (f *forgetful) connected(t *testing.T) connection {
+	t.Helper()
+	t.Setenv("KUBECONFIG", "/dev/null")
+	flags := genericclioptions.NewConfigFlags(false)
+	*flags.APIServer, *flags.Insecure = f.url, true
+	c, err := connect(flags, newPrinter(io.Discard, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ends is a Streamer whose container ends when it is told to.
+type ends struct{ session.Streamer }
+
+func (ends) Attach(context.Context, session.Container, remotecommand.StreamOptions) error { return nil }
+
+// TestForgottenConnection: a connection that is lost in silence, with a container being added on it, is
+// not the one on which that is looked for.
+func TestForgottenConnection(t *testing.T) {
+	f := newForgetful(t)
+	c := f.connected(t)
+	if _, err := c.cluster.Client.CoreV1().Pods("shop").Get(t.Context(), "api", metav1.GetOptions{}); err != nil { // as the target was
+		t.Fatal(err)
+	}
+	container := &corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}
+	p := &plan.Plan{Mode: plan.ModeDebug, Namespace: "shop", PodName: "api", PodUID: "uid-1", Container: container.Name, Ephemeral: container, Via: plan.ViaExec, Silence: time.Minute}
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	signal := errors.New("signal")
+	interrupt(signal)
+	var told strings.Builder
+	began := time.Now()
+	_, err := session.Run(ctx, session.Config{
+		Client: c.cluster.Client, Reconnect: c.reconnect, Streamer: ends{}, Teller: newPrinter(&told, false), TTL: time.Hour,
+	}, p)
+	if !errors.Is(err, signal) || !strings.Contains(told.String(), "container eshell-x7k2p in pod/api has ended") {
+		t.Errorf("error %v, told %q", err, told.String())
+	}
+	if took := time.Since(began); took > 9*time.Second { // 5 of which it waited for the answer
+		t.Errorf("it took %s", took)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var before, old, fresh string
+	_, err = fmt.Sscanf(strings.Join(f.from, " "), "GET HTTP/2.0 %s PATCH HTTP/2.0 %s GET HTTP/2.0 %s", &before, &old, &fresh)
+	if err != nil || before != old || fresh == old {
+		t.Errorf("%v; want one connection until the container was added, and another one then: %q", err, f.from)
+	}
+}
