@@ -157,7 +157,7 @@ func (x *trial) open() {
 		args = []string{"eshell", "pod/" + x.target(x), "--mode=debug"}
 	}
 	if x.phase == waiting {
-		args = append(args, "--image=registry.invalid/none:1")
+		args = append(args, "--image="+noImage)
 	}
 	args = append(args, "--via="+pick(x.mode.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.mode.tty), "--lease="+lease.String(), "-e", caseVariable+"="+x.id)
 	var stdout *os.File

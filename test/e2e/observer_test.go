@@ -262,19 +262,23 @@ func (s snapshot) left(id string, session started) []string {
 	case pod == nil:
 	case session.container == "":
 		left = append(left, "pod/"+session.pod+":\n"+inJSON(pod.Status))
-	case !isOver(s.status(session)):
+	case s.willRun(session):
 		left = append(left, "container "+session.container+":\n"+inJSON(s.status(session)))
 	}
 	return left
 }
 
-// isOver reports a debug container that does not run, and never will: it has ended, or its image cannot be pulled.
-func isOver(status *corev1.ContainerStatus) bool {
-	if status == nil {
-		return false
+// noImage is the name of an image that does not exist.
+const noImage = "registry.invalid/none:1"
+
+// willRun reports a debug container that runs, or that is about to start.
+func (s snapshot) willRun(session started) bool {
+	if status := s.status(session); status != nil && status.State.Waiting == nil {
+		return status.State.Running != nil
 	}
-	waiting := status.State.Waiting
-	return status.State.Terminated != nil || waiting != nil && (waiting.Reason == "ErrImagePull" || waiting.Reason == "ImagePullBackOff")
+	return slices.ContainsFunc(s.pods[session.pod].Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool {
+		return c.Name == session.container && c.Image != noImage
+	})
 }
 
 func inJSON(object any) string {
