@@ -227,7 +227,7 @@ func (r realm) follow(t *testing.T, was refused, stderr string) {
 // without waits until nothing of the session is left in the realm.
 func (r realm) without(t *testing.T, session started) {
 	t.Helper()
-	if err := session.leaves(t.Context(), r.namespace); err != nil {
+	if err := session.leaves(t.Context(), r.namespace, patience); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -66,8 +65,7 @@ func (w world) config() (*rest.Config, error) {
 		return nil, err
 	}
 	config.QPS = -1
-	config.ContentType = runtime.ContentTypeProtobuf // which costs both ends less
-	config.WarningHandler = rest.NoWarnings{}        // of deprecated fields, which are generated too
+	config.WarningHandler = rest.NoWarnings{} // of deprecated fields, which are generated too
 	return config, nil
 }
 

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,9 +83,11 @@ func TestApart(t *testing.T) {
 		"{.spec.initContainers[*].name}":            "config",
 		"{.spec.containers[0].resources.requests}":  `{"cpu":"10m","memory":"16Mi"}`,
 	}
-	for path, want := range facts {
-		if got := kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+path); got != want {
-			t.Errorf("%s is %s, want %s", path, got, want)
+	paths := slices.Sorted(maps.Keys(facts))
+	got := strings.Split(kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+strings.Join(paths, "\n")), "\n")
+	for i, path := range paths {
+		if got[i] != facts[path] {
+			t.Errorf("%s is %s, want %s", path, got[i], facts[path])
 		}
 	}
 	endpoints := kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=api", "-o", "jsonpath={.items[*].endpoints[*].targetRef.name}")

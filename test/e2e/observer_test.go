@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
@@ -53,7 +54,7 @@ type snapshot struct {
 // observe looks until the test has ended.
 func observe(t *testing.T, namespace string) *observer {
 	t.Helper()
-	o := &observer{client: client(t), namespace: namespace, changed: make(chan struct{}), steady: map[string]string{}}
+	o := &observer{client: protobufClient(t), namespace: namespace, changed: make(chan struct{}), steady: map[string]string{}}
 	untilCleanedUp(t, func(ctx context.Context) {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -77,6 +78,21 @@ func untilCleanedUp(t *testing.T, f func(context.Context)) {
 	var running sync.WaitGroup
 	running.Go(func() { f(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// protobufClient costs both ends little: it asks all the time.
+func protobufClient(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	config, err := the.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ContentType = runtime.ContentTypeProtobuf
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
 
 func (o *observer) look(ctx context.Context) (snapshot, error) {

@@ -84,7 +84,7 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("stderr has no headline of a session")
 	}
 	for _, s := range sessions {
-		ts.Check(s.leaves(context.Background(), the.namespace))
+		ts.Check(s.leaves(context.Background(), the.namespace, patience))
 	}
 }
 
@@ -118,25 +118,25 @@ func headlines(stderr string) []started {
 
 // leaves waits until nothing of the session is left but a debug container's record. It asks for itself: a
 // kubectl for each answer cost as much as most sessions.
-func (s started) leaves(ctx context.Context, namespace string) error {
+func (s started) leaves(ctx context.Context, namespace string, limit time.Duration) error {
 	client, err := asked()
 	if err != nil {
 		return err
 	}
 	hasEnded := func(ctx context.Context) (bool, error) { return s.hasEnded(ctx, client.CoreV1().Pods(namespace)) }
-	if err := until(ctx, hasEnded); err != nil {
+	if err := until(ctx, limit, hasEnded); err != nil {
 		return fmt.Errorf("pod %s/%s, container %q has not ended: %w", namespace, s.pod, s.container, err)
 	}
 	hasNoLease := func(ctx context.Context) (bool, error) { return s.hasNoLease(ctx, client.BatchV1().Jobs(namespace)) }
-	if err := until(ctx, hasNoLease); err != nil {
+	if err := until(ctx, limit, hasNoLease); err != nil {
 		return fmt.Errorf("%s in namespace %s is left: %w", s.lease(), namespace, err)
 	}
 	return nil
 }
 
-// until asks again and again.
-func until(ctx context.Context, is wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, patience, true, is)
+// until asks again and again, for as long as limit.
+func until(ctx context.Context, limit time.Duration, is wait.ConditionWithContextFunc) error {
+	return wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, limit, true, is)
 }
 
 // hasEnded says whether the clone is gone, or the debug container's process has ended.
@@ -164,16 +164,7 @@ func (s started) hasNoLease(ctx context.Context, jobs typedbatchv1.JobInterface)
 	return false, err
 }
 
-// untilGone are kubectl's words for waiting until nothing of the session is left but a debug
-// container's record. What is waited for alike is waited for by one kubectl.
-func (s started) untilGone(limit time.Duration) [][]string {
-	if s.container == "" {
-		return [][]string{append(s.untilEnded(limit), s.lease())}
-	}
-	return [][]string{s.untilEnded(limit), {"wait", "--for=delete", s.lease(), "--timeout=" + limit.String()}}
-}
-
-// untilEnded are those for waiting until the clone is gone, or the debug container's process has ended.
+// untilEnded are kubectl's words for waiting until the clone is gone, or the debug container's process has ended.
 func (s started) untilEnded(limit time.Duration) []string {
 	end := "delete"
 	if s.container != "" {

@@ -241,16 +241,16 @@ func (term *terminal) session() started {
 }
 
 // gone waits until nothing of the session is left.
-func (s started) gone(t *testing.T, flags ...string) {
+func (s started) gone(t *testing.T) {
 	t.Helper()
-	s.goneWithin(t, patience, flags...)
+	s.goneWithin(t, patience)
 }
 
 // goneWithin is gone for what takes its time.
-func (s started) goneWithin(t *testing.T, limit time.Duration, flags ...string) {
+func (s started) goneWithin(t *testing.T, limit time.Duration) {
 	t.Helper()
-	for _, words := range s.untilGone(limit) {
-		kubectl(t, append(words, flags...)...)
+	if err := s.leaves(t.Context(), the.namespace, limit); err != nil {
+		t.Fatal(err)
 	}
 }
 
