@@ -148,7 +148,7 @@ func newRealm(t *testing.T, name, manifest string) realm {
 // await waits until something is so, and asks for itself: nothing could be watched, or not for the price.
 func (r realm) await(t *testing.T, what string, is wait.ConditionWithContextFunc) {
 	t.Helper()
-	if err := until(t.Context(), is); err != nil {
+	if err := until(t.Context(), patience, is); err != nil {
 		t.Fatalf("namespace %s: %s: %v", r.namespace, what, err)
 	}
 }

@@ -23,7 +23,7 @@ func auditor(args ...string) []string { return as("auditor", args...) }
 // told waits until the lease says where its session is: it is told with the first renewal.
 func (s started) told(t *testing.T) {
 	t.Helper()
-	err := until(t.Context(), func(context.Context) (bool, error) {
+	err := until(t.Context(), patience, func(context.Context) (bool, error) {
 		return s.taken(t).Annotations[annotated+"pod"] == s.pod, nil
 	})
 	if err != nil {
