@@ -37,6 +37,7 @@ type refused struct {
 // TestRefused: the server's own words, one proposal, and nothing left; what is proposed is typed as it
 // stands, and helps.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	const labelled = `--overrides '{"metadata":{"labels":{"team":"shop"}}}'`
 	tests := []refused{
 		{name: "quota exceeded", rules: quota, typed: "deploy/app --cpu 1 --memory 1Gi",
@@ -195,6 +196,9 @@ func (r realm) run(t *testing.T, line string) ending {
 	var stdout, stderr bytes.Buffer
 	for _, eshell := range []string{"kubectl eshell ", "kubectl-eshell "} {
 		line = strings.Replace(line, eshell, eshell+"-n "+r.namespace+" ", 1)
+	}
+	if strings.Contains(line, "eshell ") {
+		defer the.startOne()()
 	}
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Env, cmd.Stdout, cmd.Stderr = the.env(), &stdout, &stderr

@@ -29,6 +29,7 @@ func (term *terminal) joined() {
 
 // TestAttach: as many shells as wanted share a session, which outlives them; with the session they end.
 func TestAttach(t *testing.T) {
+	t.Parallel()
 	for _, place := range joinable {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -64,6 +65,7 @@ func TestAttach(t *testing.T) {
 
 // TestAttachGone: a joined shell ends with its client, whatever becomes of that, and the session goes on.
 func TestAttachGone(t *testing.T) {
+	t.Parallel()
 	ends := []struct {
 		name   string
 		end    func(*terminal)

@@ -45,6 +45,7 @@ var detachedPlaces = []struct{ name, line string }{
 
 // TestDetach: a session lives on without its client, through clients that come and go, until it is ended.
 func TestDetach(t *testing.T) {
+	t.Parallel()
 	for _, place := range detachedPlaces {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -89,6 +90,7 @@ func (s started) leftNobody(t *testing.T) {
 
 // TestDetachedTTL: its time ends it, and its process with it.
 func TestDetachedTTL(t *testing.T) {
+	t.Parallel()
 	for _, place := range append(detachedPlaces, struct{ name, line string }{"clone without a lease", "deploy/bash --as=clone-only"}) {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -162,6 +164,7 @@ var stuck = []struct {
 
 // TestDetachFails: a session that does not start leaves nothing, and no name for a script to take.
 func TestDetachFails(t *testing.T) {
+	t.Parallel()
 	for _, place := range stuck {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -177,6 +180,7 @@ func TestDetachFails(t *testing.T) {
 
 // TestDetachKilled: a session whose client dies while it starts is not left behind.
 func TestDetachKilled(t *testing.T) {
+	t.Parallel()
 	for _, place := range stuck {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()

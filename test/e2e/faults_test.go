@@ -24,7 +24,6 @@ type suite struct {
 	config   *rest.Config
 	observer *observer
 	machine  *machine
-	starts   chan struct{} // a place for each session that starts
 
 	mu      sync.Mutex
 	targets map[string]*sync.Once
@@ -117,7 +116,7 @@ func newSuite(t *testing.T) *suite {
 	}
 	s := &suite{
 		realm: newRealm(t, "faults", sources), world: unraced(t),
-		starts: make(chan struct{}, startsAtOnce()), targets: map[string]*sync.Once{}, results: map[string]string{},
+		targets: map[string]*sync.Once{}, results: map[string]string{},
 	}
 	var err error
 	if s.config, err = the.config(); err != nil {
@@ -147,13 +146,6 @@ func (s *suite) each(t *testing.T, f fault, prefix string, outage *outage) {
 
 func (s *suite) trial(t *testing.T, f *fault, p phase, m mode) *trial {
 	return &trial{suite: s, t: t, world: s.world, fault: f, phase: p, mode: m, id: rand.String(10)}
-}
-
-// startOne waits until one more session may start, and returns what to call when it has started: a machine on
-// which all start at once starts none in time.
-func (s *suite) startOne() func() {
-	s.starts <- struct{}{}
-	return func() { <-s.starts }
 }
 
 // target is the pod that a debug session joins, which runs by then.

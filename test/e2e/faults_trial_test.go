@@ -171,7 +171,6 @@ func (x *trial) open() {
 // start brings the session to where it waits or has its shell.
 func (x *trial) start() {
 	x.t.Helper()
-	defer x.startOne()()
 	x.open()
 	x.session = x.term.session()
 	switch {
@@ -182,6 +181,7 @@ func (x *trial) start() {
 	default: // its first output may end it
 		x.observer.until(patience, func(s snapshot) bool { return !s.startedAt(x.session).IsZero() || x.term.hasExited() })
 	}
+	x.term.started()
 }
 
 // shell waits for the session's shell, and gives it a child and something to remember.
@@ -209,8 +209,8 @@ func (x *trial) arrive() {
 	x.t.Helper()
 	switch x.phase {
 	case creating:
-		defer x.startOne()()
 		x.open()
+		defer x.term.started()
 		x.held()
 		if !x.observer.until(patience, func(s snapshot) (found bool) { x.session, found = s.find(x.id); return found }) {
 			x.t.Fatalf("there is no session with %s=%s", caseVariable, x.id)

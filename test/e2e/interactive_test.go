@@ -33,6 +33,7 @@ const prompt = `bash-5\.[0-9.]+[$#] $`
 // TestShell is a person's session: the first prompt without a key pressed, a terminal of the right
 // type and size, sizes that follow, Ctrl-C for the command only, and the status of exit.
 func TestShell(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("shell") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -104,6 +105,7 @@ func TestApart(t *testing.T) {
 // TestShortCommand prints and ends at once: on a terminal too nothing is lost, in any of many runs, and the
 // terminal has had its size from the start.
 func TestShortCommand(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("short") {
 		for run := range 5 {
 			t.Run(fmt.Sprintf("%s %d", place.name, run), func(t *testing.T) {
@@ -133,6 +135,7 @@ func (term *terminal) ended(status int, session started) {
 // TestInterruptedStart: a debug container that was about to start when its client was told to end
 // does start, and is ended then.
 func TestInterruptedStart(t *testing.T) {
+	t.Parallel()
 	for n, tty := range []bool{true, false} {
 		for m := range 2 {
 			place := places(fmt.Sprintf("stopped-%d", 2*n+m))[2+m] // a pod each: one that starts several is slow to tell
@@ -185,6 +188,7 @@ func TestProgress(t *testing.T) {
 // TestEndedUnder: a session that is ended from outside, under a program that has the whole screen, gives
 // the screen back, says why, and is cleaned up.
 func TestEndedUnder(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		end  func(*testing.T, started)
@@ -215,6 +219,7 @@ func TestEndedUnder(t *testing.T) {
 // A debug session's lease outlives it, and list does not take the one for the other. What is left then is for
 // TestFaults.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("lease") {
 		if strings.HasSuffix(place.name, "attach") {
 			continue // these end with the lease

@@ -32,6 +32,7 @@ func (s started) where() string {
 
 // TestRenewed: a session outlives its lease's length by far, and the lease says what it is.
 func TestRenewed(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("lease") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,6 +68,7 @@ func user(t *testing.T) string {
 
 // TestLeaseDeleted: who deletes a lease ends its session.
 func TestLeaseDeleted(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("lease") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -82,6 +84,7 @@ func TestLeaseDeleted(t *testing.T) {
 // TestTTL: a session ends when it has lived as long as it may, and its user has been warned in a line
 // of its own.
 func TestTTL(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("lease") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +194,7 @@ func newProxy(t *testing.T) (server *url.URL, proxy *faultproxy.Proxy) {
 
 // TestNetworkStalls: for less than the lease a session survives it, and says so.
 func TestNetworkStalls(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("lease") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -211,6 +215,7 @@ func TestNetworkStalls(t *testing.T) {
 // TestReattach: a shell that was attached to is the same one after its connection was lost, and shows its
 // prompt again by itself.
 func TestReattach(t *testing.T) {
+	t.Parallel()
 	for _, place := range places("lease") {
 		if !strings.Contains(place.name, "attach") {
 			continue

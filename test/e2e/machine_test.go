@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,10 +17,6 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 )
-
-// startsAtOnce is how many sessions may start at the same time: what a session waits for then is the
-// machine. What it waits for later is time, so that many more may be there.
-func startsAtOnce() int { return 2 * runtime.NumCPU() }
 
 // machine measures how long this machine needs, at the load that it has, for what Kubernetes does by itself:
 // to start a plain pod, to start a plain debug container, to delete a plain pod. A session cannot be faster, so

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -20,6 +22,7 @@ type world struct {
 	kubeconfig string // its namespace is the run's own
 	namespace  string
 	embedded   bool
+	starts     chan struct{} // a place for each session that starts
 }
 
 var the world
@@ -49,7 +52,8 @@ func runAll(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	the = world{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"), namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext}
+	the = world{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"), namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext,
+		starts: make(chan struct{}, startsAtOnce())}
 	if err := the.install(ctx, c); err != nil {
 		return 0, err
 	}
@@ -139,6 +143,17 @@ func (w world) kubectl(ctx context.Context, args ...string) error {
 		return fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
 	}
 	return nil
+}
+
+// startsAtOnce is how many sessions may start at the same time: what a session waits for then is the
+// machine. What it waits for later is time, so that many more may be there.
+func startsAtOnce() int { return 2 * runtime.NumCPU() }
+
+// startOne waits until one more session may start, and returns what is to be called when it has started or
+// ended; more calls do nothing. A machine on which all start at once starts none in time.
+func (w world) startOne() (started func()) {
+	w.starts <- struct{}{}
+	return sync.OnceFunc(func() { <-w.starts })
 }
 
 // env is all that a command gets: nothing of the developer's own settings.

@@ -68,6 +68,7 @@ func number(t *testing.T, variable string, fallback uint64) uint64 {
 // Random workloads and what is around them are valid, and so are the clones: of the workload, and of
 // its pod as the server completes it.
 func TestRandomPods(t *testing.T) {
+	t.Parallel()
 	p := newProperty(t)
 	for _, seed := range seeds(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

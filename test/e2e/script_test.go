@@ -24,6 +24,7 @@ const patience = 60 * time.Second
 
 // TestScripts runs testdata/script: what a user types, without a terminal.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -60,6 +61,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func executed(ts *testscript.TestScript, command string, args []string) int {
+	defer the.startOne()()
 	err := ts.Exec(command, args...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

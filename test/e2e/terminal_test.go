@@ -31,6 +31,7 @@ type terminal struct {
 	line     *os.File // its slave
 	before   string   // the line's settings
 	hungUp   bool
+	started  func() // says that the session has started
 
 	mu     sync.Mutex
 	screen bytes.Buffer
@@ -52,7 +53,8 @@ func (w world) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	keyboard := closable(t, master)
-	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}), exited: make(chan struct{})}
+	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}), exited: make(chan struct{}), started: w.startOne()}
+	t.Cleanup(term.started)
 	term.resize(80, 24)
 	term.before = term.settings()
 	term.cmd = exec.Command(filepath.Join(w.bin, "kubectl"), args...)
@@ -69,6 +71,7 @@ func (w world) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	go func() {
 		_ = term.cmd.Wait() // the status is in ProcessState
 		close(term.exited)
+		term.started()
 	}()
 	t.Cleanup(term.close)
 	return term
@@ -111,11 +114,21 @@ func (term *terminal) read() {
 		term.screen.Write(buffer[:n])
 		close(term.news)
 		term.news = make(chan struct{})
+		if hasStarted(term.screen.String()) {
+			term.started()
+		}
 		term.mu.Unlock()
 		if err != nil {
 			return
 		}
 	}
+}
+
+// starting is what a session shows until it has started, or has waited for something for 5 s.
+var starting = regexp.MustCompile(`(?m)^pod/\S+: (a clone|debug container)[^\n]*\n|^  [^\n]*\n|\r|\x1b\[K|[|/\\-] waiting [0-4]s: [^\r\n]*`)
+
+func hasStarted(screen string) bool {
+	return strings.TrimSpace(starting.ReplaceAllString(screen, "")) != ""
 }
 
 func (term *terminal) shown() (string, chan struct{}) {
