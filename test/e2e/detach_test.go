@@ -94,7 +94,7 @@ func TestDetachedTTL(t *testing.T) {
 	for _, place := range append(detachedPlaces, struct{ name, line string }{"clone without a lease", "deploy/bash --as=clone-only"}) {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			session := detached(t, place.line+" --ttl=30s")
+			session := detached(t, strings.Replace(place.line, "target-detach", "target-ttl", 1)+" --ttl=30s")
 			if strings.Contains(place.name, "without") { // nobody deletes the ended pod
 				session.dead(t)
 				output(t, "gc")
@@ -206,7 +206,7 @@ func TestDetachedExtend(t *testing.T) {
 	short.outlives(t, 30*time.Second)
 	output(t, "delete", session.pod, short.pod)
 	session.gone(t)
-	debug := detached(t, "pod/target-detach --mode=debug")
+	debug := detached(t, "pod/target-extend --mode=debug")
 	end := eshell(t.Context(), "extend", debug.container, "1h")
 	if want := "error: " + debug.container + " keeps its own time: its container was told when it started how long it may live\n"; end.status != 125 || !strings.HasPrefix(end.stderr, want) {
 		t.Errorf("extend of a debug session: %+v", end)

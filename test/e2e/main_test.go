@@ -119,6 +119,12 @@ func (w world) deploy(ctx context.Context) error {
 // targets is the folder with a manifest for each pod that debug sessions join.
 func (w world) targets() string { return filepath.Join(filepath.Dir(w.bin), "targets") }
 
+// targetNames are those pods: one for each test that must not meet another's sessions in it.
+var targetNames = []string{
+	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-reaped", "target-ended",
+	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1", "target-stopped-2", "target-stopped-3",
+}
+
 func (w world) writeTargets() error {
 	template, err := os.ReadFile("testdata/target.yaml")
 	if err != nil {
@@ -127,7 +133,7 @@ func (w world) writeTargets() error {
 	if err := os.Mkdir(w.targets(), 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-detach", "target-reaped", "target-ended", "target-stopped-0", "target-stopped-1", "target-stopped-2", "target-stopped-3"} {
+	for _, name := range targetNames {
 		manifest := strings.ReplaceAll(string(template), "NAME", name)
 		if err := os.WriteFile(filepath.Join(w.targets(), name+".yaml"), []byte(manifest), 0o600); err != nil {
 			return err
