@@ -20,7 +20,7 @@ import (
 
 const (
 	mebibyte = 1 << 20
-	// much is what goes through a session, less where there is a log of it or nothing new to see, and
+	// much is what goes through a session, less where there is a log of it or only the figures are new, and
 	// tight the memory that its client may take for it.
 	much  = 1024 * mebibyte
 	less  = 256 * mebibyte
@@ -49,14 +49,14 @@ func TestData(t *testing.T) {
 	}
 	for _, place := range places("data")[:1] {
 		t.Run(place.name+", in", func(t *testing.T) {
-			end := w.transfer(t, place, much, "sha256sum")
+			end := w.transfer(t, place, less, "sha256sum")
 			if end.out.sum() != sumOf(end.in.sum()) || end.stderr != "" {
 				t.Errorf("not what was sent arrived; stderr is\n%s", end.stderr)
 			}
 		})
 		t.Run(place.name+", out", func(t *testing.T) {
-			end := w.transfer(t, place, 0, "sh", "-c", produce, "produce", strconv.Itoa(much))
-			if end.out.size != much || end.stderr != end.out.sum() {
+			end := w.transfer(t, place, 0, "sh", "-c", produce, "produce", strconv.Itoa(less))
+			if end.out.size != less || end.stderr != end.out.sum() {
 				t.Errorf("%d bytes came with the sum %s; stderr is\n%s", end.out.size, end.out.sum(), end.stderr)
 			}
 		})

@@ -282,22 +282,31 @@ func (x *trial) stillRuns() {
 	}
 }
 
-// promised is how long anything of a session may be left after the fault.
-func (x *trial) promised() time.Duration {
-	if x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn { // then it is the test that ends it
+// promised is how long anything of a session may be left after the fault, or after the start of a container
+// that started so much later.
+func (x *trial) promised(later time.Duration) time.Duration {
+	cleansUp := x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn // then it is the test that ends it
+	if cleansUp && !x.tooLate(later) {
 		return cleanUp
 	}
 	return expiry
 }
 
+// tooLate reports a debug container that the client did not wait for any more, as docs/faults.md has it: it
+// waits 5 s for it to start, and before that 5 s for an answer that does not come.
+func (x *trial) tooLate(later time.Duration) bool {
+	waits := 5 * time.Second
+	if x.fault.answer == never {
+		waits += 5 * time.Second
+	}
+	return x.mode.debug && x.phase == creating && later > waits
+}
+
 // deadline is when nothing may be left any more: the time that is promised counts from the fault, or from the
 // start of a container that started later. What the machine itself needs is added.
 func (x *trial) deadline(s snapshot) time.Time {
-	from := x.struck
-	if at := s.startedAt(x.session); at.After(from) {
-		from = at
-	}
-	return from.Add(x.promised() + x.machine.needs(x.struck))
+	later := max(0, s.startedAt(x.session).Sub(x.struck))
+	return x.struck.Add(later + x.promised(later) + x.machine.needs(x.struck))
 }
 
 // remains waits until nothing of the session is left, and returns what is when its time is over.

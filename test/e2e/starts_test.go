@@ -37,6 +37,7 @@ const (
 // TestStarts: every way to fail that the scheduler, the kubelet and the runtime report has its own
 // words and one next step, in time, and leaves nothing.
 func TestStarts(t *testing.T) {
+	t.Parallel()
 	tests := []failing{
 		{name: "too little cpu", typed: "--start-timeout 8s", late: true,
 			spec:  `{containers: [{name: app, ` + busybox + `, resources: {requests: {cpu: "1000"}}}]}`,
@@ -244,7 +245,10 @@ func (s stage) fill(text string) string {
 }
 
 // node is the name of a node of the stage's own; it comes after the real ones'.
-func (s stage) node() string { return "zz-" + s.namespace + "-" + s.app }
+func (s stage) node() string { return fakeNodePrefix + s.namespace + "-" + s.app }
+
+// fakeNodePrefix begins the names of nodes that no machine is behind.
+const fakeNodePrefix = "zz-"
 
 // empty waits until nothing of the sessions is left. No kubelet tells that a fake node's pods are gone.
 func (s stage) empty(t *testing.T, end ending) {
@@ -375,6 +379,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: creator}]
 
 // TestLostStarts: what is started goes away before it has started.
 func TestLostStarts(t *testing.T) {
+	t.Parallel()
 	t.Run("node gone", func(t *testing.T) {
 		t.Parallel()
 		start := failing{spec: tolerant, name: "app"}

@@ -196,7 +196,7 @@ func (c chart) livePods(t *testing.T) map[string]corev1.Pod {
 	}
 	first := map[string]corev1.Pod{}
 	for _, pod := range slices.Backward(pods.Items) { // they come sorted by name
-		if owner := metav1.GetControllerOf(&pod); owner != nil {
+		if owner := metav1.GetControllerOf(&pod); owner != nil && !isForFakeNode(pod) {
 			name := ownerName(owner)
 			if deployment, found := deployments[name]; found {
 				name = deployment
@@ -205,6 +205,21 @@ func (c chart) livePods(t *testing.T) map[string]corev1.Pod {
 		}
 	}
 	return first
+}
+
+// isForFakeNode reports a daemon set's pod for a node that another test has made: it goes with that.
+func isForFakeNode(pod corev1.Pod) bool {
+	if pod.Spec.Affinity == nil || pod.Spec.Affinity.NodeAffinity == nil || pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return false
+	}
+	for _, term := range pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, field := range term.MatchFields {
+			if len(field.Values) > 0 && strings.HasPrefix(field.Values[0], fakeNodePrefix) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func ownerName(owner *metav1.OwnerReference) string {
