@@ -153,7 +153,7 @@ func (w world) kubectl(ctx context.Context, args ...string) error {
 
 // startsAtOnce is how many sessions may start at the same time: what a session waits for then is the
 // machine. What it waits for later is time, so that many more may be there.
-func startsAtOnce() int { return 2 * runtime.NumCPU() }
+func startsAtOnce() int { return max(2, runtime.NumCPU()) }
 
 // startOne waits until one more session may start, and returns what is to be called when it has started or
 // ended; more calls do nothing. A machine on which all start at once starts none in time.
