@@ -27,7 +27,7 @@ const (
 type connection struct {
 	config           *rest.Config
 	cluster          target.Cluster
-	reconnect        func() // closes the cluster's connections, whatever is under way on them
+	reconnect        func() // closes the connections of the cluster's requests, whatever is under way on them
 	namespace        string
 	enforceNamespace bool // -n was given
 }
@@ -48,7 +48,7 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	if config.UserAgent == "" {
 		config.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
-	web, err := rest.HTTPClientFor(config) // one for all clients: each would have connections of its own
+	web, err := rest.HTTPClientFor(config) // one for both clients: each would have connections of its own
 	if err != nil {
 		return connection{}, err
 	}

@@ -192,15 +192,15 @@ const resizeFunction = `resize() {
 `
 
 // killScript ends the command of gate $1, whose watchdog is $2, and with it the gate, which it kills if
-// that does not end.
+// that does not end. It is run again where it takes long: the gate's PID may be another process's by then.
 const killScript = `exec 2>/dev/null
 ` + sweepFunction + `tries=0
-while kill -0 "$1" && [ $tries -lt 50 ]; do
+while kill -0 "$1" && [ $tries -lt 20 ]; do
   sweep "$1" "$2"
   tries=$((tries + 1))
   sleep 0.1 || sleep 1 || break
 done
-kill -KILL "$1"
+! kill -0 "$1" || kill -KILL "$1"
 exit 0
 `
 

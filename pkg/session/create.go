@@ -22,7 +22,7 @@ import (
 const answerTime = 5 * time.Second
 
 // cleanUpTime bounds the whole clean-up: a closed terminal's process may not live for long. Until
-// then what failed is tried again every retryTime, and what hangs after tryTime.
+// then what failed is tried again every retryTime, and what hung for tryTime on a new connection.
 const (
 	cleanUpTime = 15 * time.Second
 	retryTime   = 250 * time.Millisecond
@@ -136,16 +136,22 @@ func (s *session) deletePod(ctx context.Context) error {
 	})
 }
 
-// persist tries again while there is no answer, and after a try that hung on a new connection.
+// persist tries again while there is no answer. A try that hangs is broken off once, for a new connection; the
+// next one has the rest of the time, for a server that is slow.
 func (s *session) persist(ctx context.Context, request func(context.Context) error) error {
 	backoff := wait.Backoff{Duration: retryTime, Steps: int(cleanUpTime / retryTime)}
+	reconnected := false
 	return retry.OnError(backoff, func(err error) bool {
 		return !refused(err) && !errors.Is(err, lease.ErrLost) && ctx.Err() == nil
 	}, func() error {
+		if reconnected {
+			return request(ctx)
+		}
 		try, cancel := context.WithTimeout(ctx, tryTime)
 		defer cancel()
 		err := request(try)
-		if err != nil && errors.Is(try.Err(), context.DeadlineExceeded) {
+		if err != nil && ctx.Err() == nil && try.Err() != nil {
+			reconnected = true
 			s.reconnect()
 			return errNoAnswer
 		}

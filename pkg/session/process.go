@@ -33,7 +33,8 @@ func (s *session) endProcess(ctx context.Context, watch *podWatch) {
 	case errors.Is(err, errDeleted): // it went with its pod
 		return
 	case errors.Is(err, errNotAdded):
-		s.Teller.Say("container %s was not added to pod/%s", s.plan.Container, s.plan.PodName)
+		s.Teller.Warn("container %s is not in pod/%s: should it still be added, it ends by itself within %s",
+			s.plan.Container, s.plan.PodName, duration.HumanDuration(s.plan.Patience))
 		return
 	case err != nil:
 		s.Teller.Warn("%s cannot be taken back: should it still start, it ends by itself within %s", s.where(), duration.HumanDuration(s.plan.Patience))
@@ -75,7 +76,7 @@ func endSurely(ctx context.Context, end func(context.Context) error, over func(c
 }
 
 // isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
-// then, and says so a moment before its status does.
+// then, and says so a moment before its status does, for which it waits.
 func (s *session) isTerminated(ctx context.Context, watch *podWatch) bool {
 	ctx, cancel := context.WithTimeout(ctx, retryTime)
 	defer cancel()

@@ -124,7 +124,7 @@ func (h *holding) Attach(_ context.Context, _ Container, streams remotecommand.S
 func TestUnanswered(t *testing.T) {
 	const (
 		ended    = "container eshell-x7k2p in pod/api-7d4b9 has ended"
-		notAdded = "container eshell-x7k2p was not added to pod/api-7d4b9"
+		notAdded = "warning: container eshell-x7k2p is not in pod/api-7d4b9: should it still be added, it ends by itself within 40s"
 		left     = "warning: container eshell-x7k2p in pod/api-7d4b9 cannot be taken back: should it still start, it ends by itself within 40s"
 	)
 	other := joinedPod(running())

@@ -54,7 +54,12 @@ func (s *suite) leak(t *testing.T, f *fault, m mode, object string, sabotage fun
 		x.fault.strike(x)
 		x.struck = time.Now()
 		sabotage(x)
-		if left := strings.Join(x.remains(), "\n"); !strings.Contains(left, object) {
+		left := strings.Join(x.remains(), "\n")
+		s, _ := x.observer.newest()
+		if late := time.Since(x.deadline(s)); late > 5*interval+x.machine.needs(x.struck) {
+			t.Errorf("the leak was seen %s too late", late)
+		}
+		if !strings.Contains(left, object) {
 			t.Errorf("the observer does not see the leak of %s; it sees:\n%s", object, left)
 		}
 	})

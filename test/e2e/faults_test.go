@@ -20,7 +20,7 @@ import (
 // suite is what the trials share.
 type suite struct {
 	realm
-	world    world // with a plugin as it is released: a hundred clients with a race detector are too much
+	world    world // with a plugin as it is released: so many clients with a race detector are too much
 	config   *rest.Config
 	observer *observer
 	machine  *machine
@@ -130,7 +130,7 @@ func newSuite(t *testing.T) *suite {
 
 // each starts the trials of one fault, in parallel.
 func (s *suite) each(t *testing.T, f fault, prefix string, outage *outage) {
-	trials := f.trials(os.Getenv(allTrials) != "")
+	trials := f.trials(os.Getenv(allTrials) == "1")
 	for _, p := range f.phases() {
 		for _, m := range trials[p] {
 			t.Run(fmt.Sprintf("%s%s/%s", prefix, p, m), func(t *testing.T) {

@@ -282,8 +282,8 @@ func (x *trial) stillRuns() {
 	}
 }
 
-// promised is how long anything of a session may be left after the fault, or after the start of a container
-// that started so much later.
+// promised is how long anything of a session may be left after the fault, or after the start of a debug
+// container that started so much later.
 func (x *trial) promised(later time.Duration) time.Duration {
 	cleansUp := x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn // then it is the test that ends it
 	if cleansUp && !x.tooLate(later) {
@@ -303,14 +303,33 @@ func (x *trial) tooLate(later time.Duration) bool {
 }
 
 // deadline is when nothing may be left any more: the time that is promised counts from the fault, or from the
-// start of a container that started later. What the machine itself needs is added.
+// start of a debug container that started later. What the machine itself needs is added: a start that was late
+// is not added again.
 func (x *trial) deadline(s snapshot) time.Time {
-	later := max(0, s.startedAt(x.session).Sub(x.struck))
-	return x.struck.Add(later + x.promised(later) + x.machine.needs(x.struck))
+	later := x.later(s)
+	needs := x.machine.needs(x.struck)
+	if later > 0 {
+		needs = x.machine.needsToEnd(x.struck)
+	}
+	return x.struck.Add(later + x.promised(later) + needs)
+}
+
+// later is how long after the fault a debug container has started, or is still to start. One that has not
+// started after a minute never will.
+func (x *trial) later(s snapshot) time.Duration {
+	if !x.mode.debug || x.phase == waiting {
+		return 0
+	}
+	at := s.startedAt(x.session)
+	if at.IsZero() && s.pods[x.session.pod] != nil {
+		at = s.at
+	}
+	return min(max(0, at.Sub(x.struck)), patience)
 }
 
 // remains waits until nothing of the session is left, and returns what is when its time is over.
 func (x *trial) remains() (left []string) {
+	left = []string{"the observer has seen nothing"}
 	x.observer.untilDeadline(x.deadline, func(s snapshot) bool { left = s.left(x.id, x.session); return len(left) == 0 })
 	return left
 }
@@ -346,6 +365,9 @@ func (x *trial) ends() {
 		x.t.Errorf("the application was disturbed: %s", change)
 	}
 	x.result = fmt.Sprintf("%d %.0fs", x.status, took.Seconds())
+	if s, _ := x.observer.newest(); x.fault.cleansUp && x.tooLate(x.later(s)) {
+		x.result += " late"
+	}
 }
 
 // killed reports a client that could not restore its terminal: the shell that it was started from does.

@@ -86,6 +86,9 @@ func TestApart(t *testing.T) {
 	}
 	paths := slices.Sorted(maps.Keys(facts))
 	got := strings.Split(kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+strings.Join(paths, "\n")), "\n")
+	if len(got) != len(paths) {
+		t.Fatalf("%d lines for %d facts: %q", len(got), len(paths), got)
+	}
 	for i, path := range paths {
 		if got[i] != facts[path] {
 			t.Errorf("%s is %s, want %s", path, got[i], facts[path])

@@ -75,7 +75,7 @@ func TestLoad(t *testing.T) {
 	sessions := l.runAll(t, seed)
 	ended := time.Now()
 	t.Logf("seed %d: %d sessions in %.0f s, %d at once; at most %d of their pods\n%s\nwhat the machine needed:\n%s",
-		seed, len(sessions), ended.Sub(began).Seconds(), concurrent(), l.observer.mostPods, figures(sessions), l.machine.summary())
+		seed, len(sessions), ended.Sub(began).Seconds(), concurrent(), l.observer.peak(), figures(sessions), l.machine.summary())
 	for _, s := range sessions {
 		if s.status != s.end.status {
 			t.Errorf("%v: exit status %d, want %d; its output:\n%s", s, s.status, s.end.status, s.output.text())
@@ -320,22 +320,30 @@ func (l load) application(t *testing.T) string {
 // from the end of the last client; what the machine itself needs is added.
 func (l load) remains(ended time.Time) (left []string) {
 	deadline := func(snapshot) time.Time { return ended.Add(leftTime + l.machine.needs(ended)) }
-	l.observer.untilDeadline(deadline, func(s snapshot) bool { left = s.leftOfAll(); return len(left) == 0 })
+	left = []string{"the observer has seen nothing"}
+	l.observer.untilDeadline(deadline, func(s snapshot) bool { left = s.leftOfAll(l.namespace); return len(left) == 0 })
 	return left
 }
 
-// leftOfAll is what there is of all sessions.
-func (s snapshot) leftOfAll() (left []string) {
+// leftOfAll is what there is of all sessions whose cases begin with a prefix.
+func (s snapshot) leftOfAll(prefix string) (left []string) {
 	for name, pod := range s.pods {
 		if pod.Labels[owned.SessionLabel] != "" {
 			left = append(left, "pod/"+name)
+		}
+		for _, c := range pod.Spec.EphemeralContainers {
+			if strings.HasPrefix(c.Name, "eshell-") && s.willRun(started{pod: name, container: c.Name}) {
+				left = append(left, "container "+c.Name+" in pod/"+name)
+			}
 		}
 	}
 	for name := range s.jobs {
 		left = append(left, "job/"+name)
 	}
 	for id, processes := range s.processes {
-		left = append(left, id+": "+strings.Join(processes, ", "))
+		if strings.HasPrefix(id, prefix) {
+			left = append(left, id+": "+strings.Join(processes, ", "))
+		}
 	}
 	slices.Sort(left)
 	return left

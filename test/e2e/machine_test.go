@@ -63,6 +63,7 @@ func (m *machine) round(ctx context.Context, name string) {
 	pods, session := m.client.CoreV1().Pods(m.namespace), started{pod: name}
 	done := m.begin("start of a pod")
 	pod, err := pods.Create(ctx, plainPod(name, m.node), metav1.CreateOptions{})
+	defer func() { _ = pods.Delete(ctx, name, metav1.DeleteOptions{}) }() // if the round ends early
 	if err != nil || !m.runs(session) {
 		m.forget()
 		return
@@ -75,7 +76,7 @@ func (m *machine) round(ctx context.Context, name string) {
 	} else {
 		m.forget()
 	}
-	done = m.begin("end of a pod")
+	done = m.begin(endOfPod)
 	err = pods.Delete(ctx, name, metav1.DeleteOptions{})
 	if err == nil && m.until(patience, func(s snapshot) bool { return s.pods[name] == nil }) {
 		done()
@@ -92,19 +93,29 @@ func (m *machine) runs(session started) bool {
 func (m *machine) begin(what string) (done func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.steps = append(m.steps, step{what: what, began: time.Now()})
+	began := time.Now()
+	m.steps = append(m.steps, step{what: what, began: began})
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.steps[len(m.steps)-1].ended = time.Now()
+		if last := len(m.steps) - 1; last >= 0 && m.steps[last].began.Equal(began) {
+			m.steps[last].ended = time.Now()
+		}
 	}
 }
 
-// forget drops the step that was begun last: it failed, and says nothing of the machine.
+// forget drops a step that has failed.
 func (m *machine) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.steps = m.steps[:len(m.steps)-1]
+	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return s.ended.IsZero() })
+}
+
+// disregard drops what is being measured: an outage has begun or ended, and it is not the machine that is slow.
+func (m *machine) disregard() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return s.ended.IsZero() })
 }
 
 // needs is the longest that one step has taken of those that were going on at some time after since. One that
@@ -114,6 +125,17 @@ func (m *machine) needs(since time.Time) time.Duration {
 	defer m.mu.Unlock()
 	return longest(m.steps, since, time.Now())
 }
+
+// needsToEnd is that for what ends.
+func (m *machine) needsToEnd(since time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ends := slices.DeleteFunc(slices.Clone(m.steps), func(s step) bool { return s.what != endOfPod })
+	return longest(ends, since, time.Now())
+}
+
+// endOfPod is the one step that is no start.
+const endOfPod = "end of a pod"
 
 func longest(steps []step, since, now time.Time) time.Duration {
 	var most time.Duration

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/rand"
 )
@@ -119,7 +120,7 @@ func (w world) deploy(ctx context.Context) error {
 // targets is the folder with a manifest for each pod that debug sessions join.
 func (w world) targets() string { return filepath.Join(filepath.Dir(w.bin), "targets") }
 
-// targetNames are those pods: one for each test that must not meet another's sessions in it.
+// targetNames are those pods. A test that counts what is in its pod has one of its own.
 var targetNames = []string{
 	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-reaped", "target-ended",
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1", "target-stopped-2", "target-stopped-3",
@@ -155,11 +156,16 @@ func (w world) kubectl(ctx context.Context, args ...string) error {
 // machine. What it waits for later is time, so that many more may be there.
 func startsAtOnce() int { return max(2, runtime.NumCPU()) }
 
+// startTime is the longest that a session that starts keeps others from starting.
+const startTime = 10 * time.Second
+
 // startOne waits until one more session may start, and returns what is to be called when it has started or
 // ended; more calls do nothing. A machine on which all start at once starts none in time.
 func (w world) startOne() (started func()) {
 	w.starts <- struct{}{}
-	return sync.OnceFunc(func() { <-w.starts })
+	started = sync.OnceFunc(func() { <-w.starts })
+	time.AfterFunc(startTime, started)
+	return started
 }
 
 // env is all that a command gets: nothing of the developer's own settings.

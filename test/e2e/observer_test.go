@@ -36,11 +36,11 @@ type observer struct {
 	client    kubernetes.Interface
 	namespace string
 
-	mu       sync.Mutex
-	latest   snapshot
-	changed  chan struct{}     // closed and renewed at each snapshot
-	steady   map[string]string // the state of each pod of the application when it was first ready
-	mostPods int               // of sessions, in any snapshot
+	mu         sync.Mutex
+	latest     snapshot
+	changed    chan struct{}     // closed and renewed at each snapshot
+	steady     map[string]string // the state of each pod of the application when it was first ready
+	mostClones int               // in any snapshot
 }
 
 // snapshot is what there was at one moment.
@@ -144,7 +144,7 @@ func (o *observer) publish(s snapshot) {
 			o.steady[name] = state(pod)
 		}
 	}
-	o.latest, o.mostPods = s, max(o.mostPods, clones)
+	o.latest, o.mostClones = s, max(o.mostClones, clones)
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -189,6 +189,13 @@ func (o *observer) untilDeadline(deadline func(snapshot) time.Time, is func(snap
 		case <-ticker.C:
 		}
 	}
+}
+
+// peak is how many clones there were at once.
+func (o *observer) peak() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.mostClones
 }
 
 func (o *observer) newest() (snapshot, chan struct{}) {

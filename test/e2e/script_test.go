@@ -72,7 +72,9 @@ func executed(ts *testscript.TestScript, command string, args []string) int {
 }
 
 func rehearsed(ts *testscript.TestScript, _ string, args []string) int {
-	end := eshell(context.Background(), args...)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	end := eshell(ctx, args...)
 	fmt.Fprint(ts.Stdout(), end.stdout)
 	fmt.Fprint(ts.Stderr(), end.stderr)
 	return end.status

@@ -108,13 +108,15 @@ func (term *terminal) close() {
 
 func (term *terminal) read() {
 	buffer := make([]byte, 4096)
+	started := false
 	for {
 		n, err := term.keyboard.Read(buffer)
 		term.mu.Lock()
 		term.screen.Write(buffer[:n])
 		close(term.news)
 		term.news = make(chan struct{})
-		if hasStarted(term.screen.String()) {
+		if !started && hasStarted(term.screen.String()) {
+			started = true
 			term.started()
 		}
 		term.mu.Unlock()
