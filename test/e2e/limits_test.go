@@ -20,9 +20,9 @@ func after(seconds int) time.Time { return struck.Add(time.Duration(seconds) * t
 // joinedPod is a pod with a debug container, as it is in a snapshot of so many seconds after the fault.
 func joinedPod(seconds int, image string, states ...corev1.ContainerState) snapshot {
 	pod := &corev1.Pod{}
-	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: image}}}
+	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-debug", Image: image}}}
 	for _, state := range states {
-		pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: "debug", State: state})
+		pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: "eshell-debug", State: state})
 	}
 	return snapshot{at: after(seconds), pods: map[string]*corev1.Pod{"target": pod}}
 }
@@ -62,7 +62,7 @@ func TestDeadline(t *testing.T) {
 			m := &machine{steps: []step{{"start of a pod", after(0), after(4)}, {endOfPod, after(4), after(6)}}}
 			x := &trial{suite: &suite{machine: m}, fault: &tt.fault, phase: tt.phase, mode: tt.mode, struck: struck, session: started{pod: "clone"}}
 			if tt.mode.debug {
-				x.session = started{pod: "target", container: "debug"}
+				x.session = started{pod: "target", container: "eshell-debug"}
 			}
 			if got := x.deadline(tt.seen).Sub(struck); got != time.Duration(tt.want)*time.Second {
 				t.Errorf("%s after the fault, want %d s", got, tt.want)
@@ -75,7 +75,7 @@ func TestDeadline(t *testing.T) {
 func TestLeft(t *testing.T) {
 	pulling := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
 	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
-	inDebug := started{pod: "target", container: "debug"}
+	inDebug := started{pod: "target", container: "eshell-debug"}
 	withProcess := joinedPod(1, "bash", ended)
 	withProcess.processes = map[string][]string{"id": {"12: sleep"}}
 	withLease := joinedPod(1, "bash", ended)
@@ -86,9 +86,9 @@ func TestLeft(t *testing.T) {
 		session started
 		want    string // what it begins with; empty: nothing is left
 	}{
-		{"it runs", joinedPod(1, "bash", runningSince(0)), inDebug, "container debug"},
-		{"it is about to run", joinedPod(1, "bash", pulling), inDebug, "container debug"},
-		{"it has no status yet", joinedPod(1, "bash"), inDebug, "container debug"},
+		{"it runs", joinedPod(1, "bash", runningSince(0)), inDebug, "container eshell-debug"},
+		{"it is about to run", joinedPod(1, "bash", pulling), inDebug, "container eshell-debug"},
+		{"it has no status yet", joinedPod(1, "bash"), inDebug, "container eshell-debug"},
 		{"it has no image", joinedPod(1, noImage, pulling), inDebug, ""},
 		{"it has ended", joinedPod(1, "bash", ended), inDebug, ""},
 		{"its pod is gone", snapshot{}, inDebug, ""},
