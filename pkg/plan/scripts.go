@@ -9,14 +9,17 @@ package plan
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
 // in the background the ear; wait is what POSIX lets a trap interrupt, read is not. Both are ended by
 // KILL: a child that has just been forked still has the traps of the shell, and any other signal would be
-// lost on it (dash, 1 of 10 under load). It traps its
+// lost on it (dash, 1 of 10 under load). The clock ticks eight times in $1 seconds and looks whether there was a
+// sign of life: a signal that comes between a command and wait does not wake wait, and a clock that it had to end
+// ran on for as long as it was set to. It traps its
 // signals because PID 1 has no default actions, and takes its children along because in a shared
 // PID namespace nobody else would: they would stay as zombies of an application that reaps none. ($!
 // is a child that a signal came too early for to have a name.) Without a sleep in the image it still
 // sees the end of stdin. The shell's own messages go nowhere: shells report a killed child, and that
 // would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
-limit=$1 clock=$2 heard= sleeper= reader=
+limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
+[ $tick -gt 0 ] || tick=1
 trap 'exit 0' TERM INT HUP
 trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
@@ -24,14 +27,15 @@ exec 3<&0 2>/dev/null
 (while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
 reader=$!
 while command -v sleep >/dev/null; do
-  heard=
-  sleep "$clock" </dev/null 3<&- &
+  sleep $tick </dev/null 3<&- &
   sleeper=$!
-  wait $sleeper
-  [ "$heard" ] || exit 125
-  clock=$limit
-  kill -KILL $sleeper
-  wait $sleeper
+  until wait $sleeper; do kill -0 $sleeper || break; done
+  if [ "$heard" ]; then
+    heard= silent=0 bound=$limit
+  else
+    silent=$((silent + tick))
+    [ $silent -lt $bound ] || exit 125
+  fi
 done
 while :; do wait $reader; done
 `
