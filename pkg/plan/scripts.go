@@ -9,7 +9,7 @@ package plan
 // It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
 // in the background the ear; wait is what POSIX lets a trap interrupt, read is not. Both are ended by
 // KILL: a child that has just been forked still has the traps of the shell, and any other signal would be
-// lost on it (dash, 1 of 10 under load). The clock ticks eight times in $1 seconds and looks whether there was a
+// lost on it (dash, 1 of 10 under load). The clock ticks eight times in $1 seconds, every 15 at least, and looks whether there was a
 // sign of life: a signal that comes between a command and wait does not wake wait, and a clock that it had to end
 // ran on for as long as it was set to. It traps its
 // signals because PID 1 has no default actions, and takes its children along because in a shared
@@ -20,6 +20,7 @@ package plan
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -gt 0 ] || tick=1
+[ $tick -le 15 ] || tick=15
 trap 'exit 0' TERM INT HUP
 trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1

@@ -54,7 +54,7 @@ func (o *outage) run(s *suite, f *clusterFault) {
 		o.strikeErr = limited(f.strike, s)
 		close(o.struck)
 		o.mendErr = limited(f.mend, s)
-		s.machine.disregard()
+		s.machine.forget()
 	}
 	close(o.mended)
 }

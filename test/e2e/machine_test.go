@@ -104,15 +104,8 @@ func (m *machine) begin(what string) (done func()) {
 	}
 }
 
-// forget drops a step that has failed.
+// forget drops the step that goes on: it has failed, or an outage has delayed it.
 func (m *machine) forget() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return s.ended.IsZero() })
-}
-
-// disregard drops what is being measured: an outage has begun or ended, and it is not the machine that is slow.
-func (m *machine) disregard() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return s.ended.IsZero() })
