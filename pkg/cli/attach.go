@@ -17,6 +17,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // A joined command outlives its client by outlives, and has openTime to begin.
@@ -94,14 +95,14 @@ func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
 	}
 	options := Options{Stdin: a.Stdin, TTY: a.TTY, Plan: plan.Options{Command: a.Command}}
 	asked := plan.Options{
-		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], Silence: outlives, Command: a.Command,
+		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives, Command: a.Command,
 		TTY: useTTY(options, c.streams, c.out), Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
 	}
 	if asked.TTY {
 		c.streams.In, c.streams.Out, _ = term.StdStreams()
 	}
 	config := session.Config{
-		Client: c.cluster.Client, Streamer: session.NewStreamer(c.config, c.cluster.Client), Teller: c.out, StartTimeout: openTime,
+		Client: c.cluster.Client, Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: c.out, StartTimeout: openTime,
 		TTL: s.Foreseeable(time.Now()), Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
 	}
 	if followed := s.Follow(c.cluster.Client); followed != nil {

@@ -20,8 +20,10 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // forgetful is an API server behind a network that forgets its connections as soon as a container is
@@ -140,10 +142,10 @@ func (f *forgetful) connected(t *testing.T) connection {
 	return c
 }
 
-// ends is a Streamer whose container ends when it is told to.
-type ends struct{ session.Streamer }
+// ends is a stream.Client whose container ends when it is told to.
+type ends struct{ stream.Client }
 
-func (ends) Attach(context.Context, session.Container, remotecommand.StreamOptions) error { return nil }
+func (ends) Attach(context.Context, stream.Container, remotecommand.StreamOptions) error { return nil }
 
 // TestForgottenConnection: a connection that is lost in silence, with a container being added on it, is
 // not the one on which that is looked for.
@@ -154,14 +156,14 @@ func TestForgottenConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	container := &corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}
-	p := &plan.Plan{Mode: plan.ModeDebug, Namespace: "shop", PodName: "api", PodUID: "uid-1", Container: container.Name, Ephemeral: container, Via: plan.ViaExec, Silence: time.Minute}
+	p := &plan.Plan{Mode: plan.ModeDebug, Namespace: "shop", PodName: "api", PodUID: "uid-1", Container: container.Name, Ephemeral: container, Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: time.Minute}}
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	signal := errors.New("signal")
 	interrupt(signal)
 	var told strings.Builder
 	began := time.Now()
 	_, err := session.Run(ctx, session.Config{
-		Client: c.cluster.Client, Reconnect: c.reconnect, Streamer: ends{}, Teller: newPrinter(&told, false), TTL: time.Hour,
+		Client: c.cluster.Client, Reconnect: c.reconnect, Streamer: ends{}, Reporter: newPrinter(&told, false), TTL: time.Hour,
 	}, p)
 	if !errors.Is(err, signal) || !strings.Contains(told.String(), "container eshell-x7k2p in pod/api has ended") {
 		t.Errorf("error %v, told %q", err, told.String())

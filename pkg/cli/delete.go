@@ -13,6 +13,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
@@ -74,8 +75,8 @@ func (c *clerk) delete(ctx context.Context, names []string) error {
 // on record.
 func (c *clerk) end(ctx context.Context, s inventory.Session) error {
 	if s.Unattended() {
-		at := session.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
-		if err := session.End(ctx, c.cluster.Client, session.NewStreamer(c.config, c.cluster.Client), at); err != nil {
+		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
+		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client), at); err != nil {
 			return err
 		}
 	}

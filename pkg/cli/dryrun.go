@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // rehearse plans a session, and gives an account of it instead of starting it.
@@ -93,5 +94,5 @@ func written(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &session.OutputError{Err: err}
+	return &stream.OutputError{Err: err}
 }

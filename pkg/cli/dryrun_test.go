@@ -22,6 +22,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
 
@@ -227,7 +228,7 @@ func TestRehearsalsOutputFails(t *testing.T) {
 		r, _, _ := rehearsing(shop(), change)
 		r.streams.Out = fullDisk{}
 		_, err := r.run(t.Context())
-		if output := new(session.OutputError); !errors.As(err, &output) || !errors.Is(err, syscall.ENOSPC) {
+		if output := new(stream.OutputError); !errors.As(err, &output) || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

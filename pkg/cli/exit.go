@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // failed is the exit status when eshell itself fails: the one that env, timeout, nohup and docker
@@ -24,7 +25,7 @@ func (s Signal) Error() string { return "ended by a signal: " + s.Signal.String(
 // exitStatus is the one place where an error becomes a number.
 func exitStatus(err error) int {
 	var signal Signal
-	var output *session.OutputError
+	var output *stream.OutputError
 	switch {
 	case errors.As(err, &signal):
 		return 128 + int(signal.Signal)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 func TestReport(t *testing.T) {
@@ -34,9 +35,9 @@ func TestReport(t *testing.T) {
 		{"HUP, wrapped", fmt.Errorf("wait: %w", Signal{syscall.SIGHUP}), 129, "error: wait: ended by a signal: hangup\n"},
 		{"a signal beside an error", errors.Join(io.ErrUnexpectedEOF, Signal{syscall.SIGINT}), 130, "error: unexpected EOF\n  ended by a signal: interrupt\n"},
 
-		{"the reader has gone", &session.OutputError{Err: syscall.EPIPE}, 141, ""},
-		{"the reader has gone, wrapped", fmt.Errorf("run: %w", &session.OutputError{Err: fmt.Errorf("write |1: %w", syscall.EPIPE)}), 141, ""},
-		{"the disk is full", &session.OutputError{Err: syscall.ENOSPC}, 125, "error: write the output: " + syscall.ENOSPC.Error() + "\n"},
+		{"the reader has gone", &stream.OutputError{Err: syscall.EPIPE}, 141, ""},
+		{"the reader has gone, wrapped", fmt.Errorf("run: %w", &stream.OutputError{Err: fmt.Errorf("write |1: %w", syscall.EPIPE)}), 141, ""},
+		{"the disk is full", &stream.OutputError{Err: syscall.ENOSPC}, 125, "error: write the output: " + syscall.ENOSPC.Error() + "\n"},
 		{"another pipe", fmt.Errorf("connect: %w", syscall.EPIPE), 125, "error: connect: " + syscall.EPIPE.Error() + "\n"},
 	}
 	for _, tt := range tests {

@@ -44,7 +44,7 @@ func (r *runner) terms(namespace string) lease.Terms {
 	asked := r.options.Plan
 	annotations := owned.Who("", asked.Reason)
 	annotations[owned.ModeAnnotation] = string(r.options.Mode)
-	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: asked.Silence, TTL: asked.TTL, Annotations: annotations}
+	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: asked.HeartbeatTimeout, TTL: asked.TTL, Annotations: annotations}
 }
 
 // settle waits for the lease, and takes another where it turns out that this one will not do: the

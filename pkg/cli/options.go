@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
@@ -91,9 +92,9 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 
 // plan validates the words that a plan is made with.
 func (f *flags) plan(command []string) (plan.Options, error) {
-	o := plan.Options{Silence: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second), Detach: f.detach, Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
+	o := plan.Options{HeartbeatTimeout: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second), Detach: f.detach, Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
 	for _, parse := range []func() error{
-		into(&o.Via, func() (plan.Via, error) { return oneOf("via", plan.Via(f.via), "", plan.ViaExec, plan.ViaAttach) }),
+		into(&o.Via, func() (agent.Via, error) { return oneOf("via", agent.Via(f.via), "", agent.ViaExec, agent.ViaAttach) }),
 		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
 		into(&o.Env, func() ([]plan.EnvChange, error) { return parseEnv(f.env) }),
 		into(&o.CPU, func() (resource.Quantity, error) { return parseQuantity("cpu", f.cpu) }),
@@ -142,8 +143,8 @@ func (f *flags) attended(o Options) []contradiction {
 		{o.TTY != nil && *o.TTY, "--tty is for who is there, and --detach leaves nobody", ""},
 		{f.set.Changed("stdin") && f.stdin, "--stdin is for who is there, and --detach leaves nobody", ""},
 		{o.Wait, "--wait waits for the session's end, --detach for its start", ""},
-		{command && o.Plan.Via == plan.ViaExec, "--via exec runs the command for its client, and --detach leaves none", "leave out --via: the command runs as the container's process"},
-		{!command && o.Plan.Via == plan.ViaAttach, "--via attach attaches to the shell, and --detach starts none", "leave out --via; open shells in it with kubectl eshell attach"},
+		{command && o.Plan.Via == agent.ViaExec, "--via exec runs the command for its client, and --detach leaves none", "leave out --via: the command runs as the container's process"},
+		{!command && o.Plan.Via == agent.ViaAttach, "--via attach attaches to the shell, and --detach starts none", "leave out --via; open shells in it with kubectl eshell attach"},
 		{command && o.Mode == plan.ModeDebug, "a command in a debug container ends with its client, and --detach leaves none",
 			"start the session without a command, and run it there with kubectl eshell attach; or leave out --mode debug for a clone"},
 	}
@@ -160,7 +161,7 @@ func (f *flags) consistent(o Options) error {
 		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil, "--ordinal chooses the claims to use, --volumes fresh uses none of them", ""},
 		{asked.Pin && asked.Image != "", "--pin runs the image that the workload runs, --image another", ""},
 		{asked.Pin && o.Filename != "", "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
-		{asked.Entrypoint && asked.Via == plan.ViaExec, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
+		{asked.Entrypoint && asked.Via == agent.ViaExec, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
 		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
 		{o.Filename == "-" && o.Stdin && !o.rehearses(), "-f - reads stdin, which belongs to the command",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},

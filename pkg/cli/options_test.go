@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -46,7 +47,7 @@ func asked(changes ...func(*Options)) Options {
 		DryRun:       DryRunNone,
 		Stdin:        true,
 		StartTimeout: 2 * time.Minute,
-		Plan:         plan.Options{Silence: 2 * time.Minute, TTL: 8 * time.Hour},
+		Plan:         plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
 	}
 	for _, change := range changes {
 		change(&o)
@@ -119,22 +120,22 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "--detach"}, asked(noStdin, detach)},
 		{[]string{"deploy/api", "--detach", "-i=false", "--tty=false"}, asked(noStdin, detach, tty(false))},
 		{[]string{"-f", "-", "--detach"}, asked(noStdin, detach, manifest("-"))},
-		{[]string{"deploy/api", "--detach", "--via=attach", "--", "id"}, asked(noStdin, detach, command("id"), func(o *Options) { o.Plan.Via = plan.ViaAttach })},
-		{[]string{"deploy/api", "--detach", "--via=exec"}, asked(noStdin, detach, func(o *Options) { o.Plan.Via = plan.ViaExec })},
+		{[]string{"deploy/api", "--detach", "--via=attach", "--", "id"}, asked(noStdin, detach, command("id"), func(o *Options) { o.Plan.Via = agent.ViaAttach })},
+		{[]string{"deploy/api", "--detach", "--via=exec"}, asked(noStdin, detach, func(o *Options) { o.Plan.Via = agent.ViaExec })},
 		{[]string{"deploy/api", "--detach", "--dry-run=client"}, asked(noStdin, detach, dryRun(DryRunClient, ""))},
 
 		// How long it lives.
-		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"}, asked(func(o *Options) { o.Plan.Silence, o.Plan.TTL = 20*time.Second, time.Hour })},
+		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"}, asked(func(o *Options) { o.Plan.HeartbeatTimeout, o.Plan.TTL = 20*time.Second, time.Hour })},
 		{[]string{"deploy/api", "--ttl", "30s"}, asked(func(o *Options) { o.Plan.TTL = 30 * time.Second })},
-		{[]string{"deploy/api", "--lease=20400ms", "--ttl=90600ms"}, asked(func(o *Options) { o.Plan.Silence, o.Plan.TTL = 20*time.Second, 91*time.Second })},
+		{[]string{"deploy/api", "--lease=20400ms", "--ttl=90600ms"}, asked(func(o *Options) { o.Plan.HeartbeatTimeout, o.Plan.TTL = 20*time.Second, 91*time.Second })},
 		{[]string{"deploy/api", "--reason", "incident 12"}, asked(func(o *Options) { o.Plan.Reason = "incident 12" })},
 		{[]string{"deploy/api", "--wait"}, asked(func(o *Options) { o.Wait = true })},
 
 		// How it runs.
 		{[]string{"deploy/api", "--mode", "clone"}, asked()},
 		{[]string{"deploy/api", "--mode=debug"}, asked(func(o *Options) { o.Mode = plan.ModeDebug })},
-		{[]string{"deploy/api", "--via", "exec"}, asked(func(o *Options) { o.Plan.Via = plan.ViaExec })},
-		{[]string{"deploy/api", "--via", "attach"}, asked(func(o *Options) { o.Plan.Via = plan.ViaAttach })},
+		{[]string{"deploy/api", "--via", "exec"}, asked(func(o *Options) { o.Plan.Via = agent.ViaExec })},
+		{[]string{"deploy/api", "--via", "attach"}, asked(func(o *Options) { o.Plan.Via = agent.ViaAttach })},
 		{[]string{"deploy/api", "-i=false"}, asked(func(o *Options) { o.Stdin = false })},
 		{[]string{"deploy/api", "-t"}, asked(tty(true))},
 		{[]string{"deploy/api", "-it"}, asked(tty(true))},
@@ -152,7 +153,7 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "--revision", "3"}, asked(func(o *Options) { o.Revision = 3 })},
 		{[]string{"deploy/api", "--pin"}, asked(func(o *Options) { o.Plan.Pin = true })},
 		{[]string{"deploy/api", "--entrypoint", "--", "migrate"}, asked(command("migrate"), func(o *Options) { o.Plan.Entrypoint = true })},
-		{[]string{"deploy/api", "--entrypoint", "--via=attach"}, asked(func(o *Options) { o.Plan.Entrypoint, o.Plan.Via = true, plan.ViaAttach })},
+		{[]string{"deploy/api", "--entrypoint", "--via=attach"}, asked(func(o *Options) { o.Plan.Entrypoint, o.Plan.Via = true, agent.ViaAttach })},
 		{[]string{"deploy/api", "--toolbox", "busybox:musl"}, asked(func(o *Options) { o.Plan.Toolbox = "busybox:musl" })},
 		{[]string{"deploy/api", "--overrides", `{"spec":{}}`}, asked(overrides(`{"spec":{}}`, "merge"))},
 		{[]string{"deploy/api", "--overrides", ` {"a":[1,2]} `, "--override-type=strategic"}, asked(overrides(` {"a":[1,2]} `, "strategic"))},

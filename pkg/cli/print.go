@@ -21,7 +21,7 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 )
 
-// printer tells a session's story on stderr. It is the session's Teller, and prints the warnings of
+// printer tells a session's story on stderr. It is the session's Reporter, and prints the warnings of
 // requests that are made at the same time.
 type printer struct {
 	out      io.Writer

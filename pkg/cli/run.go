@@ -11,9 +11,12 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
 
@@ -55,7 +58,7 @@ func (r *runner) run(ctx context.Context) (int, error) {
 	}
 	r.useTerminal()
 	status, err := r.start(ctx, lease)
-	if errors.Is(err, session.ErrNoShell) {
+	if errors.Is(err, diagnosis.ErrNoShell) {
 		return r.startWithoutShell(ctx, err)
 	}
 	return status, err
@@ -92,14 +95,14 @@ func (r *runner) start(ctx context.Context, taken *taking) (int, error) {
 		return 0, err
 	}
 	config := session.Config{
-		Client: r.cluster.Client, Reconnect: r.reconnect, Streamer: session.NewStreamer(r.config, r.cluster.Client), Teller: r.out, StartTimeout: r.options.StartTimeout,
+		Client: r.cluster.Client, Reconnect: r.reconnect, Streams: stream.NewClient(r.config, r.cluster.Client), Reporter: r.out, StartTimeout: r.options.StartTimeout,
 		TTL: r.options.Plan.TTL, Wait: r.options.Wait,
 		Stdin: stdin(r.options, r.streams.In), Stdout: r.streams.Out, Stderr: r.streams.ErrOut,
 	}
 	if taken.lease != nil {
 		config.Lease = taken.lease
 	}
-	if planned.Detached {
+	if planned.Agent.Detached {
 		return 0, r.detach(ctx, config, planned)
 	}
 	return session.Run(ctx, config, planned)
@@ -114,12 +117,12 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 		return 0, hint.Errorf("take a shell from another image: --image IMAGE", "%w", err)
 	case asked.Toolbox != "":
 		return 0, hint.Errorf("take a toolbox with a static busybox: --toolbox busybox:musl", "%w", err)
-	case len(asked.Command) == 0 || asked.Via == plan.ViaExec || asked.Detach:
+	case len(asked.Command) == 0 || asked.Via == agent.ViaExec || asked.Detach:
 		return 0, hint.Errorf("bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
 			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM", "%w", err)
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
-	asked.Via, asked.Direct = plan.ViaAttach, true
+	asked.Via, asked.Direct = agent.ViaAttach, true
 	status, err := r.start(ctx, r.take(ctx, r.terms(r.target.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
 		err = hint.Errorf("bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl", "%w", err)

@@ -14,6 +14,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
@@ -65,15 +67,15 @@ func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
 		hint string
 	}{
 		{"no command", Options{}, bring},
-		{"exec was asked for", Options{Plan: plan.Options{Command: []string{"id"}, Via: plan.ViaExec}}, bring},
-		{"attach for a shell", Options{Plan: plan.Options{Via: plan.ViaAttach}}, bring},
-		{"exec for a shell too", Options{Plan: plan.Options{Via: plan.ViaExec}}, bring},
+		{"exec was asked for", Options{Plan: plan.Options{Command: []string{"id"}, Via: agent.ViaExec}}, bring},
+		{"attach for a shell", Options{Plan: plan.Options{Via: agent.ViaAttach}}, bring},
+		{"exec for a shell too", Options{Plan: plan.Options{Via: agent.ViaExec}}, bring},
 		{"the toolbox has none", Options{Plan: plan.Options{Toolbox: "scratch"}}, "--toolbox busybox:musl"},
 		{"a command that is detached needs none", Options{Plan: plan.Options{Command: []string{"sh"}, Detach: true}}, bring},
 		{"a running pod", Options{Mode: plan.ModeDebug}, another},
 		{"a running pod and a command", Options{Mode: plan.ModeDebug, Plan: plan.Options{Command: []string{"id"}}}, another},
 	}
-	noShell := fmt.Errorf("container app: %w", session.ErrNoShell)
+	noShell := fmt.Errorf("container app: %w", diagnosis.ErrNoShell)
 	for _, tt := range tests {
 		var told strings.Builder
 		r := &runner{options: tt.o, out: newPrinter(&told, false)}

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"sync"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 )
 
 // End deletes the session's lease and its clone, and no others that might have their names by now.
@@ -17,10 +18,10 @@ func End(ctx context.Context, client kubernetes.Interface, s Session) error {
 	var podErr, jobErr error
 	var asked sync.WaitGroup
 	if s.pod != nil {
-		asked.Go(func() { podErr = s.endPod(ctx, client) })
+		asked.Go(func() { podErr = s.deletePod(ctx, client) })
 	}
 	if s.job != nil {
-		asked.Go(func() { jobErr = s.endLease(ctx, client) })
+		asked.Go(func() { jobErr = lease.Delete(ctx, client, s.job) })
 	}
 	asked.Wait()
 	if s.pod != nil && s.job != nil && (podErr == nil || jobErr == nil) {
@@ -29,23 +30,11 @@ func End(ctx context.Context, client kubernetes.Interface, s Session) error {
 	return errors.Join(podErr, jobErr)
 }
 
-func (s Session) endPod(ctx context.Context, client kubernetes.Interface) error {
+func (s Session) deletePod(ctx context.Context, client kubernetes.Interface) error {
 	options := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &s.pod.UID}}
-	return ended("pod/"+s.pod.Name, client.CoreV1().Pods(s.Namespace).Delete(ctx, s.pod.Name, options))
-}
-
-func (s Session) endLease(ctx context.Context, client kubernetes.Interface) error {
-	options := metav1.DeleteOptions{
-		Preconditions:     &metav1.Preconditions{UID: &s.job.UID},
-		PropagationPolicy: new(metav1.DeletePropagationBackground),
-	}
-	return ended("job/"+s.job.Name, client.BatchV1().Jobs(s.Namespace).Delete(ctx, s.job.Name, options))
-}
-
-// ended covers the UID precondition too: another object has the name, so ours is not there.
-func ended(what string, err error) error {
-	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	err := client.CoreV1().Pods(s.Namespace).Delete(ctx, s.pod.Name, options)
+	if err == nil || lease.IsGone(err) {
 		return nil
 	}
-	return fmt.Errorf("delete %s: %w", what, err)
+	return fmt.Errorf("delete pod/%s: %w", s.pod.Name, err)
 }

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 )
 
 // EphemeralContainer is one that was added to a pod, by us or by others.
@@ -28,26 +30,18 @@ func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace, name
 	if err != nil {
 		return nil, fmt.Errorf("pod/%s in namespace %s: %w", name, namespace, err)
 	}
-	containers := []EphemeralContainer{}
+	listed := []EphemeralContainer{}
 	for _, c := range pod.Spec.EphemeralContainers {
-		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.TargetContainerName, Command: slices.Concat(c.Command, c.Args)}
-		e.tell(stateOf(pod, c.Name))
-		containers = append(containers, e)
-	}
-	return containers, nil
-}
-
-func stateOf(pod *corev1.Pod, container string) corev1.ContainerState {
-	for _, status := range pod.Status.EphemeralContainerStatuses {
-		if status.Name == container {
-			return status.State
+		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.TargetContainerName, Command: slices.Concat(c.Command, c.Args), State: "Waiting"}
+		if status := containers.Status(pod, c.Name); status != nil {
+			e.setState(status.State)
 		}
+		listed = append(listed, e)
 	}
-	return corev1.ContainerState{}
+	return listed, nil
 }
 
-func (e *EphemeralContainer) tell(state corev1.ContainerState) {
-	e.State = "Waiting"
+func (e *EphemeralContainer) setState(state corev1.ContainerState) {
 	switch {
 	case state.Running != nil:
 		e.State, e.Started = "Running", &state.Running.StartedAt

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -18,13 +19,13 @@ import (
 // asked is an error.
 func (i *Inventory) Unneeded(ctx context.Context, client kubernetes.Interface, s Session, now time.Time) (string, error) {
 	switch {
-	case s.job != nil && s.job.DeletionTimestamp == nil && over(s.job):
+	case s.job != nil && s.job.DeletionTimestamp == nil && lease.HasEnded(s.job):
 		return "its lease has ended", nil
 	case s.job != nil || s.State == Ending:
 		return "", nil
 	}
-	if lease := leaseOwner(s); lease != nil {
-		return i.orphaned(ctx, client, s, lease)
+	if owner := leaseOwner(s); owner != nil {
+		return i.orphaned(ctx, client, s, owner)
 	}
 	left, limited := s.Left(now)
 	switch {
@@ -38,17 +39,17 @@ func (i *Inventory) Unneeded(ctx context.Context, client kubernetes.Interface, s
 
 // orphaned says why a clone goes whose lease was not found. Its lease was there before it, so one
 // that is not there now will not come.
-func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s Session, lease *metav1.OwnerReference) (string, error) {
+func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s Session, owner *metav1.OwnerReference) (string, error) {
 	if !i.leasesRead {
 		return "", nil
 	}
-	job, err := client.BatchV1().Jobs(s.Namespace).Get(ctx, lease.Name, metav1.GetOptions{})
+	job, err := client.BatchV1().Jobs(s.Namespace).Get(ctx, owner.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return "its lease is gone", nil
 	case err != nil:
 		return "", fmt.Errorf("pod/%s: is its lease gone? %w", s.Pod, err)
-	case job.UID != lease.UID:
+	case job.UID != owner.UID:
 		return "its lease is gone", nil
 	}
 	return "", nil

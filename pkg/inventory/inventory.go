@@ -11,15 +11,15 @@ import (
 	"sync"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
-	leases "github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -46,7 +46,7 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 	var asked sync.WaitGroup
 	asked.Go(func() { pods, podsErr = client.CoreV1().Pods(namespace).List(ctx, ours) })
 	asked.Go(func() { jobs, jobsErr = client.BatchV1().Jobs(namespace).List(ctx, ours) })
-	asked.Go(func() { i.User = userName(ctx, client) })
+	asked.Go(func() { i.User = access.UserName(ctx, client) })
 	asked.Wait()
 	if err := i.take(pods, podsErr, jobs, jobsErr); err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
@@ -134,16 +134,6 @@ func (i *Inventory) Find(name string) (Session, error) {
 		"no session is called %s in namespace %s", name, i.Namespace)
 }
 
-// userName is who the server takes the caller for, or "" where it does not say.
-// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
-func userName(ctx context.Context, client kubernetes.Interface) string {
-	answer, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-	if err != nil {
-		return ""
-	}
-	return answer.Status.UserInfo.Username
-}
-
 // Left is how long the session may live yet, and whether that is known. It is negative when its time is over.
 func (s Session) Left(now time.Time) (time.Duration, bool) {
 	if s.Ends == nil {
@@ -161,9 +151,9 @@ func (s Session) Foreseeable(now time.Time) time.Duration {
 }
 
 // Follow is the session's lease as somebody who looks on has it, or nil where there is none.
-func (s Session) Follow(client kubernetes.Interface) *leases.Lease {
+func (s Session) Follow(client kubernetes.Interface) *lease.Lease {
 	if s.job == nil {
 		return nil
 	}
-	return leases.Follow(client, s.job)
+	return lease.Follow(client, s.job)
 }

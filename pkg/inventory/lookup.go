@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -25,7 +26,7 @@ func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name st
 	var asked sync.WaitGroup
 	asked.Go(func() { pods, podsErr = getClone(ctx, client, namespace, name) })
 	asked.Go(func() { jobs, jobsErr = getLease(ctx, client, namespace, name) })
-	asked.Go(func() { i.User = userName(ctx, client) })
+	asked.Go(func() { i.User = access.UserName(ctx, client) })
 	asked.Wait()
 	if clone := cloneOf(jobs); clone != "" && clone != name {
 		pods, podsErr = getClone(ctx, client, namespace, clone)

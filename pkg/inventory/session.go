@@ -2,8 +2,6 @@ package inventory
 
 import (
 	"context"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -68,7 +68,7 @@ func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 	}
 	if job != nil {
 		s.Lease, s.Namespace, s.Created = job.Name, job.Namespace, job.CreationTimestamp
-		s.Ends = leaseEnds(job)
+		s.Ends = lease.Expires(job)
 		s.tell(job.Annotations)
 		s.Name = s.Lease
 		if s.Mode == modeClone && s.Pod != "" {
@@ -101,7 +101,7 @@ func (i *Inventory) state(s Session) State {
 		return podState(s.pod, s.Container)
 	case s.job.DeletionTimestamp != nil:
 		return Ending
-	case over(s.job):
+	case lease.HasEnded(s.job):
 		return Ended
 	case s.Pod == "": // it is told with the first renewal, once there is a pod
 		return Starting
@@ -131,22 +131,23 @@ func inside(ctx context.Context, client kubernetes.Interface, s Session) State {
 		return Ended
 	case err != nil:
 		return Unknown
-	case !slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == s.Container }):
+	case containers.Spec(pod, s.Container) == nil:
 		return Ended // with another pod of that name
 	}
 	return podState(pod, s.Container)
 }
 
 func podState(pod *corev1.Pod, container string) State {
-	statuses := slices.Concat(pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses)
-	runs := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Running != nil }
-	ran := func(c corev1.ContainerStatus) bool { return c.Name == container && c.State.Terminated != nil }
+	var state corev1.ContainerState
+	if status := containers.Status(pod, container); status != nil {
+		state = status.State
+	}
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return Ending
-	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, slices.ContainsFunc(statuses, ran):
+	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, state.Terminated != nil:
 		return Ended
-	case slices.ContainsFunc(statuses, runs):
+	case state.Running != nil:
 		return Running
 	}
 	return Starting
@@ -165,23 +166,6 @@ func shell(pod *corev1.Pod) string {
 
 // Unattended is a session in debug mode whose process no client ends, and no lease.
 func (s Session) Unattended() bool { return s.Mode == modeDebug && s.Kept == owned.Detached }
-
-// over reports a lease that has ended, or is about to: it does not come back.
-func over(job *batchv1.Job) bool {
-	last := []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet}
-	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return slices.Contains(last, c.Type) && c.Status == corev1.ConditionTrue
-	})
-}
-
-// leaseEnds is when the session's time is over, as its lease has it.
-func leaseEnds(job *batchv1.Job) *metav1.Time {
-	seconds, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
-	if err != nil {
-		return nil
-	}
-	return new(metav1.NewTime(job.CreationTimestamp.Add(time.Duration(seconds) * time.Second)))
-}
 
 // podEnds is when Kubernetes ends the pod. It counts from when the kubelet took the pod, if one has.
 func podEnds(pod *corev1.Pod) *metav1.Time {

@@ -11,12 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -153,7 +151,7 @@ func (l *Lease) alive(job *batchv1.Job, err error) error {
 		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	case err != nil:
 		return fmt.Errorf("job/%s: %w", l.Name, err)
-	case job.UID != l.UID || job.DeletionTimestamp != nil || finished(job):
+	case job.UID != l.UID || job.DeletionTimestamp != nil || HasEnded(job):
 		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	}
 	return nil
@@ -178,14 +176,11 @@ func (l *Lease) Release(ctx context.Context) error {
 	if l.others {
 		return nil
 	}
-	err := l.jobs.Delete(ctx, l.Name, metav1.DeleteOptions{
-		PropagationPolicy: new(metav1.DeletePropagationBackground),
-		Preconditions:     &metav1.Preconditions{UID: &l.UID},
-	})
+	err := deleteJob(ctx, l.jobs, l.Name, l.UID)
 	if apierrors.IsForbidden(err) && l.expire(ctx) == nil {
 		return nil
 	}
-	if err == nil || isGone(err) {
+	if err == nil || IsGone(err) {
 		return nil
 	}
 	return fmt.Errorf("job/%s: %w", l.Name, err)
@@ -200,29 +195,14 @@ func (l *Lease) expire(ctx context.Context) error {
 		return err
 	}
 	_, err = l.jobs.Patch(ctx, l.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-	if isGone(err) {
+	if IsGone(err) {
 		return nil
 	}
 	return err
 }
 
-// isGone covers the UID precondition too: another lease has the name, so ours is not there.
-func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
-
-// finished reports a Job that has failed, or is about to: it does not come back.
-func finished(job *batchv1.Job) bool {
-	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return (c.Type == batchv1.JobFailed || c.Type == batchv1.JobFailureTarget) && c.Status == corev1.ConditionTrue
-	})
-}
-
-func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
-	ttl, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
-	if err != nil {
-		return fallback
-	}
-	return time.Duration(ttl) * time.Second
-}
+// IsGone reports an answer by which an object is not there. It covers the UID precondition too: another lease has the name, so ours is not there.
+func IsGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
 // Deadline is the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter: it
 // is in whole seconds, and counted from a start whose own fraction of a second Kubernetes has cut off.

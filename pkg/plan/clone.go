@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
@@ -36,7 +37,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 	}
 	c := &clone{target: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
-	r := newRun(o, via, chooseWatch(t, o, ModeClone))
+	a := agent.New(o.agent(via, watchdog(t, o, ModeClone)))
 	for _, step := range []func() error{
 		c.supported, c.notASidecar,
 		// What comes along.
@@ -46,7 +47,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 		c.override, c.identify, c.place,
 		// What would serve, disturb or outlive the session.
 		c.strip, c.unbind, c.bound,
-		func() error { return c.occupy(r) },
+		func() error { return c.setCommand(a) },
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -56,7 +57,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.plan(r, pod), nil
+	return c.plan(a, pod), nil
 }
 
 func (c *clone) note(kind NoteKind, what, reason string) {
@@ -91,14 +92,12 @@ func (c *clone) pod() *corev1.Pod {
 	}
 }
 
-func (c *clone) plan(r run, pod *corev1.Pod) *Plan {
+func (c *clone) plan(a agent.Agent, pod *corev1.Pod) *Plan {
 	t := c.target
 	return &Plan{
 		Mode:     ModeClone,
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),
 		Notes:    c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
-		Via: r.via, Command: r.exec, Gate: r.gate, Relay: r.relay, Kill: r.kill, End: r.end, TTY: c.options.TTY, Silence: c.options.Silence, Patience: r.patience, Detached: c.options.Detach,
-		Record: Record(ModeClone, t, c.options),
-		Pod:    pod,
+		Pod: pod, Agent: a, Record: Record(ModeClone, t, c.options),
 	}
 }

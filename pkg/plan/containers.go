@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
@@ -20,7 +22,7 @@ func (c *clone) keepContainers() error {
 		return err
 	}
 	for _, init := range c.spec.InitContainers {
-		if !isSidecar(init) && slices.Contains(c.options.Parts.With, init.Name) {
+		if !containers.IsSidecar(init) && slices.Contains(c.options.Parts.With, init.Name) {
 			return hint.Errorf("it runs before them with: --init "+init.Name, "--with: %s is an init container, and runs beside none", init.Name)
 		}
 	}
@@ -28,7 +30,7 @@ func (c *clone) keepContainers() error {
 		return container.Name != c.target.Container && !c.with("container", container.Name)
 	})
 	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(container corev1.Container) bool {
-		return isSidecar(container) && !c.with("sidecar", container.Name)
+		return containers.IsSidecar(container) && !c.with("sidecar", container.Name)
 	})
 	return nil
 }
@@ -44,11 +46,6 @@ func (c *clone) with(what, name string) bool {
 		return false
 	}
 	return true
-}
-
-// isSidecar tells of an init container whether it runs beside the containers.
-func isSidecar(init corev1.Container) bool {
-	return init.RestartPolicy != nil && *init.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // notASidecar refuses to make a clone around a sidecar: it would run beside nothing.
@@ -87,7 +84,7 @@ func (c *clone) strip() error {
 	for i := range c.spec.InitContainers {
 		init := &c.spec.InitContainers[i]
 		init.StartupProbe = numbered(init.StartupProbe, init.Ports)
-		if !isSidecar(*init) {
+		if !containers.IsSidecar(*init) {
 			init.RestartPolicy = nil
 		}
 	}
@@ -103,7 +100,7 @@ func (c *clone) noteServing(container corev1.Container) {
 	if container.Name == c.target.Container {
 		of, reason = "", "a shell does not answer them"
 	}
-	if container.LivenessProbe != nil || container.ReadinessProbe != nil || container.StartupProbe != nil && !isSidecar(container) {
+	if container.LivenessProbe != nil || container.ReadinessProbe != nil || container.StartupProbe != nil && !containers.IsSidecar(container) {
 		c.note(LeftOut, "probes"+of, reason)
 	}
 	if container.Lifecycle != nil {
@@ -145,7 +142,7 @@ func numbered(probe *corev1.Probe, ports []corev1.ContainerPort) *corev1.Probe {
 
 // supported refuses what a clone cannot do.
 func (c *clone) supported() error {
-	if !isWindows(c.spec) || (c.options.Via == ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
+	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
 		return nil
 	}
 	return hint.Errorf(fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.target, c.target.Namespace),

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
@@ -22,25 +23,24 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := chooseWatch(t, o, ModeDebug)
-	r := newRun(o, via, w)
-	if via == ViaAttach && !w.relay {
+	w := watchdog(t, o, ModeDebug)
+	a := agent.New(o.agent(via, w))
+	if via == agent.ViaAttach && !w.Relay {
 		notes = append(notes, Note{Warning, "after kill -9 of eshell the command may run on, for " + o.TTL.String() + " at most (--ttl)",
 			"you may not create pods/exec in namespace " + t.Namespace + ", by which eshell says that it is alive"})
 	}
 	source := containerNamed(slices.Concat(t.Pod.Spec.Containers, t.Pod.Spec.InitContainers), t.Container)
 	container, more := lookalike(t.Pod, source, o)
 	container.Name = owned.ContainerName(o.Session)
-	container.Command, container.Args = r.process, nil
-	container.Stdin, container.StdinOnce, container.TTY = r.streams(o)
+	container.Command, container.Args = a.Process, nil
+	container.Stdin, container.StdinOnce, container.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
 	return &Plan{
 		Mode:     ModeDebug,
 		Headline: debugHeadline(t, container.Name),
 		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
-		Via:       via, Command: r.exec, Gate: r.gate, Relay: r.relay, Kill: r.kill, End: r.end, TTY: o.TTY, Silence: o.Silence, Patience: r.patience, Detached: o.Detach,
-		Record: Record(ModeDebug, t, o),
+		Agent:     a, Record: Record(ModeDebug, t, o),
 	}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	resourcehelper "k8s.io/kubectl/pkg/util/resource"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -61,7 +62,7 @@ func (c *clone) writeInVariable(variable *corev1.EnvVar) {
 	switch {
 	case lost && had:
 		c.note(Changed, "variable "+variable.Name+" keeps its value", "the clone has not the original's "+path)
-		*variable = corev1.EnvVar{Name: variable.Name, Value: escape([]string{value})[0]}
+		*variable = corev1.EnvVar{Name: variable.Name, Value: agent.Escape([]string{value})[0]}
 	case lost:
 		c.note(Warning, "variable "+variable.Name+" is empty", "the controller gives its pods "+path+"; set it with -e "+variable.Name+"=...")
 	}

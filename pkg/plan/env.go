@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 )
 
 // mergeEnv applies the changes in order. A variable that was set keeps its place, because others
@@ -13,7 +15,7 @@ func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar,
 	for _, change := range changes {
 		named := func(e corev1.EnvVar) bool { return e.Name == change.Name }
 		at := slices.IndexFunc(merged, named)
-		value := corev1.EnvVar{Name: change.Name, Value: escape([]string{change.Value})[0]}
+		value := corev1.EnvVar{Name: change.Name, Value: agent.Escape([]string{change.Value})[0]}
 		switch {
 		case change.Remove && at < 0:
 			unset = append(unset, change.Name)

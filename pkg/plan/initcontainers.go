@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
@@ -19,7 +20,7 @@ func (c *clone) keepInitContainers() error {
 	prepare := c.preparing()
 	var kept []corev1.Container
 	for _, init := range c.spec.InitContainers {
-		if isSidecar(init) || c.runs(init, slices.Contains(prepare, init.Name)) {
+		if containers.IsSidecar(init) || c.runs(init, slices.Contains(prepare, init.Name)) {
 			kept = append(kept, init)
 		}
 	}
@@ -57,10 +58,10 @@ func (c *clone) initNames() error {
 	}
 	var known []string
 	for _, init := range c.target.Template.Spec.InitContainers {
-		if isSidecar(init) && slices.Contains(c.options.Parts.InitNames, init.Name) {
+		if containers.IsSidecar(init) && slices.Contains(c.options.Parts.InitNames, init.Name) {
 			return hint.Errorf("it runs with: --with "+init.Name, "--init: %s is a sidecar, which runs beside the containers", init.Name)
 		}
-		if !isSidecar(init) {
+		if !containers.IsSidecar(init) {
 			known = append(known, init.Name)
 		}
 	}
@@ -97,7 +98,7 @@ func (c *clone) preparing() []string {
 	}
 	var names []string
 	for _, init := range slices.Backward(c.spec.InitContainers) {
-		if isSidecar(init) || writes(init, needed) {
+		if containers.IsSidecar(init) || writes(init, needed) {
 			need(init)
 			names = append(names, init.Name)
 		}

@@ -6,18 +6,20 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
 // Options are what the user asked for. The zero value of a field means: as in the source.
 type Options struct {
-	Session string        // the session's id, 5 characters of a DNS label
-	Silence time.Duration // how long the session lives without a sign of life from its client
-	TTL     time.Duration // how long it lives at most; the pod's own limit where there is no lease
-	Lease   *Lease        // nil: there is none, and NoLease says why
-	NoLease error
-	Reason  string // why the session is opened, for the record
-	Via     Via    // empty: exec, or attach where exec is not permitted
+	Session string // the session's id, 5 characters of a DNS label
+	// HeartbeatTimeout is how long the session lives without a sign of life from its client.
+	HeartbeatTimeout time.Duration
+	TTL              time.Duration // how long it lives at most; the pod's own limit where there is no lease
+	Lease            *Lease        // nil: there is none, and NoLease says why
+	NoLease          error
+	Reason           string    // why the session is opened, for the record
+	Via              agent.Via // empty: exec, or attach where exec is not permitted
 	// Direct starts the command without the shell script that holds it back until the client has
 	// attached: for images without a shell. It goes with ViaAttach and a command.
 	Direct bool
@@ -45,6 +47,14 @@ type Options struct {
 
 	// Rehearse makes a plan that is only looked at: what the caller may do is not judged.
 	Rehearse bool
+}
+
+// agent returns the options of the agent that runs by via, with a watchdog.
+func (o Options) agent(via agent.Via, w agent.Watchdog) agent.Options {
+	return agent.Options{
+		Session: o.Session, Via: via, Command: o.Command, TTY: o.TTY, Term: o.Term, Toolbox: o.Toolbox != "",
+		Entrypoint: o.Entrypoint, Direct: o.Direct, Detached: o.Detach, HeartbeatTimeout: o.HeartbeatTimeout, Watchdog: w,
+	}
 }
 
 // Lease names the Job that owns what the session creates.

@@ -136,7 +136,7 @@ func (c *clone) bound() error {
 
 // ends says all that ends a clone.
 func (o Options) ends() string {
-	with, after := "with its shell, ", duration.HumanDuration(o.Silence)+" after its client, "
+	with, after := "with its shell, ", duration.HumanDuration(o.HeartbeatTimeout)+" after its client, "
 	switch {
 	case o.Detach && len(o.Command) > 0:
 		with, after = "with its command, ", ""

@@ -4,10 +4,10 @@
 package plan
 
 import (
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 )
 
 // Mode is where the shell runs.
@@ -18,19 +18,6 @@ const (
 	ModeClone Mode = "clone" // in a new pod made from the workload
 	ModeDebug Mode = "debug" // in an ephemeral container of a running pod
 )
-
-// Via is how the command is run in its container.
-type Via string
-
-// The ways to run a command.
-const (
-	ViaExec   Via = "exec"   // by exec, beside a holder that the client keeps alive
-	ViaAttach Via = "attach" // as the container's own process
-)
-
-// Beat is how often the client gives a sign of life, where silence ends the session: several may be
-// lost.
-func Beat(silence time.Duration) time.Duration { return silence / 8 }
 
 const (
 	// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never
@@ -51,32 +38,10 @@ type Plan struct {
 	PodUID    types.UID                  // debug: of the pod that is joined
 	Ephemeral *corev1.EphemeralContainer // debug: to be added to the pod
 
-	Via     Via
-	Command []string // by exec: what to run, by CommandAt
-	// Gate begins the line after which the output is the command's own; the line ends with the PID of
-	// the gate's process and that of its watchdog, if it has one. Before that the gate says Gate and
-	// "ready" to each line, until it is TellGo's. Empty: the command starts without waiting for us.
-	Gate string
-	// Relay, if it is not empty, is to be run by exec with the watchdog's PID as one more argument: it
-	// takes a line now and then as a sign of life, without which the watchdog ends the command.
-	Relay []string
-	// Kill is to be run by exec with the PIDs of the gate and of its watchdog as more arguments: it ends
-	// the command, and returns when the gate has ended.
-	Kill []string
-	// End, without a terminal and an entrypoint, begins the line on stderr that says that the command has
-	// ended; its exit status follows. The line is not the command's own.
-	End string
-	TTY bool
-
-	// Detached: nobody attends the session. In debug mode its process ends by TellEnd, and soon
-	// after Silence unless it is told TellStay.
-	Detached bool
+	Agent agent.Agent // what runs in the container, and how its client speaks to it
 
 	// Record is what the session's lease is to say of it.
 	Record map[string]string
-	// Silence is how long what runs in the container waits for a sign of life from the client before
-	// it ends itself, and Patience how long before it has heard of one.
-	Silence, Patience time.Duration
 }
 
 // InPod reports a debug session: its shell is in a pod that is not its own.

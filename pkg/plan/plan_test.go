@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
@@ -53,7 +54,7 @@ func running(t *target.Target) {
 }
 
 func options(change ...func(*Options)) Options {
-	o := Options{Session: "x7k2p", Silence: 2 * time.Minute, TTL: 8 * time.Hour}
+	o := Options{Session: "x7k2p", HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour}
 	for _, c := range change {
 		c(&o)
 	}
@@ -129,12 +130,12 @@ func overrides(o *Options) {
 	o.TTY, o.Term = true, "xterm-256color"
 }
 
-func byAttach(o *Options) { o.Via = ViaAttach }
+func byAttach(o *Options) { o.Via = agent.ViaAttach }
 
 func detached(o *Options) { o.Detach = true }
 
 func direct(o *Options) {
-	o.Via, o.Direct, o.Command = ViaAttach, true, []string{"/server", "$(A)"}
+	o.Via, o.Direct, o.Command = agent.ViaAttach, true, []string{"/server", "$(A)"}
 }
 
 // TestGolden is the plan's specification: every field of what will run and every note, by file.
@@ -216,27 +217,34 @@ func render(t *testing.T, p *Plan) string {
 	for _, note := range p.Notes {
 		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!", "+", "."}[note.Kind], note.What, note.Reason)
 	}
-	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %q, end %q\ncommand %q\n",
-		p.Namespace, p.PodName, p.PodUID, p.Container, p.Via, p.TTY, p.Gate, p.End, p.Command)
-	if p.Relay != nil {
-		fmt.Fprintf(&b, "relay %q\n", p.Relay)
-	}
+	a := p.Agent
+	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %t, tells its end %t, heartbeats within %s, attached within %s\n",
+		p.Namespace, p.PodName, p.PodUID, p.Container, a.Via, a.TTY, a.HasGate(), a.TellsEnd(), a.HeartbeatTimeout, a.AttachTimeout)
 	pod := p.Pod
 	if pod == nil {
 		pod = &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*p.Ephemeral}}}
 	}
 	pod = pod.DeepCopy()
 	for _, words := range containerWords(pod) {
-		for i := range words {
-			for name, script := range map[string]string{"HOLDER": holderScript, "RESIDENT": residentScript, "GATE": gateScript, "LAUNCH": launchScript, "TOOLS": toolScript, "FILL": fillScript} {
-				words[i] = strings.ReplaceAll(words[i], escape([]string{script})[0], name)
-			}
-		}
+		shorten(words)
 	}
 	if err := (&printers.YAMLPrinter{}).PrintObj(pod, &b); err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer(fmt.Sprintf("%q", launchScript), "LAUNCH", fmt.Sprintf("%q", drainScript), "DRAIN", fmt.Sprintf("%q", toolScript), "TOOLS", fmt.Sprintf("%q", relayScript), "RELAY").Replace(b.String())
+	return b.String()
+}
+
+// shorten replaces the scripts, which have tests of their own, by their names.
+func shorten(words []string) {
+	for i := 1; i < len(words); i++ {
+		switch {
+		case words[i-1] != "-c":
+		case strings.HasPrefix(words[i], "cp /proc/"):
+			words[i] = "FILL"
+		case i+1 < len(words) && strings.HasPrefix(words[i+1], "eshell"):
+			words[i] = "SCRIPT"
+		}
+	}
 }
 
 func containerWords(pod *corev1.Pod) [][]string {
@@ -273,7 +281,7 @@ func TestRefusals(t *testing.T) {
 		{"may not attach, and nothing else ends the container", Debug, deployment(running, func(t *target.Target) { t.Access.AttachPods = false }), options(detached),
 			"you may not create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
 			"ask for it, and check with: kubectl auth can-i create pods/attach -n shop"},
-		{"may not exec, but asked for it", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = ViaExec }),
+		{"may not exec, but asked for it", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = agent.ViaExec }),
 			"you may not create pods/exec in namespace shop: --via exec needs it",
 			"ask for it, and check with: kubectl auth can-i create pods/exec -n shop"},
 		{"pending", Debug, deployment(running, phase(corev1.PodPending)), options(),

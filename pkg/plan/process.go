@@ -6,29 +6,27 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
-
-// toolbox is where the programs of --toolbox are.
-const toolbox = "/.eshell"
 
 // someone is the user that fills the toolbox where the pod must not run as root and names no user.
 const someone = 65532
 
-// occupy puts the session's process in the place of the original's.
-func (c *clone) occupy(r run) error {
+// setCommand puts the session's process in the place of the original's.
+func (c *clone) setCommand(a agent.Agent) error {
 	main := c.main()
 	c.note(Detail, "the original's command does not run", "the session's takes its place")
-	main.Command, main.Args = r.process, r.args
-	main.Stdin, main.StdinOnce, main.TTY = r.streams(c.options)
+	main.Command, main.Args = a.Process, a.Args
+	main.Stdin, main.StdinOnce, main.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
 	switch {
-	case c.options.Detach && r.via == ViaAttach:
+	case c.options.Detach && a.Via == agent.ViaAttach:
 		c.note(Changed, "its output goes into the container's log", fmt.Sprintf("kubectl logs %s -c %s -n %s",
 			owned.PodName(c.target.Name, c.options.Session), c.target.Container, c.target.Namespace))
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
-	case c.options.Rehearse && r.via == ViaExec:
-		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+r.patience.String()+", as failed")
+	case c.options.Rehearse && a.Via == agent.ViaExec:
+		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
 	}
 	c.dropToolbox()
 	if c.options.Toolbox != "" {
@@ -41,9 +39,9 @@ func (c *clone) occupy(r run) error {
 // into a volume of the pod's own. It runs under the container's own security context.
 func (c *clone) addToolbox() {
 	main := c.main()
-	mount := corev1.VolumeMount{Name: owned.ToolboxName, MountPath: toolbox}
+	mount := corev1.VolumeMount{Name: owned.ToolboxName, MountPath: agent.Toolbox}
 	fill := corev1.Container{
-		Name: owned.ToolboxName, Image: c.options.Toolbox, Command: escape([]string{"sh", "-c", fillScript}),
+		Name: owned.ToolboxName, Image: c.options.Toolbox, Command: agent.FillToolbox(),
 		SecurityContext: main.SecurityContext.DeepCopy(), Resources: plainResources(main.Resources),
 		VolumeMounts: []corev1.VolumeMount{mount},
 	}
@@ -57,7 +55,7 @@ func (c *clone) addToolbox() {
 	main.VolumeMounts = append(main.VolumeMounts, mount)
 	c.spec.InitContainers = slices.Insert(c.spec.InitContainers, 0, fill)
 	c.spec.Volumes = append(c.spec.Volumes, corev1.Volume{Name: owned.ToolboxName, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
-	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+toolbox, "--toolbox")
+	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+agent.Toolbox, "--toolbox")
 }
 
 // plainResources are requests and limits without devices.

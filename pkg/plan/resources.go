@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 )
 
 // resize sets request and limit of the chosen container, and of the pod where it has its own. A
@@ -28,7 +30,7 @@ func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
 		limit.Add(most)
 	}
 	for _, init := range c.spec.InitContainers { // one at a time, before the others
-		if least, most := bounds(init, name); !isSidecar(init) {
+		if least, most := bounds(init, name); !containers.IsSidecar(init) {
 			request, limit = larger(request, least), larger(limit, most)
 		}
 	}
@@ -61,7 +63,7 @@ func (c *clone) beside() []corev1.Container {
 		}
 	}
 	for _, init := range c.spec.InitContainers {
-		if isSidecar(init) {
+		if containers.IsSidecar(init) {
 			beside = append(beside, init)
 		}
 	}

@@ -4,29 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
-)
 
-// statusTime is how long the kubelet may take to report a process that has ended: it looks once a
-// second, and its report queues behind those of other pods.
-const statusTime = 2 * time.Minute
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+)
 
 // byCtrlC is the exit status of a gate that got the key before its command began.
 const byCtrlC = 128 + 2
 
-// brokenTime is how long a command whose stream broke may take to have ended, if it has.
-const brokenTime = 5 * time.Second
-
 // runByAttach joins the container's own process. Its exit status is what it tells itself, or else the
 // container's, as the kubelet reports it.
-func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error) {
+func (s *session) runByAttach(ctx context.Context) (int, error) {
 	streamCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	told, err := s.attach(streamCtx, stop, watch)
-	if err == nil && told == nil && s.plan.End != "" && s.gate.process() != "" {
+	told, err := s.attach(streamCtx, stop)
+	if err == nil && told == nil && s.agent.TellsEnd() && s.agent.IsOpen() {
 		err = errUntold
 	}
 	switch {
@@ -36,24 +34,24 @@ func (s *session) runByAttach(ctx context.Context, watch *podWatch) (int, error)
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	case told != nil && err != nil:
 		return 0, s.lostOutput(*told, err)
-	case told != nil && *told != killed: // why it was killed says the container's status
-		s.ended = true
+	case told != nil && *told != agent.Killed: // why it was killed says the container's status
+		s.enter(ended)
 		return *told, nil
 	}
-	return s.containerStatus(ctx, watch, told, err)
+	return s.containerStatus(ctx, told, err)
 }
 
 // containerStatus is the exit status of the container. told is what it said itself, if it did, and broken
 // what broke its stream, if it broke.
-func (s *session) containerStatus(ctx context.Context, watch *podWatch, told *int, broken error) (int, error) {
-	patience := statusTime
+func (s *session) containerStatus(ctx context.Context, told *int, broken error) (int, error) {
+	patience := statusTimeout
 	switch {
 	case told != nil:
-		patience = reasonTime
-	case broken != nil && !isAnswer(broken):
-		patience = brokenTime
+		patience = reasonTimeout
+	case broken != nil && !stream.IsAnswer(broken):
+		patience = brokenTimeout
 	}
-	end, err := s.waitUntilTerminated(ctx, watch, patience)
+	end, err := s.waitUntilTerminated(ctx, patience)
 	switch {
 	case errors.Is(err, errDeleted):
 		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
@@ -64,33 +62,35 @@ func (s *session) containerStatus(ctx context.Context, watch *podWatch, told *in
 	case err != nil:
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	}
-	s.ended = true
+	s.enter(ended)
 	switch {
-	case watch.pod.DeletionTimestamp != nil:
+	case s.watch.pod.DeletionTimestamp != nil:
 		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
-	case s.plan.Gate != "" && s.gate.process() == "" && end.ExitCode == byCtrlC:
+	case s.agent.HasGate() && !s.agent.IsOpen() && end.ExitCode == byCtrlC:
 		return byCtrlC, nil
-	case s.plan.Gate != "" && s.gate.process() == "":
-		return 0, endedEarly(watch.pod, s.plan.Container, end).err
-	case broken != nil && (end.ExitCode != killed || !errors.Is(broken, errUntold)): // who was killed tells nothing
+	case s.agent.HasGate() && !s.agent.IsOpen():
+		return 0, diagnosis.EndedEarly(s.watch.pod, s.plan.Container, end).Err
+	case broken != nil && (end.ExitCode != agent.Killed || !errors.Is(broken, errUntold)): // who was killed tells nothing
 		return 0, s.lostOutput(int(end.ExitCode), broken)
-	case outOfMemory(end):
-		words := howEnded(watch.pod, s.plan.Container, end)
-		s.Teller.Warn("%s ended: %s\n%s", s.where(), words, remedy(watch.pod, s.plan.Container, words))
+	case diagnosis.OutOfMemory(end):
+		words := diagnosis.DescribeExit(s.watch.pod, s.plan.Container, end)
+		s.Reporter.Warn("%s ended: %s\n%s", s.where(), words, diagnosis.Hint(s.watch.pod, s.plan.Container, words))
 	}
 	return int(end.ExitCode), nil
 }
 
-func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watch *podWatch) (told *int, err error) {
-	err = s.onTerminal(func(user terminal) error {
-		streams := s.streams(stop, user)
-		streams.Stdin = orNothing(s.Stdin)
-		if s.plan.TTY {
-			return s.stayAttached(ctx, stop, watch, streams)
+func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
+	defer s.stopUnlessOpen(stop)()
+	err = s.user.Connect(stop, func(streams remotecommand.StreamOptions) error {
+		if streams.Stdin == nil {
+			streams.Stdin = strings.NewReader("")
 		}
-		told, err = s.untilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
-			late, err := s.attachFirst(ctx, stop, streams)
-			return s.missed(ctx, watch, late, err)
+		if s.agent.TTY {
+			return s.stayAttached(ctx, streams)
+		}
+		told, err = s.agent.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
+			late, err := s.attachFirst(ctx, streams)
+			return s.missed(ctx, late, err)
 		})
 		return err
 	})
@@ -99,26 +99,47 @@ func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc, watc
 
 // attachFirst attaches to a command that waits behind a gate, or has started without waiting: then there
 // is a backlog.
-func (s *session) attachFirst(ctx context.Context, stop context.CancelCauseFunc, streams remotecommand.StreamOptions) (*backlog, error) {
-	if s.plan.Gate == "" {
-		return s.attachLate(ctx, streams)
+func (s *session) attachFirst(ctx context.Context, streams remotecommand.StreamOptions) (*stream.Backlog, error) {
+	if s.agent.HasGate() {
+		return nil, s.agent.Attach(ctx, streams, s.user.Size)
 	}
-	defer s.throughGate(ctx, stop, &streams)()
-	return nil, s.Streamer.Attach(ctx, s.container(), streams)
+	return stream.AttachLate(ctx, s.Streams, s.container, streams, func() []byte { return s.log(ctx) })
+}
+
+// missed shows the output of a command to which the runtime was too late to attach, though the stream
+// may have been open by then: nothing came through it, so the log has everything. It returns err, which
+// ended the stream, where something may be lost, and why it cannot be known.
+func (s *session) missed(ctx context.Context, late *stream.Backlog, err error) error {
+	lost := err != nil && !stream.IsAnswer(err) || err == nil && s.agent.TTY // which says nothing there
+	if late == nil || late.HasSpoken() || lost && late.HasTyped() {
+		return err
+	}
+	patience := statusTimeout
+	if lost { // the command may well run on
+		patience = brokenTimeout
+	}
+	if _, unknown := s.waitUntilTerminated(ctx, patience); unknown != nil {
+		if err != nil {
+			return fmt.Errorf("%w (%w)", err, unknown)
+		}
+		return unknown
+	}
+	late.CatchUp()
+	return nil
 }
 
 var errNoStatus = errors.New("the container has no exit status")
 
-func (s *session) waitUntilTerminated(ctx context.Context, watch *podWatch, patience time.Duration) (*corev1.ContainerStateTerminated, error) {
+func (s *session) waitUntilTerminated(ctx context.Context, patience time.Duration) (*corev1.ContainerStateTerminated, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w after %s", errNoStatus, patience))
 	defer cancel()
-	told := time.AfterFunc(3*time.Second, func() { s.Teller.Say("waiting for the exit status of %s", s.where()) })
+	told := time.AfterFunc(3*time.Second, func() { s.Reporter.Say("waiting for the exit status of %s", s.where()) })
 	defer told.Stop()
 	for {
-		if end := diagnose(watch.pod, s.plan.Container).terminated; end != nil {
+		if end := diagnosis.Of(s.watch.pod, s.plan.Container).Terminated; end != nil {
 			return end, nil
 		}
-		if err := watch.next(ctx); err != nil {
+		if err := s.watch.next(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -19,10 +19,11 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// story is a Teller that remembers.
+// story is a Reporter that remembers.
 type story struct {
 	mu    sync.Mutex
 	lines []string
@@ -41,9 +42,9 @@ func (s *story) Warn(format string, args ...any) { s.Say("warning: "+format, arg
 
 var pods = schema.GroupResource{Resource: "pods"}
 
-// TestCreatedMeansDoomed: whatever the create answers, a pod that may be there is deleted, and one
+// TestCreatedIsDeleted: whatever the create answers, a pod that may be there is deleted, and one
 // that is not ours is not touched.
-func TestCreatedMeansDoomed(t *testing.T) {
+func TestCreatedIsDeleted(t *testing.T) {
 	lost := errors.New("read: connection reset by peer")
 	tests := []struct {
 		name    string
@@ -60,14 +61,14 @@ func TestCreatedMeansDoomed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			client, told := fake.NewClientset(), &story{}
 			client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
-				if !refused(tt.answer) {
+				if !isRefused(tt.answer) {
 					if err := client.Tracker().Add(action.(clienttesting.CreateAction).GetObject()); err != nil {
 						t.Fatal(err)
 					}
 				}
 				return true, nil, tt.answer
 			})
-			_, err := Run(t.Context(), Config{Client: client, Teller: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+			_, err := Run(t.Context(), Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
 			if !errors.Is(err, tt.answer) {
 				t.Errorf("error %v, want %v", err, tt.answer)
 			}
@@ -91,7 +92,7 @@ func TestInterruptedCreate(t *testing.T) {
 		interrupt(signal)
 		return false, nil, nil // goes on to the tracker
 	})
-	_, err := Run(ctx, Config{Client: client, Teller: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+	_, err := Run(ctx, Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
 	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
@@ -103,8 +104,9 @@ func TestDeleteThatFails(t *testing.T) {
 	client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(pods, "x", errors.New("no"))
 	})
-	s := &session{Config: Config{Client: client, Teller: told}, plan: clonePlan(), doomed: certain}
-	s.cleanUp(t.Context(), nil)
+	s := newSession(Config{Client: client, Reporter: told}, clonePlan())
+	s.enter(created)
+	s.cleanUp(t.Context())
 	want := []string{"warning: pod/api-eshell-x7k2p could not be deleted: pods \"x\" is forbidden: no\ndelete it: kubectl delete pod api-eshell-x7k2p -n shop"}
 	if !slices.Equal(told.lines, want) {
 		t.Errorf("said %q, want %q", told.lines, want)
@@ -121,8 +123,9 @@ func TestDeleteIsRetried(t *testing.T) {
 			}
 			return true, nil, nil
 		})
-		s := &session{Config: Config{Client: client, Teller: told}, plan: clonePlan(), doomed: certain}
-		s.cleanUp(t.Context(), nil)
+		s := newSession(Config{Client: client, Reporter: told}, clonePlan())
+		s.enter(created)
+		s.cleanUp(t.Context())
 		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) {
 			t.Errorf("said %q, want %q", told.lines, want)
 		}
@@ -131,7 +134,8 @@ func TestDeleteIsRetried(t *testing.T) {
 
 func clonePlan() *plan.Plan {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-eshell-x7k2p", Namespace: "shop"}}
-	return &plan.Plan{Namespace: "shop", PodName: pod.Name, Container: "app", Pod: pod, Via: plan.ViaExec, Silence: 2 * time.Minute}
+	return &plan.Plan{Namespace: "shop", PodName: pod.Name, Container: "app", Pod: pod,
+		Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: 2 * time.Minute}}
 }
 
 func count(client *fake.Clientset, verb string) int {

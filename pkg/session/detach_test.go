@@ -19,20 +19,22 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// resident is a Streamer whose container listens to what it is told, and ends by the word for it.
-type resident struct {
-	Streamer
+// idler is a stream.Client whose container listens to what it is told, and ends by the word for it.
+type idler struct {
+	stream.Client
 	answer error // of attach
 
 	mu    sync.Mutex
 	heard []string
 }
 
-func (r *resident) Attach(ctx context.Context, _ Container, streams remotecommand.StreamOptions) error {
+func (r *idler) Attach(ctx context.Context, _ stream.Container, streams remotecommand.StreamOptions) error {
 	if r.answer != nil {
 		return r.answer
 	}
@@ -44,7 +46,7 @@ func (r *resident) Attach(ctx context.Context, _ Container, streams remotecomman
 	if streams.Stdout == nil { // the stream ends with its input
 		return err
 	}
-	if string(line[:n]) == plan.TellEnd {
+	if string(line[:n]) == "end\n" {
 		return nil
 	}
 	<-ctx.Done()
@@ -77,26 +79,26 @@ func TestStart(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
-		via    plan.Via
+		via    agent.Via
 		state  corev1.ContainerState
 		detach func() error
 		want   string
 	}{
-		{"it runs", plan.ViaExec, runs, nil, ""},
-		{"a command runs", plan.ViaAttach, runs, nil, ""},
-		{"a command that has ended at once", plan.ViaAttach, ended, nil, ""},
-		{"its process has ended", plan.ViaExec, ended, nil, "pod/api-eshell-x7k2p did not start: container app ended before the session began: Error, exit status 3"},
-		{"the server is away for a moment", plan.ViaExec, runs, answers(errors.New("connection refused"), nil), ""},
-		{"the lease is lost", plan.ViaExec, runs, answers(lease.ErrLost), "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
-		{"the lease may not be changed", plan.ViaExec, runs, answers(refusal), `the lease of pod/api-eshell-x7k2p could not be made to last: pods "x" is forbidden: no`},
+		{"it runs", agent.ViaExec, runs, nil, ""},
+		{"a command runs", agent.ViaAttach, runs, nil, ""},
+		{"a command that has ended at once", agent.ViaAttach, ended, nil, ""},
+		{"its process has ended", agent.ViaExec, ended, nil, "pod/api-eshell-x7k2p did not start: container app ended before the session began: Error, exit status 3"},
+		{"the server is away for a moment", agent.ViaExec, runs, answers(errors.New("connection refused"), nil), ""},
+		{"the lease is lost", agent.ViaExec, runs, answers(lease.ErrLost), "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
+		{"the lease may not be changed", agent.ViaExec, runs, answers(refusal), `the lease of pod/api-eshell-x7k2p could not be made to last: pods "x" is forbidden: no`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client, l, p := fake.NewClientset(), newLease(func(l *aLease) { l.detach = tt.detach }), clonePlan()
 			inState(client, tt.state)
-			p.Via, p.Detached = tt.via, true
+			p.Agent.Via, p.Agent.Detached = tt.via, true
 			var out strings.Builder
-			err := Start(t.Context(), Config{Client: client, Teller: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: &out}, p)
+			err := Start(t.Context(), Config{Client: client, Reporter: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: &out}, p)
 			if got := said(err); got != tt.want || (got == "") != (out.String() == "api-eshell-x7k2p\n") {
 				t.Errorf("error %q, output %q; want %q", got, out.String(), tt.want)
 			}
@@ -127,7 +129,7 @@ func TestStartInterrupted(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	err := Start(ctx, Config{Client: client, Teller: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: io.Discard}, clonePlan())
+	err := Start(ctx, Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: io.Discard}, clonePlan())
 	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
@@ -139,8 +141,8 @@ func TestStartUnheard(t *testing.T) {
 	inState(client, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
 	r, w := io.Pipe()
 	r.Close()
-	err := Start(t.Context(), Config{Client: client, Teller: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: newLease(), Stdout: w}, clonePlan())
-	var output *OutputError
+	err := Start(t.Context(), Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: newLease(), Stdout: w}, clonePlan())
+	var output *stream.OutputError
 	if !errors.As(err, &output) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
@@ -149,13 +151,13 @@ func TestStartUnheard(t *testing.T) {
 // debugPlan is of a debug container that nobody attends.
 func debugPlan() *plan.Plan {
 	p := clonePlan()
-	p.Pod, p.PodName, p.Container, p.Detached = nil, "api-7d4b9", "eshell-x7k2p", true
+	p.Pod, p.PodName, p.Container, p.Agent.Detached = nil, "api-7d4b9", "eshell-x7k2p", true
 	p.Ephemeral = &corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: p.Container}}
 	return p
 }
 
-// TestLeaveDebug: the container stays only once its lease does, and after it was told.
-func TestLeaveDebug(t *testing.T) {
+// TestDetachDebug: the container stays only once its lease does, and after it was told.
+func TestDetachDebug(t *testing.T) {
 	no := errors.New("no")
 	tests := []struct {
 		name           string
@@ -163,36 +165,36 @@ func TestLeaveDebug(t *testing.T) {
 		want           string
 		heard          []string
 	}{
-		{"told", nil, nil, "", []string{plan.TellStay}},
+		{"told", nil, nil, "", []string{"stay\n"}},
 		{"its lease does not last", lease.ErrLost, nil, "container eshell-x7k2p in pod/api-7d4b9 ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"not told", nil, no, "container eshell-x7k2p in pod/api-7d4b9 could not be told to stay: no", nil},
 	}
 	for _, tt := range tests {
-		r := &resident{answer: tt.attach}
+		r := &idler{answer: tt.attach}
 		var out strings.Builder
-		s := newSession(Config{Streamer: r, Teller: &story{}, Stdout: &out, Lease: newLease(func(l *aLease) { l.detach = func() error { return tt.detach } })}, debugPlan())
-		got, left := said(s.leave(t.Context())), tt.want == ""
-		if got != tt.want || !slices.Equal(r.heard, tt.heard) || s.stays != left || left != (out.String() == "eshell-x7k2p\n") {
-			t.Errorf("%s: error %q, told %q, output %q, it stays: %t; want %q, %q", tt.name, got, r.heard, out.String(), s.stays, tt.want, tt.heard)
+		s := newSession(Config{Streams: r, Reporter: &story{}, Stdout: &out, Lease: newLease(func(l *aLease) { l.detach = func() error { return tt.detach } })}, debugPlan())
+		got, left := said(s.detach(t.Context())), tt.want == ""
+		if got != tt.want || !slices.Equal(r.heard, tt.heard) || (s.phase == detached) != left || left != (out.String() == "eshell-x7k2p\n") {
+			t.Errorf("%s: error %q, told %q, output %q, it stays: %t; want %q, %q", tt.name, got, r.heard, out.String(), s.phase == detached, tt.want, tt.heard)
 		}
 	}
 }
 
-// TestCleanUpEndsAResident: what was started and is not left running is told to end.
-func TestCleanUpEndsAResident(t *testing.T) {
-	r, told := &resident{}, &story{}
-	s := newSession(Config{Client: fake.NewClientset(), Streamer: r, Teller: told}, debugPlan())
-	s.doomed, s.started = certain, true
-	s.cleanUp(t.Context(), nil)
-	if want := []string{"container eshell-x7k2p in pod/api-7d4b9 has ended"}; !slices.Equal(r.heard, []string{plan.TellEnd}) || !slices.Equal(told.lines, want) {
+// TestCleanUpStopsAnIdler: what was started and is not left running is told to end.
+func TestCleanUpStopsAnIdler(t *testing.T) {
+	r, told := &idler{}, &story{}
+	s := newSession(Config{Client: fake.NewClientset(), Streams: r, Reporter: told}, debugPlan())
+	s.enter(running)
+	s.cleanUp(t.Context())
+	if want := []string{"container eshell-x7k2p in pod/api-7d4b9 has ended"}; !slices.Equal(r.heard, []string{"end\n"}) || !slices.Equal(told.lines, want) {
 		t.Errorf("it was told %q, the user %q", r.heard, told.lines)
 	}
 }
 
-// TestEnd: a container that has ended already is no error, nor is one whose pod is gone.
-func TestEnd(t *testing.T) {
+// TestStop: a container that has ended already is no error, nor is one whose pod is gone.
+func TestStop(t *testing.T) {
 	no := errors.New("no")
-	at := Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"}
+	at := stream.Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"}
 	in := func(state corev1.ContainerState) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: at.Pod, Namespace: at.Namespace}, Status: corev1.PodStatus{
 			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: at.Name, State: state}},
@@ -220,20 +222,20 @@ func TestEnd(t *testing.T) {
 			if tt.pod != nil {
 				client = fake.NewClientset(tt.pod)
 			}
-			if got := said(End(t.Context(), client, &stubborn{tries: tt.tries}, at)); got != tt.want {
+			if got := said(Stop(t.Context(), client, &stubborn{tries: tt.tries}, at)); got != tt.want {
 				t.Errorf("%s: error %q, want %q", tt.name, got, tt.want)
 			}
 		})
 	}
 }
 
-// TestEndInterrupted: it is not tried again for a user who has had enough.
-func TestEndInterrupted(t *testing.T) {
+// TestStopInterrupted: it is not tried again for a user who has had enough.
+func TestStopInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, interrupt := context.WithCancelCause(t.Context())
 		defer time.AfterFunc(time.Second, func() { interrupt(errors.New("signal")) }).Stop()
-		client, began := fake.NewClientset(joinedPod(running())), time.Now()
-		err := End(ctx, client, &stubborn{tries: tries(hangs)}, Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"})
+		client, began := fake.NewClientset(joinedPod(runs())), time.Now()
+		err := Stop(ctx, client, &stubborn{tries: tries(hangs)}, stream.Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"})
 		if got := said(err); got != "end container eshell-x7k2p in pod/api-7d4b9: signal" || time.Since(began) != time.Second {
 			t.Errorf("error %q after %s", got, time.Since(began))
 		}

@@ -8,11 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/types"
 )
-
-// lookTime bounds a look at events or a log: it is the last thing before an error that is due.
-const lookTime = 3 * time.Second
 
 // A pod's status does not say why its volumes or network are not there, or that a pull secret is
 // missing; only events do. They are read once, when a start has failed, and left alone where they
@@ -45,7 +41,7 @@ func (s *session) missingPullSecret(ctx context.Context) string {
 
 // newest returns the message of the newest warning that concerns the session, or "".
 func (s *session) newest(ctx context.Context, concerns func(corev1.Event) bool) string {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	events, err := s.Client.CoreV1().Events(s.plan.Namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: fields.Set{"involvedObject.name": s.plan.PodName, "type": corev1.EventTypeWarning}.String(),
@@ -55,19 +51,11 @@ func (s *session) newest(ctx context.Context, concerns func(corev1.Event) bool) 
 	}
 	var newest corev1.Event
 	for _, event := range events.Items {
-		if event.InvolvedObject.UID == s.podUID() && concerns(event) && !seen(event).Before(seen(newest)) {
+		if event.InvolvedObject.UID == s.uid && concerns(event) && !seen(event).Before(seen(newest)) {
 			newest = event
 		}
 	}
 	return newest.Message
-}
-
-// podUID tells the session's pod from another of its name.
-func (s *session) podUID() types.UID {
-	if s.plan.Ephemeral != nil {
-		return s.plan.PodUID
-	}
-	return s.uid
 }
 
 // seen is when an event was last seen: its two APIs keep it in different places.

@@ -31,17 +31,13 @@ func TestWarnings(t *testing.T) {
 		event("f", "FailedMount", "", "no volume", 2*time.Minute),
 		event("g", "FailedScheduling", "", "no node", time.Minute))
 	tests := []struct{ subject, want string }{{"", "no volume"}, {"app", "readiness probe failed"}, {"eshell-x", "still no such image"}, {"eshell-y", ""}}
-	clone := &session{uid: "1", plan: &plan.Plan{Namespace: "shop"}}
-	debug := &session{plan: &plan.Plan{Namespace: "shop", PodUID: "1", Ephemeral: &corev1.EphemeralContainer{}}}
-	for _, s := range []*session{clone, debug} {
-		s.Client = client
-		for _, tt := range tests {
-			if got := s.lastWarning(t.Context(), tt.subject); got != tt.want {
-				t.Errorf("%q: %q, want %q", tt.subject, got, tt.want)
-			}
+	s := &session{Config: Config{Client: client}, uid: "1", plan: &plan.Plan{Namespace: "shop"}}
+	for _, tt := range tests {
+		if got := s.lastWarning(t.Context(), tt.subject); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.subject, got, tt.want)
 		}
-		if got := s.missingPullSecret(t.Context()); got != "no secret" {
-			t.Errorf("pull secret: %q", got)
-		}
+	}
+	if got := s.missingPullSecret(t.Context()); got != "no secret" {
+		t.Errorf("pull secret: %q", got)
 	}
 }

@@ -13,15 +13,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// endless is a Streamer whose command tells its end and whose stream never ends by itself.
-type endless struct{ Streamer }
+// byExec is a plan whose command runs by exec.
+func byExec(tty bool) *plan.Plan {
+	a := agent.New(agent.Options{Session: "x7k2p", Via: agent.ViaExec, TTY: tty, HeartbeatTimeout: time.Minute})
+	return &plan.Plan{PodName: "api", Agent: a}
+}
 
-func (endless) Exec(ctx context.Context, _ Container, _ []string, streams remotecommand.StreamOptions) error {
-	fmt.Fprint(streams.Stderr, "mark 3\n")
+// endless is a stream.Client whose command tells its end and whose stream never ends by itself.
+type endless struct{ stream.Client }
+
+func (endless) Exec(ctx context.Context, _ stream.Container, _ []string, streams remotecommand.StreamOptions) error {
+	fmt.Fprint(streams.Stderr, "\x1eeshell x7k2p ended 3\n")
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -31,7 +39,7 @@ func TestLostEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
 		defer stop(nil)
-		s := &session{Config: Config{Streamer: endless{}, Stdout: io.Discard, Stderr: io.Discard}, plan: &plan.Plan{End: "mark "}}
+		s := newSession(Config{Streams: endless{}, Reporter: &story{}, Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
 		told, _ := s.exec(ctx, stop)
 		if told == nil || *told != 3 || ctx.Err() != nil {
 			t.Errorf("told %v, session %v; want 3, alive", told, ctx.Err())
@@ -39,37 +47,38 @@ func TestLostEnd(t *testing.T) {
 	})
 }
 
-// closed is a Streamer whose streams are closed as if all were well.
-type closed struct{ Streamer }
+// closed is a stream.Client whose streams are closed as if all were well.
+type closed struct{ stream.Client }
 
-func (closed) Exec(context.Context, Container, []string, remotecommand.StreamOptions) error {
+func (closed) Exec(context.Context, stream.Container, []string, remotecommand.StreamOptions) error {
 	return nil
 }
 
-func (closed) Attach(context.Context, Container, remotecommand.StreamOptions) error { return nil }
+func (closed) Attach(context.Context, stream.Container, remotecommand.StreamOptions) error {
+	return nil
+}
 
 // TestUntold: a stream that was closed without the command's end is no success.
 func TestUntold(t *testing.T) {
-	for _, p := range []*plan.Plan{{End: "mark "}, {TTY: true}} {
+	for _, tty := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			p.PodName, p.Silence = "api", time.Minute
-			s := &session{Config: Config{Streamer: closed{}, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, plan: p}
+			s := newSession(Config{Streams: closed{}, Reporter: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
 			const lost = "the connection to pod/api was lost: the stream ended, and the command's end was not told"
-			if status, err := s.runByExec(t.Context(), nil); status != 0 || errorText(err) != lost {
-				t.Errorf("terminal %t: status %d, error %v", p.TTY, status, err)
+			if status, err := s.runByExec(t.Context()); status != 0 || errorText(err) != lost {
+				t.Errorf("terminal %t: status %d, error %v", tty, status, err)
 			}
 		})
 	}
 }
 
-// refusing is a Streamer whose container is not there any more.
-type refusing struct{ Streamer }
+// refusing is a stream.Client whose container is not there any more.
+type refusing struct{ stream.Client }
 
-func (refusing) Exec(context.Context, Container, []string, remotecommand.StreamOptions) error {
+func (refusing) Exec(context.Context, stream.Container, []string, remotecommand.StreamOptions) error {
 	return errors.New("no running task found")
 }
 
-func (refusing) Attach(context.Context, Container, remotecommand.StreamOptions) error {
+func (refusing) Attach(context.Context, stream.Container, remotecommand.StreamOptions) error {
 	return errors.New("no running task found")
 }
 
@@ -80,12 +89,12 @@ func TestRefused(t *testing.T) {
 		nil:        "the connection to pod/api was lost: no running task found",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &session{Config: Config{Streamer: refusing{}, Teller: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, plan: &plan.Plan{PodName: "api", Silence: time.Minute}}
-			watch := &podWatch{pod: &corev1.Pod{}, news: make(chan sighting, 1)}
+			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+			s.watch = &podWatch{pod: &corev1.Pod{}, news: make(chan podEvent, 1)}
 			if what != nil {
-				watch.tell(sighting{err: what})
+				s.watch.put(podEvent{err: what})
 			}
-			if status, err := s.runByExec(t.Context(), watch); status != 0 || errorText(err) != want {
+			if status, err := s.runByExec(t.Context()); status != 0 || errorText(err) != want {
 				t.Errorf("status %d, error %v, want %q", status, err, want)
 			}
 		})
@@ -102,9 +111,16 @@ func TestOnlooker(t *testing.T) {
 			l.ttl = -time.Hour
 			l.answer = func(context.Context, time.Duration) error { return tt.answer }
 		})
-		s := &session{Config: Config{Lease: onlooker{l, time.Second}}, plan: clonePlan()}
-		if over := s.over(s.renew(t.Context())); errors.Is(over, lease.ErrLost) != tt.lost || (over != nil) != tt.lost {
-			t.Errorf("%s: %v", name, over)
+		s := newSession(Config{Lease: onlooker{l, time.Second}, Reporter: &story{}}, clonePlan())
+		if expired := s.leaseExpired(s.renew(t.Context())); errors.Is(expired, lease.ErrLost) != tt.lost || (expired != nil) != tt.lost {
+			t.Errorf("%s: %v", name, expired)
 		}
 	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -17,22 +18,21 @@ import (
 
 // Join runs p's command in a session that runs already, and returns its exit status. c.Lease is the
 // session's: it is followed, so that its end is announced. However Join ends, the session has not, and
-// the command has, or ends by itself after p.Silence.
+// the command has, or ends by itself after its heartbeat timeout.
 func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	if c.Lease != nil {
-		c.Lease = onlooker{c.Lease, plan.Beat(p.Silence)}
+		c.Lease = onlooker{c.Lease, p.Agent.HeartbeatInterval()}
 	}
 	s := newSession(c, p)
-	s.Teller.Created(p)
-	err = s.kept(ctx, func(ctx context.Context) error {
-		status, err = s.runBeside(ctx)
-		return err
-	})
-	if err == nil && status == killed { // which is seen first, the lease's end or what comes of it, is chance
-		err = s.over(s.renew(ctx))
+	s.Reporter.Created(p)
+	leased, stopRenewing := s.renewLease(ctx)
+	status, err = s.runBeside(leased)
+	err = stopRenewing(err)
+	if err == nil && status == agent.Killed { // which is seen first, the lease's end or what comes of it, is chance
+		err = s.leaseExpired(s.renew(ctx))
 	}
-	if err != nil && !s.ended && !errors.Is(err, lease.ErrLost) {
-		s.endBeside(ctx)
+	if err != nil && s.phase != ended && !errors.Is(err, lease.ErrLost) {
+		s.killJoined(ctx)
 	}
 	return status, err
 }
@@ -41,7 +41,7 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 // this computer's clock, by which it was not taken.
 type onlooker struct {
 	Lease
-	beat time.Duration
+	interval time.Duration
 }
 
 // Renew looks. That the server does not answer is not for an onlooker to worry about.
@@ -55,7 +55,7 @@ func (o onlooker) Renew(ctx context.Context, _ map[string]string) error {
 // Left is until the end of what may be, or until it is looked at again.
 func (o onlooker) Left() (unrenewed, most time.Duration) {
 	_, most = o.Lease.Left()
-	most = max(most, o.beat)
+	most = max(most, o.interval)
 	return most, most
 }
 
@@ -69,15 +69,15 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	}
 	status, err := s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
 	switch {
-	case err == nil && status == killed && s.gate.wasSilent(s.plan.Silence):
-		return 0, fmt.Errorf("the command in %s was ended: this client had given no sign of life for %s", s.where(), duration.HumanDuration(s.plan.Silence))
-	case err == nil || s.ended:
+	case err == nil && status == agent.Killed && s.agent.WasSilent():
+		return 0, fmt.Errorf("the command in %s was ended: this client had given no sign of life for %s", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout))
+	case err == nil || s.phase == ended:
 		return status, err
 	}
 	if why := s.sessionEnded(ctx); why != nil {
 		return 0, why
 	}
-	if s.gate.process() == "" {
+	if !s.agent.IsOpen() {
 		return 0, hint.Errorf("may you exec? kubectl auth can-i create pods/exec -n "+s.plan.Namespace, "no command could be started in %s: %w", s.where(), err)
 	}
 	return 0, hint.Errorf("a new one: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace, "%w", err)
@@ -86,7 +86,9 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 // sessionEnded says why the session ended, if it has, or does while its pod's status may be late.
 func (s *session) sessionEnded(ctx context.Context) error {
 	why := s.podEnded(ctx)
-	s.ended = why != nil
+	if why != nil {
+		s.enter(ended)
+	}
 	return why
 }
 
@@ -100,13 +102,13 @@ func (s *session) podEnded(ctx context.Context) error {
 	if err != nil { // the status that the command got is known
 		return nil
 	}
-	watch, err := s.watch(ctx, pod)
+	watch, err := watchPod(ctx, s.Client, pod)
 	if err != nil {
 		return nil
 	}
 	defer watch.stop()
 	for {
-		if why := s.whyEnded(watch.pod); why != nil {
+		if why := s.podFailure(watch.pod); why != nil {
 			return why
 		}
 		if err := watch.next(ctx); errors.Is(err, errDeleted) {
@@ -117,14 +119,14 @@ func (s *session) podEnded(ctx context.Context) error {
 	}
 }
 
-// endBeside ends a command that may still run.
-func (s *session) endBeside(ctx context.Context) {
-	if s.gate.process() == "" { // without a client the gate closes, and what has just begun ends after Silence
+// killJoined ends a command that may still run.
+func (s *session) killJoined(ctx context.Context) {
+	if !s.agent.IsOpen() { // without a client the gate closes, and what has just begun ends after its timeout
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 	defer cancel()
-	if err := s.kill(ctx); err != nil {
-		s.Teller.Warn("the command in %s may still run, for %s: %v", s.where(), duration.HumanDuration(s.plan.Silence), err)
+	if err := s.agent.Stop(ctx); err != nil {
+		s.Reporter.Warn("the command in %s may still run, for %s: %v", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout), err)
 	}
 }

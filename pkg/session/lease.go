@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
 // Lease keeps what a session creates in the cluster for as long as it is renewed.
@@ -24,29 +25,44 @@ type Lease interface {
 	Release(ctx context.Context) error
 }
 
-// keeper renews a session's lease and watches over its end.
-type keeper struct {
+// renewer renews a session's lease and watches over its end.
+type renewer struct {
 	*session
 	failing bool          // the last renewal failed
 	most    time.Duration // how long the session was still allowed to live when that was looked at last
 }
 
-// keep renews the lease until ctx ends, and ends the session by stop when its time is over.
-func (s *session) keep(ctx context.Context, stop context.CancelCauseFunc) {
+// renewLease renews the lease until stop is called, and ends the context that it returns when the lease, or the
+// session's own time, has ended. stop returns err, or why that context has ended. One at a time may use the lease:
+// after stop it is the caller's.
+func (s *session) renewLease(ctx context.Context) (leased context.Context, stop func(err error) error) {
+	leased, cancel := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { s.renewUntil(leased, cancel) })
+	return leased, func(err error) error {
+		err = interrupted(leased, err)
+		cancel(nil)
+		renewing.Wait()
+		return err
+	}
+}
+
+// renewUntil renews the lease until ctx ends, and ends the session by stop when its time is over.
+func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) {
 	_, most := s.left()
-	k := &keeper{session: s, most: most}
+	r := &renewer{session: s, most: most}
 	for ctx.Err() == nil {
 		err := s.renew(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if over := s.over(err); over != nil {
-			stop(over)
+		if expired := s.leaseExpired(err); expired != nil {
+			stop(expired)
 			return
 		}
-		k.tell(err)
+		r.report(err)
 		select {
-		case <-time.After(k.pause()):
+		case <-time.After(r.pause()):
 		case <-ctx.Done():
 		}
 	}
@@ -56,7 +72,7 @@ func (s *session) renew(ctx context.Context) error {
 	if s.Lease == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.beat(), errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.agent.HeartbeatInterval(), errNoAnswer)
 	defer cancel()
 	err := s.Lease.Renew(ctx, s.plan.Record)
 	if err != nil && ctx.Err() != nil {
@@ -67,8 +83,6 @@ func (s *session) renew(ctx context.Context) error {
 
 var errNoAnswer = errors.New("the API server does not answer")
 
-func (s *session) beat() time.Duration { return plan.Beat(s.plan.Silence) }
-
 func (s *session) left() (unrenewed, most time.Duration) {
 	if s.Lease == nil {
 		most = time.Until(s.ends)
@@ -77,8 +91,8 @@ func (s *session) left() (unrenewed, most time.Duration) {
 	return s.Lease.Left()
 }
 
-// over says why the session may not go on, if it may not: err is how the last renewal ended.
-func (s *session) over(err error) error {
+// leaseExpired returns why the session is not allowed to go on, or nil: err is how the last renewal ended.
+func (s *session) leaseExpired(err error) error {
 	unrenewed, most := s.left()
 	switch {
 	case most <= 0:
@@ -91,16 +105,16 @@ func (s *session) over(err error) error {
 	return nil
 }
 
-// outlived prefers the end of the lease to what came of it: the pod is deleted with its lease, and what
+// preferLeaseError prefers the end of the lease to what came of it: the pod is deleted with its lease, and what
 // runs in it ends when its client is silent (which a stopped client is), and which is seen first is chance.
-func (s *session) outlived(ctx context.Context, status int, err error) error {
+func (s *session) preferLeaseError(ctx context.Context, status int, err error) error {
 	unrenewed, _ := s.left()
-	suspicious := errors.Is(err, errDeleted) || unrenewed <= 0 && (err != nil || status == killed)
+	suspicious := errors.Is(err, errDeleted) || unrenewed <= 0 && (err != nil || status == agent.Killed)
 	if ctx.Err() != nil || !suspicious {
 		return err
 	}
-	if over := s.over(s.renew(ctx)); over != nil {
-		return over
+	if expired := s.leaseExpired(s.renew(ctx)); expired != nil {
+		return expired
 	}
 	return err
 }
@@ -108,37 +122,37 @@ func (s *session) outlived(ctx context.Context, status int, err error) error {
 // warnings are how long before its end a session is told of it.
 func warnings() []time.Duration { return []time.Duration{5 * time.Minute, time.Minute} }
 
-// tell tells of changes: of renewals that begin to fail or succeed again, and of the end as it comes near.
-func (k *keeper) tell(err error) {
-	unrenewed, most := k.left()
+// report reports changes: of renewals that begin to fail or succeed again, and of the end as it comes near.
+func (r *renewer) report(err error) {
+	unrenewed, most := r.left()
 	switch {
 	case err != nil && unrenewed == most: // nothing depends on it
 		err = nil
-	case err != nil && !k.failing:
-		k.Teller.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", k.where(), duration.HumanDuration(unrenewed), err)
-	case err == nil && k.failing:
-		k.Teller.Say("the lease is renewed again")
+	case err != nil && !r.failing:
+		r.Reporter.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", r.where(), duration.HumanDuration(unrenewed), err)
+	case err == nil && r.failing:
+		r.Reporter.Say("the lease is renewed again")
 	}
 	for _, before := range warnings() {
-		if k.most > before && most <= before {
-			k.Teller.Warn("%s ends in %s (--ttl)%s", k.where(), duration.HumanDuration(most.Round(time.Second)), k.moreTime())
+		if r.most > before && most <= before {
+			r.Reporter.Warn("%s ends in %s (--ttl)%s", r.where(), duration.HumanDuration(most.Round(time.Second)), r.moreTime())
 		}
 	}
-	k.failing, k.most = err != nil, most
+	r.failing, r.most = err != nil, most
 }
 
 // moreTime is how the session's time can be made longer, if it can.
-func (k *keeper) moreTime() string {
-	if k.Lease == nil {
+func (r *renewer) moreTime() string {
+	if r.Lease == nil {
 		return ""
 	}
-	return "; for more: kubectl eshell extend " + k.plan.Name() + " 1h -n " + k.plan.Namespace
+	return "; for more: kubectl eshell extend " + r.plan.Name() + " 1h -n " + r.plan.Namespace
 }
 
 // pause is until the next renewal, or until something is to be told or done before it.
-func (k *keeper) pause() time.Duration {
-	unrenewed, most := k.left()
-	pause := min(k.beat(), unrenewed)
+func (r *renewer) pause() time.Duration {
+	unrenewed, most := r.left()
+	pause := min(r.agent.HeartbeatInterval(), unrenewed)
 	for _, before := range warnings() {
 		if most > before {
 			pause = min(pause, most-before)

@@ -101,8 +101,8 @@ func lostAfter(d time.Duration) func(*aLease) {
 	}
 }
 
-// TestKeep: how long a session is kept, why it ends, and what its user is told on the way.
-func TestKeep(t *testing.T) {
+// TestRenew: how long a session is kept, why it ends, and what its user is told on the way.
+func TestRenew(t *testing.T) {
 	const where = "pod/api-eshell-x7k2p"
 	tests := []struct {
 		name  string
@@ -138,11 +138,11 @@ func TestKeep(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, told := newLease(tt.lease...), &story{}
 				p := clonePlan()
-				p.Silence = l.length
+				p.Agent.HeartbeatTimeout = l.length
 				hour, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				ctx, stop := context.WithCancelCause(hour)
-				(&session{Config: Config{Lease: l, Teller: told}, plan: p}).keep(ctx, stop)
+				newSession(Config{Lease: l, Reporter: told}, p).renewUntil(ctx, stop)
 				why := ""
 				if hour.Err() == nil {
 					why = context.Cause(ctx).Error()
@@ -170,13 +170,12 @@ func once(from, d time.Duration) func(time.Duration) time.Duration {
 	}
 }
 
-// TestKeepWithoutALease: nothing is renewed, and the TTL holds all the same.
-func TestKeepWithoutALease(t *testing.T) {
+// TestRenewWithoutALease: nothing is renewed, and the TTL holds all the same.
+func TestRenewWithoutALease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told, begin := &story{}, time.Now()
 		ctx, stop := context.WithCancelCause(t.Context())
-		s := &session{Config: Config{Teller: told}, plan: clonePlan(), ends: begin.Add(2 * time.Minute)}
-		s.keep(ctx, stop)
+		newSession(Config{Reporter: told, TTL: 2 * time.Minute}, clonePlan()).renewUntil(ctx, stop)
 		if lived := time.Since(begin); lived != 2*time.Minute || context.Cause(ctx).Error() != "pod/api-eshell-x7k2p has lived as long as it may (--ttl)" {
 			t.Errorf("it ended after %s: %v", lived, context.Cause(ctx))
 		}
@@ -186,8 +185,8 @@ func TestKeepWithoutALease(t *testing.T) {
 	})
 }
 
-// TestOutlived: what ended under a session may have ended with its lease.
-func TestOutlived(t *testing.T) {
+// TestPreferLeaseError: what ended under a session may have ended with its lease.
+func TestPreferLeaseError(t *testing.T) {
 	deleted, other := errDeleted, errors.New("no luck")
 	lost := []func(*aLease){lostAfter(0)}
 	const byLease = "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"
@@ -209,8 +208,8 @@ func TestOutlived(t *testing.T) {
 		{"by itself, overdue", overdue, 7, nil, ""},
 	}
 	for _, tt := range tests {
-		s := &session{Config: Config{Lease: newLease(tt.lease...), Teller: &story{}}, plan: clonePlan()}
-		if got := errorText(s.outlived(t.Context(), tt.status, tt.err)); got != tt.want {
+		s := newSession(Config{Lease: newLease(tt.lease...), Reporter: &story{}}, clonePlan())
+		if got := errorText(s.preferLeaseError(t.Context(), tt.status, tt.err)); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -240,8 +239,9 @@ func TestCleanUpWithALease(t *testing.T) {
 				client, told := fake.NewClientset(), &story{}
 				client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tt.deleted })
 				l := newLease(func(l *aLease) { l.release = func(context.Context) error { return tt.release } })
-				s := &session{Config: Config{Client: client, Teller: told, Lease: l}, plan: clonePlan(), doomed: certain}
-				s.cleanUp(t.Context(), nil)
+				s := newSession(Config{Client: client, Reporter: told, Lease: l}, clonePlan())
+				s.enter(created)
+				s.cleanUp(t.Context())
 				if !slices.Equal(told.lines, tt.says) {
 					t.Errorf("said %q, want %q", told.lines, tt.says)
 				}
@@ -252,31 +252,33 @@ func TestCleanUpWithALease(t *testing.T) {
 
 // TestWait: with --wait a session ends when its pod is gone, unless somebody is in a hurry.
 func TestWait(t *testing.T) {
-	gone := sighting{err: errDeleted}
-	deleting := sighting{pod: pending()}
+	gone := podEvent{err: errDeleted}
+	deleting := podEvent{pod: pending()}
 	tests := []struct {
 		name      string
-		sightings []sighting
+		podEvents []podEvent
 		waits     time.Duration
 		says      []string
 	}{
-		{"gone", []sighting{deleting, gone}, 2 * time.Second, nil},
-		{"it takes too long", []sighting{deleting}, goneTime, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: it is still being deleted after 1m0s"}},
-		{"it is not known", []sighting{{err: errors.New("watch: forbidden")}}, time.Second, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: watch: forbidden"}},
+		{"gone", []podEvent{deleting, gone}, 2 * time.Second, nil},
+		{"it takes too long", []podEvent{deleting}, goneTimeout, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: it is still being deleted after 1m0s"}},
+		{"it is not known", []podEvent{{err: errors.New("watch: forbidden")}}, time.Second, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: watch: forbidden"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				told, begin := &story{}, time.Now()
-				w := &podWatch{news: make(chan sighting, 1)}
+				w := &podWatch{news: make(chan podEvent, 1), stop: func() {}}
 				go func() {
-					for _, seen := range tt.sightings {
+					for _, seen := range tt.podEvents {
 						<-time.After(time.Second)
-						w.tell(seen)
+						w.put(seen)
 					}
 				}()
-				s := &session{Config: Config{Client: fake.NewClientset(), Teller: told, Wait: true}, plan: clonePlan(), doomed: certain}
-				s.cleanUp(t.Context(), w)
+				s := newSession(Config{Client: fake.NewClientset(), Reporter: told, Wait: true}, clonePlan())
+				s.enter(created)
+				s.watch = w
+				s.cleanUp(t.Context())
 				if want := append([]string{"pod/api-eshell-x7k2p was already gone"}, tt.says...); !slices.Equal(told.lines, want) {
 					t.Errorf("said %q, want %q", told.lines, want)
 				}
@@ -288,6 +290,8 @@ func TestWait(t *testing.T) {
 	}
 	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
-	s := &session{Config: Config{Client: fake.NewClientset(), Teller: &story{}, Wait: true}, plan: clonePlan(), doomed: certain}
-	s.cleanUp(interrupted, &podWatch{}) // would block for ever
+	s := newSession(Config{Client: fake.NewClientset(), Reporter: &story{}, Wait: true}, clonePlan())
+	s.enter(created)
+	s.watch = &podWatch{stop: func() {}} // would block for ever
+	s.cleanUp(interrupted)
 }

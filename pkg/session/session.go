@@ -1,33 +1,34 @@
-// Package session carries out a plan: it creates, waits until the session runs, joins the streams
-// and cleans up. What it creates is doomed from then on, whatever happens to the rest.
+// Package session carries out a plan: it creates what the plan says, waits until that runs, runs the command and
+// cleans up. From the moment that the create is sent, clean-up is certain, whatever happens to the rest.
 package session
 
 import (
 	"context"
 	"io"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// Teller is told what the user should know while a session lives.
-type Teller interface {
-	// Created says that the session exists from now on: its headline and notes.
+// Reporter reports to the user while a session lives.
+type Reporter interface {
+	// Created reports that the session exists from now on: its headline and notes.
 	Created(p *plan.Plan)
-	// Waiting says what the session waits for. It is called again with each change.
+	// Waiting reports what the session waits for. It is called again with each change.
 	Waiting(what string)
 	// Ready ends the waiting: the terminal is about to belong to the session.
 	Ready()
-	// Say tells one line.
+	// Say reports one line.
 	Say(format string, args ...any)
-	// Warn tells one line that the user should act on.
+	// Warn reports one line on which the user should act.
 	Warn(format string, args ...any)
-	// Raw says that the terminal belongs to the session from now on, or does not any more. Lines that
-	// are told meanwhile come in between.
+	// Raw reports that the terminal belongs to the session from now on, or no longer does. Lines that
+	// are reported meanwhile come in between.
 	Raw(raw bool)
 }
 
@@ -35,8 +36,8 @@ type Teller interface {
 type Config struct {
 	Client       kubernetes.Interface
 	Reconnect    func() // closes Client's connections, so that it makes a new one; nil: it cannot
-	Streamer     Streamer
-	Teller       Teller
+	Streams      stream.Client
+	Reporter     Reporter
 	StartTimeout time.Duration
 	Lease        Lease         // nil: nothing but the session itself keeps or ends what it creates
 	Wait         bool          // at the end, until what was created is gone
@@ -49,75 +50,76 @@ type Config struct {
 
 // Run carries out p and returns the exit status of its command. An error means that eshell itself
 // failed, was interrupted, or could not write the output: it is the cause of ctx where ctx was
-// cancelled, and ErrNoShell where the image lacks the shell that the plan relies on. Either way
-// nothing of the session is left running, or the Teller was warned of what is.
+// cancelled, and diagnosis.ErrNoShell where the image lacks the shell that the plan relies on. Either way
+// nothing of the session is left running, or the Reporter was warned of what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
-	err = s.carryOut(ctx, func(watch *podWatch) error {
-		err := s.kept(ctx, func(ctx context.Context) error {
-			if err := s.waitUntilStarted(ctx, watch); err != nil {
-				return err
-			}
-			status, err = s.runCommand(ctx, watch)
-			return err
-		})
-		return s.outlived(ctx, status, err)
-	})
-	return status, err
+	defer s.cleanUp(ctx)
+	if err := s.create(ctx); err != nil {
+		return 0, err
+	}
+	leased, stopRenewing := s.renewLease(ctx)
+	if err = s.waitUntilStarted(leased); err == nil {
+		status, err = s.runCommand(leased)
+	}
+	err = stopRenewing(err)
+	return status, s.preferLeaseError(ctx, status, err)
 }
 
-// carryOut creates what the plan says and lets the session live until act returns. Unless it is left
-// running, it is cleaned up then.
-func (s *session) carryOut(ctx context.Context, act func(*podWatch) error) error {
-	var watch *podWatch // clean-up watches too: it outlives ctx
-	defer func() {
-		if !s.stays {
-			s.cleanUp(ctx, watch)
-		}
-		if watch != nil {
-			watch.stop()
-		}
-	}()
-	pod, err := s.create(ctx)
-	if err != nil {
-		return interrupted(ctx, err)
+// Start carries out p as far as Run does before its command, writes the session's name to Stdout and leaves
+// it running: its lease, or where there is none its own time, ends it. After an error nothing of it is left
+// running, or the Reporter was warned of what is.
+func Start(ctx context.Context, c Config, p *plan.Plan) error {
+	s := newSession(c, p)
+	defer s.cleanUp(ctx)
+	if err := s.create(ctx); err != nil {
+		return err
 	}
-	if watch, err = s.watch(context.WithoutCancel(ctx), pod); err != nil {
-		return interrupted(ctx, err)
+	leased, stopRenewing := s.renewLease(ctx)
+	if err := stopRenewing(s.waitUntilStarted(leased)); err != nil {
+		return s.preferLeaseError(ctx, 0, err)
 	}
-	return act(watch)
+	return interrupted(ctx, s.detach(ctx))
 }
 
-// kept keeps the lease while act runs, and ends it when the lease does.
-func (s *session) kept(ctx context.Context, act func(context.Context) error) error {
-	kept, stop := context.WithCancelCause(ctx)
-	var keeping sync.WaitGroup
-	keeping.Go(func() { s.keep(kept, stop) })
-	err := interrupted(kept, act(kept))
-	stop(nil)
-	keeping.Wait() // one at a time uses the lease
-	return err
-}
+// phase is how far a session has come.
+type phase int
+
+const (
+	planned   phase = iota // nothing of it is in the cluster
+	requested              // the create was sent, and not answered
+	created                // the server has it
+	failed                 // its container will never run
+	running                // its container has been seen to run
+	ended                  // its container has been seen to end
+	detached               // it is left running, for others to end
+)
 
 // session is one run of a plan.
 type session struct {
 	Config
-	plan *plan.Plan
+	plan      *plan.Plan
+	agent     *agent.Client
+	container stream.Container
+	user      stream.User
 
-	doomed  doomed    // what clean-up has to see to
-	uid     types.UID // of the clone, once the server has answered
-	stays   bool      // it is left running, for others to end
-	started bool      // the container's process has been seen running
-	failed  bool      // the container's process will never run
-	ended   bool      // the container's process has been seen to end
-	holder  *holder   // by exec: the client's end, once it is attached
-	ends    time.Time // where there is no lease
-	gate    gate      // of a command that waits behind one
+	phase phase
+	uid   types.UID // of the clone, once the server has answered
+	watch *podWatch // on the session's pod, once it is known
+	ends  time.Time // where there is no lease
 }
 
 func newSession(c Config, p *plan.Plan) *session {
-	return &session{Config: c, plan: p, ends: time.Now().Add(c.TTL)}
+	container := stream.Container{Namespace: p.Namespace, Pod: p.PodName, Name: p.Container}
+	return &session{
+		Config: c, plan: p, container: container, agent: agent.NewClient(&p.Agent, c.Streams, container),
+		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw},
+		ends: time.Now().Add(c.TTL),
+	}
 }
+
+// enter is the one place where the phase changes.
+func (s *session) enter(p phase) { s.phase = p }
 
 // where names what the session runs in.
 func (s *session) where() string {

@@ -19,7 +19,9 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // holderPlan is a debug session with a holder.
@@ -28,7 +30,7 @@ func holderPlan() *plan.Plan {
 	container.Name = "eshell-x7k2p"
 	return &plan.Plan{
 		Mode: plan.ModeDebug, Namespace: "shop", PodName: "api-7d4b9", PodUID: "uid-1", Container: container.Name,
-		Ephemeral: container, Via: plan.ViaExec, Silence: 20 * time.Second, Patience: 40 * time.Second,
+		Ephemeral: container, Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: 20 * time.Second, AttachTimeout: 40 * time.Second},
 	}
 }
 
@@ -50,7 +52,7 @@ func joinedPod(state *corev1.ContainerState) *corev1.Pod {
 	return pod
 }
 
-func running() *corev1.ContainerState {
+func runs() *corev1.ContainerState {
 	return &corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 }
 
@@ -107,13 +109,13 @@ func hangsUntil(is *bool) func(context.Context) error {
 	}
 }
 
-// holding is a Streamer whose holder ends with its input.
+// holding is a stream.Client whose holder ends with its input.
 type holding struct {
-	Streamer
+	stream.Client
 	attached int
 }
 
-func (h *holding) Attach(_ context.Context, _ Container, streams remotecommand.StreamOptions) error {
+func (h *holding) Attach(_ context.Context, _ stream.Container, streams remotecommand.StreamOptions) error {
 	h.attached++
 	_, err := io.Copy(io.Discard, streams.Stdin)
 	return err
@@ -127,7 +129,7 @@ func TestUnanswered(t *testing.T) {
 		notAdded = "warning: container eshell-x7k2p is not in pod/api-7d4b9: should it still be added, it ends by itself within 40s"
 		left     = "warning: container eshell-x7k2p in pod/api-7d4b9 cannot be taken back: should it still start, it ends by itself within 40s"
 	)
-	other := joinedPod(running())
+	other := joinedPod(runs())
 	other.UID = "uid-2"
 	waits := &corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
 	unpulled := &corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "not found"}}
@@ -142,22 +144,22 @@ func TestUnanswered(t *testing.T) {
 		attached  int
 		took      time.Duration
 	}{
-		{name: "it runs", pod: joinedPod(running()), says: ended, attached: 1},
-		{name: "it starts", pod: joinedPod(waits), later: joinedPod(running()), says: ended, attached: 1, took: 2 * time.Second},
-		{name: "it comes later", pod: joinedPod(nil), later: joinedPod(running()), says: ended, attached: 1, took: 2 * time.Second},
+		{name: "it runs", pod: joinedPod(runs()), says: ended, attached: 1},
+		{name: "it starts", pod: joinedPod(waits), later: joinedPod(runs()), says: ended, attached: 1, took: 2 * time.Second},
+		{name: "it comes later", pod: joinedPod(nil), later: joinedPod(runs()), says: ended, attached: 1, took: 2 * time.Second},
 		{name: "it has ended", pod: joinedPod(over), says: ended},
-		{name: "it is not there", pod: joinedPod(nil), says: notAdded, took: startingTime},
-		{name: "it does not start", pod: joinedPod(waits), says: left, took: startingTime},
+		{name: "it is not there", pod: joinedPod(nil), says: notAdded, took: startingTimeout},
+		{name: "it does not start", pod: joinedPod(waits), says: left, took: startingTimeout},
 		{name: "its image is not there", pod: joinedPod(unpulled), says: left},
 		{name: "no pod"},
 		{name: "another pod", pod: other},
 		{name: "the pod goes", pod: joinedPod(waits), later: &corev1.Pod{}, took: 2 * time.Second},
-		{name: "the server is away for a while", pod: joinedPod(running()), get: isAway(4 * time.Second), says: ended, attached: 1, took: 4 * time.Second},
-		{name: "the server stays away", pod: joinedPod(running()), get: isReset, says: left, took: cleanUpTime},
-		{name: "the network stays away", pod: joinedPod(running()), get: hangs, says: left, took: cleanUpTime},
-		{name: "not for the caller", pod: joinedPod(running()), get: isForbidden, says: left},
-		{name: "interrupted", pod: joinedPod(running()), interrupt: true, says: ended, attached: 1, took: answerTime},
-		{name: "interrupted, and it is not there", pod: joinedPod(nil), interrupt: true, says: notAdded, took: answerTime + startingTime},
+		{name: "the server is away for a while", pod: joinedPod(runs()), get: isAway(4 * time.Second), says: ended, attached: 1, took: 4 * time.Second},
+		{name: "the server stays away", pod: joinedPod(runs()), get: isReset, says: left, took: cleanUpTimeout},
+		{name: "the network stays away", pod: joinedPod(runs()), get: hangs, says: left, took: cleanUpTimeout},
+		{name: "not for the caller", pod: joinedPod(runs()), get: isForbidden, says: left},
+		{name: "interrupted", pod: joinedPod(runs()), interrupt: true, says: ended, attached: 1, took: answerTimeout},
+		{name: "interrupted, and it is not there", pod: joinedPod(nil), interrupt: true, says: notAdded, took: answerTimeout + startingTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,8 +181,8 @@ func TestUnanswered(t *testing.T) {
 				}
 				become(t, objects, tt.later)
 				began := time.Now()
-				_, err := Run(ctx, Config{Client: client, Reconnect: func() { renewed = true }, Streamer: streamer, Teller: told, TTL: time.Hour}, holderPlan())
-				if took := time.Since(began); took > tt.took+retryTime || took < tt.took-retryTime {
+				_, err := Run(ctx, Config{Client: client, Reconnect: func() { renewed = true }, Streams: streamer, Reporter: told, TTL: time.Hour}, holderPlan())
+				if took := time.Since(began); took > tt.took+retryInterval || took < tt.took-retryInterval {
 					t.Errorf("it took %s, want %s", took, tt.took)
 				}
 				if !errors.Is(err, wantErr) || streamer.attached != tt.attached {
@@ -235,10 +237,11 @@ func TestHungDelete(t *testing.T) {
 		told, renewed := &story{}, false
 		l := newLease()
 		l.release = hangsUntil(&renewed)
-		s := &session{Config: Config{Client: fake.NewClientset(), Reconnect: func() { renewed = true }, Teller: told, Lease: l}, plan: clonePlan(), doomed: certain}
+		s := newSession(Config{Client: fake.NewClientset(), Reconnect: func() { renewed = true }, Reporter: told, Lease: l}, clonePlan())
+		s.enter(created)
 		began := time.Now()
-		s.cleanUp(t.Context(), nil)
-		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) || time.Since(began) > tryTime+retryTime {
+		s.cleanUp(t.Context())
+		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) || time.Since(began) > tryTimeout+retryInterval {
 			t.Errorf("said %q after %s, want %q", told.lines, time.Since(began), want)
 		}
 	})

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,9 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
-
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
 // TestWhatIsRead: a start that goes well reads nothing but its watch; one that fails, only what may
@@ -25,23 +23,22 @@ func TestWhatIsRead(t *testing.T) {
 		read []string
 		err  string
 	}{
-		{"runs", pending(func(p *corev1.Pod) {
-			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: running}}
-		}), nil, ""},
+		{"runs", pending(withState(running)), nil, ""},
 		{"said by the status", pending(withWaiting("CreateContainerError", "no such device")), nil, "did not start: container app: CreateContainerError"},
 		{"no image", pending(withWaiting("ErrImagePull", "not found")), []string{"list events"}, "did not start: container app: image api:1"},
 		{"no registry", pending(withWaiting("ErrImagePull", "refused")), []string{"list events"}, "did not start within 1s: it still waits for image api:1"},
-		{"no volume", pending(withCondition(corev1.PodReadyToStartContainers, "")), []string{"list events"}, "did not start within 1s: it still waits for volumes"},
-		{"init failed", pending(withInit(terminatedBy("Error", "", 9))), []string{"get pods/log"}, "did not start: init container first failed"},
+		{"no volume", pending(withoutVolumes), []string{"list events"}, "did not start within 1s: it still waits for volumes"},
+		{"init failed", pending(withInit(terminatedBy("Error", 9))), []string{"get pods/log"}, "did not start: init container first failed"},
 		{"init runs", pending(withInit(running)), []string{"get pods/log", "list events"}, "did not start within 1s: it still waits for init container first"},
-		{"ended early", pending(withEnd("Error", "", 1)), []string{"get pods/log"}, "did not start: container app ended before the session began"},
+		{"ended early", pending(withState(terminatedBy("Error", 1))), []string{"get pods/log"}, "did not start: container app ended before the session began"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := fake.NewClientset()
-				s := &session{Config: Config{Client: client, Teller: &story{}, StartTimeout: time.Second}, plan: clonePlan()}
-				err := s.waitUntilStarted(t.Context(), &podWatch{pod: tt.pod, news: make(chan sighting, 1)})
+				s := newSession(Config{Client: client, Reporter: &story{}, StartTimeout: time.Second}, clonePlan())
+				s.watch = &podWatch{pod: tt.pod, news: make(chan podEvent, 1)}
+				err := s.waitUntilStarted(t.Context())
 				if got := fmt.Sprint(err); tt.err == "" && err != nil || !strings.Contains(got, tt.err) {
 					t.Errorf("error %q, want %q", got, tt.err)
 				}
@@ -57,25 +54,6 @@ func TestWhatIsRead(t *testing.T) {
 	}
 }
 
-// TestDeleted: a pod that is gone at once may still have told why.
-func TestDeleted(t *testing.T) {
-	other := errors.New("the watch ended")
-	preempted := pending(isDeleted("PreemptionByScheduler", "preempting"))
-	for _, tt := range []struct {
-		pod       *corev1.Pod
-		err       error
-		says, try string
-	}{
-		{pending(), other, "the watch ended", ""},
-		{pending(), errDeleted, "it was deleted by somebody else", events},
-		{preempted, errDeleted, "it was deleted by somebody else: PreemptionByScheduler: preempting", "its node: kubectl describe node node1"},
-	} {
-		if err := deleted(tt.pod, tt.err); err.Error() != tt.says || hint.Of(err) != tt.try {
-			t.Errorf("%q, hint %q; want %q, %q", err, hint.Of(err), tt.says, tt.try)
-		}
-	}
-}
-
 // TestCutLog: the end of it, in whole characters.
 func TestCutLog(t *testing.T) {
 	long := strings.Repeat("é", lastBytes)
@@ -84,4 +62,46 @@ func TestCutLog(t *testing.T) {
 			t.Errorf("%d bytes: %d, want %d", len(log), len(got), len(want))
 		}
 	}
+}
+
+// pending is a clone's pod that has been scheduled; a test states its deviations.
+func pending(change ...func(*corev1.Pod)) *corev1.Pod {
+	pod := &corev1.Pod{
+		Spec: corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: "api:1", Stdin: true}}},
+		Status: corev1.PodStatus{Phase: corev1.PodPending, StartTime: &metav1.Time{}, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+		}},
+	}
+	pod.Name, pod.Namespace = "api-eshell-x7k2p", "shop"
+	for _, c := range change {
+		c(pod)
+	}
+	return pod
+}
+
+func withoutVolumes(pod *corev1.Pod) {
+	pod.Status.Conditions = append(pod.Status.Conditions,
+		corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionFalse})
+}
+
+func withState(state corev1.ContainerState) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", Image: "api:1", State: state}}
+	}
+}
+
+func withWaiting(reason, message string) func(*corev1.Pod) {
+	return withState(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}})
+}
+
+// withInit adds the init container first.
+func withInit(state corev1.ContainerState) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Spec.InitContainers = []corev1.Container{{Name: "first", Image: "init:1"}}
+		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "first", Image: "init:1", State: state}}
+	}
+}
+
+func terminatedBy(reason string, status int32) corev1.ContainerState {
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: status}}
 }

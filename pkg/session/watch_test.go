@@ -57,8 +57,7 @@ func TestWatchAnew(t *testing.T) {
 					}
 					return true, tt.now, nil
 				})
-				s := &session{Config: Config{Client: client}}
-				w, err := s.watch(t.Context(), version("5"))
+				w, err := watchPod(t.Context(), client, version("5"))
 				if err != nil {
 					t.Fatal(err)
 				}

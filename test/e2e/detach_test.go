@@ -83,7 +83,7 @@ func (s started) leftNobody(t *testing.T) {
 	if s.container == "" {
 		return
 	}
-	if left := kubectl(t, "exec", s.pod, "-c", "app", "--", "sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^eshell-resident$' || true"); left != "0\n" {
+	if left := kubectl(t, "exec", s.pod, "-c", "app", "--", "sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^eshell-idler$' || true"); left != "0\n" {
 		t.Errorf("%s of its processes are left", strings.TrimSpace(left))
 	}
 }

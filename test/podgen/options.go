@@ -9,13 +9,14 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
 )
 
 // options are often none: what a clone is by default matters most.
 func (g *generator) options(t *target.Target) plan.Options {
-	o := plan.Options{Session: "abcde", Silence: 2 * time.Minute, TTL: 8 * time.Hour}
+	o := plan.Options{Session: "abcde", HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour}
 	if g.maybe(0.3) {
 		return o
 	}
@@ -39,7 +40,7 @@ func (g *generator) process(o *plan.Options) {
 	o.Command = some(g, 0.5, func() []string { return []string{"echo", "$(HOME)", "$$", ""} })
 	switch g.between(0, 4) {
 	case 0:
-		o.Via = plan.ViaAttach
+		o.Via = agent.ViaAttach
 		o.Direct = len(o.Command) > 0 && g.maybe(0.5)
 	case 1:
 		o.Entrypoint = len(o.Command) > 0

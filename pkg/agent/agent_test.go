@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestNew: the words of each kind of session, and what its client is to know. The scripts, which have tests of their
+// own, are written by name.
+func TestNew(t *testing.T) {
+	watchdog := Watchdog{Timeout: 2 * time.Minute, Relay: true}
+	for name, change := range map[string]func(*Options){
+		"exec":                  func(*Options) {},
+		"exec-terminal":         func(o *Options) { o.TTY, o.Command = true, nil },
+		"exec-size-placeholder": func(o *Options) { o.Command = []string{"echo", sizePlaceholder} },
+		"exec-toolbox":          func(o *Options) { o.Toolbox = true },
+		"attach":                func(o *Options) { o.Via = ViaAttach },
+		"attach-terminal":       func(o *Options) { o.Via, o.TTY = ViaAttach, true },
+		"attach-watchdog":       func(o *Options) { o.Via, o.Watchdog = ViaAttach, watchdog },
+		"attach-no-relay":       func(o *Options) { o.Via, o.Watchdog = ViaAttach, Watchdog{Timeout: 8 * time.Hour} },
+		"attach-toolbox":        func(o *Options) { o.Via, o.Watchdog, o.Toolbox = ViaAttach, watchdog, true },
+		"direct":                func(o *Options) { o.Via, o.Direct, o.Command = ViaAttach, true, []string{"/server", "$(A)"} },
+		"entrypoint":            func(o *Options) { o.Via, o.Entrypoint = ViaAttach, true },
+		"entrypoint-shell":      func(o *Options) { o.Via, o.Entrypoint, o.Command = ViaAttach, true, nil },
+		"detached":              func(o *Options) { o.Detached, o.Command = true, nil },
+		"detached-watchdog":     func(o *Options) { o.Detached, o.Command, o.Watchdog = true, nil, Watchdog{Timeout: 8 * time.Hour} },
+		"detached-command":      func(o *Options) { o.Detached, o.Via = true, ViaAttach },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Session: "x7k2p", Via: ViaExec, Command: []string{"report", "$HOME"}, Term: "xterm", HeartbeatTimeout: 2 * time.Minute}
+			change(&o)
+			golden(t, name, render(New(o)))
+		})
+	}
+}
+
+// TestJoin: the words of one more command in a session that runs.
+func TestJoin(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"join":          func(*Options) {},
+		"join-terminal": func(o *Options) { o.TTY = true },
+		"join-toolbox":  func(o *Options) { o.Toolbox = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Session: "x7k2p", Command: []string{"report"}, Term: "xterm", HeartbeatTimeout: time.Minute}
+			change(&o)
+			golden(t, name, render(Join(o)))
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the agent is not %s (write it anew with -update, then read the difference):\n%s", file, got)
+	}
+}
+
+func render(a Agent) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "via %s, terminal %t, detached %t\n", a.Via, a.TTY, a.Detached)
+	fmt.Fprintf(&b, "heartbeats within %s, attached within %s\n", a.HeartbeatTimeout, a.AttachTimeout)
+	fmt.Fprintf(&b, "stdin %t, once %t, terminal %t\n", a.Stdin, a.StdinOnce, a.ContainerTTY)
+	fmt.Fprintf(&b, "gate %q, end %q\n", a.gateMark, a.endMark)
+	for _, words := range []struct {
+		of    string
+		words []string
+	}{{"process", a.Process}, {"args", a.Args}, {"command", a.command}, {"command at 24 80", a.commandAt("24 80")}, {"relay", a.relay}, {"kill", a.kill}} {
+		fmt.Fprintf(&b, "%s: %q\n", words.of, shorten(words.words))
+	}
+	return b.String()
+}
+
+// shorten writes the scripts by name, also those that are escaped.
+func shorten(words []string) []string {
+	scripts := map[string]string{
+		"HOLDER": holderScript, "IDLER": idlerScript, "GATE": gateScript, "RELAY": relayScript, "KILL": killScript,
+		"LAUNCH": launchScript, "DRAIN": drainScript, "TOOLS": toolScript,
+	}
+	var short []string
+	for _, word := range words {
+		for name, script := range scripts {
+			if word == script || word == Escape([]string{script})[0] {
+				word = name
+			}
+		}
+		short = append(short, word)
+	}
+	return short
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+)
+
+// Killed is the exit status of a process that got KILL: what a shell ends with whose container ends.
+const Killed = 128 + 9
+
+// Client is the client's end of an agent. One goroutine at a time may use it.
+type Client struct {
+	*Agent
+	streams   stream.Client
+	container stream.Container
+
+	holder *holder // while it is attached
+	gate   gate
+}
+
+// NewClient returns a client of the agent in a container.
+func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
+	return &Client{Agent: a, streams: streams, container: c}
+}
+
+// Exec runs the command beside the container's process, until ctx ends. told is its exit status, if it told it;
+// err is how the stream ended. size is called for the terminal's size when the command starts.
+func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions, size func() string) (told *int, err error) {
+	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
+		if c.HasGate() {
+			c.throughGate(ctx, &streams, size)
+		}
+		return c.streams.Exec(ctx, c.container, c.commandAt(size()), streams)
+	})
+}
+
+// Attach joins a command that waits behind a gate as the container's process, until ctx ends.
+func (c *Client) Attach(ctx context.Context, streams remotecommand.StreamOptions, size func() string) error {
+	c.throughGate(ctx, &streams, size)
+	return c.streams.Attach(ctx, c.container, streams)
+}
+
+// Stop ends the command, or the container's process, in the way that fits how the client is connected to it. It
+// returns when that has ended, and may be tried again.
+func (c *Client) Stop(ctx context.Context) error {
+	switch {
+	case c.Detached:
+		return StopIdler(ctx, c.streams, c.container)
+	case c.holder != nil:
+		attached := c.holder
+		c.holder = nil // a stream that is lost does not come back: the next try attaches anew
+		return attached.stop(ctx)
+	case c.IsOpen():
+		return c.killCommand(ctx)
+	}
+	return c.closeStdin(ctx)
+}
+
+// closeStdin ends a holder or a gate that has not heard from us yet: it ends when its input does. On a
+// terminal that is a character, which without one makes no line either.
+func (c *Client) closeStdin(ctx context.Context) error {
+	return c.streams.Attach(ctx, c.container, remotecommand.StreamOptions{
+		Stdin: strings.NewReader("\x04"), Stdout: io.Discard, Tty: c.TTY && c.Via == ViaAttach,
+	})
+}
+
+// killCommand ends the gate's process and what it has started: a terminal's end does not reach it (containerd
+// closes stdin only without a TTY). If it is the container's own, all else ends with the container, and
+// so does the shell that kills it.
+func (c *Client) killCommand(ctx context.Context) error {
+	command := append(slices.Clone(c.kill), c.gate.process(), c.gate.watchdog())
+	err := c.streams.Exec(ctx, c.container, command, remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
+	var exit exec.CodeExitError
+	if errors.As(err, &exit) && exit.Code == Killed {
+		return nil
+	}
+	return err
+}
+
+// Stay tells an idler that it is to live for as long as it may: its client is about to leave. It attaches to
+// stdin alone: that ends when all of it has been taken.
+func (c *Client) Stay(ctx context.Context) error {
+	return c.streams.Attach(ctx, c.container, remotecommand.StreamOptions{Stdin: strings.NewReader(tellStay)})
+}
+
+// StopIdler ends the process of a detached session, and returns when it has ended. It keeps stdin open: without
+// stdinOnce the stream would end with it, not with the container.
+func StopIdler(ctx context.Context, streams stream.Client, container stream.Container) error {
+	in, words := io.Pipe()
+	defer in.Close()
+	go func() { _, _ = io.WriteString(words, tellEnd) }()
+	return streams.Attach(ctx, container, remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
+}

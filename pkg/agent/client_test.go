@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+)
+
+// container is a stream.Client of one that has a command behind a gate, with PID 12 and watchdog 34.
+type container struct {
+	mu    sync.Mutex
+	beats int
+	execs []string // what else was exec'd: a script's name and its arguments
+}
+
+func (c *container) Attach(context.Context, stream.Container, remotecommand.StreamOptions) error {
+	return errors.New("nothing to attach to")
+}
+
+func (c *container) Exec(ctx context.Context, _ stream.Container, words []string, streams remotecommand.StreamOptions) error {
+	switch name := words[3]; name {
+	case gateName:
+		return c.run(ctx, words[5], streams)
+	case relayName:
+		c.add(words[3:])
+		go func() {
+			<-ctx.Done()
+			_ = streams.Stdin.(io.Closer).Close()
+		}()
+		for buffer := make([]byte, 1); ; {
+			if _, err := streams.Stdin.Read(buffer); err != nil {
+				return ctx.Err()
+			}
+			c.mu.Lock()
+			c.beats++
+			c.mu.Unlock()
+		}
+	default:
+		c.add(words[3:])
+		return nil
+	}
+}
+
+// run opens the gate when it is told to, and runs a command for 9 s.
+func (c *container) run(ctx context.Context, mark string, streams remotecommand.StreamOptions) error {
+	lines := bufio.NewScanner(streams.Stdin)
+	for n := 0; lines.Scan() && lines.Text() != tellGo; n++ {
+		if n > 0 { // the first answer is lost
+			_, _ = io.WriteString(streams.Stdout, "of the image\n"+mark+" ready\n")
+		}
+	}
+	if lines.Text() != tellGo {
+		return errors.New("the gate was not opened")
+	}
+	_, _ = io.WriteString(streams.Stdout, mark+" 12 34\nits own\n")
+	select {
+	case <-time.After(9 * time.Second):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *container) add(words []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.execs = append(c.execs, strings.Join(words, " "))
+}
+
+// TestClientOfAGate: it opens the gate, shows only what is the command's, and gives signs of life to the watchdog: one
+// at once and one each 2 s. It can end the command.
+func TestClientOfAGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, a, out := &container{}, Join(Options{Session: "x7k2p", HeartbeatTimeout: 16 * time.Second, TTY: true}), &bytes.Buffer{}
+		client := NewClient(&a, c, stream.Container{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, err := client.Exec(ctx, remotecommand.StreamOptions{Stdout: out, Tty: true}, func() string { return "" })
+		if err != nil || out.String() != "its own\n" || !client.IsOpen() || client.WasSilent() {
+			t.Errorf("error %v, output %q, open %t, silent %t", err, out, client.IsOpen(), client.WasSilent())
+		}
+		if err := client.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		synctest.Wait()
+		if want := []string{relayName + " 34", killName + " 12 34"}; !slices.Equal(c.execs, want) || c.beats != 5 {
+			t.Errorf("%d signs of life, exec'd %q; want 5, %q", c.beats, c.execs, want)
+		}
+	})
+}

@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// gate is what the gate in the container has told: the PIDs of its process and of its watchdog. nil:
+// nothing yet.
+type gate struct {
+	told    atomic.Pointer[string]
+	silence atomic.Int64 // the longest between two signs of life, by the clock on the wall
+}
+
+// process is the PID of the gate's process, by which it can be ended, or "".
+func (g *gate) process() string { return g.word(0) }
+
+// watchdog is the PID of its watchdog, or "".
+func (g *gate) watchdog() string { return g.word(1) }
+
+func (g *gate) word(n int) string {
+	told := g.told.Load()
+	if told == nil {
+		return ""
+	}
+	words := strings.Fields(*told)
+	if n >= len(words) {
+		return ""
+	}
+	return words[n]
+}
+
+// IsOpen reports whether the gate has let the command start. It may be called at any time.
+func (c *Client) IsOpen() bool { return c.gate.process() != "" }
+
+// WasSilent reports whether the watchdog may have heard nothing for as long as it waits: a stopped client, a
+// computer that was asleep.
+func (c *Client) WasSilent() bool {
+	return time.Duration(c.gate.silence.Load()) >= c.HeartbeatTimeout
+}
+
+// throughGate makes streams open the gate, and show nothing of the output that comes before the
+// command's. From then on, until ctx ends, the watchdog is told that the client lives.
+func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamOptions, size func() string) {
+	opener := &gateOpener{Reader: streams.Stdin, size: size, heard: make(chan struct{})}
+	if opener.Reader == nil {
+		opener.Reader = strings.NewReader("")
+	}
+	streams.Stdin = opener
+	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark, ready: opener.answered, opened: func(told string) {
+		c.gate.told.Store(&told)
+		if watchdog := c.gate.watchdog(); watchdog != "" && c.relay != nil {
+			go c.relayHeartbeats(ctx, watchdog)
+		}
+	}}
+}
+
+// askAgainTime is how long the gate has to answer before it is asked again.
+const askAgainTime = 500 * time.Millisecond
+
+// gateOpener is the input of a command behind a gate: it asks until the gate has been heard, and lets it open
+// then; after that it is the user's.
+type gateOpener struct {
+	io.Reader
+	size  func() string // of the terminal
+	heard chan struct{} // closed when the gate has been
+	once  sync.Once
+	asked bool
+	over  bool
+}
+
+func (o *gateOpener) answered() { o.once.Do(func() { close(o.heard) }) }
+
+// Read gives a line for the gate, or what the user types.
+func (o *gateOpener) Read(p []byte) (int, error) {
+	if o.over {
+		return o.Reader.Read(p)
+	}
+	if o.asked {
+		select {
+		case <-o.heard:
+			o.over = true
+			return copy(p, strings.TrimSpace(tellGo+" "+o.size())+"\n"), nil
+		case <-time.After(askAgainTime):
+		}
+	}
+	o.asked = true
+	return copy(p, "\n"), nil
+}
+
+// relayHeartbeats gives signs of life to the watchdog until ctx ends, over one stream after the other: the
+// watchdog waits for a client whose connection is lost.
+func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
+	command := append(slices.Clone(c.relay), watchdog)
+	for ctx.Err() == nil {
+		in, beats := io.Pipe()
+		ended := make(chan struct{})
+		go beat(&heartbeats{Writer: beats, gate: &c.gate}, c.HeartbeatInterval(), ended)
+		streams := remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}
+		_ = c.streams.Exec(ctx, c.container, command, streams) // its end is not the session's
+		close(ended)
+		in.Close()
+		select {
+		case <-time.After(c.HeartbeatInterval()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// heartbeats measures the pauses between signs of life.
+type heartbeats struct {
+	io.Writer
+	gate *gate
+	last time.Time
+}
+
+// Write passes a sign of life on.
+func (h *heartbeats) Write(sign []byte) (int, error) {
+	now := time.Now().Round(0)
+	if pause := int64(now.Sub(h.last)); !h.last.IsZero() && pause > h.gate.silence.Load() {
+		h.gate.silence.Store(pause)
+	}
+	h.last = now
+	return h.Writer.Write(sign)
+}

@@ -1,0 +1,468 @@
+//go:build unix
+
+package agent
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	osignal "os/signal"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// shells are what sh can be: dash in Debian's images, bash in Red Hat's, busybox in Alpine's.
+var shells = [][]string{{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}}
+
+// inShells runs a test with each shell that this machine has; one it must have.
+func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
+	t.Parallel()
+	found := 0
+	for _, shell := range shells {
+		if _, err := exec.LookPath(shell[0]); err != nil {
+			t.Logf("no %s here", shell[0])
+			continue
+		}
+		found++
+		t.Run(shell[0], func(t *testing.T) {
+			t.Parallel()
+			test(t, shell)
+		})
+	}
+	if found == 0 {
+		t.Fatal("none of the shells is here")
+	}
+}
+
+// process is a script that runs in a session of its own, as in a container, so that what it leaves behind shows.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
+	stderr *os.File
+	ended  chan struct{}
+	state  *os.ProcessState // once it has ended
+}
+
+func startScript(t *testing.T, shell []string, script string, args ...string) *process {
+	t.Helper()
+	words := append(append(shell[1:len(shell):len(shell)], "-c", script, "eshell-test"), args...)
+	p := &process{t: t, cmd: exec.Command(shell[0], words...), ended: make(chan struct{})}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	var stdout io.ReadCloser
+	var err error
+	if p.stderr, err = os.Create(filepath.Join(t.TempDir(), "stderr")); err != nil {
+		t.Fatal(err)
+	}
+	defer p.stderr.Close()
+	p.cmd.Stderr = p.stderr
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, err = p.cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReader(stdout)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.state, _ = p.cmd.Process.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
+	return p
+}
+
+// emptied waits a little until the script's process group has nobody in it: one that was killed may
+// still be on its way out, and nothing tells when somebody else's child is gone.
+func (p *process) emptied() error {
+	tick, late := time.NewTicker(10*time.Millisecond), time.After(soon)
+	defer tick.Stop()
+	for {
+		err := syscall.Kill(-p.cmd.Process.Pid, 0)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return nil
+		}
+	}
+}
+
+// ends asserts that the script ends in time and leaves no process behind.
+func (p *process) ends(within time.Duration) {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(within):
+		p.t.Fatalf("the script still runs after %s", within)
+	}
+	if err := p.emptied(); !errors.Is(err, syscall.ESRCH) {
+		p.t.Errorf("it left processes behind: %v", err)
+	}
+}
+
+// runs asserts that the script runs for a while.
+func (p *process) runs(during time.Duration) {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		p.t.Fatalf("the script ended within %s", during)
+	case <-time.After(during):
+	}
+}
+
+func (p *process) writes(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.stdin, text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// reads waits until the script reads its input, and so has set its traps: a line is longer than a pipe holds.
+func (p *process) reads() {
+	p.t.Helper()
+	p.writes(strings.Repeat("more than a pipe holds", 100_000/22) + "\n")
+}
+
+const soon = 10 * time.Second
+
+// takes sends a signal until the script has ended. bash overlooks a HUP or an INT that comes while it runs
+// the trap of a signal with a higher number, as a heartbeat's is, until the next one comes.
+func (p *process) takes(signal syscall.Signal) {
+	p.t.Helper()
+	tick, late := time.NewTicker(time.Second), time.After(soon)
+	defer tick.Stop()
+	for {
+		if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			p.t.Fatal(err)
+		}
+		select {
+		case <-p.ended:
+			return
+		case <-tick.C:
+		case <-late:
+			p.t.Fatalf("the script still runs %s after %s", soon, signal)
+		}
+	}
+}
+
+func TestHolderEndsWithItsInput(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderScript, "60", "60")
+		p.writes("\n\n")
+		p.runs(300 * time.Millisecond)
+		p.stdin.Close()
+		p.ends(soon)
+	})
+}
+
+func TestHolderEndsInSilence(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		startScript(t, shell, holderScript, "60", "1").ends(soon)
+		p := startScript(t, shell, holderScript, "1", "60")
+		p.runs(1500 * time.Millisecond)
+		p.writes("\n")
+		p.ends(soon)
+	})
+}
+
+func TestHolderLivesOnHeartbeats(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderScript, "4", "60")
+		for range 12 {
+			p.writes("\n")
+			p.runs(500 * time.Millisecond)
+		}
+		p.ends(soon)
+	})
+}
+
+func TestHolderEndsOnSignals(t *testing.T) {
+	// A signal that is ignored where the tests were started (by nohup, or a shell's &) would stay
+	// ignored in every child, and no shell could trap it. One that is caught goes back to its default.
+	caught := make(chan os.Signal, 1)
+	osignal.Notify(caught, syscall.SIGINT, syscall.SIGHUP)
+	t.Cleanup(func() { osignal.Stop(caught) })
+	inShells(t, func(t *testing.T, shell []string) {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+			p := startScript(t, shell, holderScript, "60", "60")
+			p.reads()
+			p.runs(300 * time.Millisecond)
+			p.takes(signal)
+			p.ends(soon)
+		}
+	})
+}
+
+// TestIdlerStays: it minds no lines but the one that ends it.
+func TestIdlerStays(t *testing.T) {
+	for _, end := range []struct {
+		name string
+		what func(*process)
+	}{
+		{"told", func(p *process) { p.writes(tellEnd) }},
+		{"without input", func(p *process) { p.stdin.Close() }},
+		{"stopped", func(p *process) { _ = p.cmd.Process.Signal(syscall.SIGTERM) }},
+	} {
+		for _, bounds := range [][]string{{"", ""}, {"60", "60"}} {
+			t.Run(end.name+strings.Join(bounds, " "), func(t *testing.T) {
+				inShells(t, func(t *testing.T, shell []string) {
+					p := startScript(t, shell, idlerScript, bounds...)
+					p.reads()
+					p.writes("\nending\nthe end\n" + tellStay + tellStay)
+					p.runs(300 * time.Millisecond)
+					end.what(p)
+					p.ends(soon)
+					p.exited(0)
+				})
+			})
+		}
+	}
+}
+
+// TestIdlerIsBounded: with a limit it ends by itself, and soon where its client is never heard of.
+func TestIdlerIsBounded(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		unheard := startScript(t, shell, idlerScript, "2", "60")
+		stays := startScript(t, shell, idlerScript, "2", "7")
+		unheard.writes("hello\n")
+		stays.writes(tellStay)
+		unheard.ends(soon)
+		unheard.exited(125)
+		stays.runs(500 * time.Millisecond) // beyond its silence
+		stays.ends(soon)
+		stays.exited(0)
+		ended := startScript(t, shell, idlerScript, "60", "60")
+		ended.writes(tellEnd)
+		ended.ends(soon)
+		ended.exited(0)
+	})
+}
+
+// TestIdlerWithoutSleep: it takes no limit that it could not keep.
+func TestIdlerWithoutSleep(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		words := func(bounds ...string) *exec.Cmd {
+			cmd := exec.Command(shell[0], append(append(shell[1:len(shell):len(shell)], "-c", idlerScript, "eshell-test"), bounds...)...)
+			cmd.Env = []string{"PATH=/nowhere"}
+			return cmd
+		}
+		if strings.HasPrefix(shell[0], "busybox") {
+			t.Skip("its sleep is built in")
+		}
+		free := words("", "")
+		free.Stdin = strings.NewReader("hello\n" + tellEnd)
+		if out, err := free.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("without a limit: %v, %q", err, out)
+		}
+		out, err := words("60", "60").CombinedOutput()
+		var exit *exec.ExitError
+		if want := "no sleep is in the image's PATH: nothing would end this container in time\n"; !errors.As(err, &exit) || exit.ExitCode() != 125 || string(out) != want {
+			t.Errorf("with a limit: %v, %q; want 125, %q", err, out, want)
+		}
+	})
+}
+
+// exited asserts the exit status of a script that has ended.
+func (p *process) exited(status int) {
+	p.t.Helper()
+	if got := p.state.ExitCode(); got != status {
+		p.t.Errorf("exit status %d, want %d", got, status)
+	}
+}
+
+func TestGateHoldsTheCommandBack(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, gateScript, "60", "mark", "", "sh", "-c", `echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
+		p.runs(300 * time.Millisecond)
+		p.writes("\n\ngo\nfor the command\n")
+		p.stdin.Close()
+		out, err := io.ReadAll(p.stdout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := strings.CutPrefix(string(out), "mark ready\nmark ready\n")
+		mark, rest, _ := strings.Cut(said, "\n")
+		if want := "[a  $b]\nfor the command\n"; !strings.HasPrefix(mark, "mark ") || rest != want {
+			t.Errorf("it printed %q, want the mark and %q", out, want)
+		}
+		p.ends(soon)
+		if said, err := os.ReadFile(p.stderr.Name()); err != nil || len(said) > 0 {
+			t.Errorf("it said %q on stderr, %v", said, err)
+		}
+	})
+}
+
+func TestGateEndsWithoutAClient(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		nobody := startScript(t, shell, gateScript, "1", "mark", "", "echo", "never")
+		gone := startScript(t, shell, gateScript, "60", "mark", "", "echo", "never")
+		gone.stdin.Close()
+		for _, p := range []*process{nobody, gone} {
+			if out, _ := io.ReadAll(p.stdout); len(out) > 0 {
+				t.Errorf("it printed %q", out)
+			}
+			p.ends(soon)
+		}
+	})
+}
+
+// open opens a gate and returns the PIDs that its mark tells.
+func (p *process) open() (gate, watchdog string) {
+	p.t.Helper()
+	p.writes("go\n")
+	mark, err := p.stdout.ReadString('\n')
+	words := strings.Fields(mark)
+	if err != nil || len(words) != 3 || words[0] != "mark" {
+		p.t.Fatalf("the mark is %q, %v", mark, err)
+	}
+	return words[1], words[2]
+}
+
+// TestGateWatches: without a sign of life the command ends, whatever it does with its input, and what it
+// has started with it.
+func TestGateWatches(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, gateScript, "60", "mark", "4", "sh", "-c", "set -m; sleep 4242 & exec sleep 4242")
+		_, watchdog := p.open()
+		relay := startScript(t, shell, relayScript, watchdog)
+		for range 12 {
+			relay.writes("\n")
+			p.runs(500 * time.Millisecond)
+		}
+		p.ends(soon)
+		relay.writes("\n")
+		relay.ends(soon)
+	})
+}
+
+// TestGateLetsGo: nothing of the watch is left when the command ends by itself, with its status.
+func TestGateLetsGo(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, gateScript, "60", "mark", "60", "sh", "-c", `trap 'exit 7' USR1; echo $$; while :; do sleep 0.1; done`)
+		gate, watchdog := p.open()
+		command, err := p.stdout.ReadString('\n')
+		if err != nil || gate == watchdog {
+			t.Fatalf("gate %s, watchdog %s, command %q, %v", gate, watchdog, command, err)
+		}
+		if err := exec.Command("kill", "-USR1", strings.TrimSpace(command)).Run(); err != nil {
+			t.Fatal(err)
+		}
+		p.ends(soon)
+		if got := p.state.ExitCode(); got != 7 {
+			t.Errorf("exit status %d, want 7", got)
+		}
+	})
+}
+
+func TestLaunch(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		run := func(stdin string, args ...string) string {
+			cmd := exec.Command(shell[0], append(append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell"), args...)...)
+			cmd.Env = []string{"PATH=/usr/bin:/bin", "TERM=of-the-image"}
+			cmd.Stdin = strings.NewReader(stdin)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v: %v", args, err)
+			}
+			return string(out)
+		}
+		if got := run("", "xterm-256color", "", "sh", "-c", `echo $TERM "$@"`, "sh", "", "a b", "$$"); got != "xterm-256color  a b $$\n" {
+			t.Errorf("with a terminal: %q", got)
+		}
+		if got := run("", "", "", "sh", "-c", `echo $TERM`); got != "of-the-image\n" {
+			t.Errorf("without a terminal: %q", got)
+		}
+		if got := run(`echo $BASH`+"\n", "", ""); !strings.HasSuffix(got, "/bash\n") {
+			t.Errorf("the default shell is %q, want bash", got)
+		}
+	})
+}
+
+// TestLaunchOnTerminal: a terminal without a size gets one before the command starts; one that has a size
+// keeps it, since it is the newer one.
+func TestLaunchOnTerminal(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		for _, tt := range []struct {
+			name string
+			has  pty.Winsize
+			want string
+		}{
+			{"new", pty.Winsize{}, "24 80\r\n"},
+			{"resized meanwhile", pty.Winsize{Rows: 50, Cols: 132}, "50 132\r\n"},
+		} {
+			cmd := exec.Command(shell[0], append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell", "", "rows 24 columns 80", "stty", "size")...)
+			terminal, err := pty.StartWithSize(cmd, &tt.has)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown, err := io.ReadAll(terminal)
+			if !errors.Is(err, syscall.EIO) { // how a terminal ends
+				t.Error(err)
+			}
+			if err := cmd.Wait(); err != nil || string(shown) != tt.want {
+				t.Errorf("%s: %q, %v; want %q", tt.name, shown, err, tt.want)
+			}
+		}
+	})
+}
+
+// TestDrain: the status is told on stderr as soon as the command has ended, whatever it read, and the
+// rest of the input is taken.
+func TestDrain(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		for _, tt := range []struct {
+			name, command string
+			status        int
+			stderr        string
+		}{
+			{"reads nothing", "exit 3", 3, "mark 3\n"},
+			{"reads a line", "read -r line; echo $line >&2", 0, "first\nmark 0\n"},
+			{"is killed", "kill -KILL $$", 137, "mark 137\n"},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ", launchScript, "eshell", "", "", "sh", "-c", tt.command)
+				cmd := exec.Command(shell[0], words...)
+				stdin, err := cmd.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var stderr strings.Builder
+				cmd.Stderr = &stderr
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				input := "first\n" + strings.Repeat("more than a pipe holds\n", 100_000)
+				if _, err := io.WriteString(stdin, input); err != nil {
+					t.Errorf("the input was not taken: %v", err)
+				}
+				stdin.Close()
+				_ = cmd.Wait() // the status is in ProcessState
+				if got := cmd.ProcessState.ExitCode(); got != tt.status || stderr.String() != tt.stderr {
+					t.Errorf("status %d, stderr %q; want %d, %q", got, stderr.String(), tt.status, tt.stderr)
+				}
+			})
+		}
+	})
+}
+
+func TestEscape(t *testing.T) {
+	got := Escape([]string{"plain", "$$", "$(HOME)", "$HOME", ""})
+	want := []string{"plain", "$$$$", "$$(HOME)", "$$HOME", ""}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Escape = %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,161 @@
+// Package diagnosis reads why a pod does not start, or why it ended: from its status, and from the server's
+// refusal to create it. It gives the words and the next command to type. It asks nobody.
+package diagnosis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// ErrNoShell means that the container has no sh for the holder or the gate.
+var ErrNoShell = errors.New("the image has no shell (sh) in its PATH")
+
+// Status is how far a container has come.
+type Status struct {
+	Waiting    string // what it waits for, in the server's words; empty: it no longer waits
+	Subject    string // the container that is waited for; empty: the pod
+	Next       string // the command to type if that takes too long; empty: wait longer
+	Retrying   bool   // the image could not be pulled; the kubelet goes on trying
+	Terminated *corev1.ContainerStateTerminated
+	Err        error  // why it will never run
+	Logs       string // the container whose log may explain more, if any
+}
+
+// Of reads the status of a pod's container. Each kind of failure is a row of docs/troubleshooting.md.
+func Of(pod *corev1.Pod, container string) Status {
+	status := containers.Status(pod, container)
+	switch {
+	case status != nil && status.State.Running != nil:
+		return Status{}
+	case status != nil && status.State.Terminated != nil:
+		return ended(pod, status)
+	case pod.DeletionTimestamp != nil:
+		return Status{Err: beingDeleted(pod)}
+	case pod.Status.Phase == corev1.PodFailed:
+		return failed(pod, initializing(pod, container))
+	}
+	subject := container
+	if unfinished := initializing(pod, container); unfinished != nil {
+		if s, told := initStart(pod, unfinished); told {
+			return s
+		}
+		subject = unfinished.Name
+	}
+	if status != nil && status.State.Waiting != nil && !blank(status.State.Waiting.Reason) {
+		return waiting(pod, status)
+	}
+	return beforeStart(pod, subject)
+}
+
+// blank reports the reasons that say nothing about what is being waited for.
+func blank(reason string) bool {
+	return reason == "" || reason == "ContainerCreating" || reason == "PodInitializing"
+}
+
+// ended tells a process that has run from one that could not be started.
+func ended(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
+	end := status.State.Terminated
+	if notStarted(end) {
+		return Status{Err: notStartable(pod, status, end.Message)}
+	}
+	return Status{Terminated: end}
+}
+
+func notStarted(end *corev1.ContainerStateTerminated) bool {
+	return end.Reason == "StartError" || end.Reason == "ContainerCannotRun"
+}
+
+// notStartable reads the runtime's words: a shell that is not there is not the user's mistake.
+func notStartable(pod *corev1.Pod, status *corev1.ContainerStatus, words string) error {
+	if strings.Contains(words, noShellWords) {
+		return fmt.Errorf("container %s: %w: %s", status.Name, ErrNoShell, status.Image)
+	}
+	return containerError(pod, status.Name, words)
+}
+
+const noShellWords = `exec: "sh": executable file not found`
+
+// containerError is the kubelet's or the runtime's word about a container, with what to type next.
+func containerError(pod *corev1.Pod, container, words string) error {
+	next := Hint(pod, container, words)
+	if next == "" {
+		next = eventsOf(pod)
+	}
+	return hint.Errorf(next, "%s: %s", kindAndName(pod, container), words)
+}
+
+// waiting reads a reason of the kubelet's for not starting a container. Most do not heal while
+// somebody waits: they end at once. A registry may come back, and so may a cache of the kubelet's.
+func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
+	reason, message := status.State.Waiting.Reason, status.State.Waiting.Message
+	words := reason
+	if message != "" {
+		words += ": " + message
+	}
+	waits := Status{Waiting: kindAndName(pod, status.Name) + ": " + words, Subject: status.Name}
+	switch reason {
+	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
+		return unpulled(pod, status, words)
+	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError":
+		return Status{Err: hint.Errorf(anotherImage(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)}
+	case "CreateContainerConfigError", "CreateContainerError":
+		if strings.Contains(message, "failed to sync") {
+			return waits
+		}
+	case "RunContainerError": // the runtime's words for what a clone's container ends with as StartError
+		return Status{Err: notStartable(pod, status, words)}
+	case "PreCreateHookError", "CrashLoopBackOff":
+	default:
+		return waits
+	}
+	return Status{Err: containerError(pod, status.Name, words)}
+}
+
+// beforeStart says what a pod without news from its containers waits for, by its conditions:
+// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
+func beforeStart(pod *corev1.Pod, subject string) Status {
+	node := pod.Spec.NodeName
+	if scheduled := condition(pod, corev1.PodScheduled); scheduled == nil || scheduled.Status != corev1.ConditionTrue {
+		return unscheduled(pod, scheduled)
+	}
+	if pod.Status.StartTime == nil { // the kubelet's first word
+		return Status{Waiting: "node " + node + " to take the pod", Next: describeNode(node)}
+	}
+	if ready := condition(pod, corev1.PodReadyToStartContainers); ready != nil && ready.Status == corev1.ConditionFalse {
+		return Status{Waiting: "volumes and network on node " + node, Next: eventsOf(pod)}
+	}
+	image := ""
+	if spec := containers.Spec(pod, subject); spec != nil {
+		image = spec.Image
+	}
+	return Status{Waiting: "image " + image + " to be pulled and started", Subject: subject}
+}
+
+func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == kind {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// EndedEarly is the status of a container whose process ended before anything could run beside it.
+func EndedEarly(pod *corev1.Pod, container string, end *corev1.ContainerStateTerminated) Status {
+	if pod.Status.Reason != "" { // the container's end is only its consequence
+		return Status{Terminated: end, Err: podFailed(pod)}
+	}
+	words := DescribeExit(pod, container, end)
+	next := Hint(pod, container, words)
+	if next == "" {
+		next = eventsOf(pod)
+	}
+	err := hint.Errorf(next, "container %s ended before the session began: %s", container, words)
+	return Status{Terminated: end, Logs: container, Err: err}
+}

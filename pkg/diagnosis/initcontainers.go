@@ -1,0 +1,150 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// initializing is the first init container that the session's container waits for, or nil. An
+// ephemeral container waits for none, and their troubles are not its own.
+func initializing(pod *corev1.Pod, container string) *corev1.ContainerStatus {
+	if isEphemeral(pod, container) {
+		return nil
+	}
+	for i := range pod.Status.InitContainerStatuses {
+		if status := &pod.Status.InitContainerStatuses[i]; !initialized(pod, status) {
+			return status
+		}
+	}
+	return nil
+}
+
+// initialized: a sidecar lets the next container start when it has started itself.
+func initialized(pod *corev1.Pod, status *corev1.ContainerStatus) bool {
+	if isSidecar(pod, status.Name) {
+		return status.Started != nil && *status.Started
+	}
+	return status.State.Terminated != nil && status.State.Terminated.ExitCode == 0
+}
+
+// initStart reads the state of an init container that has not finished. told is false where it says
+// nothing: the pod's conditions then say more.
+func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told bool) {
+	state := status.State
+	switch {
+	case state.Terminated != nil && isSidecar(pod, status.Name): // its restart is due
+		return Status{Waiting: turn(pod, status) + " to be restarted", Subject: status.Name, Logs: status.Name, Next: without(pod, status.Name)}, true
+	case state.Terminated != nil:
+		return initFailed(pod, status, state.Terminated), true
+	case state.Running != nil:
+		return Status{Waiting: turn(pod, status), Subject: status.Name, Logs: status.Name, Next: without(pod, status.Name)}, true
+	case state.Waiting == nil || blank(state.Waiting.Reason):
+		return Status{}, false
+	case state.Waiting.Reason == "CrashLoopBackOff" && status.LastTerminationState.Terminated != nil:
+		return initFailed(pod, status, status.LastTerminationState.Terminated), true
+	}
+	return waiting(pod, status), true
+}
+
+// turn names an init container and its place among them.
+func turn(pod *corev1.Pod, status *corev1.ContainerStatus) string {
+	isThis := func(other corev1.ContainerStatus) bool { return other.Name == status.Name }
+	place := slices.IndexFunc(pod.Status.InitContainerStatuses, isThis) + 1
+	return fmt.Sprintf("%s (%d of %d)", kindAndName(pod, status.Name), place, len(pod.Status.InitContainerStatuses))
+}
+
+func kindAndName(pod *corev1.Pod, name string) string {
+	switch {
+	case isSidecar(pod, name):
+		return "sidecar " + name
+	case slices.ContainsFunc(pod.Spec.InitContainers, named(name)):
+		return "init container " + name
+	}
+	return "container " + name
+}
+
+func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus, end *corev1.ContainerStateTerminated) Status {
+	words := DescribeExit(pod, status.Name, end)
+	next := Hint(pod, status.Name, words)
+	switch {
+	case next != "":
+	case status.Name == owned.ToolboxName:
+		next = "take a toolbox with a static busybox: --toolbox busybox:musl"
+	default:
+		next = without(pod, status.Name)
+	}
+	failed := Status{Err: hint.Errorf(next, "%s failed: %s", kindAndName(pod, status.Name), words)}
+	if !notStarted(end) {
+		failed.Logs = status.Name
+	}
+	return failed
+}
+
+// DescribeExit is how a container's process ended, with the server's words.
+func DescribeExit(pod *corev1.Pod, container string, end *corev1.ContainerStateTerminated) string {
+	words := fmt.Sprintf("%s, exit status %d", end.Reason, end.ExitCode)
+	if limit := memoryLimit(pod, container); limit != nil && OutOfMemory(end) {
+		words += fmt.Sprintf(", memory limit %s", limit)
+	}
+	if end.Message != "" {
+		words += ": " + end.Message
+	}
+	return words
+}
+
+// without is the flag for a clone that goes without an init container or a sidecar.
+func without(pod *corev1.Pod, name string) string {
+	if name == owned.ToolboxName {
+		return "leave out --toolbox"
+	}
+	flag, others := "--init", others(pod, name)
+	if isSidecar(pod, name) {
+		if flag = "--with"; len(others) == 0 {
+			return "start without it: leave out --with and --with-all"
+		}
+	}
+	if len(others) == 0 {
+		return "start without it: --init none"
+	}
+	return "start without it: " + flag + " " + strings.Join(others, ",")
+}
+
+// others are the init containers, or else the sidecars and containers, that come along with name.
+func others(pod *corev1.Pod, name string) []string {
+	var others []string
+	sidecar := isSidecar(pod, name)
+	for _, c := range pod.Spec.InitContainers {
+		if c.Name != name && c.Name != owned.ToolboxName && isSidecar(pod, c.Name) == sidecar {
+			others = append(others, c.Name)
+		}
+	}
+	if sidecar {
+		for _, c := range pod.Spec.Containers {
+			if !c.Stdin { // the session's own
+				others = append(others, c.Name)
+			}
+		}
+	}
+	return others
+}
+
+func isSidecar(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool {
+		return c.Name == name && containers.IsSidecar(c)
+	})
+}
+
+func named(name string) func(corev1.Container) bool {
+	return func(c corev1.Container) bool { return c.Name == name }
+}
+
+func isEphemeral(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == name })
+}

@@ -1,0 +1,174 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+)
+
+// stopContainer ends the process of an ephemeral container: the container itself can be neither
+// stopped nor removed through the API. The session has ended only when its process has, so it waits
+// for that, and reports where it cannot be sure.
+func (s *session) stopContainer(ctx context.Context) {
+	if s.phase == failed {
+		s.Reporter.Say("%s never ran; the pod keeps its entry", s.where())
+		return
+	}
+	switch err := s.waitUntilStoppable(ctx); {
+	case errors.Is(err, errDeleted): // it went with its pod
+		return
+	case errors.Is(err, errNotAdded):
+		s.Reporter.Warn("container %s is not in pod/%s: should it still be added, it ends by itself within %s",
+			s.plan.Container, s.plan.PodName, duration.HumanDuration(s.agent.AttachTimeout))
+		return
+	case err != nil:
+		s.Reporter.Warn("%s cannot be taken back: should it still start, it ends by itself within %s",
+			s.where(), duration.HumanDuration(s.agent.AttachTimeout))
+		return
+	}
+	if s.phase != ended {
+		if err := stopSurely(ctx, s.agent.Stop, s.isTerminated); err != nil {
+			s.Reporter.Warn("%s may still run: %v", s.where(), err)
+			return
+		}
+	}
+	s.Reporter.Say("%s has ended", s.where())
+}
+
+// stopSurely tries again to end a container's process until it has ended, as stop's success says, or isOver.
+// A container that is paused for a moment takes no exec, and a try that hangs is not to use up the time
+// of all.
+func stopSurely(ctx context.Context, stop func(context.Context) error, isOver func(context.Context) bool) error {
+	began := time.Now()
+	var why error
+	for {
+		next := time.After(retryInterval)
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		err := stop(try)
+		if try.Err() == nil { // otherwise it says only that
+			why = err
+		}
+		cancel()
+		if err == nil || isOver(ctx) {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return cmp.Or(why, fmt.Errorf("it has not ended after %s", time.Since(began).Round(time.Second)))
+		}
+	}
+}
+
+// isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
+// then, and says so a moment before its status does, for which it waits.
+func (s *session) isTerminated(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, retryInterval)
+	defer cancel()
+	for diagnosis.Of(s.watch.pod, s.plan.Container).Terminated == nil {
+		if err := s.watch.next(ctx); err != nil {
+			return errors.Is(err, errDeleted)
+		}
+	}
+	return true
+}
+
+// What a debug container is that was not seen to start.
+var (
+	errNotAdded   = errors.New("it was not added")
+	errNotStarted = errors.New("it has not started")
+)
+
+// waitUntilStoppable waits a little for a container that was about to start when the session was interrupted:
+// only then can it be ended. The error is errDeleted if the pod is gone, and errNotAdded if the container is not
+// there.
+func (s *session) waitUntilStoppable(ctx context.Context) error {
+	if s.phase >= running {
+		return nil
+	}
+	if s.watch == nil {
+		if err := s.lookUp(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startingTimeout)
+	defer cancel()
+	for {
+		now, added := diagnosis.Of(s.watch.pod, s.plan.Container), containers.Spec(s.watch.pod, s.plan.Container) != nil
+		switch {
+		case added && now.Terminated != nil:
+			s.enter(ended)
+			return nil
+		case added && now.Waiting == "" && now.Err == nil:
+			s.enter(running)
+			return nil
+		case added && (now.Err != nil || now.Retrying):
+			return errNotStarted
+		}
+		switch err := s.watch.next(ctx); {
+		case errors.Is(err, context.DeadlineExceeded) && !added:
+			return errNotAdded
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// lookUp reads the pod that a container was to be added to, and watches it from there: the answer was lost, and
+// the server may have acted, or be about to.
+func (s *session) lookUp(ctx context.Context) error {
+	var pod *corev1.Pod
+	err := s.persist(ctx, func(ctx context.Context) (err error) {
+		pod, err = s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
+		return err
+	})
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && pod.UID != s.plan.PodUID:
+		return errDeleted
+	case err != nil:
+		return err
+	}
+	s.watch, err = watchPod(ctx, s.Client, pod)
+	return err
+}
+
+// Stop ends the process of a detached debug session, and returns when it has ended. One that has ended
+// already is no error.
+func Stop(ctx context.Context, client kubernetes.Interface, streams stream.Client, c stream.Container) error {
+	limited, cancel := context.WithTimeout(ctx, cleanUpTimeout)
+	defer cancel()
+	err := stopSurely(limited, func(ctx context.Context) error { return agent.StopIdler(ctx, streams, c) },
+		func(ctx context.Context) bool { return isOver(ctx, client, c) })
+	if err != nil {
+		return fmt.Errorf("end container %s in pod/%s: %w", c.Name, c.Pod, interrupted(ctx, err))
+	}
+	return nil
+}
+
+// isOver reports a container that does not run, as the pod's status says, or whose pod is gone. One that
+// has not started ends soon when it does: nobody tells it to stay.
+func isOver(ctx context.Context, client kubernetes.Interface, c stream.Container) bool {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	pod, err := client.CoreV1().Pods(c.Namespace).Get(ctx, c.Pod, metav1.GetOptions{})
+	if err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	status := containers.Status(pod, c.Name)
+	return status == nil || status.State.Running == nil
+}

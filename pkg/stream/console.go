@@ -1,0 +1,158 @@
+package stream
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// Console is the user's terminal, lent to one stream after the other. A stream that is over goes on
+// waiting for keys and sizes; without the console it would take the first ones from its successor.
+type Console struct {
+	streams remotecommand.StreamOptions
+	keys    chan []byte
+	keysErr error // read it when keys is closed
+
+	heard     atomic.Bool // a stream takes the keys
+	interrupt func()      // by Ctrl-C, while none does
+
+	mu    sync.Mutex
+	size  *remotecommand.TerminalSize // the newest
+	newer chan struct{}               // closed when there is another
+	lent  bool                        // before
+}
+
+const (
+	ctrlC = '\x03' // what a raw terminal gives for it
+	// ahead is how many keys are taken while no stream does: Ctrl-C must be seen behind others.
+	ahead = 1024
+)
+
+// NewConsole takes over the streams' stdin and sizes. interrupt is called by Ctrl-C while no stream takes the keys.
+func NewConsole(streams remotecommand.StreamOptions, interrupt func()) *Console {
+	c := &Console{streams: streams, interrupt: interrupt, keys: make(chan []byte, ahead), newer: make(chan struct{})}
+	go c.listen(streams.Stdin)
+	if streams.TerminalSizeQueue != nil {
+		go c.measure(streams.TerminalSizeQueue)
+	}
+	return c
+}
+
+func (c *Console) listen(in io.Reader) {
+	defer close(c.keys)
+	for {
+		buffer := make([]byte, 4096)
+		n, err := in.Read(buffer)
+		if !c.heard.Load() && bytes.ContainsRune(buffer[:n], ctrlC) {
+			c.interrupt()
+		}
+		if n > 0 {
+			c.keys <- buffer[:n]
+		}
+		if err != nil {
+			c.keysErr = err
+			return
+		}
+	}
+}
+
+func (c *Console) measure(sizes remotecommand.TerminalSizeQueue) {
+	for size := sizes.Next(); size != nil; size = sizes.Next() {
+		c.mu.Lock()
+		c.size = size
+		close(c.newer)
+		c.newer = make(chan struct{})
+		c.mu.Unlock()
+	}
+}
+
+// Lend lends the console to a stream. began is called when the stream is open: client-go reads its
+// input from then on. A second stream finds a screen that may show anything: it makes the program on
+// it draw it again, by another size for a moment, as kubectl attach does.
+func (c *Console) Lend(began func()) (streams remotecommand.StreamOptions, giveBack func()) {
+	l := &loan{Console: c, began: began, over: make(chan struct{}), redraw: c.lent}
+	c.lent = true
+	streams = c.streams
+	streams.Stdin = l
+	if streams.TerminalSizeQueue != nil {
+		streams.TerminalSizeQueue = l
+	}
+	return streams, func() {
+		c.heard.Store(false)
+		close(l.over)
+	}
+}
+
+// redrawTime is how long the other size lasts: a program that hears of two changes at once sees none.
+const redrawTime = 200 * time.Millisecond
+
+// loan is the console while one stream has it.
+type loan struct {
+	*Console
+	over chan struct{}
+
+	began  func()
+	once   sync.Once
+	rest   []byte // of the keys, what the last read had no room for
+	redraw bool
+	pause  time.Duration // before the next size
+	told   remotecommand.TerminalSize
+}
+
+// Read gives the keys that are typed while the loan lasts.
+func (l *loan) Read(p []byte) (int, error) {
+	select {
+	case <-l.over: // the keys are its successor's
+		return 0, io.EOF
+	default:
+	}
+	l.once.Do(func() {
+		l.heard.Store(true)
+		l.began()
+	})
+	if len(l.rest) == 0 {
+		select {
+		case <-l.over:
+			return 0, io.EOF
+		case keys, more := <-l.keys:
+			if !more {
+				return 0, l.keysErr
+			}
+			l.rest = keys
+		}
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+// Next gives the newest size that it has not given yet; nil when the loan is over.
+func (l *loan) Next() *remotecommand.TerminalSize {
+	for {
+		l.mu.Lock()
+		size, newer := l.size, l.newer
+		l.mu.Unlock()
+		switch {
+		case size != nil && l.redraw:
+			l.redraw, l.pause = false, redrawTime
+			return &remotecommand.TerminalSize{Width: size.Width + 1, Height: size.Height + 1}
+		case size != nil && *size != l.told:
+			select {
+			case <-time.After(l.pause):
+			case <-l.over:
+				return nil
+			}
+			l.pause, l.told = 0, *size
+			return size
+		}
+		select {
+		case <-newer:
+		case <-l.over:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestBacklog: what the log has and the stream has not comes first, what both have comes once.
+func TestBacklog(t *testing.T) {
+	tests := []struct{ name, log, held, want string }{
+		{"nothing was held", "early\n", "", "early\n+later"},
+		{"nothing was missed", "", "live\n", "live\n+later"},
+		{"the log has both", "early\nlive\n", "live\n", "early\nlive\n+later"},
+		{"the log lags", "early\nli", "live\n", "early\nlive\n+later"},
+		{"they share nothing", "early\n", "live\n", "early\nlive\n+later"},
+		{"the log has other line ends", "early\nlive\n", "live\r\n", "early\nlive\r\n+later"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			late := newBacklog(&out, false, func() []byte { return []byte(tt.log) })
+			w := late.writer(&out)
+			for _, piece := range strings.SplitAfter(tt.held, "v") {
+				if _, err := io.WriteString(w, piece); err != nil {
+					t.Fatal(err)
+				}
+			}
+			late.CatchUp()
+			if _, err := io.WriteString(w, "+later"); err != nil {
+				t.Fatal(err)
+			}
+			if out.String() != tt.want {
+				t.Errorf("showed %q, want %q", out.String(), tt.want)
+			}
+		})
+	}
+}
+
+// TestBacklogCatchesUp: what a command said between the log's reading and the runtime's attaching comes
+// before what came through the stream, and what the log has beyond that comes through it.
+func TestBacklogCatchesUp(t *testing.T) {
+	for _, ahead := range []string{"early\nmeanwhile\nlive\n", "early\nmeanwhile\nli", "early\nmeanwhile\n", "early\nmeanwhile\nlive\nlater\n"} {
+		var out bytes.Buffer
+		log := "early\n"
+		late := newBacklog(&out, false, func() []byte { return []byte(log) })
+		late.CatchUp()
+		log = ahead
+		for _, piece := range []string{"", "live\n", "later\n"} {
+			if _, err := io.WriteString(late.writer(&out), piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := "early\nmeanwhile\nlive\nlater\n"; out.String() != want {
+			t.Errorf("with the log at %q: showed %q, want %q", ahead, out.String(), want)
+		}
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatFailsEndsTheSession(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	if _, err := (&output{broken{}, stop}).Write([]byte("x")); err == nil {
+		t.Fatal("no error")
+	}
+	var failure *OutputError
+	if cause := context.Cause(ctx); !errors.As(cause, &failure) || !errors.Is(cause, syscall.ENOSPC) {
+		t.Errorf("the cause is %v", cause)
+	}
+}

@@ -1,0 +1,109 @@
+package stream
+
+import (
+	"cmp"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// screen is the user's terminal as a command sees it: it remembers the modes that the command has
+// changed. A program that is ended from outside cannot change them back, and an editor's alternate
+// screen or a pager's mouse would stay with the user's own shell.
+type screen struct {
+	io.Writer
+	modes   *regexp.Regexp
+	usually map[string]bool // the modes that are changed back, and how they are in a new terminal
+
+	mu      sync.Mutex
+	over    bool // what still comes would only change it again
+	changed map[string]bool
+	tail    string // of the output, where a sequence may have begun
+}
+
+const (
+	// sequences set and reset modes: DECSET, DECRST, DECKPAM and DECKPNM of xterm's ctlseqs.
+	sequences = `\x1b(?:\[\?([0-9;]+)([hl])|([=>]))`
+	keypad    = "=" // the one mode that has no number
+	// longest is more than any program's sequence has.
+	longest = 64
+)
+
+func newScreen(out io.Writer) *screen {
+	return &screen{Writer: out, modes: regexp.MustCompile(sequences), changed: map[string]bool{}, usually: map[string]bool{
+		keypad: false, "1": false, // keypad and cursor keys that send codes of their own
+		"7": true, "25": true, // lines that wrap, a cursor that is seen
+		"9": false, "1000": false, "1001": false, "1002": false, "1003": false, // the mouse
+		"1004": false, "1005": false, "1006": false, "1015": false, "1016": false,
+		"47": false, "1047": false, "1049": false, // the alternate screen
+		"2004": false, "2026": false, // bracketed paste, held output
+	}}
+}
+
+// Write passes p on.
+func (s *screen) Write(p []byte) (int, error) {
+	if over := s.note(string(p)); over {
+		return len(p), nil
+	}
+	return s.Writer.Write(p)
+}
+
+func (s *screen) note(text string) (over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text = s.tail + text
+	for _, match := range s.modes.FindAllStringSubmatch(text, -1) {
+		set := match[2] == "h" || match[3] == keypad
+		for mode := range strings.SplitSeq(cmp.Or(match[1], keypad), ";") {
+			if usually, known := s.usually[mode]; known && set != usually {
+				s.changed[mode] = true
+			} else {
+				delete(s.changed, mode)
+			}
+		}
+	}
+	s.tail = text[max(0, len(text)-longest):]
+	s.tail = s.tail[max(0, strings.LastIndexByte(s.tail, '\x1b')):]
+	return s.over
+}
+
+// restoreTime is how long the terminal may take to be changed back: one that is stuck must not keep the
+// session from being cleaned up.
+const restoreTime = time.Second
+
+// restore changes back what was left changed.
+func (s *screen) restore() {
+	restored := make(chan struct{})
+	go func() {
+		defer close(restored)
+		_, _ = io.WriteString(s.Writer, s.end())
+	}()
+	select {
+	case <-restored:
+	case <-time.After(restoreTime):
+	}
+}
+
+// end is what changes back what is changed.
+func (s *screen) end() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	var back strings.Builder
+	for _, mode := range slices.Sorted(maps.Keys(s.changed)) {
+		switch {
+		case mode == keypad:
+			back.WriteString("\x1b>")
+		case s.usually[mode]:
+			back.WriteString("\x1b[?" + mode + "h")
+		default:
+			back.WriteString("\x1b[?" + mode + "l")
+		}
+	}
+	clear(s.changed)
+	return back.String()
+}

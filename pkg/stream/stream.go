@@ -1,0 +1,81 @@
+// Package stream opens the streams of a container, and joins them to the user's: the terminal with its size and
+// its modes, or files and pipes. It knows nothing of what runs there.
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// Container is one container of one pod.
+type Container struct{ Namespace, Pod, Name string }
+
+// Client opens the streams of a container. Both calls last as long as the stream, and end with
+// ctx. The exit status of Exec's command is in its error, a CodeExitError of client-go's util/exec.
+type Client interface {
+	Exec(ctx context.Context, c Container, command []string, streams remotecommand.StreamOptions) error
+	Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error
+}
+
+// IsAnswer reports whether a stream failed by the server's word for it. The word comes as a bare text;
+// where the connection has ended, the error wraps what ended it.
+func IsAnswer(err error) bool {
+	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// NewClient returns the Client of a real cluster: WebSocket first, as kubectl does, and SPDY
+// where the server or a proxy on the way does not speak it (KEP-4006).
+func NewClient(config *rest.Config, client kubernetes.Interface) Client {
+	return remote{config, client.CoreV1().RESTClient()}
+}
+
+type remote struct {
+	config *rest.Config
+	client rest.Interface
+}
+
+func (r remote) Exec(ctx context.Context, c Container, command []string, streams remotecommand.StreamOptions) error {
+	request := r.request(c, "exec").VersionedParams(&corev1.PodExecOptions{
+		Container: c.Name, Command: command,
+		Stdin: streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil, TTY: streams.Tty,
+	}, scheme.ParameterCodec)
+	return r.stream(ctx, request, streams)
+}
+
+func (r remote) Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error {
+	request := r.request(c, "attach").VersionedParams(&corev1.PodAttachOptions{
+		Container: c.Name,
+		Stdin:     streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil, TTY: streams.Tty,
+	}, scheme.ParameterCodec)
+	return r.stream(ctx, request, streams)
+}
+
+func (r remote) request(c Container, subresource string) *rest.Request {
+	return r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).SubResource(subresource)
+}
+
+func (r remote) stream(ctx context.Context, request *rest.Request, streams remotecommand.StreamOptions) error {
+	spdy, err := remotecommand.NewSPDYExecutor(r.config, "POST", request.URL())
+	if err != nil {
+		return err
+	}
+	socket, err := remotecommand.NewWebSocketExecutor(r.config, "GET", request.URL().String())
+	if err != nil {
+		return err
+	}
+	either, err := remotecommand.NewFallbackExecutor(socket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return err
+	}
+	return either.StreamWithContext(ctx, streams)
+}
