@@ -30,7 +30,10 @@ func main() {
 // closes sends several, and what they would interrupt is the clean-up, which is bounded in time.
 func cancelOnSignal(cancel context.CancelCauseFunc) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup: the session is to outlive its terminal
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	for s := range signals {
 		if s, ok := s.(syscall.Signal); ok {
 			cancel(cli.Signal{Signal: s})

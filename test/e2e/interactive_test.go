@@ -3,8 +3,12 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"maps"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -153,6 +157,38 @@ func TestInterruptedStart(t *testing.T) {
 				session.gone(t)
 			})
 		}
+	}
+}
+
+// TestNohup: a client that is to outlive its terminal takes no notice of a hangup.
+func TestNohup(t *testing.T) {
+	t.Parallel()
+	defer the.startOne()()
+	cmd := exec.Command("nohup", filepath.Join(the.bin, "kubectl"), "eshell", "deploy/bash", "--", "sh", "-c", "echo up; read -r line; exit 7")
+	cmd.Env = the.env()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "up\n" {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.WriteString(stdin, "\n"); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait() // the status is in ProcessState
+	if got := exitStatus(cmd); got != 7 {
+		t.Errorf("exit status %d, want 7", got)
 	}
 }
 
