@@ -163,7 +163,7 @@ func TestForgottenConnection(t *testing.T) {
 	var told strings.Builder
 	began := time.Now()
 	_, err := session.Run(ctx, session.Config{
-		Client: c.cluster.Client, Reconnect: c.reconnect, Streamer: ends{}, Reporter: newPrinter(&told, false), TTL: time.Hour,
+		Client: c.cluster.Client, Reconnect: c.reconnect, Streams: ends{}, Reporter: newPrinter(&told, false), TTL: time.Hour,
 	}, p)
 	if !errors.Is(err, signal) || !strings.Contains(told.String(), "container eshell-x7k2p in pod/api has ended") {
 		t.Errorf("error %v, told %q", err, told.String())

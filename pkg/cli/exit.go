@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 

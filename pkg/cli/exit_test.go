@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 

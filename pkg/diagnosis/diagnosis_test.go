@@ -239,7 +239,7 @@ func TestOf(t *testing.T) {
 
 func TestNoShell(t *testing.T) {
 	for _, pod := range []*corev1.Pod{pending(withEnd("StartError", noShell, 128)), pending(withWaiting("RunContainerError", noShell))} {
-		if err := Of(pod, "app").err; !errors.Is(err, ErrNoShell) {
+		if err := Of(pod, "app").Err; !errors.Is(err, ErrNoShell) {
 			t.Errorf("%v is not ErrNoShell", err)
 		}
 	}

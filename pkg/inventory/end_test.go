@@ -51,14 +51,14 @@ func TestEnd(t *testing.T) {
 		want       []string
 		err        string
 	}{
-		{"a clone", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, nil, nil, []string{job, pod}, ""},
+		{"a clone", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, nil, nil, []string{job, pod}, ""},
 		{"a clone without a lease", []runtime.Object{clone("x7k2p")}, nil, nil, []string{pod}, ""},
-		{"a debug session", []runtime.Object{lease("x7k2p", debug)}, nil, nil, []string{job}, ""},
+		{"a debug session", []runtime.Object{theLease("x7k2p", debug)}, nil, nil, []string{job}, ""},
 		{"one whose name another has by now", []runtime.Object{clone("x7k2p")}, other, nil, []string{pod}, ""},
 		{"a pod that stays", []runtime.Object{clone("x7k2p")}, forbidden("pods"), nil, []string{pod}, "delete pod/api-eshell-x7k2p: pods is forbidden: no"},
-		{"a lease that stays", []runtime.Object{lease("x7k2p", debug)}, nil, forbidden("jobs"), []string{job}, "delete job/eshell-x7k2p: jobs is forbidden: no"},
-		{"a pod that goes with its lease", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, forbidden("pods"), nil, []string{job, pod}, ""},
-		{"both stay", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, forbidden("pods"), forbidden("jobs"), []string{job, pod},
+		{"a lease that stays", []runtime.Object{theLease("x7k2p", debug)}, nil, forbidden("jobs"), []string{job}, "delete job/eshell-x7k2p: jobs is forbidden: no"},
+		{"a pod that goes with its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, forbidden("pods"), nil, []string{job, pod}, ""},
+		{"both stay", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, forbidden("pods"), forbidden("jobs"), []string{job, pod},
 			"delete pod/api-eshell-x7k2p: pods is forbidden: no\ndelete job/eshell-x7k2p: jobs is forbidden: no"},
 	}
 	for _, tt := range tests {
@@ -92,12 +92,12 @@ func TestUnneeded(t *testing.T) {
 		after   time.Duration
 		want    string
 	}{
-		{"a clone and its lease", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}, 9 * time.Hour, ""},
-		{"an ended clone, whose lease lives", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodSucceeded)), lease("x7k2p")}, time.Hour, ""},
-		{"a debug session", []runtime.Object{lease("x7k2p", debug)}, 9 * time.Hour, ""},
-		{"a lease that was just taken", []runtime.Object{lease("x7k2p", says(owned.PodAnnotation, ""))}, 0, ""},
-		{"a lease that has failed", []runtime.Object{clone("x7k2p", leased), lease("x7k2p", condition(batchv1.JobFailed))}, 0, "its lease has ended"},
-		{"a lease that is about to", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailureTarget))}, 0, "its lease has ended"},
+		{"a clone and its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, 9 * time.Hour, ""},
+		{"an ended clone, whose lease lives", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodSucceeded)), theLease("x7k2p")}, time.Hour, ""},
+		{"a debug session", []runtime.Object{theLease("x7k2p", debug)}, 9 * time.Hour, ""},
+		{"a lease that was just taken", []runtime.Object{theLease("x7k2p", says(owned.PodAnnotation, ""))}, 0, ""},
+		{"a lease that has failed", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p", condition(batchv1.JobFailed))}, 0, "its lease has ended"},
+		{"a lease that is about to", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailureTarget))}, 0, "its lease has ended"},
 		{"a clone whose lease is gone", []runtime.Object{clone("x7k2p", leased)}, 0, gone},
 		{"an ended clone whose lease is gone", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed))}, 0, gone},
 		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", leased, deleted)}, 0, ""},
@@ -106,13 +106,13 @@ func TestUnneeded(t *testing.T) {
 		{"one that no node took", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 8 * time.Hour, outlived},
 		{"one past its deadline", []runtime.Object{clone("x7k2p")}, 8*time.Hour + time.Minute, outlived},
 		{"one that has ended", []runtime.Object{clone("x7k2p", phase(corev1.PodSucceeded))}, 0, ended},
-		{"a detached clone and its lease", []runtime.Object{clone("x7k2p", leased, alone), lease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
-		{"one that has ended, whose log may be wanted", []runtime.Object{clone("x7k2p", leased, alone, phase(corev1.PodSucceeded)), lease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, time.Hour, ""},
+		{"a detached clone and its lease", []runtime.Object{clone("x7k2p", leased, alone), theLease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
+		{"one that has ended, whose log may be wanted", []runtime.Object{clone("x7k2p", leased, alone, phase(corev1.PodSucceeded)), theLease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, time.Hour, ""},
 		{"a detached clone without a lease", []runtime.Object{clone("x7k2p", alone)}, 8 * time.Hour, ""},
 		{"one that has ended", []runtime.Object{clone("x7k2p", alone, phase(corev1.PodSucceeded))}, 0, ended},
 		{"a detached clone whose lease is gone", []runtime.Object{clone("x7k2p", leased, alone)}, 0, gone},
-		{"a detached debug session", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
-		{"one whose lease has failed", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached), condition(batchv1.JobFailed))}, 0, "its lease has ended"},
+		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
+		{"one whose lease has failed", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached), condition(batchv1.JobFailed))}, 0, "its lease has ended"},
 		{"one that may live for ever", []runtime.Object{clone("x7k2p", leased, unowned)}, 900 * time.Hour, ""},
 	}
 	for _, tt := range tests {
@@ -142,7 +142,7 @@ func TestNoOrphanWithoutProof(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			client := cluster(clone("x7k2p", leased), lease("x7k2p"))
+			client := cluster(clone("x7k2p", leased), theLease("x7k2p"))
 			client.PrependReactor("list", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
 				return true, &batchv1.JobList{}, tt.hidden
 			})
@@ -159,7 +159,7 @@ func TestNoOrphanWithoutProof(t *testing.T) {
 }
 
 func TestExtend(t *testing.T) {
-	client := cluster(clone("x7k2p", leased), lease("x7k2p"))
+	client := cluster(clone("x7k2p", leased), theLease("x7k2p"))
 	_, session := only(t, client)
 	conflicts := 2
 	client.PrependReactor("patch", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -179,7 +179,7 @@ func TestExtend(t *testing.T) {
 // The deadline of a lease that nobody renews is put off with its time; that of another is its client's.
 func TestExtendPutsOff(t *testing.T) {
 	for kept, want := range map[string]int64{"": 121, owned.Fixed: 10801, owned.Detached: 10801} {
-		client := cluster(clone("x7k2p", leased), lease("x7k2p", says(owned.KeptAnnotation, kept), func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = new(int64(121)) }))
+		client := cluster(clone("x7k2p", leased), theLease("x7k2p", says(owned.KeptAnnotation, kept), func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = new(int64(121)) }))
 		_, session := only(t, client)
 		if _, err := Extend(t.Context(), client, session, 2*time.Hour); err != nil {
 			t.Fatal(err)
@@ -201,12 +201,12 @@ func TestExtendRefuses(t *testing.T) {
 		{"no lease", []runtime.Object{clone("x7k2p")},
 			"api-eshell-x7k2p has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise",
 			"open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION"},
-		{"a detached debug session", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
 			"eshell-x7k2p keeps its own time: its container was told when it started how long it may live",
 			"open a new one that may live longer: kubectl eshell TYPE/NAME --mode debug --detach --ttl DURATION"},
 		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)}, "the lease of api-eshell-x7k2p was not found, or may not be listed", ""},
-		{"its lease has ended", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed))}, "extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
-		{"its lease says no time", []runtime.Object{lease("x7k2p", debug, says(owned.TTLAnnotation, ""))},
+		{"its lease has ended", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))}, "extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
+		{"its lease says no time", []runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, ""))},
 			"extend eshell-x7k2p: job/eshell-x7k2p does not say how long it may live: annotation " + owned.TTLAnnotation, ""},
 	}
 	for _, tt := range tests {

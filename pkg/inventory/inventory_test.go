@@ -68,8 +68,8 @@ func deleted(p *corev1.Pod) {
 	p.DeletionTimestamp, p.Finalizers = &then, []string{"example.com/slow"} // the fake keeps no deleted pod without
 }
 
-// lease is the renewed lease of a clone.
-func lease(session string, changes ...func(*batchv1.Job)) *batchv1.Job {
+// theLease is the renewed lease of a clone.
+func theLease(session string, changes ...func(*batchv1.Job)) *batchv1.Job {
 	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
 		Name: owned.LeaseName(session), Namespace: "shop", UID: "job-uid", CreationTimestamp: then, Labels: owned.Labels(session),
 		Annotations: map[string]string{
@@ -141,29 +141,29 @@ func TestSessions(t *testing.T) {
 		objects []runtime.Object
 		want    string
 	}{
-		{"a clone with its lease", []runtime.Object{clone("x7k2p", leased), lease("x7k2p")},
+		{"a clone with its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Running 1h0m0s ann incident 12"},
 		{"a clone without one", []runtime.Object{clone("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0s ann incident 12"},
 		{"a detached clone without one", []runtime.Object{clone("x7k2p", alone)},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0sdetached ann incident 12"},
-		{"a detached debug session", []runtime.Object{lease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0sdetached ann incident 12"},
 		{"no node has it yet", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Starting 8h0m0s ann incident 12"},
-		{"a clone that has ended", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed)), lease("x7k2p")},
+		{"a clone that has ended", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed)), theLease("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Ended 1h0m0s ann incident 12"},
 		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", deleted)},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Ending 8h1m0s ann incident 12"},
-		{"a clone that is gone", []runtime.Object{lease("x7k2p")},
+		{"a clone that is gone", []runtime.Object{theLease("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Ended 1h0m0s ann incident 12"},
-		{"a debug session", []runtime.Object{lease("x7k2p", debug)},
+		{"a debug session", []runtime.Object{theLease("x7k2p", debug)},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0s ann incident 12"},
-		{"a lease that has failed", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed))},
+		{"a lease that has failed", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Ended 1h0m0s ann incident 12"},
-		{"a lease that was just taken", []runtime.Object{lease("x7k2p", says(owned.PodAnnotation, ""))},
+		{"a lease that was just taken", []runtime.Object{theLease("x7k2p", says(owned.PodAnnotation, ""))},
 			"shop eshell-x7k2p clone deployment/api  app eshell-x7k2p Starting 1h0m0s ann incident 12"},
-		{"a lease that says no time", []runtime.Object{lease("x7k2p", debug, says(owned.TTLAnnotation, "long"))},
+		{"a lease that says no time", []runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, "long"))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running ? ann incident 12"},
 	}
 	for _, tt := range tests {
@@ -193,13 +193,13 @@ func TestLookInside(t *testing.T) {
 		refusal error
 		want    State
 	}{
-		{"it runs", []runtime.Object{lease("x7k2p", debug), in(runs)}, nil, Running},
-		{"it has ended before its lease", []runtime.Object{lease("x7k2p", debug), in(ended)}, nil, Ended},
-		{"its image is pulled", []runtime.Object{lease("x7k2p", debug), in(corev1.ContainerState{})}, nil, Starting},
-		{"its pod is gone", []runtime.Object{lease("x7k2p", debug)}, nil, Ended},
-		{"its pod is another one of that name", []runtime.Object{lease("x7k2p", debug), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}}, nil, Ended},
-		{"its pod may not be read", []runtime.Object{lease("x7k2p", debug), in(runs)}, forbidden("pods"), Unknown},
-		{"its lease has ended", []runtime.Object{lease("x7k2p", debug, condition(batchv1.JobFailed)), in(runs)}, nil, Ended},
+		{"it runs", []runtime.Object{theLease("x7k2p", debug), in(runs)}, nil, Running},
+		{"it has ended before its lease", []runtime.Object{theLease("x7k2p", debug), in(ended)}, nil, Ended},
+		{"its image is pulled", []runtime.Object{theLease("x7k2p", debug), in(corev1.ContainerState{})}, nil, Starting},
+		{"its pod is gone", []runtime.Object{theLease("x7k2p", debug)}, nil, Ended},
+		{"its pod is another one of that name", []runtime.Object{theLease("x7k2p", debug), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}}, nil, Ended},
+		{"its pod may not be read", []runtime.Object{theLease("x7k2p", debug), in(runs)}, forbidden("pods"), Unknown},
+		{"its lease has ended", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed)), in(runs)}, nil, Ended},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestOnlyOurs(t *testing.T) {
 		clone("aaaaa", func(p *corev1.Pod) { p.Labels[owned.ManagedByLabel] = "Helm" }),
 		clone("bbbbb", func(p *corev1.Pod) { delete(p.Labels, owned.SessionLabel) }),
 		clone("ccccc", func(p *corev1.Pod) { p.Namespace = "bank" }),
-		clone("ddddd", replica), lease("eeeee", cron), clone("zzzzz"), clone("yyyyy"),
+		clone("ddddd", replica), theLease("eeeee", cron), clone("zzzzz"), clone("yyyyy"),
 	))
 	var names []string
 	for _, s := range found.Sessions {
@@ -240,7 +240,7 @@ func TestOnlyOurs(t *testing.T) {
 }
 
 func TestOwn(t *testing.T) {
-	client := cluster(clone("x7k2p"), lease("bbbbb", debug, says(owned.UserAnnotation, "bob")))
+	client := cluster(clone("x7k2p"), theLease("bbbbb", debug, says(owned.UserAnnotation, "bob")))
 	found := read(t, client)
 	if own := found.Own(); found.User != "ann" || len(own) != 1 || own[0].Name != "api-eshell-x7k2p" {
 		t.Errorf("%s's own sessions are %+v", found.User, own)
@@ -265,7 +265,7 @@ func TestReadWhatMayBeRead(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			client := cluster(clone("x7k2p", leased), lease("x7k2p"), lease("ddddd", debug))
+			client := cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug))
 			if tt.pods != nil {
 				failing(client, "list", "pods", tt.pods)
 			}
@@ -291,7 +291,7 @@ func TestReadWhatMayBeRead(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	found := read(t, cluster(clone("x7k2p", leased), lease("x7k2p"), lease("ddddd", debug)))
+	found := read(t, cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug)))
 	for name, want := range map[string]string{"api-eshell-x7k2p": "api-eshell-x7k2p", "eshell-x7k2p": "api-eshell-x7k2p", "eshell-ddddd": "eshell-ddddd"} {
 		if s, err := found.Find(name); err != nil || s.Name != want {
 			t.Errorf("Find(%q) = %s, %v; want %s", name, s.Name, err, want)

@@ -15,7 +15,7 @@ func TestLookup(t *testing.T) {
 	controlled := func(p *corev1.Pod) {
 		p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "api", Controller: new(true)}}
 	}
-	both := []runtime.Object{clone("x7k2p", leased), lease("x7k2p")}
+	both := []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}
 	const leasedClone = "shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Running 1h0m0s ann incident 12"
 	tests := []struct {
 		name, called string
@@ -26,9 +26,9 @@ func TestLookup(t *testing.T) {
 		{"a clone by its lease", "eshell-x7k2p", both, leasedClone},
 		{"a clone without a lease", "api-eshell-x7k2p", []runtime.Object{clone("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0s ann incident 12"},
-		{"a debug session", "eshell-x7k2p", []runtime.Object{lease("x7k2p", debug)},
+		{"a debug session", "eshell-x7k2p", []runtime.Object{theLease("x7k2p", debug)},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0s ann incident 12"},
-		{"a clone that is gone", "api-eshell-x7k2p", []runtime.Object{lease("x7k2p")},
+		{"a clone that is gone", "api-eshell-x7k2p", []runtime.Object{theLease("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Ended 1h0m0s ann incident 12"},
 		{"somebody else's pod", "api-eshell-x7k2p", []runtime.Object{clone("x7k2p", controlled)}, ""},
 		{"a pod that ends like a session", "other-x7k2p", both, ""},
@@ -59,7 +59,7 @@ func TestLookup(t *testing.T) {
 
 // Who may read only one of the two finds what that one tells.
 func TestLookupForbidden(t *testing.T) {
-	client := cluster(clone("x7k2p", leased), lease("x7k2p"))
+	client := cluster(clone("x7k2p", leased), theLease("x7k2p"))
 	failing(client, "get", "pods", forbidden("pods"))
 	found, err := Lookup(t.Context(), client, "shop", "api-eshell-x7k2p")
 	if err != nil || len(found.Sessions) != 1 || found.Sessions[0].State != Unknown || found.Unread == nil {

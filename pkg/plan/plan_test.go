@@ -238,10 +238,9 @@ func render(t *testing.T, p *Plan) string {
 func shorten(words []string) {
 	for i := 1; i < len(words); i++ {
 		switch {
-		case words[i-1] != "-c":
 		case strings.HasPrefix(words[i], "cp /proc/"):
 			words[i] = "FILL"
-		case i+1 < len(words) && strings.HasPrefix(words[i+1], "eshell"):
+		case i+1 < len(words) && strings.HasPrefix(words[i+1], "eshell") && (words[i-1] == "-c" || strings.Contains(words[i], "\n")):
 			words[i] = "SCRIPT"
 		}
 	}

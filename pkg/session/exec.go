@@ -120,12 +120,16 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 		if why := s.podFailure(s.watch.pod); why != nil {
 			return why
 		}
-		if err := s.watch.next(ctx); errors.Is(err, context.DeadlineExceeded) && holderErr != nil {
-			return fmt.Errorf("the connection to %s was lost: %w", s.where(), holderErr)
-		} else if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())
-		} else if err != nil {
+		switch err := s.watch.next(ctx); {
+		case err == nil:
+		case errors.Is(err, errDeleted):
+			return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+		case !errors.Is(err, context.DeadlineExceeded):
 			return fmt.Errorf("%s ended under the session: %w", s.where(), err)
+		case holderErr != nil:
+			return fmt.Errorf("the connection to %s was lost: %w", s.where(), holderErr)
+		default:
+			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())
 		}
 	}
 }

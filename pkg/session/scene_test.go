@@ -15,6 +15,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -163,7 +164,7 @@ type node struct {
 	unanswered bool                                                   // the answer to a create is lost
 
 	lost   chan struct{} // closed with all connections
-	heard  []string      // by a resident
+	heard  []string      // by an idler
 	killed bool          // by a session that ends
 
 	mu      sync.Mutex
@@ -308,7 +309,8 @@ func (n *node) write(pod *corev1.Pod) {
 	n.version++
 	pod.ResourceVersion = strconv.Itoa(n.version)
 	n.mu.Unlock()
-	if err := n.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, namespace); err != nil {
+	err := n.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, namespace)
+	if err != nil && !apierrors.IsNotFound(err) { // it may be gone by now
 		n.t.Error(err)
 	}
 }
@@ -423,7 +425,7 @@ func (n *node) listen(again bool, streams remotecommand.StreamOptions) {
 		n.terminate(0)
 	case "eshell-gate":
 		if again && streams.Tty {
-			_, _ = streams.Stdin.Read(nil) // as client-go does, once the stream is open
+			go func() { _, _ = streams.Stdin.Read(make([]byte, 1)) }() // as client-go does, once the stream is open
 			n.again <- streams.Stdout
 			<-n.alive.Done()
 			return

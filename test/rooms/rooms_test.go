@@ -58,6 +58,29 @@ func rooms() map[string][]rule {
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
 			{not: []string{"context", "os"}, because: "a judgement waits for nothing and reads nothing"},
 		},
+		"pkg/access": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "it asks the server, for whoever wants to know"},
+		},
+		"pkg/containers": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "every other room may import it"},
+			{not: []string{"k8s.io/client-go"}, because: "it reads a pod that somebody else has fetched"},
+		},
+		"pkg/diagnosis": {
+			wordsAreParsed,
+			not("why a pod does not start does not depend on why it was made", "pkg/target", "pkg/plan", "pkg/agent", "pkg/stream", "pkg/session", "pkg/cli"),
+			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the status"},
+			{not: []string{"context", "os"}, because: "a diagnosis waits for nothing and reads nothing"},
+		},
+		"pkg/stream": {
+			wordsAreParsed,
+			not("a stream knows nothing of what runs at its other end", "pkg/target", "pkg/plan", "pkg/agent", "pkg/session", "pkg/cli"),
+		},
+		"pkg/agent": {
+			wordsAreParsed,
+			not("an agent speaks one protocol, whatever it is used for", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+		},
 		"pkg/plan": {
 			wordsAreParsed,
 			not("deciding comes before doing, and does not depend on who asks", "pkg/session", "pkg/cli"),
