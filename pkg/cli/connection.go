@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/connrotation"
 
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // A clone's facts are some 15 requests at once, which client-go would hold back: by default it sends
@@ -26,7 +26,7 @@ const (
 // connection is how the cluster is reached.
 type connection struct {
 	config           *rest.Config
-	cluster          target.Cluster
+	cluster          workload.Cluster
 	reconnect        func() // closes the connections of the cluster's requests, whatever is under way on them
 	namespace        string
 	enforceNamespace bool // -n was given
@@ -53,7 +53,7 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 		return connection{}, err
 	}
 	client, err := kubernetes.NewForConfigAndClient(config, web)
-	cluster := target.Cluster{
+	cluster := workload.Cluster{
 		Client:  client,
 		Mapper:  func() (meta.RESTMapper, error) { return flags.ToRESTMapper() },
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },

@@ -152,7 +152,7 @@ func (ends) Attach(context.Context, stream.Container, remotecommand.StreamOption
 func TestForgottenConnection(t *testing.T) {
 	f := newForgetful(t)
 	c := f.connected(t)
-	if _, err := c.cluster.Client.CoreV1().Pods("shop").Get(t.Context(), "api", metav1.GetOptions{}); err != nil { // as the target was
+	if _, err := c.cluster.Client.CoreV1().Pods("shop").Get(t.Context(), "api", metav1.GetOptions{}); err != nil { // as the workload was
 		t.Fatal(err)
 	}
 	container := &corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}

@@ -58,7 +58,7 @@ func (r *runner) wouldBe(ctx context.Context, planned *plan.Plan) (*corev1.Pod, 
 	case planned.Ephemeral == nil:
 		return planned.Pod, nil
 	}
-	pod := r.target.Pod.DeepCopy()
+	pod := r.workload.Pod.DeepCopy()
 	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, *planned.Ephemeral)
 	return pod, nil
 }

@@ -22,7 +22,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // shop is a cluster with one deployment, api, and its pod, whose user may do everything.
@@ -58,7 +58,7 @@ func rehearsing(client *fake.Clientset, changes ...func(*Options)) (r *runner, o
 	return &runner{
 		options: o, out: newPrinter(errOut, o.Quiet),
 		streams:    genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut},
-		connection: connection{cluster: target.Cluster{Client: client}, namespace: "shop"},
+		connection: connection{cluster: workload.Cluster{Client: client}, namespace: "shop"},
 	}, out, errOut
 }
 

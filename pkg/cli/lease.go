@@ -51,17 +51,17 @@ func (r *runner) terms(namespace string) lease.Terms {
 // workload is in another namespace, or the caller may not renew it.
 func (r *runner) settle(ctx context.Context, t *taking) *taking {
 	<-t.ready
-	elsewhere, fixed := t.terms.Namespace != r.target.Namespace, !r.target.Access.PatchJobs
+	elsewhere, fixed := t.terms.Namespace != r.workload.Namespace, !r.workload.Access.PatchJobs
 	if !elsewhere && (!fixed || t.lease == nil) {
 		return t
 	}
 	r.giveUp(ctx, t)
-	terms := r.terms(r.target.Namespace)
+	terms := r.terms(r.workload.Namespace)
 	terms.Fixed = fixed
 	if fixed { // what renewals would say is said now
 		asked := r.options.Plan
 		asked.Session = terms.Session
-		terms.Annotations = plan.Record(r.options.Mode, r.target, asked)
+		terms.Annotations = plan.Record(r.options.Mode, r.workload, asked)
 		terms.Annotations[owned.KeptAnnotation] = owned.Fixed
 		if asked.Detach {
 			terms.Annotations[owned.KeptAnnotation] = owned.Detached

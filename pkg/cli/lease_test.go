@@ -18,24 +18,24 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 var jobResource = schema.GroupResource{Group: "batch", Resource: "jobs"}
 
 // leasing is a run that has found its workload; a test states what is different.
-func leasing(client *fake.Clientset, change ...func(*target.Target)) (*runner, *strings.Builder) {
+func leasing(client *fake.Clientset, change ...func(*workload.Workload)) (*runner, *strings.Builder) {
 	r, _, errOut := rehearsing(client)
-	r.target = &target.Target{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app", Access: target.Access{PatchJobs: true, User: "ada"}}
+	r.workload = &workload.Workload{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app", Access: workload.Access{PatchJobs: true, User: "ada"}}
 	for _, c := range change {
-		c(r.target)
+		c(r.workload)
 	}
 	return r, errOut
 }
 
-func withoutPatch(t *target.Target) { t.Access.PatchJobs = false }
+func withoutPatch(t *workload.Workload) { t.Access.PatchJobs = false }
 
-func elsewhere(t *target.Target) { t.Namespace = "other" }
+func elsewhere(t *workload.Workload) { t.Namespace = "other" }
 
 // leases are the Jobs in the cluster.
 func leases(t *testing.T, client *fake.Clientset) []batchv1.Job {
@@ -58,18 +58,18 @@ func TestSettle(t *testing.T) {
 	tests := []struct {
 		name     string
 		refused  string // the namespace where no Job may be created
-		target   []func(*target.Target)
+		target   []func(*workload.Workload)
 		same     bool
 		in       string // the namespace of the lease; empty: there is none
 		deadline int64
 	}{
 		{"as it was asked for", "", nil, true, "shop", 121},
-		{"in another namespace", "", []func(*target.Target){elsewhere}, false, "other", 121},
-		{"that may not be renewed", "", []func(*target.Target){withoutPatch}, false, "shop", 28801},
+		{"in another namespace", "", []func(*workload.Workload){elsewhere}, false, "other", 121},
+		{"that may not be renewed", "", []func(*workload.Workload){withoutPatch}, false, "shop", 28801},
 		{"forbidden", "shop", nil, true, "", 0},
-		{"forbidden, and not to be renewed", "shop", []func(*target.Target){withoutPatch}, true, "", 0},
-		{"forbidden, but not where the workload is", "shop", []func(*target.Target){elsewhere}, false, "other", 121},
-		{"forbidden where the workload is", "other", []func(*target.Target){elsewhere}, false, "", 0},
+		{"forbidden, and not to be renewed", "shop", []func(*workload.Workload){withoutPatch}, true, "", 0},
+		{"forbidden, but not where the workload is", "shop", []func(*workload.Workload){elsewhere}, false, "other", 121},
+		{"forbidden where the workload is", "other", []func(*workload.Workload){elsewhere}, false, "", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestSettle(t *testing.T) {
 func TestWhatALeaseSays(t *testing.T) {
 	for _, kept := range []string{"", owned.Fixed, owned.Detached} {
 		client, fixed := shop(), kept != ""
-		r, _ := leasing(client, func(t *target.Target) { t.Access.PatchJobs = !fixed })
+		r, _ := leasing(client, func(t *workload.Workload) { t.Access.PatchJobs = !fixed })
 		r.options.Plan.Detach = kept == owned.Detached
 		r.options.Plan.Reason = "incident 12"
 		got := r.settle(t.Context(), r.take(t.Context(), r.terms("shop")))

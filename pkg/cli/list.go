@@ -20,7 +20,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // listing is what is to be listed, and how.
@@ -62,7 +62,7 @@ func (l listing) parse(words []string) (listing, error) {
 	if _, err := oneOf("output", l.Output, "", "wide", "json", "yaml", "name"); err != nil || len(words) == 0 {
 		return l, err
 	}
-	pod, err := target.ParseReference(words)
+	pod, err := workload.ParseReference(words)
 	switch {
 	case err != nil:
 		return l, err

@@ -13,7 +13,7 @@ import (
 const maxManifest = 16 << 20
 
 // readManifest returns what is in the file, or in stdin for "-"; nil where no file was named. What
-// is in it is target's business.
+// is in it is package workload's business.
 func readManifest(filename string, stdin io.Reader) ([]byte, error) {
 	switch filename {
 	case "":

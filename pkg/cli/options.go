@@ -13,15 +13,15 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // Options are what was asked, parsed and validated: every rule about words is applied here, once,
 // before anything is sent.
 type Options struct {
-	Reference target.Reference // zero where Filename alone says what is meant
-	Filename  string           // of a manifest; "-" is stdin
-	Revision  int64            // 0: the current one
+	Reference workload.Reference // zero where Filename alone says what is meant
+	Filename  string             // of a manifest; "-" is stdin
+	Revision  int64              // 0: the current one
 	Mode      plan.Mode
 	Container string
 	Plan      plan.Options
@@ -69,7 +69,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		into(&o.DryRun, func() (DryRun, error) {
 			return oneOf("dry-run", DryRun(f.dryRun), DryRunNone, DryRunClient, DryRunServer)
 		}),
-		into(&o.Reference, func() (target.Reference, error) { return f.reference(words) }),
+		into(&o.Reference, func() (workload.Reference, error) { return f.reference(words) }),
 		into(&o.Mode, func() (plan.Mode, error) {
 			return oneOf("mode", plan.Mode(f.mode), plan.ModeClone, plan.ModeDebug)
 		}),
@@ -120,11 +120,11 @@ func into[T any](to *T, parse func() (T, error)) func() error {
 }
 
 // reference reads the words; a manifest that holds one workload needs none.
-func (f *flags) reference(words []string) (target.Reference, error) {
+func (f *flags) reference(words []string) (workload.Reference, error) {
 	if f.source.filename != "" && len(words) == 0 {
-		return target.Reference{}, nil
+		return workload.Reference{}, nil
 	}
-	return target.ParseReference(words)
+	return workload.ParseReference(words)
 }
 
 // contradiction is a pair of words that do not go together.

@@ -18,7 +18,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // parse reads argv as the plugin does, and stops where the plugin would begin.
@@ -42,7 +42,7 @@ func parse(argv []string) (Options, error) {
 // asked returns what "kubectl eshell deploy/api" asks for, with changes.
 func asked(changes ...func(*Options)) Options {
 	o := Options{
-		Reference:    target.Reference{Kind: "Deployment", Name: "api"},
+		Reference:    workload.Reference{Kind: "Deployment", Name: "api"},
 		Mode:         plan.ModeClone,
 		DryRun:       DryRunNone,
 		Stdin:        true,
@@ -57,7 +57,7 @@ func asked(changes ...func(*Options)) Options {
 
 // The whole command line: what is typed, and what it asks for.
 func TestOptions(t *testing.T) {
-	pod := func(o *Options) { o.Reference = target.Reference{Kind: "Pod", Name: "api"} }
+	pod := func(o *Options) { o.Reference = workload.Reference{Kind: "Pod", Name: "api"} }
 	command := func(words ...string) func(*Options) { return func(o *Options) { o.Plan.Command = words } }
 	env := func(changes ...plan.EnvChange) func(*Options) { return func(o *Options) { o.Plan.Env = changes } }
 	wish := func(w isolation.Wish) func(*Options) { return func(o *Options) { o.Plan.Labels = w } }
@@ -67,7 +67,7 @@ func TestOptions(t *testing.T) {
 		return func(o *Options) { o.Plan.Overrides = plan.Overrides{Patch: patch, Type: kind} }
 	}
 	manifest := func(file string) func(*Options) {
-		return func(o *Options) { o.Filename, o.Reference = file, target.Reference{} }
+		return func(o *Options) { o.Filename, o.Reference = file, workload.Reference{} }
 	}
 	dryRun := func(by DryRun, output string) func(*Options) {
 		return func(o *Options) { o.DryRun, o.Output = by, output }
@@ -201,7 +201,7 @@ func TestOptions(t *testing.T) {
 		{
 			[]string{"-q", "sts", "db", "-tc", "pg", "-e", "A=1", "--cpu=2", "--", "psql", "-c", "select 1"},
 			asked(tty(true), command("psql", "-c", "select 1"), env(plan.EnvChange{Name: "A", Value: "1"}), func(o *Options) {
-				o.Reference = target.Reference{Kind: "StatefulSet", Name: "db"}
+				o.Reference = workload.Reference{Kind: "StatefulSet", Name: "db"}
 				o.Container, o.Quiet, o.Plan.CPU = "pg", true, resource.MustParse("2")
 			}),
 		},

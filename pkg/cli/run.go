@@ -17,7 +17,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // run is the way through the house: options, target, plan, session, exit status.
@@ -37,7 +37,7 @@ type runner struct {
 	streams genericiooptions.IOStreams
 	out     *printer
 	connection
-	target *target.Target
+	workload *workload.Workload
 }
 
 func (r *runner) run(ctx context.Context) (int, error) {
@@ -46,13 +46,13 @@ func (r *runner) run(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if r.options.rehearses() {
-		if r.target, err = target.Resolve(ctx, r.cluster, query); err != nil {
+		if r.workload, err = workload.Resolve(ctx, r.cluster, query); err != nil {
 			return 0, cause(ctx, err)
 		}
 		return 0, r.rehearse(ctx)
 	}
 	lease := r.take(ctx, r.terms(query.Namespace))
-	if r.target, err = target.Resolve(ctx, r.cluster, query); err != nil {
+	if r.workload, err = workload.Resolve(ctx, r.cluster, query); err != nil {
 		r.giveUp(ctx, lease)
 		return 0, cause(ctx, err)
 	}
@@ -65,10 +65,10 @@ func (r *runner) run(ctx context.Context) (int, error) {
 }
 
 // query is what to look for. Its manifest is read here: it may be on stdin.
-func (r *runner) query() (target.Query, error) {
+func (r *runner) query() (workload.Query, error) {
 	o := r.options
 	manifest, err := readManifest(o.Filename, r.streams.In)
-	return target.Query{
+	return workload.Query{
 		Reference: o.Reference, Namespace: r.namespace, EnforceNamespace: r.enforceNamespace, Container: o.Container,
 		Live: o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin, Ordinal: o.Plan.Parts.Ordinal,
 	}, err
@@ -77,9 +77,9 @@ func (r *runner) query() (target.Query, error) {
 // plan decides what the session will be.
 func (r *runner) plan(o plan.Options) (*plan.Plan, error) {
 	if r.options.Mode == plan.ModeDebug {
-		return plan.Debug(r.target, o)
+		return plan.Debug(r.workload, o)
 	}
-	return plan.Clone(r.target, o)
+	return plan.Clone(r.workload, o)
 }
 
 // start plans a session and runs it. The session gives its lease up.
@@ -123,7 +123,7 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
 	asked.Via, asked.Direct = agent.ViaAttach, true
-	status, err := r.start(ctx, r.take(ctx, r.terms(r.target.Namespace)))
+	status, err := r.start(ctx, r.take(ctx, r.terms(r.workload.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
 		err = hint.Errorf("bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl", "%w", err)
 	}

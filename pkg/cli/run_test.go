@@ -18,7 +18,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // Without a terminal there is none to give; only who asks for one is told. What a real terminal
@@ -91,19 +91,19 @@ func TestQuery(t *testing.T) {
 	if err := os.WriteFile(file, []byte("kind: Pod"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	api := target.Reference{Kind: "Deployment", Name: "api"}
+	api := workload.Reference{Kind: "Deployment", Name: "api"}
 	tests := []struct {
 		name string
 		o    Options
-		want target.Query
+		want workload.Query
 	}{
-		{"a clone", Options{Reference: api, Mode: plan.ModeClone, Container: "app"}, target.Query{Reference: api, Container: "app"}},
-		{"a running pod", Options{Reference: api, Mode: plan.ModeDebug}, target.Query{Reference: api, Live: true}},
-		{"of a revision", Options{Reference: api, Revision: 3}, target.Query{Reference: api, Revision: 3}},
-		{"pinned", Options{Reference: api, Plan: plan.Options{Pin: true}}, target.Query{Reference: api, Running: true}},
-		{"with claims", Options{Reference: api, Plan: plan.Options{Parts: plan.Parts{Ordinal: new(2)}}}, target.Query{Reference: api, Ordinal: new(2)}},
-		{"from a file", Options{Filename: file}, target.Query{Manifest: []byte("kind: Pod")}},
-		{"from stdin", Options{Filename: "-"}, target.Query{Manifest: []byte("kind: Job")}},
+		{"a clone", Options{Reference: api, Mode: plan.ModeClone, Container: "app"}, workload.Query{Reference: api, Container: "app"}},
+		{"a running pod", Options{Reference: api, Mode: plan.ModeDebug}, workload.Query{Reference: api, Live: true}},
+		{"of a revision", Options{Reference: api, Revision: 3}, workload.Query{Reference: api, Revision: 3}},
+		{"pinned", Options{Reference: api, Plan: plan.Options{Pin: true}}, workload.Query{Reference: api, Running: true}},
+		{"with claims", Options{Reference: api, Plan: plan.Options{Parts: plan.Parts{Ordinal: new(2)}}}, workload.Query{Reference: api, Ordinal: new(2)}},
+		{"from a file", Options{Filename: file}, workload.Query{Manifest: []byte("kind: Pod")}},
+		{"from stdin", Options{Filename: "-"}, workload.Query{Manifest: []byte("kind: Job")}},
 	}
 	for _, tt := range tests {
 		tt.want.Namespace, tt.want.EnforceNamespace = "shop", true

@@ -3,11 +3,11 @@ package plan
 import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // chooseVia follows the user's wish and the caller's permissions.
-func chooseVia(t *target.Target, o Options, mode Mode) (agent.Via, []Note, error) {
+func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, error) {
 	access := t.Access
 	if o.Rehearse {
 		access.WatchPods, access.AttachPods = true, true
@@ -42,7 +42,7 @@ func detachedVia(o Options) (agent.Via, []Note, error) {
 
 // watchdog is for what runs by attach where no lease ends it. Signs of life come by exec; of a detached
 // session there are none.
-func watchdog(t *target.Target, o Options, mode Mode) agent.Watchdog {
+func watchdog(t *workload.Workload, o Options, mode Mode) agent.Watchdog {
 	switch {
 	case o.Detach && mode == ModeDebug:
 		return agent.Watchdog{Timeout: o.TTL}

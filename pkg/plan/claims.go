@@ -9,20 +9,20 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // checkOrdinal refuses an ordinal where there is nothing to count, and shared claims of a
 // StatefulSet without one: each of its pods has its own.
 func (c *clone) checkOrdinal() error {
-	parts, templates := c.options.Parts, len(c.target.ClaimTemplates) > 0
+	parts, templates := c.options.Parts, len(c.workload.ClaimTemplates) > 0
 	shares := parts.Volumes == VolumesShared || parts.Volumes == VolumesReadOnly
 	switch {
-	case parts.Ordinal != nil && c.target.Kind != "StatefulSet":
-		return fmt.Errorf("--ordinal is for a StatefulSet, and %s is none", c.target)
+	case parts.Ordinal != nil && c.workload.Kind != "StatefulSet":
+		return fmt.Errorf("--ordinal is for a StatefulSet, and %s is none", c.workload)
 	case parts.Ordinal == nil && templates && shares:
-		return hint.Errorf(fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.target.FirstOrdinal),
-			"--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.target)
+		return hint.Errorf(fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.workload.FirstOrdinal),
+			"--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.workload)
 	}
 	return nil
 }
@@ -37,14 +37,14 @@ func (c *clone) sharesTemplates() bool {
 // for. The pod template alone names volumes that do not exist; where it has one of the same name,
 // the controller prefers the claim.
 func (c *clone) useClaimTemplates() {
-	for _, claim := range c.target.ClaimTemplates {
+	for _, claim := range c.workload.ClaimTemplates {
 		c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == claim.Name })
 		volume := corev1.Volume{Name: claim.Name, VolumeSource: freshVolume(claim.Spec)}
 		if c.sharesTemplates() {
-			name := fmt.Sprintf("%s-%s-%d", claim.Name, c.target.Name, *c.options.Parts.Ordinal)
+			name := fmt.Sprintf("%s-%s-%d", claim.Name, c.workload.Name, *c.options.Parts.Ordinal)
 			volume.VolumeSource = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}
 		} else if c.mounted(claim.Name) {
-			c.note(Changed, "volume "+claim.Name+" is new and empty", "the claims of "+c.target.String()+" belong to its pods; --volumes shared --ordinal N takes those of one")
+			c.note(Changed, "volume "+claim.Name+" is new and empty", "the claims of "+c.workload.String()+" belong to its pods; --volumes shared --ordinal N takes those of one")
 		}
 		c.spec.Volumes = append(c.spec.Volumes, volume)
 	}
@@ -63,7 +63,7 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	name := volume.PersistentVolumeClaim.ClaimName
 	claim := c.claim(name)
 	if apierrors.IsNotFound(claim.Err) {
-		return hint.Errorf("what is there: kubectl get persistentvolumeclaims -n "+c.target.Namespace, "volume %s: %w", volume.Name, claim.Err)
+		return hint.Errorf("what is there: kubectl get persistentvolumeclaims -n "+c.workload.Namespace, "volume %s: %w", volume.Name, claim.Err)
 	}
 	switch c.options.Parts.Volumes {
 	case VolumesFresh:
@@ -91,16 +91,16 @@ func likeClaim(spec corev1.PersistentVolumeClaimSpec) corev1.PersistentVolumeCla
 	}
 }
 
-func (c *clone) claim(name string) target.Claim {
-	for _, claim := range c.target.Claims {
+func (c *clone) claim(name string) workload.Claim {
+	for _, claim := range c.workload.Claims {
 		if claim.Name == name {
 			return claim
 		}
 	}
-	return target.Claim{Name: name, Err: fmt.Errorf("it was not looked for")}
+	return workload.Claim{Name: name, Err: fmt.Errorf("it was not looked for")}
 }
 
-func usedBy(claim target.Claim) string {
+func usedBy(claim workload.Claim) string {
 	if len(claim.Users) == 0 {
 		return "it is the original's"
 	}
@@ -118,12 +118,12 @@ func usedBy(claim target.Claim) string {
 // affinity, because nodeName would bypass the scheduler. One that only one pod can mount is not to
 // be had while it is in use.
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
-func (c *clone) besideUsers(claim target.Claim) error {
+func (c *clone) besideUsers(claim workload.Claim) error {
 	if claim.UsersErr != nil {
 		c.note(Warning, "claim "+claim.Name, "who uses it could not be read, so the clone may not be able to mount it: "+claim.UsersErr.Error())
 	}
 	if len(claim.Users) > 0 && has(claim.Spec, corev1.ReadWriteOncePod) {
-		return hint.Errorf("a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.target.Namespace+" --mode debug",
+		return hint.Errorf("a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug",
 			"claim %s is ReadWriteOncePod and in use by pod/%s: no second pod can mount it", claim.Name, claim.Users[0].Pod)
 	}
 	if !has(claim.Spec, corev1.ReadWriteOnce) && claim.Spec != nil {

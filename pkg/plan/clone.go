@@ -9,25 +9,25 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // clone is a plan in the making.
 type clone struct {
-	target  *target.Target
-	options Options
-	notes   []Note
+	workload *workload.Workload
+	options  Options
+	notes    []Note
 
 	labels, annotations map[string]string
 	filled              int // annotations that show in files
 	spec                corev1.PodSpec
 }
 
-// Clone plans a new pod made from the target's template: the chosen container with its image,
+// Clone plans a new pod made from the workload's template: the chosen container with its image,
 // environment, identity and volumes, and nothing that could serve, be adopted or outlive the
 // session. It refuses what would disturb the original, and where the caller's permissions would
 // leave the pod behind. Every step that changes what the source says notes it.
-func Clone(t *target.Target, o Options) (*Plan, error) {
+func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	via, notes, err := chooseVia(t, o, ModeClone)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func Clone(t *target.Target, o Options) (*Plan, error) {
 	if !t.Access.DeletePods && !o.Rehearse {
 		return nil, missing("delete", "pods", t.Namespace, "the clone could not be removed")
 	}
-	c := &clone{target: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
+	c := &clone{workload: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	a := agent.New(o.agent(via, watchdog(t, o, ModeClone)))
 	for _, step := range []func() error{
@@ -66,7 +66,7 @@ func (c *clone) note(kind NoteKind, what, reason string) {
 
 // main is the chosen container. It stays valid until the next change of the list of containers.
 func (c *clone) main() *corev1.Container {
-	i := slices.IndexFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.target.Container })
+	i := slices.IndexFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.workload.Container })
 	return &c.spec.Containers[i]
 }
 
@@ -85,7 +85,7 @@ func (c *clone) pod() *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: owned.PodName(c.target.Name, c.options.Session), Namespace: c.target.Namespace,
+			Name: owned.PodName(c.workload.Name, c.options.Session), Namespace: c.workload.Namespace,
 			Labels: c.labels, Annotations: c.annotations, OwnerReferences: c.owner(),
 		},
 		Spec: c.spec,
@@ -93,7 +93,7 @@ func (c *clone) pod() *corev1.Pod {
 }
 
 func (c *clone) plan(a agent.Agent, pod *corev1.Pod) *Plan {
-	t := c.target
+	t := c.workload
 	return &Plan{
 		Mode:     ModeClone,
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),

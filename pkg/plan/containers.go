@@ -27,7 +27,7 @@ func (c *clone) keepContainers() error {
 		}
 	}
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
-		return container.Name != c.target.Container && !c.with("container", container.Name)
+		return container.Name != c.workload.Container && !c.with("container", container.Name)
 	})
 	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(container corev1.Container) bool {
 		return containers.IsSidecar(container) && !c.with("sidecar", container.Name)
@@ -50,23 +50,23 @@ func (c *clone) with(what, name string) bool {
 
 // notASidecar refuses to make a clone around a sidecar: it would run beside nothing.
 func (c *clone) notASidecar() error {
-	if slices.ContainsFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.target.Container }) {
+	if slices.ContainsFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.workload.Container }) {
 		return nil
 	}
-	return hint.Errorf(fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.target, c.target.Namespace, c.target.Container),
-		"container %s of %s is a sidecar: a clone is made of a container that it runs beside", c.target.Container, c.target)
+	return hint.Errorf(fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.workload, c.workload.Namespace, c.workload.Container),
+		"container %s of %s is a sidecar: a clone is made of a container that it runs beside", c.workload.Container, c.workload)
 }
 
 // namesExist refuses the name of a container that the source has not. Which of them may be named
 // there is told by the steps themselves.
 func (c *clone) namesExist(names []string, flag string) error {
 	var known []string
-	for _, container := range slices.Concat(c.target.Template.Spec.Containers, c.target.Template.Spec.InitContainers) {
+	for _, container := range slices.Concat(c.workload.Template.Spec.Containers, c.workload.Template.Spec.InitContainers) {
 		known = append(known, container.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return hint.Errorf("containers: "+strings.Join(known, ", "), "%s: %s has no container %q", flag, c.target, name)
+			return hint.Errorf("containers: "+strings.Join(known, ", "), "%s: %s has no container %q", flag, c.workload, name)
 		}
 	}
 	return nil
@@ -97,7 +97,7 @@ func (c *clone) strip() error {
 // noteServing tells what is stripped. The chosen container's goes without saying whose it is.
 func (c *clone) noteServing(container corev1.Container) {
 	of, reason := " of container "+container.Name, "nobody waits for it to be ready"
-	if container.Name == c.target.Container {
+	if container.Name == c.workload.Container {
 		of, reason = "", "a shell does not answer them"
 	}
 	if container.LivenessProbe != nil || container.ReadinessProbe != nil || container.StartupProbe != nil && !containers.IsSidecar(container) {
@@ -145,8 +145,8 @@ func (c *clone) supported() error {
 	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
 		return nil
 	}
-	return hint.Errorf(fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.target, c.target.Namespace),
-		"%s runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", c.target)
+	return hint.Errorf(fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload, c.workload.Namespace),
+		"%s runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", c.workload)
 }
 
 func isWindows(spec corev1.PodSpec) bool {

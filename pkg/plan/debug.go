@@ -9,13 +9,13 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Debug plans an ephemeral container beside the target's chosen container: in its process
+// Debug plans an ephemeral container beside the workload's chosen container: in its process
 // namespace, with its image unless another is asked for, its environment, mounts, user and group.
 // It refuses where the kubelet could not start one.
-func Debug(t *target.Target, o Options) (*Plan, error) {
+func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	if err := debuggable(t); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func Debug(t *target.Target, o Options) (*Plan, error) {
 	}, nil
 }
 
-func debugHeadline(t *target.Target, container string) string {
+func debugHeadline(t *workload.Workload, container string) string {
 	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name, container, t.Container, t.Namespace)
 	if t.Ready > 0 {
 		headline += fmt.Sprintf(" (the newest of %d ready pods of %s)", t.Ready, t)
@@ -53,7 +53,7 @@ func debugHeadline(t *target.Target, container string) string {
 }
 
 // debuggable tells why the kubelet would refuse or never start an ephemeral container.
-func debuggable(t *target.Target) error {
+func debuggable(t *workload.Workload) error {
 	pod := t.Pod
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
 		return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
@@ -169,7 +169,7 @@ func reportedUser(pod *corev1.Pod, container string) *corev1.LinuxContainerUser 
 	return nil
 }
 
-// processNote says where the target's files are. Its first process is PID 1 only in a process
+// processNote says where the workload's files are. Its first process is PID 1 only in a process
 // namespace of its own.
 func processNote(pod *corev1.Pod, container string) Note {
 	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {

@@ -101,12 +101,12 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 	if ref.ContainerName == "" || slices.ContainsFunc(c.containers(), runs) {
 		return "", false
 	}
-	spec := c.target.Template.Spec
+	spec := c.workload.Template.Spec
 	source := containerNamed(slices.Concat(spec.InitContainers, spec.Containers), ref.ContainerName)
 	limited, isLimit := strings.CutPrefix(ref.Resource, "limits.")
 	if _, set := source.Resources.Limits[corev1.ResourceName(limited)]; isLimit && !set {
 		if _, set := c.main().Resources.Limits[corev1.ResourceName(limited)]; !set {
-			ref.ContainerName = c.target.Container
+			ref.ContainerName = c.workload.Container
 			return "", false
 		}
 		c.note(Warning, "what container "+source.Name+" has of the node's "+limited+" is shown as 0", "it has no limit, and does not run")
@@ -125,9 +125,9 @@ func (c *clone) lost(path string) (value string, had, lost bool) {
 	if !ok {
 		return "", false, false
 	}
-	source, clone := c.target.Template.Labels, c.labels
+	source, clone := c.workload.Template.Labels, c.labels
 	if field == "metadata.annotations" {
-		source, clone = c.target.Template.Annotations, c.annotations
+		source, clone = c.workload.Template.Annotations, c.annotations
 	}
 	if value, had = c.ofOrdinal()[key]; !had {
 		value, had = source[key]
@@ -152,7 +152,7 @@ func (c *clone) ofOrdinal() map[string]string {
 		return nil
 	}
 	ordinal := fmt.Sprint(*c.options.Parts.Ordinal)
-	return map[string]string{"apps.kubernetes.io/pod-index": ordinal, "statefulset.kubernetes.io/pod-name": c.target.Name + "-" + ordinal}
+	return map[string]string{"apps.kubernetes.io/pod-index": ordinal, "statefulset.kubernetes.io/pod-name": c.workload.Name + "-" + ordinal}
 }
 
 // givenByController reports labels and annotations that controllers add to the pods they make.

@@ -40,7 +40,7 @@ func (c *clone) runs(init corev1.Container, prepares bool) bool {
 	default:
 		runs, reason = prepares, "it prepares no volume of the clone's own; --init "+init.Name+" runs it"
 		if prepares {
-			reason = "it prepares a volume for container " + c.target.Container
+			reason = "it prepares a volume for container " + c.workload.Container
 		}
 	}
 	if runs {
@@ -57,7 +57,7 @@ func (c *clone) initNames() error {
 		return nil
 	}
 	var known []string
-	for _, init := range c.target.Template.Spec.InitContainers {
+	for _, init := range c.workload.Template.Spec.InitContainers {
 		if containers.IsSidecar(init) && slices.Contains(c.options.Parts.InitNames, init.Name) {
 			return hint.Errorf("it runs with: --with "+init.Name, "--init: %s is a sidecar, which runs beside the containers", init.Name)
 		}
@@ -67,7 +67,7 @@ func (c *clone) initNames() error {
 	}
 	for _, name := range c.options.Parts.InitNames {
 		if !slices.Contains(known, name) {
-			return hint.Errorf("init containers: "+listOrNone(known), "--init: %s has no init container %q", c.target, name)
+			return hint.Errorf("init containers: "+listOrNone(known), "--init: %s has no init container %q", c.workload, name)
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func (c *clone) preparing() []string {
 		for _, volume := range c.spec.Volumes {
 			needed[volume.Name] = needed[volume.Name] || mounts(container, volume.Name) && c.isNew(volume.Name)
 		}
-		for _, claim := range c.target.ClaimTemplates {
+		for _, claim := range c.workload.ClaimTemplates {
 			needed[claim.Name] = needed[claim.Name] || mounts(container, claim.Name) && c.isNew(claim.Name)
 		}
 	}
@@ -114,7 +114,7 @@ func writes(init corev1.Container, volumes map[string]bool) bool {
 // isNew reports a volume that is empty when the clone starts, for it to write: the others have been
 // filled by somebody else.
 func (c *clone) isNew(name string) bool {
-	for _, claim := range c.target.ClaimTemplates {
+	for _, claim := range c.workload.ClaimTemplates {
 		if claim.Name == name {
 			return !c.sharesTemplates()
 		}

@@ -16,7 +16,7 @@ import (
 // the user wants the labels kept.
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate
 func (c *clone) keepLabels() error {
-	source, t := c.target.Template.Labels, c.target
+	source, t := c.workload.Template.Labels, c.workload
 	verdict, err := isolation.Judge(source, t.Surroundings, c.options.Labels, owned.Labels(c.options.Session))
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (c *clone) keepLabels() error {
 // keepable says whether --keep-labels is an advice: it is not where it was taken already, and what is
 // lost was dropped on purpose, nor where it would be refused.
 func (c *clone) keepable() bool {
-	_, err := isolation.Judge(c.target.Template.Labels, c.target.Surroundings, isolation.Wish{Keep: true}, owned.Labels(c.options.Session))
+	_, err := isolation.Judge(c.workload.Template.Labels, c.workload.Surroundings, isolation.Wish{Keep: true}, owned.Labels(c.options.Session))
 	return err == nil && !c.options.Labels.Keep
 }
 
@@ -82,20 +82,20 @@ func plural(noun string, names []string) string {
 func (c *clone) keepAnnotations() error {
 	c.annotations = map[string]string{}
 	var dropped []string
-	for _, key := range slices.Sorted(maps.Keys(c.target.Template.Annotations)) {
+	for _, key := range slices.Sorted(maps.Keys(c.workload.Template.Annotations)) {
 		if isRecord(key) || isolation.IsMark(key) || c.ofDroppedContainer(key) {
 			dropped = append(dropped, key)
 			continue
 		}
-		c.annotations[key] = c.target.Template.Annotations[key]
+		c.annotations[key] = c.workload.Template.Annotations[key]
 	}
 	if len(dropped) > 0 {
 		c.note(Detail, plural("annotation", dropped)+" left out", "what it records is not the clone's")
 	}
-	maps.Copy(c.annotations, owned.Annotations(c.target.Kind, c.target.Name))
-	maps.Copy(c.annotations, owned.Who(c.target.Access.User, c.options.Reason))
+	maps.Copy(c.annotations, owned.Annotations(c.workload.Kind, c.workload.Name))
+	maps.Copy(c.annotations, owned.Who(c.workload.Access.User, c.options.Reason))
 	if c.options.Detach { // which container it is does not show by its stdin
-		maps.Copy(c.annotations, map[string]string{owned.KeptAnnotation: owned.Detached, owned.ContainerAnnotation: c.target.Container})
+		maps.Copy(c.annotations, map[string]string{owned.KeptAnnotation: owned.Detached, owned.ContainerAnnotation: c.workload.Container})
 	}
 	maps.Copy(c.annotations, doNotDisrupt())
 	c.note(Detail, "node autoscalers leave the clone alone", strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))

@@ -15,8 +15,8 @@ func (c *clone) override() error {
 		main.Image = c.options.Image
 		c.note(Changed, "image "+main.Image, "--image")
 	}
-	if c.target.Indexed && !slices.ContainsFunc(main.Env, func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {
-		c.note(Warning, "JOB_COMPLETION_INDEX is not set", "each pod of "+c.target.String()+" is given its own; set one with -e JOB_COMPLETION_INDEX=0")
+	if c.workload.Indexed && !slices.ContainsFunc(main.Env, func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {
+		c.note(Warning, "JOB_COMPLETION_INDEX is not set", "each pod of "+c.workload.String()+" is given its own; set one with -e JOB_COMPLETION_INDEX=0")
 	}
 	c.resize(corev1.ResourceCPU, c.options.CPU)
 	c.resize(corev1.ResourceMemory, c.options.Memory)
@@ -50,12 +50,12 @@ func (c *clone) pin() error {
 		return nil
 	}
 	for _, container := range c.containers() {
-		image, known := c.target.Running[container.Name]
+		image, known := c.workload.Running[container.Name]
 		switch {
 		case known:
 			container.Image = image
 			c.note(Changed, "image "+image, "container "+container.Name+" runs it")
-		case container.Name == c.target.Container:
+		case container.Name == c.workload.Container:
 			return hint.Errorf("leave out --pin for the image of the template: "+container.Image,
 				"--pin: the image that container %s runs has no digest in a registry", container.Name)
 		default:

@@ -71,16 +71,16 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 		return errors.New("--overrides: terminationGracePeriodSeconds is at least 1: 0 frees the name and the volumes before the processes are gone")
 	case !slices.ContainsFunc(after.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
 		return errors.New("--overrides: readiness gate " + owned.NeverReady + " keeps the clone out of Services; add others beside it with --override-type strategic or json")
-	case !sameProcess(c.target.Container, before.Spec.Containers, after.Spec.Containers):
+	case !sameProcess(c.workload.Container, before.Spec.Containers, after.Spec.Containers):
 		return hint.Errorf("lists are replaced as a whole by a merge; --override-type strategic merges containers by name",
-			"--overrides: container %s must stay, with its command and stdin and never restarted: they are the session", c.target.Container)
+			"--overrides: container %s must stay, with its command and stdin and never restarted: they are the session", c.workload.Container)
 	}
 	for key := range owned.Labels(c.options.Session) {
 		if after.Labels[key] != before.Labels[key] {
 			return fmt.Errorf("--overrides: label %s is how eshell knows its own", key)
 		}
 	}
-	if err := isolation.Recheck(before.Labels, after.Labels, c.target.Surroundings, c.options.Labels.Keep); err != nil {
+	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.Surroundings, c.options.Labels.Keep); err != nil {
 		return fmt.Errorf("--overrides: %w", err)
 	}
 	return nil

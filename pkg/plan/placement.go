@@ -97,7 +97,7 @@ func (c *clone) unbind() error {
 	if spec.Hostname != "" || spec.Subdomain != "" || spec.HostnameOverride != nil || spec.SetHostnameAsFQDN != nil {
 		c.note(LeftOut, "host name", "it is the original's in DNS")
 	}
-	if c.target.Kind == "Pod" {
+	if c.workload.Kind == "Pod" {
 		c.note(Detail, "what one running pod has is left out", "node, priority, overhead, token volume, tolerations of the node's own taints, ephemeral containers")
 	}
 	spec.NodeName, spec.Hostname, spec.Subdomain = "", "", ""

@@ -1,4 +1,4 @@
-// Package plan decides. From a target and what the user asked for it makes the complete pod or
+// Package plan decides. From a workload and what the user asked for it makes the complete pod or
 // ephemeral container, how its streams are opened, and a note of every change. It is pure: no
 // client, no clock, no randomness, no printing; the same input gives the same plan.
 package plan

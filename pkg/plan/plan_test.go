@@ -20,16 +20,16 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 // deployment is a valid target; a test states its deviations.
-func deployment(change ...func(*target.Target)) *target.Target {
-	t := &target.Target{
+func deployment(change ...func(*workload.Workload)) *workload.Workload {
+	t := &workload.Workload{
 		Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app",
-		Access: target.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true},
+		Access: workload.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true},
 		Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "api"}},
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1", Command: []string{"serve"}, Args: []string{"--all"}}}},
@@ -41,8 +41,8 @@ func deployment(change ...func(*target.Target)) *target.Target {
 	return t
 }
 
-// running turns a target into a live pod, as debug mode needs it.
-func running(t *target.Target) {
+// running turns a workload into a live pod, as debug mode needs it.
+func running(t *workload.Workload) {
 	t.Pod = &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: t.Namespace, UID: "1234", Labels: t.Template.Labels},
 		Spec:       t.Template.Spec,
@@ -62,7 +62,7 @@ func options(change ...func(*Options)) Options {
 }
 
 // busy gives the container everything that a server has and a shell must not.
-func busy(t *target.Target) {
+func busy(t *workload.Workload) {
 	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(8080)}}}
 	always := corev1.ContainerRestartPolicyAlways
 	spec := &t.Template.Spec
@@ -85,7 +85,7 @@ func busy(t *target.Target) {
 }
 
 // bound gives the spec what only one running pod has.
-func bound(t *target.Target) {
+func bound(t *workload.Workload) {
 	spec := &t.Template.Spec
 	spec.NodeName, spec.Hostname, spec.Subdomain = "node1", "api-0", "api"
 	spec.SetHostnameAsFQDN = new(true)
@@ -96,7 +96,7 @@ func bound(t *target.Target) {
 	spec.ActiveDeadlineSeconds = new(int64(5))
 }
 
-func strict(t *target.Target) {
+func strict(t *workload.Workload) {
 	t.Template.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true), RunAsUser: new(int64(1234))}
 	t.Template.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
@@ -105,7 +105,7 @@ func strict(t *target.Target) {
 	t.Template.Spec.ServiceAccountName = "api"
 }
 
-func variables(t *target.Target) {
+func variables(t *workload.Workload) {
 	t.Template.Spec.Containers[0].Env = []corev1.EnvVar{
 		{Name: "A", Value: "1"}, {Name: "B", Value: "$(A)"},
 		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "k"}}},
@@ -114,7 +114,7 @@ func variables(t *target.Target) {
 	t.Template.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{}}}
 }
 
-func stateful(t *target.Target) {
+func stateful(t *workload.Workload) {
 	t.Kind, t.Name = "StatefulSet", "db"
 	t.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 	t.ClaimTemplates = []corev1.PersistentVolumeClaim{
@@ -142,8 +142,8 @@ func direct(o *Options) {
 func TestGolden(t *testing.T) {
 	tests := []struct {
 		name    string
-		plan    func(*target.Target, Options) (*Plan, error)
-		target  *target.Target
+		plan    func(*workload.Workload, Options) (*Plan, error)
+		target  *workload.Workload
 		options Options
 	}{
 		{"clone", Clone, deployment(), options()},
@@ -151,14 +151,14 @@ func TestGolden(t *testing.T) {
 		{"clone-bound", Clone, deployment(bound), options()},
 		{"clone-strict", Clone, deployment(strict), options()},
 		{"clone-overrides", Clone, deployment(variables), options(overrides)},
-		{"clone-leased", Clone, deployment(func(t *target.Target) { t.Access.User = "ada" }), options(func(o *Options) {
+		{"clone-leased", Clone, deployment(func(t *workload.Workload) { t.Access.User = "ada" }), options(func(o *Options) {
 			o.Lease, o.Reason = &Lease{Name: "eshell-x7k2p", UID: "abcd"}, "incident 12"
 		})},
 		{"clone-unleased", Clone, deployment(), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
 		{"clone-attach-unleased", Clone, deployment(), options(byAttach, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-direct", Clone, deployment(), options(direct)},
-		{"clone-detached", Clone, deployment(func(t *target.Target) { t.Access.AttachPods, t.Access.ExecPods = false, false }), options(detached, func(o *Options) {
+		{"clone-detached", Clone, deployment(func(t *workload.Workload) { t.Access.AttachPods, t.Access.ExecPods = false, false }), options(detached, func(o *Options) {
 			o.Lease = &Lease{Name: "eshell-x7k2p", UID: "abcd"}
 		})},
 		{"clone-detached-command", Clone, deployment(variables), options(detached, overrides, func(o *Options) { o.TTY = false })},
@@ -166,16 +166,16 @@ func TestGolden(t *testing.T) {
 		{"clone-detached-toolbox", Clone, deployment(), options(detached, func(o *Options) { o.Toolbox = "busybox:musl" })},
 		{"clone-detached-unleased", Clone, deployment(), options(detached, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-statefulset", Clone, deployment(stateful), options()},
-		{"clone-without-exec", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options()},
+		{"clone-without-exec", Clone, deployment(func(t *workload.Workload) { t.Access.ExecPods = false }), options()},
 		{"debug", Debug, deployment(running), options()},
 		{"debug-unleased", Debug, deployment(running), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"debug-busy", Debug, deployment(busy, strict, running), options()},
-		{"debug-detached", Debug, deployment(running, func(t *target.Target) { t.Access.ExecPods = false }), options(detached)},
+		{"debug-detached", Debug, deployment(running, func(t *workload.Workload) { t.Access.ExecPods = false }), options(detached)},
 		{"debug-overrides", Debug, deployment(variables, running), options(overrides)},
 		{"debug-attach", Debug, deployment(running), options(overrides, byAttach)},
-		{"debug-without-exec", Debug, deployment(running, func(t *target.Target) { t.Access.ExecPods = false }), options()},
-		{"debug-shared-pids", Debug, deployment(func(t *target.Target) { t.Template.Spec.ShareProcessNamespace = new(true) }, running), options()},
-		{"debug-newest-of-3", Debug, deployment(running, func(t *target.Target) { t.Ready = 3 }), options()},
+		{"debug-without-exec", Debug, deployment(running, func(t *workload.Workload) { t.Access.ExecPods = false }), options()},
+		{"debug-shared-pids", Debug, deployment(func(t *workload.Workload) { t.Template.Spec.ShareProcessNamespace = new(true) }, running), options()},
+		{"debug-newest-of-3", Debug, deployment(running, func(t *workload.Workload) { t.Ready = 3 }), options()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -257,41 +257,43 @@ func containerWords(pod *corev1.Pod) [][]string {
 	return words
 }
 
-// TestRefusals are the targets that no plan is made for, with what the user is told.
+// TestRefusals are the workloads that no plan is made for, with what the user is told.
 func TestRefusals(t *testing.T) {
-	phase := func(p corev1.PodPhase) func(*target.Target) { return func(t *target.Target) { t.Pod.Status.Phase = p } }
+	phase := func(p corev1.PodPhase) func(*workload.Workload) {
+		return func(t *workload.Workload) { t.Pod.Status.Phase = p }
+	}
 	tests := []struct {
 		name    string
-		plan    func(*target.Target, Options) (*Plan, error)
-		target  *target.Target
+		plan    func(*workload.Workload, Options) (*Plan, error)
+		target  *workload.Workload
 		options Options
 		err     string
 		hint    string
 	}{
-		{"may not delete", Clone, deployment(func(t *target.Target) { t.Access.DeletePods = false }), options(),
+		{"may not delete", Clone, deployment(func(t *workload.Workload) { t.Access.DeletePods = false }), options(),
 			"you may not delete pods in namespace shop: the clone could not be removed",
 			"ask for it, and check with: kubectl auth can-i delete pods -n shop"},
-		{"may not watch", Clone, deployment(func(t *target.Target) { t.Access.WatchPods = false }), options(),
+		{"may not watch", Clone, deployment(func(t *workload.Workload) { t.Access.WatchPods = false }), options(),
 			"you may not watch pods in namespace shop: eshell could not see the session start",
 			"ask for it, and check with: kubectl auth can-i watch pods -n shop"},
-		{"may not attach", Debug, deployment(running, func(t *target.Target) { t.Access.AttachPods = false }), options(),
+		{"may not attach", Debug, deployment(running, func(t *workload.Workload) { t.Access.AttachPods = false }), options(),
 			"you may not create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
 			"ask for it, and check with: kubectl auth can-i create pods/attach -n shop"},
-		{"may not attach, and nothing else ends the container", Debug, deployment(running, func(t *target.Target) { t.Access.AttachPods = false }), options(detached),
+		{"may not attach, and nothing else ends the container", Debug, deployment(running, func(t *workload.Workload) { t.Access.AttachPods = false }), options(detached),
 			"you may not create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
 			"ask for it, and check with: kubectl auth can-i create pods/attach -n shop"},
-		{"may not exec, but asked for it", Clone, deployment(func(t *target.Target) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = agent.ViaExec }),
+		{"may not exec, but asked for it", Clone, deployment(func(t *workload.Workload) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = agent.ViaExec }),
 			"you may not create pods/exec in namespace shop: --via exec needs it",
 			"ask for it, and check with: kubectl auth can-i create pods/exec -n shop"},
 		{"pending", Debug, deployment(running, phase(corev1.PodPending)), options(),
 			"pod/api-7d4b9 is Pending: debug mode needs a running pod", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
-		{"static", Debug, deployment(running, func(t *target.Target) {
+		{"static", Debug, deployment(running, func(t *workload.Workload) {
 			t.Pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
 		}), options(),
 			"pod/api-7d4b9 is a static pod of its node: Kubernetes takes no ephemeral containers for it", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
-		{"being deleted", Debug, deployment(running, func(t *target.Target) { t.Pod.DeletionTimestamp = &metav1.Time{} }), options(),
+		{"being deleted", Debug, deployment(running, func(t *workload.Workload) { t.Pod.DeletionTimestamp = &metav1.Time{} }), options(),
 			"pod/api-7d4b9 is being deleted", ""},
-		{"crashing", Debug, deployment(running, func(t *target.Target) {
+		{"crashing", Debug, deployment(running, func(t *workload.Workload) {
 			t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 		}), options(),
 			"container app in pod/api-7d4b9 is not running (CrashLoopBackOff): there is no process to join", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},

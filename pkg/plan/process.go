@@ -22,7 +22,7 @@ func (c *clone) setCommand(a agent.Agent) error {
 	switch {
 	case c.options.Detach && a.Via == agent.ViaAttach:
 		c.note(Changed, "its output goes into the container's log", fmt.Sprintf("kubectl logs %s -c %s -n %s",
-			owned.PodName(c.target.Name, c.options.Session), c.target.Container, c.target.Namespace))
+			owned.PodName(c.workload.Name, c.options.Session), c.workload.Container, c.workload.Namespace))
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
 	case c.options.Rehearse && a.Via == agent.ViaExec:

@@ -5,12 +5,12 @@ import (
 	"maps"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // Record is what a session's lease says of it: the mode, what it was made from, where its shell is,
 // who opened it and why.
-func Record(mode Mode, t *target.Target, o Options) map[string]string {
+func Record(mode Mode, t *workload.Workload, o Options) map[string]string {
 	pod, container := owned.PodName(t.Name, o.Session), t.Container
 	if mode == ModeDebug {
 		pod, container = t.Pod.Name, owned.ContainerName(o.Session)

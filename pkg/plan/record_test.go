@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 func TestRecord(t *testing.T) {
@@ -20,8 +20,8 @@ func TestRecord(t *testing.T) {
 		{ModeDebug, "api-0", "eshell-x7k2p"},
 	}
 	for _, tt := range tests {
-		found := &target.Target{
-			Kind: "Deployment", Name: "api", Container: "app", Access: target.Access{User: "ada"},
+		found := &workload.Workload{
+			Kind: "Deployment", Name: "api", Container: "app", Access: workload.Access{User: "ada"},
 			Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-0"}},
 		}
 		want := map[string]string{

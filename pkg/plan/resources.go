@@ -58,7 +58,7 @@ func larger(a, b resource.Quantity) resource.Quantity {
 func (c *clone) beside() []corev1.Container {
 	var beside []corev1.Container
 	for _, container := range c.spec.Containers {
-		if container.Name != c.target.Container {
+		if container.Name != c.workload.Container {
 			beside = append(beside, container)
 		}
 	}

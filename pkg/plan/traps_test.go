@@ -15,34 +15,34 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 type (
-	change = func(*target.Target)
+	change = func(*workload.Workload)
 	choice = func(*Options)
 )
 
-// spec makes a change of the pod spec one of the target.
+// spec makes a change of the pod spec one of the workload.
 func spec(set func(*corev1.PodSpec)) change {
-	return func(t *target.Target) { set(&t.Template.Spec) }
+	return func(t *workload.Workload) { set(&t.Template.Spec) }
 }
 
-// app makes a change of the chosen container one of the target.
+// app makes a change of the chosen container one of the workload.
 func app(set func(*corev1.Container)) change {
 	return spec(func(s *corev1.PodSpec) { set(&s.Containers[0]) })
 }
 
 func labelled(labels map[string]string) change {
-	return func(t *target.Target) { t.Template.Labels = labels }
+	return func(t *workload.Workload) { t.Template.Labels = labels }
 }
 
 func annotated(annotations map[string]string) change {
-	return func(t *target.Target) { t.Template.Annotations = annotations }
+	return func(t *workload.Workload) { t.Template.Annotations = annotations }
 }
 
 // selected puts a Service, a budget and the Deployment itself around app=api.
-func selected(t *target.Target) {
+func selected(t *workload.Workload) {
 	t.Template.Labels = map[string]string{"app": "api", "tier": "backend", "pod-template-hash": "7d4b9"}
 	match := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "api"}}
 	service, _ := isolation.OfService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "api"}, Spec: corev1.ServiceSpec{Selector: match.MatchLabels}})
@@ -52,7 +52,7 @@ func selected(t *target.Target) {
 }
 
 // policed adds a policy that lets app=api reach the database.
-func policed(t *target.Target) {
+func policed(t *workload.Workload) {
 	t.Surroundings.Policies = []networkingv1.NetworkPolicy{{
 		ObjectMeta: metav1.ObjectMeta{Name: "db-ingress"},
 		Spec: networkingv1.NetworkPolicySpec{
@@ -82,9 +82,9 @@ func mountsVolume(source corev1.VolumeSource) change {
 
 // claims gives it a claim that a pod on node1 mounts.
 func claims(mode corev1.PersistentVolumeAccessMode) change {
-	return func(t *target.Target) {
+	return func(t *workload.Workload) {
 		mountsVolume(corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "api-data"}})(t)
-		t.Claims = []target.Claim{{Name: "api-data", Spec: claimSpec(mode), Users: []target.User{{Pod: "api-0", Node: "node1"}}}}
+		t.Claims = []workload.Claim{{Name: "api-data", Spec: claimSpec(mode), Users: []workload.User{{Pod: "api-0", Node: "node1"}}}}
 	}
 }
 
@@ -104,7 +104,7 @@ func initially(init Init, names ...string) choice {
 }
 
 // chain are init containers of which one needs another's output, beside one that changes a claim.
-func chain(t *target.Target) {
+func chain(t *workload.Workload) {
 	claims(corev1.ReadWriteMany)(t)
 	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	s := &t.Template.Spec
@@ -120,7 +120,7 @@ func chain(t *target.Target) {
 
 // reading are init containers that mount, without saying readOnly, what they can only read; and one
 // that makes a file system on a new device.
-func reading(t *target.Target) {
+func reading(t *workload.Workload) {
 	claim := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "disk"}, Spec: *claimSpec(corev1.ReadWriteOnce)}
 	t.Kind, t.ClaimTemplates = "StatefulSet", []corev1.PersistentVolumeClaim{claim}
 	mountsVolume(corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}})(t)
@@ -133,7 +133,7 @@ func reading(t *target.Target) {
 }
 
 // helped shows the resources of a container that does not run in the clone.
-func helped(t *target.Target) {
+func helped(t *workload.Workload) {
 	t.Template.Spec.Containers = append(t.Template.Spec.Containers, corev1.Container{Name: "helper", Resources: corev1.ResourceRequirements{
 		Limits: corev1.ResourceList{"memory": resource.MustParse("64Mi")}}})
 	ref := &corev1.ResourceFieldSelector{ContainerName: "helper", Resource: "limits.memory", Divisor: resource.MustParse("1Mi")}
@@ -142,7 +142,7 @@ func helped(t *target.Target) {
 }
 
 // meshed has a sidecar of each sort; the one that is an init container is waited for.
-func meshed(t *target.Target) {
+func meshed(t *workload.Workload) {
 	always := corev1.ContainerRestartPolicyAlways
 	probe := func() *corev1.Probe {
 		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromString("ready")}}}
@@ -157,7 +157,7 @@ func meshed(t *target.Target) {
 }
 
 // live has what admission and the node have put into a pod.
-func live(t *target.Target) {
+func live(t *workload.Workload) {
 	t.Kind, t.Name = "Pod", "api-7d4b9-x2x2x"
 	bound(t)
 	token := corev1.VolumeMount{Name: "kube-api-access-abcde", MountPath: "/var/run/secrets/kubernetes.io/serviceaccount", ReadOnly: true}
@@ -177,7 +177,7 @@ func live(t *target.Target) {
 	}
 }
 
-func placed(t *target.Target) {
+func placed(t *workload.Workload) {
 	zone := []corev1.NodeSelectorRequirement{{Key: "zone", Operator: "In", Values: []string{"a"}}}
 	s := &t.Template.Spec
 	s.Affinity = &corev1.Affinity{
@@ -191,14 +191,14 @@ func placed(t *target.Target) {
 	s.Tolerations = []corev1.Toleration{{Key: "dedicated", Operator: "Exists"}}
 }
 
-func onNode(t *target.Target) {
+func onNode(t *workload.Workload) {
 	t.Template.Spec.HostNetwork, t.Template.Spec.HostPID = true, true
 	app(func(c *corev1.Container) { c.Ports = []corev1.ContainerPort{{ContainerPort: 9100, HostPort: 9100}} })(t)
 	mountsVolume(corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/log"}})(t)
 }
 
 // devices are a GPU and a claimed one, beside one that only another container claims.
-func devices(t *target.Target) {
+func devices(t *workload.Workload) {
 	s := &t.Template.Spec
 	s.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu", ResourceClaimTemplateName: new("gpu")}, {Name: "other", ResourceClaimName: new("x")}}
 	s.Containers[0].Resources = corev1.ResourceRequirements{
@@ -208,14 +208,14 @@ func devices(t *target.Target) {
 	}
 }
 
-func podResources(t *target.Target) {
+func podResources(t *workload.Workload) {
 	one := corev1.ResourceList{"cpu": resource.MustParse("1"), "memory": resource.MustParse("1Gi")}
 	t.Template.Spec.Resources = &corev1.ResourceRequirements{Requests: one, Limits: one}
 	t.Template.Spec.Containers = append(t.Template.Spec.Containers, corev1.Container{Name: "worker", Resources: corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{"cpu": resource.MustParse("200m")}, Limits: corev1.ResourceList{"cpu": resource.MustParse("300m")}}})
 }
 
-func resizable(t *target.Target) {
+func resizable(t *workload.Workload) {
 	app(func(c *corev1.Container) {
 		c.ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: "cpu", RestartPolicy: corev1.RestartContainer}}
 		c.RestartPolicy = new(corev1.ContainerRestartPolicyOnFailure)
@@ -223,7 +223,7 @@ func resizable(t *target.Target) {
 	})(t)
 }
 
-func tokens(t *target.Target) {
+func tokens(t *workload.Workload) {
 	mountsVolume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: "vault", Path: "token"}},
 		{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "ca"}}},
@@ -248,7 +248,7 @@ func patch(kind, text string) choice {
 // TestTraps is what cloning breaks, each case by what it does about it.
 func TestTraps(t *testing.T) {
 	tests := map[string]struct {
-		target  *target.Target
+		target  *workload.Workload
 		options Options
 	}{
 		"labels-selected": {deployment(selected, policed), options()},
@@ -256,7 +256,7 @@ func TestTraps(t *testing.T) {
 		"labels-changed": {deployment(selected), options(func(o *Options) {
 			o.Labels = isolation.Wish{Set: map[string]string{"role": "console"}, Drop: []string{"tier"}}
 		})},
-		"labels-unknown": {deployment(selected, func(t *target.Target) { t.Surroundings.Unknown = errors.New("services is forbidden") }), options()},
+		"labels-unknown": {deployment(selected, func(t *workload.Workload) { t.Surroundings.Unknown = errors.New("services is forbidden") }), options()},
 		"labels-marks": {deployment(labelled(map[string]string{"helm.sh/chart": "api-1", "kueue.x-k8s.io/queue-name": "q", "argocd.argoproj.io/instance": "x",
 			"team": "shop", "app.kubernetes.io/managed-by": "Helm"})), options()},
 		"annotations": {deployment(annotated(map[string]string{
@@ -288,22 +288,22 @@ func TestTraps(t *testing.T) {
 		"claim-many":        {deployment(claims(corev1.ReadWriteMany)), options()},
 		"claim-readonly":    {deployment(claims(corev1.ReadWriteOnce)), options(volumes(VolumesReadOnly))},
 		"claim-fresh":       {deployment(claims(corev1.ReadWriteOncePod)), options(volumes(VolumesFresh))},
-		"claim-unknown": {deployment(claims(corev1.ReadWriteOnce), func(t *target.Target) {
+		"claim-unknown": {deployment(claims(corev1.ReadWriteOnce), func(t *workload.Workload) {
 			t.Claims[0].Spec, t.Claims[0].Users, t.Claims[0].UsersErr = nil, nil, errors.New("pods is forbidden")
 		}), options()},
-		"statefulset-ordinal": {deployment(stateful, func(t *target.Target) {
-			t.Claims = []target.Claim{{Name: "data-db-2", Spec: claimSpec(corev1.ReadWriteOnce), Users: []target.User{{Pod: "db-2", Node: "node3"}}}}
+		"statefulset-ordinal": {deployment(stateful, func(t *workload.Workload) {
+			t.Claims = []workload.Claim{{Name: "data-db-2", Spec: claimSpec(corev1.ReadWriteOnce), Users: []workload.User{{Pod: "db-2", Node: "node3"}}}}
 		}), options(volumes(VolumesShared), ordinal(2))},
 		"pod-resources":      {deployment(podResources), options(overrides)},
 		"pod-resources-with": {deployment(podResources), options(overrides, func(o *Options) { o.Parts.WithAll = true })},
 		"devices":            {deployment(devices), options()},
 		"no-devices":         {deployment(devices), options(func(o *Options) { o.Parts.NoDevices = true })},
-		"pinned":             {deployment(func(t *target.Target) { t.Running = map[string]string{"app": "api@sha256:1234"} }), options(func(o *Options) { o.Pin = true })},
+		"pinned":             {deployment(func(t *workload.Workload) { t.Running = map[string]string{"app": "api@sha256:1234"} }), options(func(o *Options) { o.Pin = true })},
 		"identity": {deployment(strict, tokens), options(func(o *Options) {
 			o.Identity = Identity{ServiceAccount: "reader", UID: new(int64(7)), GID: new(int64(8)), PullSecrets: []string{"registry"}}
 		})},
 		"no-token":            {deployment(tokens), options(func(o *Options) { o.Identity.NoToken = true })},
-		"indexed":             {deployment(func(t *target.Target) { t.Kind, t.Indexed = "Job", true }), options()},
+		"indexed":             {deployment(func(t *workload.Workload) { t.Kind, t.Indexed = "Job", true }), options()},
 		"windows":             {deployment(spec(func(s *corev1.PodSpec) { s.OS = &corev1.PodOS{Name: corev1.Windows} })), options(byAttach, func(o *Options) { o.Command = []string{"powershell"} })},
 		"entrypoint":          {deployment(), options(func(o *Options) { o.Entrypoint, o.Command = true, []string{"rails", "$x"} })},
 		"entrypoint-shell":    {deployment(), options(func(o *Options) { o.Entrypoint = true })},
@@ -327,7 +327,7 @@ func TestTraps(t *testing.T) {
 // TestTrapRefusals are what no clone is made of.
 func TestTrapRefusals(t *testing.T) {
 	tests := map[string]struct {
-		target    *target.Target
+		target    *workload.Workload
 		options   Options
 		err, hint string
 	}{
@@ -336,7 +336,7 @@ func TestTrapRefusals(t *testing.T) {
 			"a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/api-0 -n shop --mode debug"},
 		"another node than the claim's": {deployment(claims(corev1.ReadWriteOnce)), options(func(o *Options) { o.Node = "node2" }),
 			"the clone cannot be on node node2 (--node): it has to be on node node1", ""},
-		"fresh, like an unknown one": {deployment(claims(corev1.ReadWriteOnce), func(t *target.Target) { t.Claims[0].Spec, t.Claims[0].Err = nil, errors.New("forbidden") }),
+		"fresh, like an unknown one": {deployment(claims(corev1.ReadWriteOnce), func(t *workload.Workload) { t.Claims[0].Spec, t.Claims[0].Err = nil, errors.New("forbidden") }),
 			options(volumes(VolumesFresh)), "--volumes fresh: claim api-data could not be read, so there is nothing to make one like: forbidden", ""},
 		"shared, but whose": {deployment(stateful), options(volumes(VolumesShared)),
 			"--volumes shared: each pod of statefulset/db has claims of its own", "take those of its first pod: --volumes shared --ordinal 0"},
@@ -366,7 +366,7 @@ func TestTrapRefusals(t *testing.T) {
 			"--overrides: service/api, poddisruptionbudget/api and deployment/api would select the clone", "--keep-labels accepts it"},
 		"overrides: a controller's mark": {deployment(selected), options(patch("merge", `{"metadata":{"labels":{"pod-template-hash":"x"}}}`), keep),
 			"--overrides: label pod-template-hash: controllers know the pods that they made by it", ""},
-		"overrides: a label that cannot be judged": {deployment(func(t *target.Target) { t.Surroundings.Unknown = errors.New("forbidden") }), options(patch("merge", `{"metadata":{"labels":{"x":"y"}}}`)),
+		"overrides: a label that cannot be judged": {deployment(func(t *workload.Workload) { t.Surroundings.Unknown = errors.New("forbidden") }), options(patch("merge", `{"metadata":{"labels":{"x":"y"}}}`)),
 			"--overrides: label x cannot be judged: forbidden", ""},
 		"overrides: without the gate": {deployment(selected), options(patch("merge", `{"spec":{"readinessGates":null}}`), keep),
 			"--overrides: readiness gate kubectl-eshell.github.io/never-ready keeps the clone out of Services; add others beside it with --override-type strategic or json", ""},
@@ -377,11 +377,11 @@ func TestTrapRefusals(t *testing.T) {
 			"--overrides: container app must stay, with its command and stdin and never restarted: they are the session", "lists are replaced as a whole by a merge; --override-type strategic merges containers by name"},
 		"overrides: a secret is not repeated": {deployment(), options(patch("strategic", `{"spec":{"containers":[{"nme":"s3cret"}]}}`)),
 			"--overrides: the patch does not fit a pod: it names what is not there, has a value of another type, or (strategic) an element of a list without its key", ""},
-		"a sidecar of what": {deployment(busy, func(t *target.Target) { t.Container = "mesh" }), options(),
+		"a sidecar of what": {deployment(busy, func(t *workload.Workload) { t.Container = "mesh" }), options(),
 			"container mesh of deployment/api is a sidecar: a clone is made of a container that it runs beside", "a running one is joined with: kubectl eshell deployment/api -n shop -c mesh --mode debug"},
 		"with an init container": {deployment(busy), options(func(o *Options) { o.Parts.With = []string{"migrate"} }),
 			"--with: migrate is an init container, and runs beside none", "it runs before them with: --init migrate"},
-		"a claim that is not there": {deployment(claims(corev1.ReadWriteOnce), func(t *target.Target) {
+		"a claim that is not there": {deployment(claims(corev1.ReadWriteOnce), func(t *workload.Workload) {
 			t.Claims[0].Err = apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), "api-data")
 		}), options(), `volume data: persistentvolumeclaims "api-data" not found`, "what is there: kubectl get persistentvolumeclaims -n shop"},
 	}

@@ -97,7 +97,7 @@ const tokenVolume = "kube-api-access-"
 
 // dropToken takes out of a live pod's spec the token that admission has put in.
 func (c *clone) dropToken() {
-	if c.target.Kind != "Pod" {
+	if c.workload.Kind != "Pod" {
 		return
 	}
 	i := slices.IndexFunc(c.spec.Volumes, isAdmitted)

@@ -27,7 +27,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 const (
@@ -192,12 +192,12 @@ func newNode(t *testing.T) *node {
 }
 
 // deployment is what the session is made of, with a pod that runs.
-func (n *node) deployment() *target.Target {
+func (n *node) deployment() *workload.Workload {
 	spec := corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: image}}}
 	started := metav1.Now()
-	return &target.Target{
+	return &workload.Workload{
 		Kind: "Deployment", Name: "api", Namespace: namespace, Container: "app",
-		Access:   target.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true},
+		Access:   workload.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true},
 		Template: corev1.PodTemplateSpec{Spec: *spec.DeepCopy()},
 		Pod: &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: namespace, UID: "uid-1", ResourceVersion: "5"},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // labelRules: what counts or records the source is gone, what was wished is there, and no more keys
@@ -94,7 +94,7 @@ func asks(s labels.Selector, key string) bool {
 	return slices.ContainsFunc(requirements, func(r labels.Requirement) bool { return r.Key() == key })
 }
 
-func selected(t *target.Target, set map[string]string) bool {
+func selected(t *workload.Workload, set map[string]string) bool {
 	return slices.ContainsFunc(t.Surroundings.Selectors, func(s isolation.Selector) bool { return s.Match.Matches(labels.Set(set)) })
 }
 
@@ -114,6 +114,6 @@ func takes(s isolation.Selector) bool {
 	return s.NotReady || s.Kind == "ReplicaSet" || s.Kind == "ReplicationController"
 }
 
-func usedOnce(c target.Claim) bool {
+func usedOnce(c workload.Claim) bool {
 	return len(c.Users) > 0 && slices.Contains(c.Spec.AccessModes, corev1.ReadWriteOncePod)
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // options are often none: what a clone is by default matters most.
-func (g *generator) options(t *target.Target) plan.Options {
+func (g *generator) options(t *workload.Workload) plan.Options {
 	o := plan.Options{Session: "abcde", HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour}
 	if g.maybe(0.3) {
 		return o
@@ -56,7 +56,7 @@ func (g *generator) changes() []plan.EnvChange {
 }
 
 // wish does not contradict itself, and leaves eshell's own labels alone.
-func (g *generator) wish(t *target.Target) isolation.Wish {
+func (g *generator) wish(t *workload.Workload) isolation.Wish {
 	w := isolation.Wish{Keep: g.maybe(0.15), Set: some(g, 0.2, func() map[string]string { return g.equalities(2) })}
 	if g.maybe(0.2) {
 		w.Drop = slices.DeleteFunc(subset(g, 0.3, sortedKeys(t.Template.Labels)...), func(key string) bool {
@@ -69,7 +69,7 @@ func (g *generator) wish(t *target.Target) isolation.Wish {
 }
 
 // parts are those that go together: an ordinal is a StatefulSet's, and its claims are shared by one.
-func (g *generator) parts(t *target.Target) plan.Parts {
+func (g *generator) parts(t *workload.Workload) plan.Parts {
 	names, sidecars, inits := namesOf(t.Template.Spec.Containers), []string{}, []string{}
 	for _, c := range t.Template.Spec.InitContainers {
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // Classes are cluster-wide objects that a pod may only name if they exist.
@@ -37,7 +37,7 @@ type Case struct {
 	// Around are Services, PodDisruptionBudgets, NetworkPolicies and controllers of the namespace.
 	Around []runtime.Object
 	// Target is the workload as eshell would have found it; the caller may do everything.
-	Target *target.Target
+	Target *workload.Workload
 	// Options are what a user might ask for of this workload.
 	Options plan.Options
 }
@@ -59,7 +59,7 @@ func New(seed uint64, namespace string, classes Classes) Case {
 func (g *generator) deployment() Case {
 	t := g.template(corev1.RestartPolicyAlways, 0)
 	w := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: Name}, Spec: appsv1.DeploymentSpec{Selector: g.selecting(t.Labels), Template: t}}
-	return Case{Workload: w, Pod: podOf(t), Target: &target.Target{Kind: "Deployment", Template: t}}
+	return Case{Workload: w, Pod: podOf(t), Target: &workload.Workload{Kind: "Deployment", Template: t}}
 }
 
 func (g *generator) statefulSet() Case {
@@ -71,14 +71,14 @@ func (g *generator) statefulSet() Case {
 		ServiceName: Name, Selector: g.selecting(t.Labels), Template: t, VolumeClaimTemplates: claims}}
 	pod := podOf(t)
 	pod.Spec.Volumes = withClaims(pod.Spec.Volumes, claims)
-	return Case{Workload: w, Pod: pod, Target: &target.Target{Kind: "StatefulSet", Template: t, ClaimTemplates: claims}}
+	return Case{Workload: w, Pod: pod, Target: &workload.Workload{Kind: "StatefulSet", Template: t, ClaimTemplates: claims}}
 }
 
 func (g *generator) job() Case {
 	t := g.template(pick(g, corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure), 0)
 	t.Spec.ActiveDeadlineSeconds = optional[int64](g, 600)
 	w := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: Name}, Spec: batchv1.JobSpec{Template: t}}
-	return Case{Workload: w, Pod: podOf(t), Target: &target.Target{Kind: "Job", Template: t}}
+	return Case{Workload: w, Pod: podOf(t), Target: &workload.Workload{Kind: "Job", Template: t}}
 }
 
 // pod is a live one: what a server and a kubelet add is there already.
@@ -86,7 +86,7 @@ func (g *generator) pod() Case {
 	t := g.template(pick(g, corev1.RestartPolicyAlways, corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure), 0.3)
 	created := podOf(t)
 	g.live(&t)
-	return Case{Workload: created.DeepCopy(), Pod: created, Target: &target.Target{Kind: "Pod", Template: t}}
+	return Case{Workload: created.DeepCopy(), Pod: created, Target: &workload.Workload{Kind: "Pod", Template: t}}
 }
 
 func podOf(t corev1.PodTemplateSpec) *corev1.Pod {

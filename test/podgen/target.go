@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/target"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // find completes the target with what else eshell reads.
@@ -20,7 +20,7 @@ func (g *generator) find(c *Case) {
 	t := c.Target
 	t.Name = Name
 	t.Container = pick(g, t.Template.Spec.Containers...).Name
-	t.Access = target.Access{DeletePods: true, WatchPods: true, ExecPods: g.maybe(0.9), AttachPods: true}
+	t.Access = workload.Access{DeletePods: true, WatchPods: true, ExecPods: g.maybe(0.9), AttachPods: true}
 	t.Surroundings = surroundings(append([]runtime.Object{c.Workload}, c.Around...))
 	for _, name := range claimNames() {
 		t.Claims = append(t.Claims, g.found(name))
@@ -44,9 +44,9 @@ func (c Case) Live(pod *corev1.Pod) Case {
 	return Case{Workload: pod, Pod: pod, Around: c.Around, Target: &live, Options: c.Options}
 }
 
-func (g *generator) found(claim string) target.Claim {
-	return target.Claim{Name: claim, Spec: new(g.claimSpec()), Users: list(g, 0, 2, func(i int) target.User {
-		return target.User{Pod: fmt.Sprintf("%s-%d", Name, i), Node: pick(g, Node, "")}
+func (g *generator) found(claim string) workload.Claim {
+	return workload.Claim{Name: claim, Spec: new(g.claimSpec()), Users: list(g, 0, 2, func(i int) workload.User {
+		return workload.User{Pod: fmt.Sprintf("%s-%d", Name, i), Node: pick(g, Node, "")}
 	})}
 }
 

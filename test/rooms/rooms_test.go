@@ -48,13 +48,13 @@ func rooms() map[string][]rule {
 			{not: []string{ourRooms}, but: module + "pkg/cli", because: "main fits pkg/cli to a process and does nothing else"},
 		},
 		"pkg/cli": {}, // it joins the others; that it decides nothing is for the reader to see
-		"pkg/target": {
+		"pkg/workload": {
 			wordsAreParsed,
 			not("finding out what was meant comes before deciding and doing", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
 		"pkg/isolation": {
 			wordsAreParsed,
-			not("judgement over facts depends on no one who asks for it", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("judgement over facts depends on no one who asks for it", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
 			{not: []string{"context", "os"}, because: "a judgement waits for nothing and reads nothing"},
 		},
@@ -69,17 +69,17 @@ func rooms() map[string][]rule {
 		},
 		"pkg/diagnosis": {
 			wordsAreParsed,
-			not("why a pod does not start does not depend on why it was made", "pkg/target", "pkg/plan", "pkg/agent", "pkg/stream", "pkg/session", "pkg/cli"),
+			not("why a pod does not start does not depend on why it was made", "pkg/workload", "pkg/plan", "pkg/agent", "pkg/stream", "pkg/session", "pkg/cli"),
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the status"},
 			{not: []string{"context", "os"}, because: "a diagnosis waits for nothing and reads nothing"},
 		},
 		"pkg/stream": {
 			wordsAreParsed,
-			not("a stream knows nothing of what runs at its other end", "pkg/target", "pkg/plan", "pkg/agent", "pkg/session", "pkg/cli"),
+			not("a stream knows nothing of what runs at its other end", "pkg/workload", "pkg/plan", "pkg/agent", "pkg/session", "pkg/cli"),
 		},
 		"pkg/agent": {
 			wordsAreParsed,
-			not("an agent speaks one protocol, whatever it is used for", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("an agent speaks one protocol, whatever it is used for", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
 		"pkg/plan": {
 			wordsAreParsed,
@@ -94,15 +94,15 @@ func rooms() map[string][]rule {
 		},
 		"pkg/lease": {
 			wordsAreParsed,
-			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
 		"pkg/inventory": {
 			wordsAreParsed,
-			not("what there is does not depend on how it came to be, nor on who asks", "pkg/target", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("what there is does not depend on how it came to be, nor on who asks", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
 		"pkg/session": {
 			wordsAreParsed,
-			not("a session does what the plan says: everything it needs is in there", "pkg/target", "pkg/cli"),
+			not("a session does what the plan says: everything it needs is in there", "pkg/workload", "pkg/cli"),
 		},
 		"pkg/owned": {
 			wordsAreParsed,
@@ -317,10 +317,10 @@ func TestComplaints(t *testing.T) {
 		{"cmd/kubectl-eshell", module + "pkg/clinic", "main fits pkg/cli to a process and does nothing else"},
 		{"cmd/kubectl-eshell", module + "test/cluster", shipped},
 		{"pkg/cli", module + "test", shipped},
-		{"pkg/target", cobra, words},
-		{"pkg/target", module + "pkg/plan", "finding out what was meant comes before deciding and doing"},
-		{"pkg/target", module + "pkg/session", "finding out what was meant comes before deciding and doing"},
-		{"pkg/target", module + "pkg/cli", "finding out what was meant comes before deciding and doing"},
+		{"pkg/workload", cobra, words},
+		{"pkg/workload", module + "pkg/plan", "finding out what was meant comes before deciding and doing"},
+		{"pkg/workload", module + "pkg/session", "finding out what was meant comes before deciding and doing"},
+		{"pkg/workload", module + "pkg/cli", "finding out what was meant comes before deciding and doing"},
 		{"pkg/plan", pflag, words},
 		{"pkg/plan", module + "pkg/cli", "deciding comes before doing, and does not depend on who asks"},
 		{"pkg/plan", module + "pkg/session", "deciding comes before doing, and does not depend on who asks"},
@@ -336,7 +336,7 @@ func TestComplaints(t *testing.T) {
 		{"pkg/ephemeral", module + "pkg/session", "a client of an API knows nothing of what it is used for"},
 		{"pkg/ephemeral", module + "pkg/cli", "a client of an API knows nothing of what it is used for"},
 		{"pkg/session", pflag, words},
-		{"pkg/session", module + "pkg/target", "a session does what the plan says: everything it needs is in there"},
+		{"pkg/session", module + "pkg/workload", "a session does what the plan says: everything it needs is in there"},
 		{"pkg/session", module + "pkg/cli", "a session does what the plan says: everything it needs is in there"},
 		{"pkg/owned", cobra, words},
 		{"pkg/owned", module + "pkg/hint", "every other room may import it"},

@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"testing"
@@ -24,7 +24,7 @@ func TestService(t *testing.T) {
 		name    string
 		cluster []runtime.Object
 		query   Query
-		want    string // the target, and its live pod
+		want    string // the workload, and its live pod
 	}{
 		{"the workload behind it", []runtime.Object{api, renamed(deployment(), "shop"), web, pod("a")}, query("Service"), "deployment/shop"},
 		{"a bare replica set", []runtime.Object{api, replicaSet("bare", "")}, query("Service"), "replicaset/bare"},

@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"errors"
@@ -34,19 +34,19 @@ func live(q *Query) { q.Live = true }
 func container(name string) func(*Query) { return func(q *Query) { q.Container = name } }
 
 // found is what is found of a deployment when everything is allowed.
-func found(changes ...func(*Target)) *Target {
-	t := &Target{Kind: "Deployment", Name: "api", Namespace: "shop", Template: template(), Container: "app", Access: Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true}}
+func found(changes ...func(*Workload)) *Workload {
+	t := &Workload{Kind: "Deployment", Name: "api", Namespace: "shop", Template: template(), Container: "app", Access: Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true}}
 	for _, change := range changes {
 		change(t)
 	}
 	return t
 }
 
-func ofKind(kind string) func(*Target) { return func(t *Target) { t.Kind = kind } }
+func ofKind(kind string) func(*Workload) { return func(t *Workload) { t.Kind = kind } }
 
-// joined is what a live pod makes of a target.
-func joined(p *corev1.Pod, ready int) func(*Target) {
-	return func(t *Target) {
+// joined is what a live pod makes of a workload.
+func joined(p *corev1.Pod, ready int) func(*Workload) {
+	return func(t *Workload) {
 		t.Pod, t.Ready, t.Template = p, ready, corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
 	}
 }
@@ -60,20 +60,20 @@ func TestResolve(t *testing.T) {
 	controller := &corev1.ReplicationController{ObjectMeta: objectMeta("api"),
 		Spec: corev1.ReplicationControllerSpec{Selector: map[string]string{"app": "api"}, Template: &controllerTemplate}}
 
-	withClaims := func(t *Target) { t.ClaimTemplates = claims }
-	chosen := func(name string) func(*Target) { return func(t *Target) { t.Container = name } }
-	of := func(changes ...func(*corev1.PodTemplateSpec)) func(*Target) {
-		return func(t *Target) { t.Template = template(changes...) }
+	withClaims := func(t *Workload) { t.ClaimTemplates = claims }
+	chosen := func(name string) func(*Workload) { return func(t *Workload) { t.Container = name } }
+	of := func(changes ...func(*corev1.PodTemplateSpec)) func(*Workload) {
+		return func(t *Workload) { t.Template = template(changes...) }
 	}
 
 	tests := []struct {
 		name    string
 		cluster []runtime.Object
 		query   Query
-		want    *Target
+		want    *Workload
 	}{
 		// Each kind: its template, whatever its pods are. A pod is its own template.
-		{"a pod", []runtime.Object{pod("api", unready)}, query("Pod"), found(ofKind("Pod"), joined(pod("api", unready), 0), func(t *Target) { t.Pod = nil })},
+		{"a pod", []runtime.Object{pod("api", unready)}, query("Pod"), found(ofKind("Pod"), joined(pod("api", unready), 0), func(t *Workload) { t.Pod = nil })},
 		{"a deployment", []runtime.Object{deployment(), pod("api-1")}, query("Deployment"), found()},
 		{"a replica set", []runtime.Object{replicaSet}, query("ReplicaSet"), found(ofKind("ReplicaSet"))},
 		{"a stateful set", []runtime.Object{statefulSet}, query("StatefulSet"), found(ofKind("StatefulSet"), withClaims)},
@@ -249,7 +249,7 @@ func TestAccess(t *testing.T) {
 				t.Fatal(err)
 			}
 			got.Surroundings = isolation.Surroundings{}
-			if want := found(func(t *Target) { t.Access = tt.want }); !equality.Semantic.DeepEqual(got, want) {
+			if want := found(func(t *Workload) { t.Access = tt.want }); !equality.Semantic.DeepEqual(got, want) {
 				t.Errorf("target differs (-want +got):\n%s", diff.Diff(want, got))
 			}
 		})

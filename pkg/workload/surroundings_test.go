@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"fmt"
@@ -114,8 +114,8 @@ func TestSurroundings(t *testing.T) {
 	}
 }
 
-// around is a target's surroundings in words.
-func around(t *Target) string {
+// around is a workload's surroundings in words.
+func around(t *Workload) string {
 	var words []string
 	for _, s := range t.Surroundings.Selectors {
 		words = append(words, s.String()+" "+s.Match.String())

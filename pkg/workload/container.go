@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 // named: https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
 const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
 
-func chooseContainer(t *Target, wanted string) (string, error) {
+func chooseContainer(t *Workload, wanted string) (string, error) {
 	containers := t.Template.Spec.Containers
 	if len(containers) == 0 {
 		return "", fmt.Errorf("%s has no containers", t)

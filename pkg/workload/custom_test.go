@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"maps"
@@ -69,7 +69,7 @@ func rolloutSpec(changes map[string]any) map[string]any {
 func TestCustom(t *testing.T) {
 	ofRollout := ofKind("Rollout")
 	claims := []any{map[string]any{"metadata": map[string]any{"name": "data"}}}
-	withClaims := func(t *Target) {
+	withClaims := func(t *Workload) {
 		t.ClaimTemplates = []corev1.PersistentVolumeClaim{{}}
 		t.ClaimTemplates[0].Name = "data"
 	}
@@ -83,7 +83,7 @@ func TestCustom(t *testing.T) {
 		typ    string
 		spec   map[string]any
 		query  []func(*Query)
-		want   *Target
+		want   *Workload
 		around string
 	}{
 		{"singular", "rollout", rolloutSpec(nil), nil, found(ofRollout), "rollout/api app=api"},
@@ -95,7 +95,7 @@ func TestCustom(t *testing.T) {
 		{"a selector in words", "rollout", rolloutSpec(map[string]any{"selector": "app=api"}), nil, found(ofRollout), ""},
 		{"claim templates", "rollout", rolloutSpec(map[string]any{"volumeClaimTemplates": claims}), nil, found(ofRollout, withClaims), "rollout/api app=api"},
 		{"a template elsewhere", "rollout", rolloutSpec(reference), nil,
-			found(ofRollout, func(t *Target) { t.Template, t.Container = template(byDefault("proxy")), "proxy" }),
+			found(ofRollout, func(t *Workload) { t.Template, t.Container = template(byDefault("proxy")), "proxy" }),
 			"deployment/base app=api, rollout/api app=api"},
 		{"a live pod", "rollout", rolloutSpec(nil), []func(*Query){live}, found(ofRollout, joined(pod("api-1"), 1)), ""},
 	}

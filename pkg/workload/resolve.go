@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"context"
@@ -47,7 +47,7 @@ type Query struct {
 //
 // Errors name the workload and carry the server's own words. What is only good to know does not
 // fail: its error is in the Target. When Resolve returns, nothing is under way any more.
-func Resolve(ctx context.Context, cluster Cluster, q Query) (*Target, error) {
+func Resolve(ctx context.Context, cluster Cluster, q Query) (*Workload, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ type search struct {
 	manifest *workload // nil: it is in the cluster
 }
 
-func (s *search) run(ctx context.Context) (*Target, error) {
+func (s *search) run(ctx context.Context) (*Workload, error) {
 	w, near, access, err := s.ask(ctx)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s *search) run(ctx context.Context) (*Target, error) {
 			return nil, fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
 		}
 	}
-	t := &Target{Kind: w.kind, Name: w.meta.Name, Namespace: s.Namespace, Access: access, Indexed: w.indexed, FirstOrdinal: w.firstOrdinal, ClaimTemplates: w.claimTemplates}
+	t := &Workload{Kind: w.kind, Name: w.meta.Name, Namespace: s.Namespace, Access: access, Indexed: w.indexed, FirstOrdinal: w.firstOrdinal, ClaimTemplates: w.claimTemplates}
 	if !s.Live {
 		near.include(w)
 		s.includeOwner(ctx, w, &near)
@@ -150,7 +150,7 @@ func (s *search) find(ctx context.Context) (workload, error) {
 }
 
 // complete fills what takes further round trips.
-func (s *search) complete(ctx context.Context, t *Target, w workload, near neighbours) (err error) {
+func (s *search) complete(ctx context.Context, t *Workload, w workload, near neighbours) (err error) {
 	if s.Revision != 0 {
 		if w.template, err = s.templateOf(ctx, w); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 
 // askPods is the second round trip. It gets the claims and lists, at once, the pods of the workload
 // and of the others that mount the same claims: a backup's job mounts its application's.
-func (s *search) askPods(ctx context.Context, t *Target, w workload, claimants []workload) error {
+func (s *search) askPods(ctx context.Context, t *Workload, w workload, claimants []workload) error {
 	names := claimNames(w, s.Ordinal)
 	if len(names) == 0 && !s.Running {
 		return nil

@@ -1,6 +1,6 @@
-// Package target finds out what the user meant: it turns the words "deploy/api -c app" into facts
+// Package workload finds out what the user meant: it turns the words "deploy/api -c app" into facts
 // about one workload. It only reads; what to do with the facts is the plan's business.
-package target
+package workload
 
 import (
 	"strings"
@@ -10,8 +10,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
-// Target is one workload as it was found in the cluster. Nothing may change it.
-type Target struct {
+// Workload is one workload as it was found in the cluster. Nothing may change it.
+type Workload struct {
 	Kind      string // as in the API: "Deployment"
 	Name      string
 	Namespace string
@@ -64,7 +64,7 @@ type User struct {
 }
 
 // String returns the canonical TYPE/NAME.
-func (t *Target) String() string { return strings.ToLower(t.Kind) + "/" + t.Name }
+func (t *Workload) String() string { return strings.ToLower(t.Kind) + "/" + t.Name }
 
 // Access is what the caller may do in the namespace, as the server says it.
 type Access struct {

@@ -1,4 +1,4 @@
-package target
+package workload
 
 import (
 	"strings"
@@ -52,7 +52,7 @@ func TestManifest(t *testing.T) {
 		name     string
 		manifest string
 		changes  []func(*Query)
-		want     string // the target, its namespace and what surrounds it
+		want     string // the workload, its namespace and what surrounds it
 	}{
 		{"a pod", podYAML, nil, "pod/one in shop: "},
 		{"a deployment", deploymentYAML, nil, "deployment/api in shop: deployment/api app=api"},
