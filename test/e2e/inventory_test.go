@@ -127,7 +127,8 @@ func TestGC(t *testing.T) {
 		sessions = append(sessions, term.session())
 		term.expect(prompt)
 	}
-	killed := open(t, "eshell", "deploy/bash", "--as=clone-only")
+	// Killed before its client was attached, the process waits for it: for the length of a lease and 20 s.
+	killed := open(t, "eshell", "deploy/bash", "--as=clone-only", "--lease=20s")
 	left := killed.session()
 	killed.expect(prompt)
 	killed.signal(syscall.SIGKILL)
