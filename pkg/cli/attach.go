@@ -62,11 +62,11 @@ on when it ends. When the client is gone, it ends within a minute.`,
 				a.TTY = &tty
 			}
 			if len(words) != 1 {
-				return nil, hint.Errorf("what is there: kubectl eshell list; a command goes after two dashes", "one session is expected, and there are %d words", len(words))
+				return nil, hint.Wrap(fmt.Errorf("one session is expected, and there are %d words", len(words)), "what is there: kubectl eshell list; a command goes after two dashes")
 			}
 			a.Name, a.Command = strings.TrimPrefix(words[0], "pod/"), command
 			if problems := validation.IsDNS1123Subdomain(a.Name); len(problems) > 0 {
-				return nil, hint.Errorf("what is there: kubectl eshell list", "%q is not a session's name: %s", words[0], problems[0])
+				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]), "what is there: kubectl eshell list")
 			}
 			return func(ctx context.Context, c *clerk) (err error) {
 				*status, err = c.attach(ctx, a)
@@ -116,11 +116,11 @@ func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
 func joinable(s inventory.Session, user string) error {
 	switch {
 	case s.User != "" && user != "" && s.User != user:
-		return hint.Errorf("yours: kubectl eshell list -n "+s.Namespace, "session %s is %s's, and you are %s", s.Name, s.User, user)
+		return hint.Wrap(fmt.Errorf("session %s is %s's, and you are %s", s.Name, s.User, user), "yours: kubectl eshell list -n "+s.Namespace)
 	case s.State == inventory.Starting:
-		return hint.Errorf("see how far it is: kubectl describe pod "+s.Pod+" -n "+s.Namespace, "session %s has not started yet", s.Name)
+		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name), "see how far it is: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
 	case s.State != inventory.Running && s.State != inventory.Unknown:
-		return hint.Errorf("what runs: kubectl eshell list -n "+s.Namespace, "session %s has ended", s.Name)
+		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name), "what runs: kubectl eshell list -n "+s.Namespace)
 	case s.Pod == "" || s.Container == "":
 		return fmt.Errorf("session %s does not say where its shell is", s.Name)
 	}

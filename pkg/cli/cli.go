@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -34,10 +35,7 @@ its container.
 Without a command it opens bash, or sh where there is no bash. The exit status
 is the command's own, 128+n after a signal n, and 125 when eshell itself fails.
 
-kubectl eshell attach opens one more shell in a session. Sessions are listed,
-ended and extended by list, delete and extend; gc removes what is left of them.
-Each has its own --help. A pod that is called like one of these words is reached
-as pod/NAME.`
+To open a pod that is named like one of the commands below, write pod/NAME.`
 
 const example = `  # A shell in a clone of the pods of a deployment
   kubectl eshell deploy/api
@@ -67,6 +65,11 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // a word that is no command is a workload
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && cmd.Flags().NFlag() == 0 && cmd.ArgsLenAtDash() < 0 {
+				*status = failed
+				_, err := io.WriteString(streams.ErrOut, shortUsage)
+				return err
+			}
 			options, err := f.options(args, cmd.ArgsLenAtDash())
 			if err != nil {
 				return err
@@ -77,10 +80,11 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 	}
 	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; it would be a pod's name
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return hint.Errorf("the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l", "%w", err)
+		return hint.Wrap(err, "the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l")
 	})
 	f.addTo(command)
 	command.AddCommand(sessionCommands(streams, status)...)
+	command.AddCommand(newOptions(streams))
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,7 +84,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Help is what was asked for, so it is output; it names every flag, ours before the connection's.
+// TestHelp: help is what was asked for, so it is output. It lists the commands and each flag of ours, by task, and says
+// where those of the connection are.
 func TestHelp(t *testing.T) {
 	got := runMain(t.Context(), t, "--help")
 	if got.status != 0 || got.errOut != "" {
@@ -91,11 +93,14 @@ func TestHelp(t *testing.T) {
 	}
 	rest := got.out
 	for _, part := range []string{
-		"Open a shell next to a workload.", "Usage:\n  " + usageLine, "Examples:\n  # A shell in a clone", "Flags:",
-		"--mode", "--container", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via",
-		"--start-timeout", "--explain", "--dry-run", "--output", "--quiet",
-		"\n\nClone: what it takes along:", "--filename", "--revision", "--toolbox", "--overrides", "--with", "--init", "--volumes",
-		"\n\nClone: labels, rights and place:", "--keep-labels", "--labels", "--as-user", "--node", "\n\nConnection, as for kubectl:", "--kubeconfig", "--namespace",
+		"Open a shell next to a workload.", "Usage:\n  " + usageLine, "Examples:\n  # A shell in a clone",
+		"\n\nCommands:\n  attach ", "\n  delete ", "\n  extend ", "\n  gc ", "\n  list ", "\n  options ",
+		"\n\nTarget:", "--container", "--filename", "--revision",
+		"\n\nWhat runs:", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via", "--toolbox", "--overrides",
+		"\n\nIsolation:", "--with", "--init", "--volumes", "--keep-labels", "--labels", "--as-user", "--node",
+		"\n\nLifetime:", "--start-timeout", "--lease", "--ttl", "--detach", "--reason",
+		"\n\nDebug:", "--mode", "\n\nOutput:", "--explain", "--dry-run", "--output", "--quiet",
+		"\n\nUse \"kubectl eshell COMMAND --help\"", "\nUse \"kubectl eshell options\"",
 	} {
 		_, after, found := strings.Cut(rest, part)
 		if !found {
@@ -103,10 +108,34 @@ func TestHelp(t *testing.T) {
 		}
 		rest = after
 	}
-	ours, _, _ := strings.Cut(got.out, "Connection")
-	for line := range strings.Lines(ours) {
+	for line := range strings.Lines(got.out) {
 		if strings.HasPrefix(line, strings.Repeat(" ", 20)) {
 			t.Errorf("a flag's help is longer than a line of %d characters: %q", helpWidth, line)
 		}
+	}
+	if leaks := regexp.MustCompile(`--\S+ (strings?|stringArray|int\d*|duration)\b`).FindString(got.out); leaks != "" {
+		t.Errorf("%q shows how a flag is parsed", leaks)
+	}
+	if strings.Contains(got.out, "--kubeconfig") {
+		t.Errorf("the flags of the connection are in:\n%s", got.out)
+	}
+}
+
+// TestConnectionFlags: they are in one place, as kubectl options prints its own.
+func TestConnectionFlags(t *testing.T) {
+	for _, args := range [][]string{{"options"}, {"options", "--help"}} {
+		got := runMain(t.Context(), t, args...)
+		for _, flag := range []string{"--namespace", "--context", "--kubeconfig", "--as"} {
+			if got.status != 0 || got.errOut != "" || !strings.Contains(got.out, flag) {
+				t.Errorf("%v: %s is not in %+v", args, flag, got)
+			}
+		}
+	}
+}
+
+// TestNothingTyped: a short usage, and no error about arguments.
+func TestNothingTyped(t *testing.T) {
+	if got, want := runMain(t.Context(), t), (ran{failed, "", shortUsage}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -36,7 +37,7 @@ The container stays in its pod's record.`,
 			case all && len(names) > 0:
 				return nil, errors.New("--all ends every session of yours, and names only some")
 			case !all && len(names) == 0:
-				return nil, hint.Errorf("what is there: kubectl eshell list", "no session was named")
+				return nil, hint.Wrap(fmt.Errorf("no session was named"), "what is there: kubectl eshell list")
 			}
 			return func(ctx context.Context, c *clerk) error { return c.delete(ctx, names) }, nil
 		},
@@ -87,7 +88,7 @@ func (c *clerk) end(ctx context.Context, s inventory.Session) error {
 func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, error) {
 	if len(names) == 0 {
 		if found.User == "" {
-			return nil, hint.Errorf("kubectl eshell delete NAME ends one by its name", "the server does not say who you are, nor which sessions are yours")
+			return nil, hint.Wrap(fmt.Errorf("the server does not say who you are, nor which sessions are yours"), "kubectl eshell delete NAME ends one by its name")
 		}
 		return found.Own(), nil
 	}

@@ -22,12 +22,12 @@ func TestReport(t *testing.T) {
 		told   string
 	}{
 		{"plain", errors.New("no luck"), 125, "error: no luck\n"},
-		{"with a hint", hint.Errorf("try again", "no luck"), 125, "error: no luck\nhint: try again\n"},
-		{"with a hint inside", fmt.Errorf("open: %w", hint.Errorf("try again", "no luck")), 125, "error: open: no luck\nhint: try again\n"},
-		{"from the cluster", hint.Errorf("\x1b]0;a\atry", "\x1b[2Jno\r luck\u202e"), 125, "error: [2Jno luck\nhint: ]0;atry\n"},
+		{"with a hint", hint.Wrap(fmt.Errorf("no luck"), "try again"), 125, "error: no luck\nhint: try again\n"},
+		{"with a hint inside", fmt.Errorf("open: %w", hint.Wrap(fmt.Errorf("no luck"), "try again")), 125, "error: open: no luck\nhint: try again\n"},
+		{"from the cluster", hint.Wrap(fmt.Errorf("\x1b[2Jno\r luck\u202e"), "\x1b]0;a\atry"), 125, "error: [2Jno luck\nhint: ]0;atry\n"},
 
 		{"without an answer", fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), 125, "error: list: Get \"https://a\": EOF\nhint: does the cluster answer? kubectl cluster-info\n"},
-		{"without an answer, with a hint", hint.Errorf("try again", "list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), 125, "error: list: Get \"https://a\": EOF\nhint: try again\n"},
+		{"without an answer, with a hint", hint.Wrap(fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), "try again"), 125, "error: list: Get \"https://a\": EOF\nhint: try again\n"},
 
 		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},
 		{"TERM", Signal{syscall.SIGTERM}, 143, "error: ended by a signal: terminated\n"},

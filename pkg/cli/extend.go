@@ -40,12 +40,12 @@ a debug session without a client (--detach).`,
 func parseExtension(words []string) (extension, error) {
 	const usage = "kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h"
 	if len(words) != 2 {
-		return extension{}, hint.Errorf(usage, "a session and a duration are expected")
+		return extension{}, hint.Wrap(fmt.Errorf("a session and a duration are expected"), usage)
 	}
 	by, err := time.ParseDuration(words[1])
 	switch {
 	case err != nil:
-		return extension{}, hint.Errorf(usage, "%q is not a duration", words[1])
+		return extension{}, hint.Wrap(fmt.Errorf("%q is not a duration", words[1]), usage)
 	case by < time.Second:
 		return extension{}, fmt.Errorf("%s is less than a second", by)
 	}

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,11 +34,11 @@ type flags struct {
 	explain        bool
 	dryRun, output string
 
-	source   sourceFlags
-	parts    partsFlags
-	labels   labelFlags
-	identity identityFlags
-	node     string
+	source     sourceFlags
+	components componentFlags
+	labels     labelFlags
+	identity   identityFlags
+	node       string
 }
 
 // sourceFlags say what a clone is made from, and what is made of it.
@@ -54,8 +52,8 @@ type sourceFlags struct {
 	overrides, overrideType string
 }
 
-// partsFlags say what comes along beside the container.
-type partsFlags struct {
+// componentFlags say what comes along beside the container.
+type componentFlags struct {
 	with      []string
 	withAll   bool
 	init      []string
@@ -85,14 +83,17 @@ type group struct {
 
 func newFlags() *flags {
 	f := &flags{config: genericclioptions.NewConfigFlags(true), set: pflag.NewFlagSet("eshell", pflag.ContinueOnError)}
-	f.define(f.group("Flags", false))
-	along := f.group("Clone: what it takes along", true)
-	f.source.define(along)
-	f.parts.define(along)
-	place := f.group("Clone: labels, rights and place", true)
-	f.labels.define(place)
-	f.identity.define(place)
-	place.StringVar(&f.node, "node", "", "run on the node `NAME`, by affinity")
+	f.defineTarget(f.group("Target", false))
+	f.source.defineTarget(f.group("Target", true))
+	f.defineProcess(f.group("What runs", false))
+	f.source.defineProcess(f.group("What runs", true))
+	f.components.define(f.group("Isolation", true))
+	f.labels.define(f.group("Isolation", true))
+	f.identity.define(f.group("Isolation", true))
+	f.definePlace(f.group("Isolation", true))
+	f.defineLifetime(f.group("Lifetime", false))
+	f.defineMode(f.group("Debug", false))
+	f.defineOutput(f.group("Output", false))
 	for _, g := range f.groups {
 		f.set.AddFlagSet(g.FlagSet)
 	}
@@ -106,45 +107,64 @@ func (f *flags) group(title string, clone bool) *pflag.FlagSet {
 	return set
 }
 
-func (f *flags) define(set *pflag.FlagSet) {
-	set.StringVar(&f.mode, "mode", string(plan.ModeClone), `a new pod ("clone"), or a running one ("debug")`)
-	set.StringVarP(&f.container, "container", "c", "", "container to take (default: the pod's default one, or the first)")
-	set.StringSliceVar(&f.command, "command", nil, "command, separated by commas; the same as the words after --")
-	set.StringVar(&f.image, "image", "", "image to run instead of the container's own")
-	set.StringArrayVarP(&f.env, "env", "e", nil, "NAME=VALUE sets a variable, NAME- removes one; may be repeated")
-	set.StringVar(&f.cpu, "cpu", "", "cpu request and limit, as in 500m (clone)")
-	set.StringVar(&f.memory, "memory", "", "memory request and limit, as in 2Gi (clone)")
-	set.BoolVarP(&f.stdin, "stdin", "i", true, "pass stdin to the command")
-	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
-	set.StringVar(&f.via, "via", "", `"exec": nothing is logged; "attach": as the main process`)
-	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute, "how long the session may take to start")
-	set.DurationVar(&f.lease, "lease", 2*time.Minute, "how long the session outlives its client")
-	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "how long the session lives at most")
-	set.StringVar(&f.reason, "reason", "", "why the session is opened, for the record")
-	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
-	set.BoolVar(&f.detach, "detach", false, "start the session, print its name and leave it running")
-	set.BoolVar(&f.explain, "explain", false, "say what a session would be and why, and start none")
-	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone), `only print the pod: none, client or server`)
-	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as yaml, json or name")
-	set.BoolVarP(&f.quiet, "quiet", "q", false, "print only output, warnings and errors")
-	set.Int32VarP(&f.verbosity, "v", "v", 0, "log level for the requests that eshell makes")
+func (f *flags) defineTarget(set *pflag.FlagSet) {
+	set.StringVarP(&f.container, "container", "c", "", "take the container `NAME` (default: the pod's default one, or the first)")
 }
 
-func (s *sourceFlags) define(set *pflag.FlagSet) {
+func (f *flags) defineProcess(set *pflag.FlagSet) {
+	set.StringSliceVar(&f.command, "command", nil, "run `WORD,...`; the same as the words after --")
+	set.StringVar(&f.image, "image", "", "run `IMAGE` instead of the container's own")
+	set.StringArrayVarP(&f.env, "env", "e", nil, "set a variable by `NAME=VALUE`, remove it by NAME-; can be repeated")
+	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
+	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
+	set.BoolVarP(&f.stdin, "stdin", "i", true, "pass stdin to the command")
+	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
+	set.StringVar(&f.via, "via", "", "run by `WAY`: exec (nothing is logged), or attach (as the main process)")
+}
+
+func (f *flags) definePlace(set *pflag.FlagSet) {
+	set.StringVar(&f.node, "node", "", "run on the node `NAME`, by affinity")
+}
+
+func (f *flags) defineLifetime(set *pflag.FlagSet) {
+	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute, "fail if the session has not started after `DURATION`")
+	set.DurationVar(&f.lease, "lease", 2*time.Minute, "end `DURATION` after the client is gone")
+	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end after `DURATION` in any case")
+	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
+	set.BoolVar(&f.detach, "detach", false, "start the session, print its name and leave it running")
+	set.StringVar(&f.reason, "reason", "", "record `TEXT`: why the session is opened")
+}
+
+func (f *flags) defineMode(set *pflag.FlagSet) {
+	set.StringVar(&f.mode, "mode", string(plan.ModeClone), "run in `MODE`: clone (a new pod), or debug (a running pod)")
+}
+
+func (f *flags) defineOutput(set *pflag.FlagSet) {
+	set.BoolVar(&f.explain, "explain", false, "describe the session and the reasons, and start none")
+	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone), "only print the pod; `STRATEGY` is none, client or server")
+	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "print only output, warnings and errors")
+	set.Int32VarP(&f.verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
+}
+
+func (s *sourceFlags) defineTarget(set *pflag.FlagSet) {
 	set.StringVarP(&s.filename, "filename", "f", "", "take the workload from `FILE`, not from the cluster; - is stdin")
 	set.Int64Var(&s.revision, "revision", 0, "take revision `N` of it (kubectl rollout history)")
 	set.BoolVar(&s.pin, "pin", false, "run the very images that its pods run, by digest")
+}
+
+func (s *sourceFlags) defineProcess(set *pflag.FlagSet) {
 	set.BoolVar(&s.entrypoint, "entrypoint", false, "run the image's entrypoint, with the command as its arguments")
 	set.StringVar(&s.toolbox, "toolbox", "", "bring a shell along from `IMAGE`, for images without one")
 	set.StringVar(&s.overrides, "overrides", "", "patch the finished pod with this `JSON`")
-	set.StringVar(&s.overrideType, "override-type", "merge", "the patch's type: json, merge or strategic")
+	set.StringVar(&s.overrideType, "override-type", "merge", "the patch is of `TYPE` json, merge or strategic")
 }
 
-func (p *partsFlags) define(set *pflag.FlagSet) {
+func (p *componentFlags) define(set *pflag.FlagSet) {
 	set.StringSliceVar(&p.with, "with", nil, "run the containers and sidecars `NAME,...` too")
 	set.BoolVar(&p.withAll, "with-all", false, "run all of its containers and sidecars")
-	set.StringSliceVar(&p.init, "init", nil, "init containers to run: auto, all, none or `NAME,...` (default auto)")
-	set.StringVar(&p.volumes, "volumes", "", `claims: "shared", "readonly", or "fresh" ones instead`)
+	set.StringSliceVar(&p.init, "init", nil, "run the init containers `NAME,...`, auto, all or none (default auto)")
+	set.StringVar(&p.volumes, "volumes", "", "take claims as `KIND`: shared, readonly, or fresh ones instead")
 	set.IntVar(&p.ordinal, "ordinal", 0, "take the claims of the stateful set's pod number `N`")
 	set.BoolVar(&p.noDevices, "no-devices", false, "leave out GPUs and other devices")
 }
@@ -159,34 +179,14 @@ func (i *identityFlags) define(set *pflag.FlagSet) {
 	set.StringVar(&i.serviceAccount, "service-account", "", "run as the service account `NAME`")
 	set.BoolVar(&i.noToken, "no-token", false, "mount no service account token")
 	set.StringVar(&i.asUser, "as-user", "", "run as the user `UID[:GID]`, in numbers")
-	set.StringArrayVar(&i.pullSecrets, "image-pull-secret", nil, "pull images with the secret `NAME` as well; may be repeated")
+	set.StringArrayVar(&i.pullSecrets, "image-pull-secret", nil, "pull images with the secret `NAME` as well; can be repeated")
 }
 
 func (f *flags) addTo(command *cobra.Command) {
-	connection := pflag.NewFlagSet("connection", pflag.ContinueOnError)
-	f.config.AddFlags(connection)
 	command.Flags().AddFlagSet(f.set)
-	command.Flags().AddFlagSet(connection)
+	f.config.AddFlags(command.Flags())
 	command.Flags().SortFlags = false
-	command.SetUsageFunc(func(cmd *cobra.Command) error {
-		paragraphs := append(f.groups, group{title: "Connection, as for kubectl", FlagSet: connection})
-		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s", usageLine, cmd.Example, usages(paragraphs))
-		return err
-	})
-}
-
-const (
-	arguments = "(TYPE/NAME | TYPE NAME | -f FILE) [flags] [-- COMMAND ARGS...]"
-	usageLine = "kubectl eshell " + arguments
-	helpWidth = 100
-)
-
-func usages(groups []group) string {
-	var text strings.Builder
-	for _, g := range groups {
-		fmt.Fprintf(&text, "\n%s:\n%s", g.title, g.FlagUsagesWrapped(helpWidth))
-	}
-	return text.String()
+	command.SetUsageFunc(f.writeUsage)
 }
 
 // cloneOnly returns the first flag that was given and means nothing without a clone, or "".

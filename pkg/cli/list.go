@@ -67,7 +67,7 @@ func (l listing) parse(words []string) (listing, error) {
 	case err != nil:
 		return l, err
 	case pod.Kind != "Pod":
-		return l, hint.Errorf("kubectl eshell list lists sessions", "%s is no pod: only pods have ephemeral containers", pod)
+		return l, hint.Wrap(fmt.Errorf("%s is no pod: only pods have ephemeral containers", pod), "kubectl eshell list lists sessions")
 	case l.Everywhere:
 		return l, fmt.Errorf("%s is in one namespace, and --all-namespaces lists sessions", pod)
 	}

@@ -99,7 +99,7 @@ func (f *flags) plan(command []string) (plan.Options, error) {
 		into(&o.Env, func() ([]plan.EnvChange, error) { return parseEnv(f.env) }),
 		into(&o.CPU, func() (resource.Quantity, error) { return parseQuantity("cpu", f.cpu) }),
 		into(&o.Memory, func() (resource.Quantity, error) { return parseQuantity("memory", f.memory) }),
-		into(&o.Parts, f.chosenParts),
+		into(&o.Parts, f.chosenComponents),
 		into(&o.Labels, f.labels.wish),
 		into(&o.Identity, f.chosenIdentity),
 		into(&o.Node, func() (string, error) { return f.name("node", f.node) }),
@@ -154,7 +154,7 @@ func (f *flags) attended(o Options) []contradiction {
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Parts
 	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
-		return hint.Errorf("leave out --mode debug for a clone", "--%s is for a clone, and --mode debug joins the running pod as it is", name)
+		return hint.Wrap(fmt.Errorf("--%s is for a clone, and --mode debug joins the running pod as it is", name), "leave out --mode debug for a clone")
 	}
 	for _, c := range append(f.attended(o), []contradiction{
 		{len(parts.With) > 0 && parts.WithAll, "--with-all takes every container along, --with only some", ""},
@@ -169,7 +169,7 @@ func (f *flags) consistent(o Options) error {
 		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type is the type of --overrides, and there are none", ""},
 	}...) {
 		if c.wrong {
-			return hint.Errorf(c.next, "%s", c.told)
+			return hint.Wrap(fmt.Errorf("%s", c.told), c.next)
 		}
 	}
 	return nil
@@ -243,7 +243,7 @@ func parseEnv(words []string) ([]plan.EnvChange, error) {
 				return nil, fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
 			}
 			if !dash {
-				return nil, hint.Errorf("to take the variable from here: -e \""+word+"=$"+word+"\"", "--env %q is neither NAME=VALUE nor NAME-", word)
+				return nil, hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word), "to take the variable from here: -e \""+word+"=$"+word+"\"")
 			}
 			change = plan.EnvChange{Name: trimmed, Remove: true}
 		}
@@ -263,14 +263,14 @@ func parseQuantity(flag, value string) (resource.Quantity, error) {
 	}
 	quantity, err := resource.ParseQuantity(value)
 	if err != nil {
-		return resource.Quantity{}, hint.Errorf("for example: --cpu 500m, --memory 2Gi", "--%s %q is not a quantity: %w", flag, value, err)
+		return resource.Quantity{}, hint.Wrap(fmt.Errorf("--%s %q is not a quantity: %w", flag, value, err), "for example: --cpu 500m, --memory 2Gi")
 	}
 	if quantity.Sign() <= 0 {
 		return resource.Quantity{}, fmt.Errorf("--%s %q is not more than zero", flag, value)
 	}
 	if flag == "memory" && quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0 {
 		// The server would only warn, and the node never start the pod. Value rounds up.
-		return resource.Quantity{}, hint.Errorf("m means thousandths; megabytes are M or Mi", "--memory %q is not a whole number of bytes", value)
+		return resource.Quantity{}, hint.Wrap(fmt.Errorf("--memory %q is not a whole number of bytes", value), "m means thousandths; megabytes are M or Mi")
 	}
 	return quantity, nil
 }
@@ -293,5 +293,5 @@ func (f *flags) reasoned(o Options) error {
 	if value == "" || err == nil && !required || o.rehearses() || strings.TrimSpace(f.reason) != "" {
 		return nil
 	}
-	return hint.Errorf("say what the session is for: --reason TEXT", "a session needs a reason here (%s)", requireReason)
+	return hint.Wrap(fmt.Errorf("a session needs a reason here (%s)", requireReason), "say what the session is for: --reason TEXT")
 }

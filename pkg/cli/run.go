@@ -114,18 +114,18 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 	asked := &r.options.Plan
 	switch {
 	case r.options.Mode == plan.ModeDebug: // what runs there directly could not be ended from here
-		return 0, hint.Errorf("take a shell from another image: --image IMAGE", "%w", err)
+		return 0, hint.Wrap(err, "take a shell from another image: --image IMAGE")
 	case asked.Toolbox != "":
-		return 0, hint.Errorf("take a toolbox with a static busybox: --toolbox busybox:musl", "%w", err)
+		return 0, hint.Wrap(err, "take a toolbox with a static busybox: --toolbox busybox:musl")
 	case len(asked.Command) == 0 || asked.Via == agent.ViaExec || asked.Detach:
-		return 0, hint.Errorf("bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
-			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM", "%w", err)
+		return 0, hint.Wrap(err, "bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
+			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
 	asked.Via, asked.Direct = agent.ViaAttach, true
 	status, err := r.start(ctx, r.take(ctx, r.terms(r.workload.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
-		err = hint.Errorf("bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl", "%w", err)
+		err = hint.Wrap(err, "bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl")
 	}
 	return status, err
 }

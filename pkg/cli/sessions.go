@@ -56,24 +56,23 @@ func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
 		},
 	}
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint.Errorf("the flags are in: "+cmd.CommandPath()+" --help", "%w", err)
+		return hint.Wrap(err, "the flags are in: "+cmd.CommandPath()+" --help")
 	})
 	o.addFlags(command, config)
 	return command
 }
 
 func (o ours) addFlags(command *cobra.Command, config *genericclioptions.ConfigFlags) {
-	own, kubectls := pflag.NewFlagSet("own", pflag.ContinueOnError), pflag.NewFlagSet("connection", pflag.ContinueOnError)
+	own := pflag.NewFlagSet("own", pflag.ContinueOnError)
 	o.flags(own)
-	config.AddFlags(kubectls)
 	command.Flags().AddFlagSet(own)
-	command.Flags().AddFlagSet(kubectls)
+	config.AddFlags(command.Flags())
 	command.SetUsageFunc(func(cmd *cobra.Command) error {
-		paragraphs := []group{{title: "Flags", FlagSet: own}, {title: "Connection, as for kubectl", FlagSet: kubectls}}
-		if !own.HasFlags() {
-			paragraphs = paragraphs[1:]
+		var flags string
+		if own.HasFlags() {
+			flags = usages([]group{{title: "Flags", FlagSet: own}})
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s", cmd.UseLine(), cmd.Example, usages(paragraphs))
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s%s", cmd.UseLine(), cmd.Example, flags, moreOptions)
 		return err
 	})
 }

@@ -169,15 +169,15 @@ func TestNothingFound(t *testing.T) {
 	}
 }
 
-// The help of a command about sessions names its own flags and kubectl's, none of a clone's.
+// The help of a command about sessions names its own flags, and none of a clone's or of the connection.
 func TestSessionHelp(t *testing.T) {
 	for _, word := range []string{"attach", "list", "delete", "extend", "gc"} {
 		got := runMain(t.Context(), t, word, "--help")
-		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out, "Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "--kubeconfig") {
+		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out, "Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "kubectl eshell options") {
 			t.Errorf("%s --help: %+v", word, got)
 		}
-		if strings.Contains(got.out, "--image") || strings.Contains(got.out, "Clone:") {
-			t.Errorf("%s --help names a clone's flags:\n%s", word, got.out)
+		if strings.Contains(got.out, "--image") || strings.Contains(got.out, "--kubeconfig") {
+			t.Errorf("%s --help names other flags:\n%s", word, got.out)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func containerError(pod *corev1.Pod, container, words string) error {
 	if next == "" {
 		next = eventsOf(pod)
 	}
-	return hint.Errorf(next, "%s: %s", kindAndName(pod, container), words)
+	return hint.Wrap(fmt.Errorf("%s: %s", kindAndName(pod, container), words), next)
 }
 
 // waiting reads a reason of the kubelet's for not starting a container. Most do not heal while
@@ -103,7 +103,7 @@ func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
 		return unpulled(pod, status, words)
 	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError":
-		return Status{Err: hint.Errorf(anotherImage(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)}
+		return Status{Err: hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words), anotherImage(pod, status.Name))}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if strings.Contains(message, "failed to sync") {
 			return waits
@@ -156,6 +156,6 @@ func EndedEarly(pod *corev1.Pod, container string, end *corev1.ContainerStateTer
 	if next == "" {
 		next = eventsOf(pod)
 	}
-	err := hint.Errorf(next, "container %s ended before the session began: %s", container, words)
+	err := hint.Wrap(fmt.Errorf("container %s ended before the session began: %s", container, words), next)
 	return Status{Terminated: end, Logs: container, Err: err}
 }

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,16 +24,16 @@ func podFailed(pod *corev1.Pod) error {
 	if words == "" {
 		words = disruption(pod)
 	}
-	return hint.Errorf(whereItWas(pod), "pod/%s failed: %s", pod.Name, orUnsaid(words))
+	return hint.Wrap(fmt.Errorf("pod/%s failed: %s", pod.Name, orUnsaid(words)), whereItWas(pod))
 }
 
 // beingDeleted is a pod that somebody else deletes. Kubernetes says why where it does so itself:
 // https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
 func beingDeleted(pod *corev1.Pod) error {
 	if why := disruption(pod); why != "" {
-		return hint.Errorf(whereItWas(pod), "pod/%s is being deleted: %s", pod.Name, why)
+		return hint.Wrap(fmt.Errorf("pod/%s is being deleted: %s", pod.Name, why), whereItWas(pod))
 	}
-	return hint.Errorf(eventsOf(pod), "pod/%s is being deleted by somebody else", pod.Name)
+	return hint.Wrap(fmt.Errorf("pod/%s is being deleted by somebody else", pod.Name), eventsOf(pod))
 }
 
 func disruption(pod *corev1.Pod) string {
@@ -46,9 +47,9 @@ func disruption(pod *corev1.Pod) string {
 // Deleted adds to err, the end of a pod, what the pod's last version says about it.
 func Deleted(pod *corev1.Pod, err error) error {
 	if why := disruption(pod); why != "" {
-		return hint.Errorf(whereItWas(pod), "%w: %s", err, why)
+		return hint.Wrap(fmt.Errorf("%w: %s", err, why), whereItWas(pod))
 	}
-	return hint.Errorf(eventsOf(pod), "%w", err)
+	return hint.Wrap(err, eventsOf(pod))
 }
 
 func whereItWas(pod *corev1.Pod) string {

@@ -28,9 +28,9 @@ func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Sta
 	s := Status{Subject: status.Name, Retrying: true}
 	switch {
 	case forbids(answer):
-		s.Err = hint.Errorf(anotherSecret(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)
+		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words), anotherSecret(pod, status.Name))
 	case hasNot(answer):
-		s.Err = hint.Errorf(anotherImage(pod, status.Name), "%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)
+		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words), anotherImage(pod, status.Name))
 	default:
 		s.Waiting = fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, answer)
 	}

@@ -80,7 +80,7 @@ func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus, end *corev1.Con
 	default:
 		next = without(pod, status.Name)
 	}
-	failed := Status{Err: hint.Errorf(next, "%s failed: %s", kindAndName(pod, status.Name), words)}
+	failed := Status{Err: hint.Wrap(fmt.Errorf("%s failed: %s", kindAndName(pod, status.Name), words), next)}
 	if !notStarted(end) {
 		failed.Logs = status.Name
 	}

@@ -22,7 +22,7 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 	}
 	r := refusal{answer.Status(), namespace, pod, container}
 	if next := r.next(); next != "" {
-		return hint.Errorf(next, "%w", err)
+		return hint.Wrap(err, next)
 	}
 	return err
 }

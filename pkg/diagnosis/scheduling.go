@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -24,7 +25,7 @@ func unscheduled(pod *corev1.Pod, scheduled *corev1.PodCondition) Status {
 		}
 		next := o.propose(pod)
 		if o.stays {
-			return Status{Err: hint.Errorf(next, "%s", words)}
+			return Status{Err: hint.Wrap(fmt.Errorf("%s", words), next)}
 		}
 		return Status{Waiting: words, Next: next}
 	}

@@ -2,10 +2,7 @@
 // stands on a line of its own where errors are printed.
 package hint
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 type hinted struct {
 	error
@@ -14,10 +11,8 @@ type hinted struct {
 
 func (h *hinted) Unwrap() error { return h.error }
 
-// Errorf returns the error of fmt.Errorf(format, args...) with next as its hint.
-func Errorf(next, format string, args ...any) error {
-	return &hinted{error: fmt.Errorf(format, args...), next: next}
-}
+// Wrap returns err with next as its hint: what to type next.
+func Wrap(err error, next string) error { return &hinted{error: err, next: next} }
 
 // Of returns the hint of the outermost error in err's chain that has one, or "".
 func Of(err error) string {

@@ -7,6 +7,8 @@ import (
 	"testing"
 )
 
+var errGone = errors.New("gone")
+
 func TestOf(t *testing.T) {
 	tests := []struct {
 		name string
@@ -15,10 +17,10 @@ func TestOf(t *testing.T) {
 	}{
 		{"no error", nil, ""},
 		{"an error without a hint", io.EOF, ""},
-		{"an error with one", Errorf("try again", "gone"), "try again"},
-		{"wrapped", fmt.Errorf("open: %w", Errorf("try again", "gone")), "try again"},
-		{"the outermost of two", Errorf("ask for it", "open: %w", Errorf("try again", "gone")), "ask for it"},
-		{"joined", errors.Join(io.EOF, Errorf("try again", "gone")), "try again"},
+		{"an error with one", Wrap(errGone, "try again"), "try again"},
+		{"wrapped", fmt.Errorf("open: %w", Wrap(errGone, "try again")), "try again"},
+		{"the outermost of two", Wrap(fmt.Errorf("open: %w", Wrap(errGone, "try again")), "ask for it"), "ask for it"},
+		{"joined", errors.Join(io.EOF, Wrap(errGone, "try again")), "try again"},
 	}
 	for _, tt := range tests {
 		if got := Of(tt.err); got != tt.want {
@@ -28,8 +30,8 @@ func TestOf(t *testing.T) {
 }
 
 // The hint is not in the error's text, and does not hide what the error wraps.
-func TestErrorf(t *testing.T) {
-	err := Errorf("try again", "read %s: %w", "a file", io.EOF)
+func TestWrap(t *testing.T) {
+	err := Wrap(fmt.Errorf("read %s: %w", "a file", io.EOF), "try again")
 	if got, want := err.Error(), "read a file: EOF"; got != want {
 		t.Errorf("Error() = %q, want %q", got, want)
 	}

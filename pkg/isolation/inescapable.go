@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,11 +19,11 @@ func (j *judgement) inescapable(stuck []Selector) error {
 		next = "--keep-labels accepts it"
 	}
 	if always := j.always(matching); len(always) > 0 {
-		return hint.Errorf(next, "%s", strings.Join(j.sentences(always), "; "))
+		return hint.Wrap(fmt.Errorf("%s", strings.Join(j.sentences(always), "; ")), next)
 	}
 	// Each can be escaped, but only into the other.
 	whichever := names(slices.Concat(matching, stuck))
-	return hint.Errorf(next, "whichever labels are given up, %s selects the clone", shortList(whichever, "or"))
+	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone", shortList(whichever, "or")), next)
 }
 
 // always are those of the matching selectors that no key of the source breaks.

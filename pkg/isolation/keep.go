@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ func (j *judgement) keep() (Verdict, error) {
 	v.Matches = j.surroundings.Matching(v.Labels)
 	refused := unacceptableOf(v.Matches)
 	if len(refused) > 0 {
-		return Verdict{}, hint.Errorf(j.wayOut(), "%s", refusal(refused))
+		return Verdict{}, hint.Wrap(fmt.Errorf("%s", refusal(refused)), j.wayOut())
 	}
 	return v, nil
 }

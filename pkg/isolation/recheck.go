@@ -37,5 +37,5 @@ func Recheck(before, after map[string]string, s Surroundings, keep bool) error {
 	if slices.ContainsFunc(matches, unacceptable) {
 		next = debugInstead
 	}
-	return hint.Errorf(next, "%s would select the clone", shortList(names(matches), "and"))
+	return hint.Wrap(fmt.Errorf("%s would select the clone", shortList(names(matches), "and")), next)
 }

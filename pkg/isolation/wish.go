@@ -43,6 +43,5 @@ func (w Wish) unjudged(unknown error) error {
 		return nil
 	}
 	given := list(flags, "and")
-	return hint.Errorf("leave out "+given+": the clone then has no label of the original",
-		"%s cannot be judged: %w", given, unknown)
+	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, unknown), "leave out "+given+": the clone then has no label of the original")
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
@@ -59,6 +60,5 @@ func watchdog(t *workload.Workload, o Options, mode Mode) agent.Watchdog {
 }
 
 func missing(verb, resource, namespace, why string) error {
-	return hint.Errorf("ask for it, and check with: kubectl auth can-i "+verb+" "+resource+" -n "+namespace,
-		"you may not %s %s in namespace %s: %s", verb, resource, namespace, why)
+	return hint.Wrap(fmt.Errorf("you may not %s %s in namespace %s: %s", verb, resource, namespace, why), "ask for it, and check with: kubectl auth can-i "+verb+" "+resource+" -n "+namespace)
 }

@@ -21,8 +21,7 @@ func (c *clone) checkOrdinal() error {
 	case parts.Ordinal != nil && c.workload.Kind != "StatefulSet":
 		return fmt.Errorf("--ordinal is for a StatefulSet, and %s is none", c.workload)
 	case parts.Ordinal == nil && templates && shares:
-		return hint.Errorf(fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.workload.FirstOrdinal),
-			"--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.workload)
+		return hint.Wrap(fmt.Errorf("--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.workload), fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.workload.FirstOrdinal))
 	}
 	return nil
 }
@@ -63,7 +62,7 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	name := volume.PersistentVolumeClaim.ClaimName
 	claim := c.claim(name)
 	if apierrors.IsNotFound(claim.Err) {
-		return hint.Errorf("what is there: kubectl get persistentvolumeclaims -n "+c.workload.Namespace, "volume %s: %w", volume.Name, claim.Err)
+		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err), "what is there: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
 	}
 	switch c.options.Parts.Volumes {
 	case VolumesFresh:
@@ -123,8 +122,7 @@ func (c *clone) besideUsers(claim workload.Claim) error {
 		c.note(Warning, "claim "+claim.Name, "who uses it could not be read, so the clone may not be able to mount it: "+claim.UsersErr.Error())
 	}
 	if len(claim.Users) > 0 && has(claim.Spec, corev1.ReadWriteOncePod) {
-		return hint.Errorf("a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug",
-			"claim %s is ReadWriteOncePod and in use by pod/%s: no second pod can mount it", claim.Name, claim.Users[0].Pod)
+		return hint.Wrap(fmt.Errorf("claim %s is ReadWriteOncePod and in use by pod/%s: no second pod can mount it", claim.Name, claim.Users[0].Pod), "a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug")
 	}
 	if !has(claim.Spec, corev1.ReadWriteOnce) && claim.Spec != nil {
 		return nil

@@ -23,7 +23,7 @@ func (c *clone) keepContainers() error {
 	}
 	for _, init := range c.spec.InitContainers {
 		if !containers.IsSidecar(init) && slices.Contains(c.options.Parts.With, init.Name) {
-			return hint.Errorf("it runs before them with: --init "+init.Name, "--with: %s is an init container, and runs beside none", init.Name)
+			return hint.Wrap(fmt.Errorf("--with: %s is an init container, and runs beside none", init.Name), "it runs before them with: --init "+init.Name)
 		}
 	}
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
@@ -53,8 +53,7 @@ func (c *clone) notASidecar() error {
 	if slices.ContainsFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.workload.Container }) {
 		return nil
 	}
-	return hint.Errorf(fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.workload, c.workload.Namespace, c.workload.Container),
-		"container %s of %s is a sidecar: a clone is made of a container that it runs beside", c.workload.Container, c.workload)
+	return hint.Wrap(fmt.Errorf("container %s of %s is a sidecar: a clone is made of a container that it runs beside", c.workload.Container, c.workload), fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.workload, c.workload.Namespace, c.workload.Container))
 }
 
 // namesExist refuses the name of a container that the source has not. Which of them may be named
@@ -66,7 +65,7 @@ func (c *clone) namesExist(names []string, flag string) error {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return hint.Errorf("containers: "+strings.Join(known, ", "), "%s: %s has no container %q", flag, c.workload, name)
+			return hint.Wrap(fmt.Errorf("%s: %s has no container %q", flag, c.workload, name), "containers: "+strings.Join(known, ", "))
 		}
 	}
 	return nil
@@ -145,8 +144,7 @@ func (c *clone) supported() error {
 	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
 		return nil
 	}
-	return hint.Errorf(fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload, c.workload.Namespace),
-		"%s runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", c.workload)
+	return hint.Wrap(fmt.Errorf("%s runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", c.workload), fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload, c.workload.Namespace))
 }
 
 func isWindows(spec corev1.PodSpec) bool {

@@ -56,20 +56,17 @@ func debugHeadline(t *workload.Workload, container string) string {
 func debuggable(t *workload.Workload) error {
 	pod := t.Pod
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
-		return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
-			"pod/%s is a static pod of its node: Kubernetes takes no ephemeral containers for it", pod.Name)
+		return hint.Wrap(fmt.Errorf("pod/%s is a static pod of its node: Kubernetes takes no ephemeral containers for it", pod.Name), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 	}
 	if pod.DeletionTimestamp != nil {
 		return fmt.Errorf("pod/%s is being deleted", pod.Name)
 	}
 	if pod.Status.Phase != corev1.PodRunning {
-		return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
-			"pod/%s is %s: debug mode needs a running pod", pod.Name, pod.Status.Phase)
+		return hint.Wrap(fmt.Errorf("pod/%s is %s: debug mode needs a running pod", pod.Name, pod.Status.Phase), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 	}
 	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
 		if status.Name == t.Container && status.State.Running == nil {
-			return hint.Errorf("clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace,
-				"container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name, stateReason(status.State))
+			return hint.Wrap(fmt.Errorf("container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name, stateReason(status.State)), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 		}
 	}
 	return nil

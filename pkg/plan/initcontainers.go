@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ func (c *clone) initNames() error {
 	var known []string
 	for _, init := range c.workload.Template.Spec.InitContainers {
 		if containers.IsSidecar(init) && slices.Contains(c.options.Parts.InitNames, init.Name) {
-			return hint.Errorf("it runs with: --with "+init.Name, "--init: %s is a sidecar, which runs beside the containers", init.Name)
+			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar, which runs beside the containers", init.Name), "it runs with: --with "+init.Name)
 		}
 		if !containers.IsSidecar(init) {
 			known = append(known, init.Name)
@@ -67,7 +68,7 @@ func (c *clone) initNames() error {
 	}
 	for _, name := range c.options.Parts.InitNames {
 		if !slices.Contains(known, name) {
-			return hint.Errorf("init containers: "+listOrNone(known), "--init: %s has no init container %q", c.workload, name)
+			return hint.Wrap(fmt.Errorf("--init: %s has no init container %q", c.workload, name), "init containers: "+listOrNone(known))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,8 +57,7 @@ func (c *clone) pin() error {
 			container.Image = image
 			c.note(Changed, "image "+image, "container "+container.Name+" runs it")
 		case container.Name == c.workload.Container:
-			return hint.Errorf("leave out --pin for the image of the template: "+container.Image,
-				"--pin: the image that container %s runs has no digest in a registry", container.Name)
+			return hint.Wrap(fmt.Errorf("--pin: the image that container %s runs has no digest in a registry", container.Name), "leave out --pin for the image of the template: "+container.Image)
 		default:
 			c.note(Warning, "image "+container.Image+" of container "+container.Name+" is not pinned", "the one that runs has no digest in a registry")
 		}

@@ -72,8 +72,7 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	case !slices.ContainsFunc(after.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
 		return errors.New("--overrides: readiness gate " + owned.NeverReady + " keeps the clone out of Services; add others beside it with --override-type strategic or json")
 	case !sameProcess(c.workload.Container, before.Spec.Containers, after.Spec.Containers):
-		return hint.Errorf("lists are replaced as a whole by a merge; --override-type strategic merges containers by name",
-			"--overrides: container %s must stay, with its command and stdin and never restarted: they are the session", c.workload.Container)
+		return hint.Wrap(fmt.Errorf("--overrides: container %s must stay, with its command and stdin and never restarted: they are the session", c.workload.Container), "lists are replaced as a whole by a merge; --override-type strategic merges containers by name")
 	}
 	for key := range owned.Labels(c.options.Session) {
 		if after.Labels[key] != before.Labels[key] {

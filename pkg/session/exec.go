@@ -145,7 +145,7 @@ func (s *session) podFailure(pod *corev1.Pod) error {
 		return fmt.Errorf("%s ended under the session: the process that kept it was ended", s.where())
 	case end != nil:
 		words := diagnosis.DescribeExit(pod, s.plan.Container, end)
-		return hint.Errorf(diagnosis.Hint(pod, s.plan.Container, words), "%s ended under the session: %s", s.where(), words)
+		return hint.Wrap(fmt.Errorf("%s ended under the session: %s", s.where(), words), diagnosis.Hint(pod, s.plan.Container, words))
 	}
 	return nil
 }

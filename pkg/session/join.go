@@ -78,9 +78,9 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 		return 0, why
 	}
 	if !s.agent.IsOpen() {
-		return 0, hint.Errorf("may you exec? kubectl auth can-i create pods/exec -n "+s.plan.Namespace, "no command could be started in %s: %w", s.where(), err)
+		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err), "may you exec? kubectl auth can-i create pods/exec -n "+s.plan.Namespace)
 	}
-	return 0, hint.Errorf("a new one: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace, "%w", err)
+	return 0, hint.Wrap(err, "a new one: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace)
 }
 
 // sessionEnded says why the session ended, if it has, or does while its pod's status may be late.

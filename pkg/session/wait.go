@@ -64,7 +64,7 @@ func (s *session) failure(ctx context.Context, now diagnosis.Status) error {
 // withPullSecret adds to a pull that failed that it was made without its secret.
 func (s *session) withPullSecret(ctx context.Context, err error) error {
 	if warning := s.missingPullSecret(ctx); warning != "" {
-		return hint.Errorf(diagnosis.PullSecretsHint(s.plan.Namespace), "%w: %s", err, warning)
+		return hint.Wrap(fmt.Errorf("%w: %s", err, warning), diagnosis.PullSecretsHint(s.plan.Namespace))
 	}
 	return err
 }
@@ -80,7 +80,7 @@ func (s *session) late(ctx context.Context, now diagnosis.Status) error {
 	if now.Next == "" {
 		now.Next = fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)
 	}
-	err := hint.Errorf(now.Next, "%s did not start within %s: it still waits for %s", s.where(), s.StartTimeout, now.Waiting)
+	err := hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(), s.StartTimeout, now.Waiting), now.Next)
 	if now.Retrying {
 		return s.withPullSecret(ctx, err)
 	}

@@ -86,7 +86,7 @@ func (p onePod) rewatch(ctx context.Context, pod *corev1.Pod) (seen podEvent, ev
 	case apierrors.IsNotFound(err) || err == nil && seen.pod.UID != pod.UID:
 		return podEvent{err: fmt.Errorf("pod/%s: %w", p.name, errDeleted)}, nil
 	case err != nil:
-		return podEvent{err: hint.Errorf("kubectl auth can-i get pods -n "+pod.Namespace, "read pod/%s again: %w", p.name, err)}, nil
+		return podEvent{err: hint.Wrap(fmt.Errorf("read pod/%s again: %w", p.name, err), "kubectl auth can-i get pods -n "+pod.Namespace)}, nil
 	}
 	if events, err = watchtools.NewRetryWatcherWithContext(ctx, seen.pod.ResourceVersion, p); err != nil {
 		return podEvent{err: fmt.Errorf("watch pod/%s: %w", p.name, err)}, nil
@@ -110,8 +110,7 @@ func convert(event watch.Event, pod *corev1.Pod) podEvent {
 	case watch.Deleted:
 		return podEvent{err: fmt.Errorf("pod/%s: %w", pod.Name, errDeleted)}
 	default:
-		return podEvent{err: hint.Errorf("kubectl auth can-i watch pods -n "+pod.Namespace,
-			"watch pod/%s: %w", pod.Name, apierrors.FromObject(event.Object))}
+		return podEvent{err: hint.Wrap(fmt.Errorf("watch pod/%s: %w", pod.Name, apierrors.FromObject(event.Object)), "kubectl auth can-i watch pods -n "+pod.Namespace)}
 	}
 }
 

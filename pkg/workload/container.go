@@ -22,7 +22,7 @@ func chooseContainer(t *Workload, wanted string) (string, error) {
 	if wanted != "" {
 		running := append(slices.Clone(containers), sidecars(t.Template.Spec)...)
 		if !hasContainer(running, wanted) {
-			return "", hint.Errorf("containers: "+containerNames(running), "%s has no container %q", t, wanted)
+			return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted), "containers: "+containerNames(running))
 		}
 		return wanted, nil
 	}

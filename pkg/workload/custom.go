@@ -24,12 +24,11 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	}
 	kind := strings.ToLower(mapping.GroupVersionKind.Kind)
 	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
-		return workload{}, hint.Errorf(typesHint(), "%s/%s belongs to no namespace, and a pod has to", kind, s.Reference.Name)
+		return workload{}, hint.Wrap(fmt.Errorf("%s/%s belongs to no namespace, and a pod has to", kind, s.Reference.Name), typesHint())
 	}
 	object, err := s.getCustom(ctx, mapping, s.Reference.Name)
 	if apierrors.IsNotFound(err) {
-		return workload{}, hint.Errorf("what is there: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace,
-			"%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err)
+		return workload{}, hint.Wrap(fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err), "what is there: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace)
 	}
 	if err == nil {
 		var w workload
@@ -56,7 +55,7 @@ func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 		kind, err = mapper.KindFor(resource.WithVersion(""))
 	}
 	if meta.IsNoMatchError(err) {
-		return nil, hint.Errorf(typesHint(), "the server doesn't have a resource type %q", typ)
+		return nil, hint.Wrap(fmt.Errorf("the server doesn't have a resource type %q", typ), typesHint())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the type %q: %w", typ, err)
@@ -109,7 +108,7 @@ func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 	}
 	content, _, _ := unstructured.NestedMap(object.Object, "spec", "template")
 	if content["spec"] == nil {
-		return workload{}, hint.Errorf(typesHint(), "it has no pod template at .spec.template")
+		return workload{}, hint.Wrap(fmt.Errorf("it has no pod template at .spec.template"), typesHint())
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, &w.template); err != nil {
 		return workload{}, fmt.Errorf(".spec.template: %w", err)

@@ -17,7 +17,7 @@ func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, err
 		return w.pod, 0, nil
 	}
 	if w.kind == "CronJob" && w.selector == nil {
-		return nil, 0, hint.Errorf("leave out --mode debug for a clone", "no job of it is active, so there is no pod to debug")
+		return nil, 0, hint.Wrap(fmt.Errorf("no job of it is active, so there is no pod to debug"), "leave out --mode debug for a clone")
 	}
 	pods, err := s.podsOf(ctx, w)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, err
 	}
 	pod, ready := newestReady(pods)
 	if pod == nil {
-		return nil, 0, hint.Errorf("leave out --mode debug for a clone, or name a pod: "+s.getPods(w), "none of its %d pods is ready", len(pods))
+		return nil, 0, hint.Wrap(fmt.Errorf("none of its %d pods is ready", len(pods)), "leave out --mode debug for a clone, or name a pod: "+s.getPods(w))
 	}
 	return pod, ready, nil
 }

@@ -57,8 +57,7 @@ func (s *search) enter(namespace string) error {
 		return nil
 	}
 	if s.EnforceNamespace { // in kubectl's words
-		return hint.Errorf("You must pass '--namespace="+namespace+"' to perform this operation.",
-			"the namespace from the provided object %q does not match the namespace %q", namespace, s.Namespace)
+		return hint.Wrap(fmt.Errorf("the namespace from the provided object %q does not match the namespace %q", namespace, s.Namespace), "You must pass '--namespace="+namespace+"' to perform this operation.")
 	}
 	s.Namespace = namespace
 	return nil
@@ -128,15 +127,15 @@ func choose(objects []*unstructured.Unstructured, named Reference) (*unstructure
 	case named != (Reference{}) && len(there) == 1:
 		return there[0], nil
 	case named != (Reference{}) && len(there) == 0:
-		return nil, hint.Errorf("it has: "+describeAll(objects), "the manifest has no %s", named)
+		return nil, hint.Wrap(fmt.Errorf("the manifest has no %s", named), "it has: "+describeAll(objects))
 	case named != (Reference{}):
 		return nil, fmt.Errorf("the manifest has %s %d times", named, len(there))
 	case len(workloads) == 1:
 		return workloads[0], nil
 	case len(workloads) == 0:
-		return nil, hint.Errorf(typesHint(), "no workload is in the manifest: it has %s", describeAll(objects))
+		return nil, hint.Wrap(fmt.Errorf("no workload is in the manifest: it has %s", describeAll(objects)), typesHint())
 	}
-	return nil, hint.Errorf("name one beside -f, as in: "+describe(workloads[0]), "several workloads are in the manifest: %s", describeAll(workloads))
+	return nil, hint.Wrap(fmt.Errorf("several workloads are in the manifest: %s", describeAll(workloads)), "name one beside -f, as in: "+describe(workloads[0]))
 }
 
 // isWorkload says that there is a pod template where it is looked for.
@@ -172,7 +171,7 @@ func decode(object *unstructured.Unstructured) (workload, error) {
 		return decodeCustom(object)
 	}
 	if k.name == "Service" {
-		return workload{}, hint.Errorf("name the workload itself, or leave out the name", "the workload behind it is not looked for in a manifest")
+		return workload{}, hint.Wrap(fmt.Errorf("the workload behind it is not looked for in a manifest"), "name the workload itself, or leave out the name")
 	}
 	return k.decode(object.Object)
 }

@@ -27,7 +27,7 @@ func ParseReference(words []string) (Reference, error) {
 		return Reference{}, err
 	}
 	if typ == "" {
-		return Reference{}, hint.Errorf(typesHint(), "no type stands before the slash")
+		return Reference{}, hint.Wrap(fmt.Errorf("no type stands before the slash"), typesHint())
 	}
 	kind, known := kindNamed(typ)
 	// A pod's name is a DNS subdomain, and every workload's name has to fit into one.
@@ -55,12 +55,12 @@ func splitWords(words []string) (typ, name string, err error) {
 	const usage = "kubectl eshell TYPE/NAME, for example: kubectl eshell deploy/api"
 	switch len(words) {
 	case 0:
-		return "", "", hint.Errorf(usage, "no workload was named")
+		return "", "", hint.Wrap(fmt.Errorf("no workload was named"), usage)
 	case 1:
 		typ, name, slash := strings.Cut(words[0], "/")
 		kind, known := kindNamed(typ)
 		if known && name == "" {
-			return "", "", hint.Errorf("name one, as in "+typ+"/NAME; what is there: kubectl get "+kind.types[1], "%s is a type, and no name follows", typ)
+			return "", "", hint.Wrap(fmt.Errorf("%s is a type, and no name follows", typ), "name one, as in "+typ+"/NAME; what is there: kubectl get "+kind.types[1])
 		}
 		if slash {
 			return typ, name, nil
@@ -76,8 +76,7 @@ func splitWords(words []string) (typ, name string, err error) {
 
 // moreWords does not repeat them: one may be a variable's value whose -e was forgotten.
 func moreWords(first string) error {
-	return hint.Errorf("a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
-		"one workload was expected, but there are more words after %s", first)
+	return hint.Wrap(fmt.Errorf("one workload was expected, but there are more words after %s", first), "a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e")
 }
 
 func kindNamed(typ string) (kind, bool) {

@@ -29,7 +29,7 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	case "StatefulSet", "DaemonSet":
 		list = s.controllerRevisions
 	default:
-		return corev1.PodTemplateSpec{}, hint.Errorf("these have: deployments, statefulsets, daemonsets", "its kind has no revisions")
+		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("its kind has no revisions"), "these have: deployments, statefulsets, daemonsets")
 	}
 	options, err := selecting(w)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	}
 	template, ok := revisions[s.Revision]
 	if !ok {
-		return corev1.PodTemplateSpec{}, hint.Errorf("revisions: "+numbers(revisions), "it has no revision %d", s.Revision)
+		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("it has no revision %d", s.Revision), "revisions: "+numbers(revisions))
 	}
 	return template, nil
 }

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -19,9 +20,9 @@ func (s *search) running(w workload, pods []corev1.Pod) (map[string]string, erro
 		return digests(pod), nil
 	}
 	if w.selector == nil {
-		return nil, hint.Errorf("leave out --pin", "it has no pods whose images could be taken")
+		return nil, hint.Wrap(fmt.Errorf("it has no pods whose images could be taken"), "leave out --pin")
 	}
-	return nil, hint.Errorf("leave out --pin; its pods: "+s.getPods(w), "none of its %d pods is ready, so there is no running image", len(pods))
+	return nil, hint.Wrap(fmt.Errorf("none of its %d pods is ready, so there is no running image", len(pods)), "leave out --pin; its pods: "+s.getPods(w))
 }
 
 // digests are the images that a pod's containers run, by container, as registries name them. An

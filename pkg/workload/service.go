@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,8 +16,7 @@ import (
 func (s *search) behind(ctx context.Context, service workload, workloads []workload) (workload, error) {
 	selector := service.service.Spec.Selector
 	if len(selector) == 0 {
-		return workload{}, hint.Errorf("name a workload; what is there: kubectl get deployments,statefulsets,daemonsets -n "+s.Namespace,
-			"it has no selector, so there is no workload behind it")
+		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"), "name a workload; what is there: kubectl get deployments,statefulsets,daemonsets -n "+s.Namespace)
 	}
 	if s.Live {
 		return service, nil
@@ -33,7 +33,7 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	case 1:
 		return found[0], nil
 	}
-	return workload{}, hint.Errorf("name one: kubectl eshell "+found[0].String()+" -n "+s.Namespace, "it selects the pods of %s", list(found))
+	return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", list(found)), "name one: kubectl eshell "+found[0].String()+" -n "+s.Namespace)
 }
 
 // serves says that a workload is one to be named for its pods. A ReplicaSet with a controller is
@@ -49,7 +49,7 @@ func (s *search) podBehind(ctx context.Context, service workload) (workload, err
 	}
 	pod, _ := newestReady(pods)
 	if pod == nil {
-		return workload{}, hint.Errorf("what it selects: "+s.getPods(service), "no workload is behind it, and none of its %d pods is ready", len(pods))
+		return workload{}, hint.Wrap(fmt.Errorf("no workload is behind it, and none of its %d pods is ready", len(pods)), "what it selects: "+s.getPods(service))
 	}
 	return ofPod(pod), nil
 }

@@ -42,7 +42,7 @@ func TestRefused(t *testing.T) {
 	tests := []refused{
 		{name: "quota exceeded", rules: quota, typed: "deploy/app --cpu 1 --memory 1Gi",
 			says: `exceeded quota: small, requested: limits.memory=1Gi,requests.cpu=1, used: limits.memory=0,requests.cpu=0, limited: limits.memory=128Mi,requests.cpu=200m`,
-			hint: `take what quota small has left: --cpu 200m --memory 128Mi`},
+			hint: `what it allows and what is used: kubectl describe quota small -n NAMESPACE`},
 		{name: "quota without sizes", rules: quota, typed: "deploy/app",
 			says: `failed quota: small: must specify limits.memory for: app; requests.cpu for: app`,
 			hint: `say how much, for example: --cpu 100m --memory 128Mi`},
@@ -51,7 +51,7 @@ func TestRefused(t *testing.T) {
 			hint: `what it allows and what is used: kubectl describe quota none -n NAMESPACE`},
 		{name: "limit range", rules: limitRange, typed: "deploy/app --cpu 10m --memory 1Gi",
 			says: `\[minimum cpu usage per Container is 50m, but request is 10m, maximum memory usage per Container is 64Mi, but limit is 1Gi\]`,
-			hint: `stay within the limit range: --cpu 50m --memory 64Mi`},
+			hint: `what is allowed: kubectl describe limitrange -n NAMESPACE`},
 		{name: "pod security", rules: restricted, typed: "deploy/app",
 			says: `violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false .*, seccompProfile .*`,
 			hint: `be as strict as it asks: --as-user 1000 --override-type strategic --overrides '{"spec":{"containers":[{"name":"app","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"add":null,"drop":["ALL"]},"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}}]}}'`},

@@ -12,8 +12,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-func (f *flags) chosenParts() (plan.Parts, error) {
-	words := f.parts
+func (f *flags) chosenComponents() (plan.Parts, error) {
+	words := f.components
 	parts := plan.Parts{With: words.with, WithAll: words.withAll, NoDevices: words.noDevices}
 	for _, parse := range []func() error{
 		func() error { return f.containers("with", words.with) },
@@ -45,7 +45,7 @@ func (f *flags) containers(flag string, names []string) error {
 
 // chosenInit tells the three words from the names of containers.
 func (f *flags) chosenInit() (plan.Init, []string, error) {
-	names := f.parts.init
+	names := f.components.init
 	if !f.set.Changed("init") {
 		return "", nil, nil
 	}
@@ -65,10 +65,10 @@ func (f *flags) chosenOrdinal() (*int, error) {
 	switch {
 	case !f.set.Changed("ordinal"):
 		return nil, nil
-	case f.parts.ordinal < 0:
-		return nil, fmt.Errorf("--ordinal %d is less than zero", f.parts.ordinal)
+	case f.components.ordinal < 0:
+		return nil, fmt.Errorf("--ordinal %d is less than zero", f.components.ordinal)
 	}
-	return new(f.parts.ordinal), nil
+	return new(f.components.ordinal), nil
 }
 
 // chosenOverrides checks the patch as far as that can be done without the pod. No error repeats it:

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+const (
+	arguments = "(TYPE/NAME | TYPE NAME | -f FILE) [flags] [-- COMMAND ARGS...]"
+	usageLine = "kubectl eshell " + arguments
+	helpWidth = 100
+)
+
+// shortUsage is for who typed nothing more.
+const shortUsage = `Open a shell next to a workload:
+
+  kubectl eshell deploy/api                        # in a clone of its pods
+  kubectl eshell deploy/api -- bin/rails console   # another program than a shell
+  kubectl eshell pod/api-7d4b9 --mode debug        # beside the processes of a running pod
+
+The workload is a deployment, statefulset, daemonset, job, cronjob, pod, or whatever has a pod template.
+All flags and commands: kubectl eshell --help
+`
+
+// Where the rest of the help is.
+const (
+	moreCommands = `
+Use "kubectl eshell COMMAND --help" for more about a command.`
+	moreOptions = `
+Use "kubectl eshell options" for the flags of the connection to the cluster: --namespace, --context and others.
+`
+)
+
+// writeUsage writes the help of the command itself: its examples, commands and flags.
+func (f *flags) writeUsage(cmd *cobra.Command) error {
+	_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n\nCommands:\n%s%s%s",
+		usageLine, cmd.Example, commandList(cmd), usages(f.groups), moreCommands+moreOptions)
+	return err
+}
+
+// commandList has a line for each command.
+func commandList(cmd *cobra.Command) string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	for _, c := range cmd.Commands() {
+		if !c.Hidden && c.Name() != "help" {
+			fmt.Fprintf(table, "  %s\t%s\n", c.Name(), c.Short)
+		}
+	}
+	_ = table.Flush() // into memory
+	return text.String()
+}
+
+// usages writes the flags by task. Groups of the same title are one.
+func usages(groups []group) string {
+	var text strings.Builder
+	for i := 0; i < len(groups); {
+		title, set := groups[i].title, pflag.NewFlagSet("", pflag.ContinueOnError)
+		set.SortFlags = false
+		for ; i < len(groups) && groups[i].title == title; i++ {
+			set.AddFlagSet(groups[i].FlagSet)
+		}
+		fmt.Fprintf(&text, "\n%s:\n%s", title, set.FlagUsagesWrapped(helpWidth))
+	}
+	return text.String()
+}
+
+// newOptions is the command that lists the flags of the connection, as kubectl's own does.
+func newOptions(streams genericiooptions.IOStreams) *cobra.Command {
+	command := &cobra.Command{
+		Use: "options", Short: "List the flags of the connection to the cluster", DisableFlagsInUseLine: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return writeConnectionFlags(streams.Out) },
+	}
+	command.SetUsageFunc(func(cmd *cobra.Command) error { return writeConnectionFlags(cmd.OutOrStderr()) })
+	return command
+}
+
+func writeConnectionFlags(out io.Writer) error {
+	set := pflag.NewFlagSet("connection", pflag.ContinueOnError)
+	genericclioptions.NewConfigFlags(true).AddFlags(set)
+	_, err := fmt.Fprintf(out, "These flags can be passed to every command, as to kubectl:\n\n%s", set.FlagUsagesWrapped(helpWidth))
+	return written(err)
+}
