@@ -57,7 +57,7 @@ on when it ends. When the client is gone, it ends within a minute.`,
 			set.BoolVarP(&a.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 		},
 		runs: true,
-		parse: func(words, command []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, command []string) (func(context.Context, *sessionCommand) error, error) {
 			if own.Changed("tty") {
 				a.TTY = &tty
 			}
@@ -68,7 +68,7 @@ on when it ends. When the client is gone, it ends within a minute.`,
 			if problems := validation.IsDNS1123Subdomain(a.Name); len(problems) > 0 {
 				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]), "what is there: kubectl eshell list")
 			}
-			return func(ctx context.Context, c *clerk) (err error) {
+			return func(ctx context.Context, c *sessionCommand) (err error) {
 				*status, err = c.attach(ctx, a)
 				return err
 			}, nil
@@ -77,7 +77,7 @@ on when it ends. When the client is gone, it ends within a minute.`,
 }
 
 // attach runs a command in a session and returns its exit status.
-func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
+func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 	c.out.quiet = a.Quiet
 	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, a.Name)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *clerk) attach(ctx context.Context, a attaching) (int, error) {
 	}
 	config := session.Config{
 		Client: c.cluster.Client, Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: c.out, StartTimeout: openTime,
-		TTL: s.Foreseeable(time.Now()), Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
+		TTL: s.RemainingOrYear(time.Now()), Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
 	}
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed

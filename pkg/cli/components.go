@@ -12,9 +12,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-func (f *flags) chosenComponents() (plan.Parts, error) {
+func (f *flags) chosenComponents() (plan.Components, error) {
 	words := f.components
-	parts := plan.Parts{With: words.with, WithAll: words.withAll, NoDevices: words.noDevices}
+	parts := plan.Components{With: words.with, WithAll: words.withAll, NoDevices: words.noDevices}
 	for _, parse := range []func() error{
 		func() error { return f.containers("with", words.with) },
 		func() (err error) { parts.Init, parts.InitNames, err = f.chosenInit(); return err },
@@ -24,7 +24,7 @@ func (f *flags) chosenComponents() (plan.Parts, error) {
 		into(&parts.Ordinal, f.chosenOrdinal),
 	} {
 		if err := parse(); err != nil {
-			return plan.Parts{}, err
+			return plan.Components{}, err
 		}
 	}
 	return parts, nil

@@ -32,21 +32,21 @@ The container stays in its pod's record.`,
   # All of yours in this namespace
   kubectl eshell delete --all`,
 		flags: func(set *pflag.FlagSet) { set.BoolVar(&all, "all", false, "end all your sessions in the namespace") },
-		parse: func(names, _ []string) (func(context.Context, *clerk) error, error) {
+		parse: func(names, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			switch {
 			case all && len(names) > 0:
 				return nil, errors.New("--all ends every session of yours, and names only some")
 			case !all && len(names) == 0:
 				return nil, hint.Wrap(fmt.Errorf("no session was named"), "what is there: kubectl eshell list")
 			}
-			return func(ctx context.Context, c *clerk) error { return c.delete(ctx, names) }, nil
+			return func(ctx context.Context, c *sessionCommand) error { return c.delete(ctx, names) }, nil
 		},
 	}.command(streams)
 }
 
 // delete ends the named sessions, or all of the caller's where there are no names. One that cannot be
 // ended does not keep the others.
-func (c *clerk) delete(ctx context.Context, names []string) error {
+func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	found, err := c.read(ctx, false)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (c *clerk) delete(ctx context.Context, names []string) error {
 
 // end ends a session. The process of a debug session without a client comes first: what still runs stays
 // on record.
-func (c *clerk) end(ctx context.Context, s inventory.Session) error {
+func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	if s.Unattended() {
 		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
 		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client), at); err != nil {

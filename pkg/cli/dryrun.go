@@ -15,10 +15,10 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// rehearse plans a session, and gives an account of it instead of starting it.
-func (r *runner) rehearse(ctx context.Context) error {
+// preview plans a session, and gives an account of it instead of starting it.
+func (r *runner) preview(ctx context.Context) error {
 	asked := &r.options.Plan
-	asked.Rehearse = true
+	asked.Preview = true
 	// What is printed does not depend on where it is printed: a terminal has to be asked for.
 	asked.TTY, asked.Term = r.options.Stdin && r.options.TTY != nil && *r.options.TTY, os.Getenv("TERM")
 	asked.Session = rand.String(5)

@@ -30,9 +30,9 @@ a debug session without a client (--detach).`,
 		example: `  # Two hours more
   kubectl eshell extend api-eshell-x7k2p 2h`,
 		flags: func(*pflag.FlagSet) {},
-		parse: func(words, _ []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			asked, err := parseExtension(words)
-			return func(ctx context.Context, c *clerk) error { return c.extend(ctx, asked) }, err
+			return func(ctx context.Context, c *sessionCommand) error { return c.extend(ctx, asked) }, err
 		},
 	}.command(streams)
 }
@@ -52,7 +52,7 @@ func parseExtension(words []string) (extension, error) {
 	return extension{words[0], by.Round(time.Second)}, nil
 }
 
-func (c *clerk) extend(ctx context.Context, e extension) error {
+func (c *sessionCommand) extend(ctx context.Context, e extension) error {
 	found, err := c.read(ctx, false)
 	if err != nil {
 		return err

@@ -37,24 +37,24 @@ kubectl eshell delete.`,
 			set.BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
 			set.BoolVar(&g.DryRun, "dry-run", false, "only say what would be removed")
 		},
-		parse: func(words, _ []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			if len(words) > 0 {
 				return nil, fmt.Errorf("gc takes no names, and there is %s", words[0])
 			}
-			return func(ctx context.Context, c *clerk) error { return c.gc(ctx, g) }, nil
+			return func(ctx context.Context, c *sessionCommand) error { return c.gc(ctx, g) }, nil
 		},
 	}.command(streams)
 }
 
 // gc removes what nobody needs, a line for each. What cannot be removed does not keep the rest.
-func (c *clerk) gc(ctx context.Context, g collecting) error {
+func (c *sessionCommand) gc(ctx context.Context, g collecting) error {
 	found, err := c.read(ctx, g.Everywhere)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, s := range found.Sessions {
-		why, err := found.Unneeded(ctx, c.cluster.Client, s, time.Now())
+		why, err := found.GarbageReason(ctx, c.cluster.Client, s, time.Now())
 		if err == nil && why != "" {
 			err = c.remove(ctx, s, why, g)
 		}
@@ -63,7 +63,7 @@ func (c *clerk) gc(ctx context.Context, g collecting) error {
 	return errors.Join(errs...)
 }
 
-func (c *clerk) remove(ctx context.Context, s inventory.Session, why string, g collecting) error {
+func (c *sessionCommand) remove(ctx context.Context, s inventory.Session, why string, g collecting) error {
 	name := s.Name
 	if g.Everywhere {
 		name = s.Namespace + "/" + s.Name

@@ -13,28 +13,28 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// wish validates the labels that were asked for.
-func (l labelFlags) wish() (isolation.Wish, error) {
-	wish := isolation.Wish{Keep: l.keep, Drop: l.drop}
+// options validates the labels that were asked for.
+func (l labelFlags) options() (isolation.LabelOptions, error) {
+	options := isolation.LabelOptions{Keep: l.keep, Drop: l.drop}
 	for _, key := range l.drop {
 		if err := validLabel("drop-labels", "key", key, content.IsLabelKey); err != nil {
-			return isolation.Wish{}, err
+			return isolation.LabelOptions{}, err
 		}
 	}
 	for _, word := range l.set {
-		if err := addLabel(&wish, word); err != nil {
-			return isolation.Wish{}, err
+		if err := addLabel(&options, word); err != nil {
+			return isolation.LabelOptions{}, err
 		}
 	}
 	for _, key := range l.drop {
-		if _, set := wish.Set[key]; set {
-			return isolation.Wish{}, fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
+		if _, set := options.Set[key]; set {
+			return isolation.LabelOptions{}, fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
 		}
 	}
-	return wish, nil
+	return options, nil
 }
 
-func addLabel(wish *isolation.Wish, word string) error {
+func addLabel(options *isolation.LabelOptions, word string) error {
 	key, value, isSet := strings.Cut(word, "=")
 	if !isSet {
 		return fmt.Errorf("--labels %q is not KEY=VALUE", word)
@@ -45,10 +45,10 @@ func addLabel(wish *isolation.Wish, word string) error {
 	if err := validLabel("labels", "value", value, content.IsLabelValue); err != nil {
 		return err
 	}
-	if wish.Set == nil {
-		wish.Set = map[string]string{}
+	if options.Set == nil {
+		options.Set = map[string]string{}
 	}
-	wish.Set[key] = value
+	options.Set[key] = value
 	return nil
 }
 

@@ -16,17 +16,17 @@ import (
 // giveUpTime bounds the giving up of a lease that no session has come to use.
 const giveUpTime = 15 * time.Second
 
-// taking is a lease on its way: it is asked for while the workload is, so that it costs no round trip.
-type taking struct {
+// pendingLease is a lease on its way: it is asked for while the workload is, so that it costs no round trip.
+type pendingLease struct {
 	terms lease.Terms
 	ready chan struct{} // closed when lease or err is there
 	lease *lease.Lease
 	err   error
 }
 
-// take asks for a session's lease.
-func (r *runner) take(ctx context.Context, terms lease.Terms) *taking {
-	t := &taking{terms: terms, ready: make(chan struct{})}
+// takeLease asks for a session's lease.
+func (r *runner) takeLease(ctx context.Context, terms lease.Terms) *pendingLease {
+	t := &pendingLease{terms: terms, ready: make(chan struct{})}
 	go func() {
 		defer close(t.ready)
 		if t.err = ctx.Err(); t.err != nil {
@@ -47,9 +47,9 @@ func (r *runner) terms(namespace string) lease.Terms {
 	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: asked.HeartbeatTimeout, TTL: asked.TTL, Annotations: annotations}
 }
 
-// settle waits for the lease, and takes another where it turns out that this one will not do: the
+// resolveLease waits for the lease, and takes another where it turns out that this one will not do: the
 // workload is in another namespace, or the caller may not renew it.
-func (r *runner) settle(ctx context.Context, t *taking) *taking {
+func (r *runner) resolveLease(ctx context.Context, t *pendingLease) *pendingLease {
 	<-t.ready
 	elsewhere, fixed := t.terms.Namespace != r.workload.Namespace, !r.workload.Access.PatchJobs
 	if !elsewhere && (!fixed || t.lease == nil) {
@@ -67,13 +67,13 @@ func (r *runner) settle(ctx context.Context, t *taking) *taking {
 			terms.Annotations[owned.KeptAnnotation] = owned.Detached
 		}
 	}
-	other := r.take(ctx, terms)
+	other := r.takeLease(ctx, terms)
 	<-other.ready
 	return other
 }
 
 // giveUp gives back a lease that no session uses.
-func (r *runner) giveUp(ctx context.Context, t *taking) {
+func (r *runner) giveUp(ctx context.Context, t *pendingLease) {
 	<-t.ready
 	if t.lease == nil {
 		return
@@ -86,8 +86,8 @@ func (r *runner) giveUp(ctx context.Context, t *taking) {
 	}
 }
 
-// under plans for the lease, or for none.
-func (t *taking) under(o plan.Options) plan.Options {
+// withLease plans for the lease, or for none.
+func (t *pendingLease) withLease(o plan.Options) plan.Options {
 	o.Session, o.NoLease = t.terms.Session, t.err
 	if t.lease != nil {
 		o.Lease = &plan.Lease{Name: t.lease.Name, UID: t.lease.UID}

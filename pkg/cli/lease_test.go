@@ -76,8 +76,8 @@ func TestSettle(t *testing.T) {
 			client := shop()
 			refuseJobs(client, "create", tt.refused)
 			r, told := leasing(client, tt.target...)
-			first := r.take(t.Context(), r.terms("shop"))
-			got := r.settle(t.Context(), first)
+			first := r.takeLease(t.Context(), r.terms("shop"))
+			got := r.resolveLease(t.Context(), first)
 			if (got == first) != tt.same || (got.lease == nil) != (tt.in == "") || (got.err == nil) != (tt.in != "") {
 				t.Errorf("the first one: %t, lease %v, error %v", got == first, got.lease, got.err)
 			}
@@ -102,7 +102,7 @@ func TestWhatALeaseSays(t *testing.T) {
 		r, _ := leasing(client, func(t *workload.Workload) { t.Access.PatchJobs = !fixed })
 		r.options.Plan.Detach = kept == owned.Detached
 		r.options.Plan.Reason = "incident 12"
-		got := r.settle(t.Context(), r.take(t.Context(), r.terms("shop")))
+		got := r.resolveLease(t.Context(), r.takeLease(t.Context(), r.terms("shop")))
 		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12", owned.ModeAnnotation: "clone"}
 		if fixed {
 			maps.Copy(want, map[string]string{
@@ -163,7 +163,7 @@ func TestGiveUpThatFails(t *testing.T) {
 	refuseJobs(client, "delete", "shop")
 	refuseJobs(client, "patch", "shop")
 	r, told := leasing(client)
-	r.giveUp(t.Context(), r.take(t.Context(), r.terms("shop")))
+	r.giveUp(t.Context(), r.takeLease(t.Context(), r.terms("shop")))
 	if want := "warning: a lease could not be given up; it ends by itself within "; !strings.HasPrefix(told.String(), want) {
 		t.Errorf("told %q, want %q", told.String(), want)
 	}

@@ -51,9 +51,9 @@ pod. A pod called "list" is reached as pod/list, as with all these commands.`,
 			set.BoolVar(&l.AllUsers, "all-users", false, "list everybody's sessions")
 			set.StringVarP(&l.Output, "output", "o", "", "print wide, json, yaml or name")
 		},
-		parse: func(words, _ []string) (func(context.Context, *clerk) error, error) {
+		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			asked, err := l.parse(words)
-			return func(ctx context.Context, c *clerk) error { return c.list(ctx, asked) }, err
+			return func(ctx context.Context, c *sessionCommand) error { return c.list(ctx, asked) }, err
 		},
 	}.command(streams)
 }
@@ -75,7 +75,7 @@ func (l listing) parse(words []string) (listing, error) {
 	return l, nil
 }
 
-func (c *clerk) list(ctx context.Context, l listing) error {
+func (c *sessionCommand) list(ctx context.Context, l listing) error {
 	if l.Pod != "" {
 		return c.listContainers(ctx, l)
 	}
@@ -91,7 +91,7 @@ func (c *clerk) list(ctx context.Context, l listing) error {
 	if !l.AllUsers {
 		sessions = found.Own()
 	}
-	inventory.LookInside(ctx, c.cluster.Client, sessions)
+	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	var names []string
 	for _, s := range sessions {
 		names = append(names, s.Name)
@@ -99,7 +99,7 @@ func (c *clerk) list(ctx context.Context, l listing) error {
 	return c.show(l, shown{kind: "SessionList", items: sessions, names: names, table: sessionTable(l, sessions, time.Now())})
 }
 
-func (c *clerk) listContainers(ctx context.Context, l listing) error {
+func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
 	containers, err := inventory.Ephemeral(ctx, c.cluster.Client, c.namespace, l.Pod)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ type shown struct {
 	table *metav1.Table
 }
 
-func (c *clerk) show(l listing, what shown) error {
+func (c *sessionCommand) show(l listing, what shown) error {
 	switch {
 	case l.Output == "json" || l.Output == "yaml":
 		return c.document(l.Output, what)
@@ -145,7 +145,7 @@ func noneFound(l listing, namespace string) string {
 }
 
 // document prints the list for programs.
-func (c *clerk) document(format string, what shown) error {
+func (c *sessionCommand) document(format string, what shown) error {
 	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": what.kind, "items": what.items})
 	if err != nil {
 		return err

@@ -48,8 +48,8 @@ const (
 	DryRunServer DryRun = "server"
 )
 
-// rehearses says that no session is wanted, only an account of it.
-func (o Options) rehearses() bool { return o.Explain || o.DryRun != DryRunNone }
+// isPreview says that no session is wanted, only an account of it.
+func (o Options) isPreview() bool { return o.Explain || o.DryRun != DryRunNone }
 
 // options validates the words; dash is the index of the first one after "--", or -1.
 func (f *flags) options(args []string, dash int) (Options, error) {
@@ -99,8 +99,8 @@ func (f *flags) plan(command []string) (plan.Options, error) {
 		into(&o.Env, func() ([]plan.EnvChange, error) { return parseEnv(f.env) }),
 		into(&o.CPU, func() (resource.Quantity, error) { return parseQuantity("cpu", f.cpu) }),
 		into(&o.Memory, func() (resource.Quantity, error) { return parseQuantity("memory", f.memory) }),
-		into(&o.Parts, f.chosenComponents),
-		into(&o.Labels, f.labels.wish),
+		into(&o.Components, f.chosenComponents),
+		into(&o.Labels, f.labels.options),
 		into(&o.Identity, f.chosenIdentity),
 		into(&o.Node, func() (string, error) { return f.name("node", f.node) }),
 		into(&o.Overrides, f.chosenOverrides),
@@ -152,7 +152,7 @@ func (f *flags) attended(o Options) []contradiction {
 
 // consistent refuses words that do not go together.
 func (f *flags) consistent(o Options) error {
-	asked, parts := o.Plan, o.Plan.Parts
+	asked, parts := o.Plan, o.Plan.Components
 	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
 		return hint.Wrap(fmt.Errorf("--%s is for a clone, and --mode debug joins the running pod as it is", name), "leave out --mode debug for a clone")
 	}
@@ -163,7 +163,7 @@ func (f *flags) consistent(o Options) error {
 		{asked.Pin && o.Filename != "", "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
 		{asked.Entrypoint && asked.Via == agent.ViaExec, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
 		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
-		{o.Filename == "-" && o.Stdin && !o.rehearses(), "-f - reads stdin, which belongs to the command",
+		{o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - reads stdin, which belongs to the command",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
 		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o " + o.Output},
 		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type is the type of --overrides, and there are none", ""},
@@ -290,7 +290,7 @@ const requireReason = "KUBECTL_ESHELL_REQUIRE_REASON"
 func (f *flags) reasoned(o Options) error {
 	value := os.Getenv(requireReason)
 	required, err := strconv.ParseBool(value)
-	if value == "" || err == nil && !required || o.rehearses() || strings.TrimSpace(f.reason) != "" {
+	if value == "" || err == nil && !required || o.isPreview() || strings.TrimSpace(f.reason) != "" {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf("a session needs a reason here (%s)", requireReason), "say what the session is for: --reason TEXT")

@@ -60,8 +60,8 @@ func TestOptions(t *testing.T) {
 	pod := func(o *Options) { o.Reference = workload.Reference{Kind: "Pod", Name: "api"} }
 	command := func(words ...string) func(*Options) { return func(o *Options) { o.Plan.Command = words } }
 	env := func(changes ...plan.EnvChange) func(*Options) { return func(o *Options) { o.Plan.Env = changes } }
-	wish := func(w isolation.Wish) func(*Options) { return func(o *Options) { o.Plan.Labels = w } }
-	parts := func(p plan.Parts) func(*Options) { return func(o *Options) { o.Plan.Parts = p } }
+	wish := func(w isolation.LabelOptions) func(*Options) { return func(o *Options) { o.Plan.Labels = w } }
+	parts := func(p plan.Components) func(*Options) { return func(o *Options) { o.Plan.Components = p } }
 	identity := func(i plan.Identity) func(*Options) { return func(o *Options) { o.Plan.Identity = i } }
 	overrides := func(patch, kind string) func(*Options) {
 		return func(o *Options) { o.Plan.Overrides = plan.Overrides{Patch: patch, Type: kind} }
@@ -160,25 +160,25 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "--overrides", `[{"op":"remove"}]`, "--override-type", "json"}, asked(overrides(`[{"op":"remove"}]`, "json"))},
 
 		// What it takes along.
-		{[]string{"deploy/api", "--with", "envoy,worker", "--with=log"}, asked(parts(plan.Parts{With: []string{"envoy", "worker", "log"}}))},
-		{[]string{"deploy/api", "--with-all"}, asked(parts(plan.Parts{WithAll: true}))},
-		{[]string{"deploy/api", "--with=envoy", "--with-all=false"}, asked(parts(plan.Parts{With: []string{"envoy"}}))},
-		{[]string{"deploy/api", "--init", "auto"}, asked(parts(plan.Parts{Init: plan.InitAuto}))},
-		{[]string{"deploy/api", "--init", "all"}, asked(parts(plan.Parts{Init: plan.InitAll}))},
-		{[]string{"deploy/api", "--init", "none"}, asked(parts(plan.Parts{Init: plan.InitNone}))},
-		{[]string{"deploy/api", "--init", "config,certs"}, asked(parts(plan.Parts{Init: plan.InitNamed, InitNames: []string{"config", "certs"}}))},
-		{[]string{"deploy/api", "--volumes", "shared"}, asked(parts(plan.Parts{Volumes: plan.VolumesShared}))},
-		{[]string{"deploy/api", "--volumes", "readonly", "--ordinal=2"}, asked(parts(plan.Parts{Volumes: plan.VolumesReadOnly, Ordinal: new(2)}))},
-		{[]string{"deploy/api", "--volumes", "fresh"}, asked(parts(plan.Parts{Volumes: plan.VolumesFresh}))},
-		{[]string{"deploy/api", "--ordinal", "0"}, asked(parts(plan.Parts{Ordinal: new(0)}))},
-		{[]string{"deploy/api", "--no-devices"}, asked(parts(plan.Parts{NoDevices: true}))},
+		{[]string{"deploy/api", "--with", "envoy,worker", "--with=log"}, asked(parts(plan.Components{With: []string{"envoy", "worker", "log"}}))},
+		{[]string{"deploy/api", "--with-all"}, asked(parts(plan.Components{WithAll: true}))},
+		{[]string{"deploy/api", "--with=envoy", "--with-all=false"}, asked(parts(plan.Components{With: []string{"envoy"}}))},
+		{[]string{"deploy/api", "--init", "auto"}, asked(parts(plan.Components{Init: plan.InitAuto}))},
+		{[]string{"deploy/api", "--init", "all"}, asked(parts(plan.Components{Init: plan.InitAll}))},
+		{[]string{"deploy/api", "--init", "none"}, asked(parts(plan.Components{Init: plan.InitNone}))},
+		{[]string{"deploy/api", "--init", "config,certs"}, asked(parts(plan.Components{Init: plan.InitNamed, InitNames: []string{"config", "certs"}}))},
+		{[]string{"deploy/api", "--volumes", "shared"}, asked(parts(plan.Components{Volumes: plan.VolumesShared}))},
+		{[]string{"deploy/api", "--volumes", "readonly", "--ordinal=2"}, asked(parts(plan.Components{Volumes: plan.VolumesReadOnly, Ordinal: new(2)}))},
+		{[]string{"deploy/api", "--volumes", "fresh"}, asked(parts(plan.Components{Volumes: plan.VolumesFresh}))},
+		{[]string{"deploy/api", "--ordinal", "0"}, asked(parts(plan.Components{Ordinal: new(0)}))},
+		{[]string{"deploy/api", "--no-devices"}, asked(parts(plan.Components{NoDevices: true}))},
 
 		// Labels, rights and place.
-		{[]string{"deploy/api", "--keep-labels"}, asked(wish(isolation.Wish{Keep: true}))},
-		{[]string{"deploy/api", "--labels", "a=1,example.com/b=", "--labels=a=2"}, asked(wish(isolation.Wish{Set: map[string]string{"a": "2", "example.com/b": ""}}))},
-		{[]string{"deploy/api", "--drop-labels", "a,example.com/b"}, asked(wish(isolation.Wish{Drop: []string{"a", "example.com/b"}}))},
+		{[]string{"deploy/api", "--keep-labels"}, asked(wish(isolation.LabelOptions{Keep: true}))},
+		{[]string{"deploy/api", "--labels", "a=1,example.com/b=", "--labels=a=2"}, asked(wish(isolation.LabelOptions{Set: map[string]string{"a": "2", "example.com/b": ""}}))},
+		{[]string{"deploy/api", "--drop-labels", "a,example.com/b"}, asked(wish(isolation.LabelOptions{Drop: []string{"a", "example.com/b"}}))},
 		{[]string{"deploy/api", "--keep-labels", "--labels", "a=1", "--drop-labels", "b"},
-			asked(wish(isolation.Wish{Keep: true, Set: map[string]string{"a": "1"}, Drop: []string{"b"}}))},
+			asked(wish(isolation.LabelOptions{Keep: true, Set: map[string]string{"a": "1"}, Drop: []string{"b"}}))},
 		{[]string{"deploy/api", "--service-account", "job.runner"}, asked(identity(plan.Identity{ServiceAccount: "job.runner"}))},
 		{[]string{"deploy/api", "--no-token"}, asked(identity(plan.Identity{NoToken: true}))},
 		{[]string{"deploy/api", "--as-user", "0"}, asked(identity(plan.Identity{UID: new(int64(0))}))},

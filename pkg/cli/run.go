@@ -45,13 +45,13 @@ func (r *runner) run(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r.options.rehearses() {
+	if r.options.isPreview() {
 		if r.workload, err = workload.Resolve(ctx, r.cluster, query); err != nil {
 			return 0, cause(ctx, err)
 		}
-		return 0, r.rehearse(ctx)
+		return 0, r.preview(ctx)
 	}
-	lease := r.take(ctx, r.terms(query.Namespace))
+	lease := r.takeLease(ctx, r.terms(query.Namespace))
 	if r.workload, err = workload.Resolve(ctx, r.cluster, query); err != nil {
 		r.giveUp(ctx, lease)
 		return 0, cause(ctx, err)
@@ -70,7 +70,7 @@ func (r *runner) query() (workload.Query, error) {
 	manifest, err := readManifest(o.Filename, r.streams.In)
 	return workload.Query{
 		Reference: o.Reference, Namespace: r.namespace, EnforceNamespace: r.enforceNamespace, Container: o.Container,
-		Live: o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin, Ordinal: o.Plan.Parts.Ordinal,
+		Live: o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin, Ordinal: o.Plan.Components.Ordinal,
 	}, err
 }
 
@@ -83,13 +83,13 @@ func (r *runner) plan(o plan.Options) (*plan.Plan, error) {
 }
 
 // start plans a session and runs it. The session gives its lease up.
-func (r *runner) start(ctx context.Context, taken *taking) (int, error) {
-	taken = r.settle(ctx, taken)
+func (r *runner) start(ctx context.Context, taken *pendingLease) (int, error) {
+	taken = r.resolveLease(ctx, taken)
 	if ctx.Err() != nil {
 		r.giveUp(ctx, taken)
 		return 0, context.Cause(ctx)
 	}
-	planned, err := r.plan(taken.under(r.options.Plan))
+	planned, err := r.plan(taken.withLease(r.options.Plan))
 	if err != nil {
 		r.giveUp(ctx, taken)
 		return 0, err
@@ -123,7 +123,7 @@ func (r *runner) startWithoutShell(ctx context.Context, err error) (int, error) 
 	}
 	r.out.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
 	asked.Via, asked.Direct = agent.ViaAttach, true
-	status, err := r.start(ctx, r.take(ctx, r.terms(r.workload.Namespace)))
+	status, err := r.start(ctx, r.takeLease(ctx, r.terms(r.workload.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
 		err = hint.Wrap(err, "bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl")
 	}

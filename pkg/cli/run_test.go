@@ -101,7 +101,7 @@ func TestQuery(t *testing.T) {
 		{"a running pod", Options{Reference: api, Mode: plan.ModeDebug}, workload.Query{Reference: api, Live: true}},
 		{"of a revision", Options{Reference: api, Revision: 3}, workload.Query{Reference: api, Revision: 3}},
 		{"pinned", Options{Reference: api, Plan: plan.Options{Pin: true}}, workload.Query{Reference: api, Running: true}},
-		{"with claims", Options{Reference: api, Plan: plan.Options{Parts: plan.Parts{Ordinal: new(2)}}}, workload.Query{Reference: api, Ordinal: new(2)}},
+		{"with claims", Options{Reference: api, Plan: plan.Options{Components: plan.Components{Ordinal: new(2)}}}, workload.Query{Reference: api, Ordinal: new(2)}},
 		{"from a file", Options{Filename: file}, workload.Query{Manifest: []byte("kind: Pod")}},
 		{"from stdin", Options{Filename: "-"}, workload.Query{Manifest: []byte("kind: Job")}},
 	}

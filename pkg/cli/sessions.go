@@ -18,8 +18,8 @@ func sessionCommands(streams genericiooptions.IOStreams, status *int) []*cobra.C
 	return []*cobra.Command{newAttach(streams, status), newList(streams), newDelete(streams), newExtend(streams), newGC(streams)}
 }
 
-// clerk is what the commands about sessions share: the cluster, and where they print.
-type clerk struct {
+// sessionCommand is what the commands about sessions share: the cluster, and where they print.
+type sessionCommand struct {
 	connection
 	streams genericiooptions.IOStreams
 	out     *printer
@@ -30,7 +30,7 @@ type ours struct {
 	use, short, more, example string
 	flags                     func(*pflag.FlagSet)
 	runs                      bool // a command, whose words come after two dashes
-	parse                     func(words, command []string) (func(context.Context, *clerk) error, error)
+	parse                     func(words, command []string) (func(context.Context, *sessionCommand) error, error)
 }
 
 func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
@@ -48,7 +48,7 @@ func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
 				return err
 			}
 			quietLogs(0)
-			c := &clerk{streams: streams, out: newPrinter(streams.ErrOut, false)}
+			c := &sessionCommand{streams: streams, out: newPrinter(streams.ErrOut, false)}
 			if c.connection, err = connect(config, c.out); err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func (o ours) addFlags(command *cobra.Command, config *genericclioptions.ConfigF
 }
 
 // read is the inventory of the namespace, or of all; what of it may not be read is told.
-func (c *clerk) read(ctx context.Context, everywhere bool) (*inventory.Inventory, error) {
+func (c *sessionCommand) read(ctx context.Context, everywhere bool) (*inventory.Inventory, error) {
 	namespace := c.namespace
 	if everywhere {
 		namespace = ""
@@ -91,12 +91,12 @@ func (c *clerk) read(ctx context.Context, everywhere bool) (*inventory.Inventory
 }
 
 // print writes a line of the product to stdout.
-func (c *clerk) print(format string, args ...any) error {
+func (c *sessionCommand) print(format string, args ...any) error {
 	_, err := fmt.Fprintln(c.streams.Out, plain(fmt.Sprintf(format, args...)))
 	return written(err)
 }
 
-func (c *clerk) printAll(lines []string) error {
+func (c *sessionCommand) printAll(lines []string) error {
 	for _, line := range lines {
 		if err := c.print("%s", line); err != nil {
 			return err

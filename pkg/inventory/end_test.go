@@ -119,7 +119,7 @@ func TestUnneeded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			client := cluster(tt.objects...)
 			found, session := only(t, client)
-			why, err := found.Unneeded(t.Context(), client, session, then.Add(tt.after))
+			why, err := found.GarbageReason(t.Context(), client, session, then.Add(tt.after))
 			if why != tt.want || err != nil {
 				t.Errorf("unneeded because %q, %v; want %q", why, err, tt.want)
 			}
@@ -150,7 +150,7 @@ func TestNoOrphanWithoutProof(t *testing.T) {
 				failing(client, "get", "jobs", tt.get)
 			}
 			found, session := only(t, client)
-			why, err := found.Unneeded(t.Context(), client, session, then.Time)
+			why, err := found.GarbageReason(t.Context(), client, session, then.Time)
 			if why != tt.want || (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 				t.Errorf("unneeded because %q, %v; want %q, %q", why, err, tt.want, tt.err)
 			}

@@ -13,11 +13,11 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// Unneeded says why nobody needs a session any more, or returns "" for one that lives or may live.
+// GarbageReason says why nobody needs a session any more, or returns "" for one that lives or may live.
 // A lease that is renewed keeps everything: its client may still be reading what an ended pod said.
 // That a lease is gone is asked for once more, because the lists are not of the same moment; what cannot be
 // asked is an error.
-func (i *Inventory) Unneeded(ctx context.Context, client kubernetes.Interface, s Session, now time.Time) (string, error) {
+func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interface, s Session, now time.Time) (string, error) {
 	switch {
 	case s.job != nil && s.job.DeletionTimestamp == nil && lease.HasEnded(s.job):
 		return "its lease has ended", nil

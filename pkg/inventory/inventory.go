@@ -141,8 +141,8 @@ func (s Session) Left(now time.Time) (time.Duration, bool) {
 	return s.Ends.Sub(now), true
 }
 
-// Foreseeable is how long the session may live yet, or a year where that is not known.
-func (s Session) Foreseeable(now time.Time) time.Duration {
+// RemainingOrYear is how long the session may live yet, or a year where that is not known.
+func (s Session) RemainingOrYear(now time.Time) time.Duration {
 	if left, known := s.Left(now); known {
 		return left
 	}

@@ -208,7 +208,7 @@ func TestLookInside(t *testing.T) {
 				failing(client, "get", "pods", tt.refusal)
 			}
 			sessions := read(t, client).Sessions
-			LookInside(t.Context(), client, sessions)
+			RefreshStates(t.Context(), client, sessions)
 			if len(sessions) != 1 || sessions[0].State != tt.want {
 				t.Errorf("sessions %+v, want one that is %s", sessions, tt.want)
 			}

@@ -113,8 +113,8 @@ func (i *Inventory) state(s Session) State {
 	return Ended
 }
 
-// LookInside asks the pods of the debug sessions how their containers are, all at once. A lease knows nothing of a container, and may outlive it.
-func LookInside(ctx context.Context, client kubernetes.Interface, sessions []Session) {
+// RefreshStates asks the pods of the debug sessions how their containers are, all at once. A lease knows nothing of a container, and may outlive it.
+func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []Session) {
 	var asked sync.WaitGroup
 	for n := range sessions {
 		if s := &sessions[n]; s.Mode == modeDebug && s.State == Running {

@@ -47,9 +47,9 @@ func budget(name string, selector *metav1.LabelSelector) *policyv1.PodDisruption
 	return &policyv1.PodDisruptionBudget{ObjectMeta: meta(name), Spec: policyv1.PodDisruptionBudgetSpec{Selector: selector}}
 }
 
-// around are the surroundings of selectors in the notation "service/api: app=api".
-func around(words ...string) Surroundings {
-	var s Surroundings
+// around are the selectors of a namespace in the notation "service/api: app=api".
+func around(words ...string) NamespaceState {
+	var s NamespaceState
 	for _, word := range words {
 		s.Selectors = append(s.Selectors, selecting(word))
 	}
@@ -66,7 +66,7 @@ func selecting(words string) Selector {
 	return Selector{Kind: kind, Name: strings.TrimPrefix(name, "notready-"), Match: match, NotReady: strings.HasPrefix(name, "notready-")}
 }
 
-func (s Surroundings) with(policies ...networkingv1.NetworkPolicy) Surroundings {
+func (s NamespaceState) with(policies ...networkingv1.NetworkPolicy) NamespaceState {
 	s.Policies = policies
 	return s
 }

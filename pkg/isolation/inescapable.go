@@ -12,10 +12,10 @@ const debugInstead = "--mode debug opens a shell in a running pod instead"
 
 // inescapable is the error of labels of which no set can be given up. The stuck selectors are those
 // that the search could not get away from.
-func (j *judgement) inescapable(stuck []Selector) error {
-	matching := j.surroundings.Matching(j.labels())
+func (j *labelSelection) inescapable(stuck []Selector) error {
+	matching := j.state.Matching(j.labels())
 	next := debugInstead
-	if j.surroundings.Unknown == nil && !slices.ContainsFunc(matching, unacceptable) {
+	if j.state.Unknown == nil && !slices.ContainsFunc(matching, unacceptable) {
 		next = "--keep-labels accepts it"
 	}
 	if always := j.always(matching); len(always) > 0 {
@@ -27,7 +27,7 @@ func (j *judgement) inescapable(stuck []Selector) error {
 }
 
 // always are those of the matching selectors that no key of the source breaks.
-func (j *judgement) always(matching []Selector) []Selector {
+func (j *labelSelection) always(matching []Selector) []Selector {
 	s := j.search(matching)
 	return slices.DeleteFunc(slices.Clone(matching), func(m Selector) bool { return len(s.breaking(m, nil)) > 0 })
 }
@@ -39,7 +39,7 @@ type cause struct {
 	text   string // these labels, or the pods that it selects
 }
 
-func (j *judgement) cause(m Selector) cause {
+func (j *labelSelection) cause(m Selector) cause {
 	var given []string
 	for _, r := range requirements(m.Match) {
 		if presence(r) {
@@ -61,7 +61,7 @@ func (c cause) sentence(selecting []string) string {
 }
 
 // sentences say why the selectors match, one for all of the same cause.
-func (j *judgement) sentences(selectors []Selector) []string {
+func (j *labelSelection) sentences(selectors []Selector) []string {
 	var causes []cause
 	by := map[cause][]Selector{}
 	for _, m := range selectors {

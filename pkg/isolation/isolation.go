@@ -1,5 +1,5 @@
 // Package isolation judges labels: what in a namespace selects a pod that carries them, and which
-// label keys a clone has to give up so that nothing does. It is pure judgement over facts that
+// label keys a clone has to give up so that nothing does. It is a pure choice over facts that
 // somebody else has read.
 package isolation
 
@@ -31,23 +31,23 @@ func (s Selector) String() string {
 	return name
 }
 
-// Surroundings are what in the source's namespace selects pods by their labels.
-type Surroundings struct {
+// NamespaceState are what in the source's namespace selects pods by their labels.
+type NamespaceState struct {
 	Selectors []Selector
 	Policies  []networkingv1.NetworkPolicy
 	// Unknown is why they could not all be read: no label can be judged then.
 	Unknown error
 }
 
-// Wish is what the user asked of the labels.
-type Wish struct {
+// LabelOptions is what the user asked of the labels.
+type LabelOptions struct {
 	Keep bool              // all of the source's, whatever selects them
 	Set  map[string]string // these as well, or instead
 	Drop []string          // not these keys
 }
 
-// Verdict is what the clone's labels are to be.
-type Verdict struct {
+// Result is what the clone's labels are to be.
+type Result struct {
 	Labels  map[string]string
 	Dropped []Dropped
 	// Matches are what selects the clone all the same, where the user wished it.

@@ -9,12 +9,12 @@ import (
 )
 
 // keep gives nothing up, and refuses where the clone would be adopted or get traffic all the same.
-func (j *judgement) keep() (Verdict, error) {
-	v := j.verdict()
-	v.Matches = j.surroundings.Matching(v.Labels)
+func (j *labelSelection) keep() (Result, error) {
+	v := j.result()
+	v.Matches = j.state.Matching(v.Labels)
 	refused := unacceptableOf(v.Matches)
 	if len(refused) > 0 {
-		return Verdict{}, hint.Wrap(fmt.Errorf("%s", refusal(refused)), j.wayOut())
+		return Result{}, hint.Wrap(fmt.Errorf("%s", refusal(refused)), j.wayOut())
 	}
 	return v, nil
 }
@@ -64,8 +64,8 @@ func refusal(refused []Selector) string {
 }
 
 // wayOut is the flag that leads out of a refusal: the fewest keys to drop, if there are any that do.
-func (j *judgement) wayOut() string {
-	keys, stuck := j.search(unacceptableOf(j.surroundings.Selectors)).fewest()
+func (j *labelSelection) wayOut() string {
+	keys, stuck := j.search(unacceptableOf(j.state.Selectors)).fewest()
 	if len(stuck) > 0 {
 		return debugInstead
 	}

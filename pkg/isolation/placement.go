@@ -17,7 +17,7 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	var selectors []Selector
 	add := func(selector *metav1.LabelSelector, matchLabelKeys []string) {
 		s, err := ofLabels(kind, name, selector)
-		if err != nil || s.Match.Matches(labels.Set{}) || slices.ContainsFunc(matchLabelKeys, controllerMarks().has) {
+		if err != nil || s.Match.Matches(labels.Set{}) || slices.ContainsFunc(matchLabelKeys, controllerLabels().has) {
 			return // the server judges the first; what places itself by every pod cannot be escaped
 		}
 		s.Placement = true

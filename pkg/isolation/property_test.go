@@ -56,8 +56,8 @@ func (g generator) selector() labels.Selector {
 	return s
 }
 
-func (g generator) surroundings() Surroundings {
-	var s Surroundings
+func (g generator) namespaceState() NamespaceState {
+	var s NamespaceState
 	for i := range g.IntN(7) {
 		kind := []string{"Service", "PodDisruptionBudget", "Deployment", "ReplicaSet"}[g.IntN(4)]
 		s.Selectors = append(s.Selectors, Selector{Kind: kind, Name: fmt.Sprint("x", i), Match: g.selector(), NotReady: g.IntN(4) == 0})
@@ -68,8 +68,8 @@ func (g generator) surroundings() Surroundings {
 	return s
 }
 
-func (g generator) wish(source map[string]string) Wish {
-	w := Wish{}
+func (g generator) wish(source map[string]string) LabelOptions {
+	w := LabelOptions{}
 	if g.IntN(3) == 0 {
 		w.Set = g.labels(2)
 	}
@@ -83,7 +83,7 @@ func (g generator) wish(source map[string]string) Wish {
 
 // subsets returns the subsets of keys that could be given up so that nothing matches, found by trying
 // them all, the smallest first.
-func subsets(keys []string, all map[string]string, s Surroundings) [][]string {
+func subsets(keys []string, all map[string]string, s NamespaceState) [][]string {
 	var found [][]string
 	for bits := range 1 << len(keys) {
 		rest, given := maps.Clone(all), []string(nil)
@@ -117,13 +117,13 @@ func mentionedBy(policies []networkingv1.NetworkPolicy, given []string) int {
 	return count
 }
 
-// The verdict matches nothing, gives up a smallest set that the policies mention least, keeps all else,
+// The result matches nothing, gives up a smallest set that the policies mention least, keeps all else,
 // is the same in any order of the selectors, and is an error only where no set will do.
 func TestJudgeProperties(t *testing.T) {
 	refused := 0
 	for seed := range uint64(20000) {
 		g := generator{rand.New(rand.NewPCG(seed, 3))}
-		source, s := g.labels(8), g.surroundings()
+		source, s := g.labels(8), g.namespaceState()
 		w := g.wish(source)
 		if err := checkVerdict(g, source, s, w, &refused); err != nil {
 			t.Fatalf("seed %d: source %v, selectors %v, wish %+v: %v", seed, source, describe(s), w, err)
@@ -134,7 +134,7 @@ func TestJudgeProperties(t *testing.T) {
 	}
 }
 
-func describe(s Surroundings) []string {
+func describe(s NamespaceState) []string {
 	var words []string
 	for _, m := range s.Selectors {
 		words = append(words, m.String()+": "+m.Match.String())
@@ -142,9 +142,9 @@ func describe(s Surroundings) []string {
 	return words
 }
 
-func checkVerdict(g generator, source map[string]string, s Surroundings, w Wish, refused *int) error {
+func checkVerdict(g generator, source map[string]string, s NamespaceState, w LabelOptions, refused *int) error {
 	before := maps.Clone(source)
-	v, err := Judge(source, s, w, set("own=x"))
+	v, err := SelectLabels(source, s, w, set("own=x"))
 	if !maps.Equal(source, before) {
 		return fmt.Errorf("the source became %v", source)
 	}
@@ -176,17 +176,17 @@ func checkVerdict(g generator, source map[string]string, s Surroundings, w Wish,
 	if err := checkReasons(v, w, given); err != nil {
 		return err
 	}
-	if again, err := Judge(source, s, w, set("own=x")); err != nil || !reflect.DeepEqual(again, v) {
+	if again, err := SelectLabels(source, s, w, set("own=x")); err != nil || !reflect.DeepEqual(again, v) {
 		return fmt.Errorf("the second time: %v, %w", again, err)
 	}
 	g.Shuffle(len(s.Selectors), func(i, j int) { s.Selectors[i], s.Selectors[j] = s.Selectors[j], s.Selectors[i] })
-	if again, err := Judge(source, s, w, set("own=x")); err != nil || !maps.Equal(again.Labels, v.Labels) {
+	if again, err := SelectLabels(source, s, w, set("own=x")); err != nil || !maps.Equal(again.Labels, v.Labels) {
 		return fmt.Errorf("in another order: %v, %w", again.Labels, err)
 	}
 	return nil
 }
 
-func checkChoice(given []string, possible [][]string, s Surroundings) error {
+func checkChoice(given []string, possible [][]string, s NamespaceState) error {
 	if !slices.ContainsFunc(possible, func(p []string) bool { return slices.Equal(p, given) }) {
 		return fmt.Errorf("without %v something matches", given)
 	}
@@ -209,7 +209,7 @@ func checkChoice(given []string, possible [][]string, s Surroundings) error {
 }
 
 // checkReasons says whether each key that is not there is accounted for once, with a reason.
-func checkReasons(v Verdict, w Wish, given []string) error {
+func checkReasons(v Result, w LabelOptions, given []string) error {
 	var accounted []string
 	for _, d := range v.Dropped {
 		if d.Reason == "" || d.Reason[0] == ' ' {
@@ -231,17 +231,17 @@ func TestKeepProperties(t *testing.T) {
 	adopted := 0
 	for seed := range uint64(5000) {
 		g := generator{rand.New(rand.NewPCG(seed, 4))}
-		source, s := g.labels(8), g.surroundings()
+		source, s := g.labels(8), g.namespaceState()
 		matches := s.Matching(source)
 		bad := slices.ContainsFunc(matches, func(m Selector) bool { return m.Kind == "ReplicaSet" || m.Kind == "Service" && m.NotReady })
-		v, err := Judge(source, s, Wish{Keep: true}, nil)
+		v, err := SelectLabels(source, s, LabelOptions{Keep: true}, nil)
 		switch {
 		case bad != (err != nil):
 			t.Fatalf("seed %d: source %v, selectors %v: error %v", seed, source, describe(s), err)
 		case err != nil:
 			adopted++
 			if dropped := hintedKeys(err); len(dropped) > 0 {
-				if _, err := Judge(source, s, Wish{Keep: true, Drop: dropped}, nil); err != nil {
+				if _, err := SelectLabels(source, s, LabelOptions{Keep: true, Drop: dropped}, nil); err != nil {
 					t.Fatalf("seed %d: source %v, selectors %v: without %v: %v", seed, source, describe(s), dropped, err)
 				}
 			}

@@ -91,7 +91,7 @@ func (c comparison) givenUp(s labels.Selector) (keys []string, ok bool) {
 		if r.Matches(labels.Set(c.clone)) {
 			continue
 		}
-		if _, there := c.clone[r.Key()]; there || !presence(r) || IsMark(r.Key()) {
+		if _, there := c.clone[r.Key()]; there || !presence(r) || IsManagedLabel(r.Key()) {
 			return nil, false
 		}
 		keys = appendNew(keys, r.Key())

@@ -9,14 +9,14 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// Recheck judges labels that have been changed after the verdict, by the same rules: what is new may
+// Recheck judges labels that have been changed after the result, by the same rules: what is new may
 // be no controller's mark and has to be judged, and nothing may match that was not accepted.
-func Recheck(before, after map[string]string, s Surroundings, keep bool) error {
+func Recheck(before, after map[string]string, s NamespaceState, keep bool) error {
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if value, had := before[key]; had && value == after[key] {
 			continue
 		}
-		if controllerMarks().has(key) {
+		if controllerLabels().has(key) {
 			return fmt.Errorf("label %s: controllers know the pods that they made by it", key)
 		}
 		if s.Unknown != nil {

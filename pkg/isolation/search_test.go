@@ -11,13 +11,13 @@ import (
 // Beyond the bound nothing matches either, and no key is given up that could be kept alone: twenty
 // pairs of keys, of which one each has to go, have a million smallest sets. Policies have no say there.
 func TestBeyondTheBound(t *testing.T) {
-	source, s := map[string]string{"free": "1"}, Surroundings{}
+	source, s := map[string]string{"free": "1"}, NamespaceState{}
 	for i := range 20 {
 		a, b := fmt.Sprintf("a%02d", i), fmt.Sprintf("b%02d", i)
 		source[a], source[b] = "1", "1"
 		s.Selectors = append(s.Selectors, selecting(fmt.Sprintf("Service/s%d: %s=1,%s=1", i, a, b)))
 	}
-	v, err := Judge(source, s.with(networkPolicy("p", "b00")), Wish{}, nil)
+	v, err := SelectLabels(source, s.with(networkPolicy("p", "b00")), LabelOptions{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestBeyondTheBound(t *testing.T) {
 	}
 	// A match by the user's label cannot be escaped there either.
 	s.Selectors = append(s.Selectors, selecting("Service/mine: mine=1"))
-	_, err = Judge(source, s, Wish{Set: set("mine=1")}, nil)
+	_, err = SelectLabels(source, s, LabelOptions{Set: set("mine=1")}, nil)
 	if want := "label mine=1 makes service/mine select the clone"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -44,7 +44,7 @@ func TestBeyondTheBound(t *testing.T) {
 // What the bound allows is quick: a namespace of a thousand Services and a pod with thirty labels.
 func BenchmarkJudge(b *testing.B) {
 	g := generator{rand.New(rand.NewPCG(1, 1))}
-	source, s := map[string]string{}, Surroundings{}
+	source, s := map[string]string{}, NamespaceState{}
 	for i := range 30 {
 		source[fmt.Sprint("k", i)] = "1"
 	}
@@ -52,7 +52,7 @@ func BenchmarkJudge(b *testing.B) {
 		s.Selectors = append(s.Selectors, selecting(fmt.Sprintf("Service/s%d: k%d=1,k%d=1", i, g.IntN(30), g.IntN(30))))
 	}
 	for b.Loop() {
-		if _, err := Judge(source, s, Wish{}, nil); err != nil {
+		if _, err := SelectLabels(source, s, LabelOptions{}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -50,7 +50,7 @@ func ofLabels(kind, name string, selector *metav1.LabelSelector) (Selector, erro
 }
 
 // Matching returns the selectors that match a pod with these labels, in their order.
-func (s Surroundings) Matching(podLabels map[string]string) []Selector {
+func (s NamespaceState) Matching(podLabels map[string]string) []Selector {
 	var matching []Selector
 	for _, selector := range s.Selectors {
 		if selector.Match.Matches(labels.Set(podLabels)) {

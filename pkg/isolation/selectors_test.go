@@ -50,7 +50,7 @@ func TestOfBudgetAndController(t *testing.T) {
 		if err != nil || c.String() != "cloneset/x" {
 			t.Errorf("%s: controller %s: %v", tt.name, c, err)
 		}
-		s := Surroundings{Selectors: []Selector{b, c}}
+		s := NamespaceState{Selectors: []Selector{b, c}}
 		var matches []string
 		for _, pod := range []string{"", "a=1", "a=2", "b=1"} {
 			if matching := s.Matching(set(pod)); len(matching) == 2 {

@@ -7,10 +7,10 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// chooseVia follows the user's wish and the caller's permissions.
+// chooseVia follows the user's choice and the caller's permissions.
 func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, error) {
 	access := t.Access
-	if o.Rehearse {
+	if o.Preview {
 		access.WatchPods, access.AttachPods = true, true
 	}
 	switch {

@@ -15,7 +15,7 @@ import (
 // checkOrdinal refuses an ordinal where there is nothing to count, and shared claims of a
 // StatefulSet without one: each of its pods has its own.
 func (c *clone) checkOrdinal() error {
-	parts, templates := c.options.Parts, len(c.workload.ClaimTemplates) > 0
+	parts, templates := c.options.Components, len(c.workload.ClaimTemplates) > 0
 	shares := parts.Volumes == VolumesShared || parts.Volumes == VolumesReadOnly
 	switch {
 	case parts.Ordinal != nil && c.workload.Kind != "StatefulSet":
@@ -28,7 +28,7 @@ func (c *clone) checkOrdinal() error {
 
 // sharesTemplates reports that the clone uses the claims of one of the StatefulSet's pods.
 func (c *clone) sharesTemplates() bool {
-	return c.options.Parts.Ordinal != nil && c.options.Parts.Volumes != VolumesFresh
+	return c.options.Components.Ordinal != nil && c.options.Components.Volumes != VolumesFresh
 }
 
 // useClaimTemplates gives a clone of a StatefulSet the volumes that its controller would have given
@@ -40,7 +40,7 @@ func (c *clone) useClaimTemplates() {
 		c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == claim.Name })
 		volume := corev1.Volume{Name: claim.Name, VolumeSource: freshVolume(claim.Spec)}
 		if c.sharesTemplates() {
-			name := fmt.Sprintf("%s-%s-%d", claim.Name, c.workload.Name, *c.options.Parts.Ordinal)
+			name := fmt.Sprintf("%s-%s-%d", claim.Name, c.workload.Name, *c.options.Components.Ordinal)
 			volume.VolumeSource = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}
 		} else if c.mounted(claim.Name) {
 			c.note(Changed, "volume "+claim.Name+" is new and empty", "the claims of "+c.workload.String()+" belong to its pods; --volumes shared --ordinal N takes those of one")
@@ -64,7 +64,7 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	if apierrors.IsNotFound(claim.Err) {
 		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err), "what is there: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
 	}
-	switch c.options.Parts.Volumes {
+	switch c.options.Components.Volumes {
 	case VolumesFresh:
 		if claim.Spec == nil {
 			return fmt.Errorf("--volumes fresh: claim %s could not be read, so there is nothing to make one like: %w", name, claim.Err)

@@ -32,7 +32,7 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !t.Access.DeletePods && !o.Rehearse {
+	if !t.Access.DeletePods && !o.Preview {
 		return nil, missing("delete", "pods", t.Namespace, "the clone could not be removed")
 	}
 	c := &clone{workload: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
@@ -42,11 +42,11 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 		c.supported, c.notASidecar,
 		// What comes along.
 		c.keepContainers, c.changeEnv, c.keepInitContainers, c.keepVolumes,
-		c.keepLabels, c.keepAnnotations, c.writeIn,
+		c.keepLabels, c.keepAnnotations, c.resolveDownwardAPI,
 		// What the user wants to be different.
 		c.override, c.identify, c.place,
 		// What would serve, disturb or outlive the session.
-		c.strip, c.unbind, c.bound,
+		c.strip, c.dropPodIdentity, c.limitLifetime,
 		func() error { return c.setCommand(a) },
 	} {
 		if err := step(); err != nil {

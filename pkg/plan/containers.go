@@ -18,11 +18,11 @@ import (
 // containers stay in their place, because their order is what they start in:
 // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 func (c *clone) keepContainers() error {
-	if err := c.namesExist(c.options.Parts.With, "--with"); err != nil {
+	if err := c.namesExist(c.options.Components.With, "--with"); err != nil {
 		return err
 	}
 	for _, init := range c.spec.InitContainers {
-		if !containers.IsSidecar(init) && slices.Contains(c.options.Parts.With, init.Name) {
+		if !containers.IsSidecar(init) && slices.Contains(c.options.Components.With, init.Name) {
 			return hint.Wrap(fmt.Errorf("--with: %s is an init container, and runs beside none", init.Name), "it runs before them with: --init "+init.Name)
 		}
 	}
@@ -37,9 +37,9 @@ func (c *clone) keepContainers() error {
 
 func (c *clone) with(what, name string) bool {
 	switch {
-	case c.options.Parts.WithAll:
+	case c.options.Components.WithAll:
 		c.note(Changed, what+" "+name+" runs too", "--with-all")
-	case slices.Contains(c.options.Parts.With, name):
+	case slices.Contains(c.options.Components.With, name):
 		c.note(Changed, what+" "+name+" runs too", "--with")
 	default:
 		c.note(LeftOut, what+" "+name, "it would work beside the original's; --with "+name+" runs it too")

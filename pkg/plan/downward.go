@@ -13,13 +13,13 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// writeIn gives variables and files that show a label or an annotation the value that it has in the
+// resolveDownwardAPI gives variables and files that show a label or an annotation the value that it has in the
 // source, where the clone does not carry it: they would silently be empty.
 // https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
-func (c *clone) writeIn() error {
+func (c *clone) resolveDownwardAPI() error {
 	for _, container := range c.containers() {
 		for i := range container.Env {
-			c.writeInVariable(&container.Env[i])
+			c.resolveVariable(&container.Env[i])
 		}
 	}
 	for i := range c.spec.Volumes {
@@ -47,7 +47,7 @@ func downwardFiles(volume *corev1.Volume) [][]corev1.DownwardAPIVolumeFile {
 	return files
 }
 
-func (c *clone) writeInVariable(variable *corev1.EnvVar) {
+func (c *clone) resolveVariable(variable *corev1.EnvVar) {
 	if variable.ValueFrom != nil && variable.ValueFrom.ResourceFieldRef != nil {
 		if value, gone := c.ofDropped(variable.ValueFrom.ResourceFieldRef); gone {
 			c.note(Changed, "variable "+variable.Name+" keeps its value", "container "+variable.ValueFrom.ResourceFieldRef.ContainerName+" does not run")
@@ -58,7 +58,7 @@ func (c *clone) writeInVariable(variable *corev1.EnvVar) {
 		return
 	}
 	path := variable.ValueFrom.FieldRef.FieldPath
-	value, had, lost := c.lost(path)
+	value, had, lost := c.missingField(path)
 	switch {
 	case lost && had:
 		c.note(Changed, "variable "+variable.Name+" keeps its value", "the clone has not the original's "+path)
@@ -73,19 +73,19 @@ func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
 	switch {
 	case file.ResourceFieldRef != nil:
 		if value, gone := c.ofDropped(file.ResourceFieldRef); gone {
-			c.fill(file, value, "container "+file.ResourceFieldRef.ContainerName+" does not run")
+			c.annotateField(file, value, "container "+file.ResourceFieldRef.ContainerName+" does not run")
 		}
 	case file.FieldRef == nil:
 	case file.FieldRef.FieldPath == "metadata.labels" || file.FieldRef.FieldPath == "metadata.annotations":
 		c.note(Changed, "file "+file.Path+" lists the clone's own", file.FieldRef.FieldPath+" are not all the original's")
 	default:
-		if value, had, lost := c.lost(file.FieldRef.FieldPath); lost && had {
-			c.fill(file, value, "the clone has not the original's "+file.FieldRef.FieldPath)
+		if value, had, lost := c.missingField(file.FieldRef.FieldPath); lost && had {
+			c.annotateField(file, value, "the clone has not the original's "+file.FieldRef.FieldPath)
 		}
 	}
 }
 
-func (c *clone) fill(file *corev1.DownwardAPIVolumeFile, value, reason string) {
+func (c *clone) annotateField(file *corev1.DownwardAPIVolumeFile, value, reason string) {
 	c.filled++
 	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, c.filled)
 	c.annotations[key] = value
@@ -118,9 +118,9 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 	return value, true
 }
 
-// lost tells of a field path whether the clone lacks what it shows, and the value that the source
+// missingField tells of a field path whether the clone lacks what it shows, and the value that the source
 // had. Where the source is a template, some values are only given to the pods that it is for.
-func (c *clone) lost(path string) (value string, had, lost bool) {
+func (c *clone) missingField(path string) (value string, had, lost bool) {
 	field, key, ok := subscript(path)
 	if !ok {
 		return "", false, false
@@ -148,10 +148,10 @@ func subscript(path string) (field, key string, ok bool) {
 
 // ofOrdinal are the labels of the StatefulSet's pod whose claims were asked for.
 func (c *clone) ofOrdinal() map[string]string {
-	if c.options.Parts.Ordinal == nil {
+	if c.options.Components.Ordinal == nil {
 		return nil
 	}
-	ordinal := fmt.Sprint(*c.options.Parts.Ordinal)
+	ordinal := fmt.Sprint(*c.options.Components.Ordinal)
 	return map[string]string{"apps.kubernetes.io/pod-index": ordinal, "statefulset.kubernetes.io/pod-name": c.workload.Name + "-" + ordinal}
 }
 

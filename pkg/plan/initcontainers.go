@@ -30,14 +30,14 @@ func (c *clone) keepInitContainers() error {
 }
 
 func (c *clone) runs(init corev1.Container, prepares bool) bool {
-	chosen := c.options.Parts.Init
+	chosen := c.options.Components.Init
 	runs, reason := false, "--init "+string(chosen)
 	switch chosen {
 	case InitAll:
 		runs = true
 	case InitNone:
 	case InitNamed:
-		runs, reason = slices.Contains(c.options.Parts.InitNames, init.Name), "--init "+strings.Join(c.options.Parts.InitNames, ",")
+		runs, reason = slices.Contains(c.options.Components.InitNames, init.Name), "--init "+strings.Join(c.options.Components.InitNames, ",")
 	default:
 		runs, reason = prepares, "it prepares no volume of the clone's own; --init "+init.Name+" runs it"
 		if prepares {
@@ -54,19 +54,19 @@ func (c *clone) runs(init corev1.Container, prepares bool) bool {
 
 // initNames refuses names that are no init container's.
 func (c *clone) initNames() error {
-	if c.options.Parts.Init != InitNamed {
+	if c.options.Components.Init != InitNamed {
 		return nil
 	}
 	var known []string
 	for _, init := range c.workload.Template.Spec.InitContainers {
-		if containers.IsSidecar(init) && slices.Contains(c.options.Parts.InitNames, init.Name) {
+		if containers.IsSidecar(init) && slices.Contains(c.options.Components.InitNames, init.Name) {
 			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar, which runs beside the containers", init.Name), "it runs with: --with "+init.Name)
 		}
 		if !containers.IsSidecar(init) {
 			known = append(known, init.Name)
 		}
 	}
-	for _, name := range c.options.Parts.InitNames {
+	for _, name := range c.options.Components.InitNames {
 		if !slices.Contains(known, name) {
 			return hint.Wrap(fmt.Errorf("--init: %s has no init container %q", c.workload, name), "init containers: "+listOrNone(known))
 		}
@@ -123,7 +123,7 @@ func (c *clone) isNew(name string) bool {
 	for _, volume := range c.spec.Volumes {
 		if volume.Name == name {
 			return volume.EmptyDir != nil || volume.Ephemeral != nil || volume.CSI != nil ||
-				volume.PersistentVolumeClaim != nil && c.options.Parts.Volumes == VolumesFresh
+				volume.PersistentVolumeClaim != nil && c.options.Components.Volumes == VolumesFresh
 		}
 	}
 	return false

@@ -17,26 +17,26 @@ import (
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate
 func (c *clone) keepLabels() error {
 	source, t := c.workload.Template.Labels, c.workload
-	verdict, err := isolation.Judge(source, t.Surroundings, c.options.Labels, owned.Labels(c.options.Session))
+	result, err := isolation.SelectLabels(source, t.NamespaceState, c.options.Labels, owned.Labels(c.options.Session))
 	if err != nil {
 		return err
 	}
-	c.labels = verdict.Labels
-	for _, dropped := range verdict.Dropped {
+	c.labels = result.Labels
+	for _, dropped := range result.Dropped {
 		if _, had := source[dropped.Keys[0]]; !had {
 			c.note(Warning, plural("label", dropped.Keys)+" cannot be dropped", dropped.Reason)
 			continue
 		}
-		if unknown := t.Surroundings.Unknown; unknown != nil && dropped.Reason == unknown.Error() {
+		if unknown := t.NamespaceState.Unknown; unknown != nil && dropped.Reason == unknown.Error() {
 			c.note(Changed, "without "+plural("label", dropped.Keys), "what selects by them could not be read: "+dropped.Reason)
 			continue
 		}
 		c.note(LeftOut, plural("label", dropped.Keys), dropped.Reason)
 	}
-	for _, match := range verdict.Matches {
+	for _, match := range result.Matches {
 		c.noteMatch(match)
 	}
-	for _, consequence := range isolation.Consequences(t.Surroundings.Policies, source, c.labels) {
+	for _, consequence := range isolation.Consequences(t.NamespaceState.Policies, source, c.labels) {
 		if !c.keepable() {
 			consequence, _, _ = strings.Cut(consequence, "; --keep-labels")
 		}
@@ -53,7 +53,7 @@ func (c *clone) keepLabels() error {
 // keepable says whether --keep-labels is an advice: it is not where it was taken already, and what is
 // lost was dropped on purpose, nor where it would be refused.
 func (c *clone) keepable() bool {
-	_, err := isolation.Judge(c.workload.Template.Labels, c.workload.Surroundings, isolation.Wish{Keep: true}, owned.Labels(c.options.Session))
+	_, err := isolation.SelectLabels(c.workload.Template.Labels, c.workload.NamespaceState, isolation.LabelOptions{Keep: true}, owned.Labels(c.options.Session))
 	return err == nil && !c.options.Labels.Keep
 }
 
@@ -83,7 +83,7 @@ func (c *clone) keepAnnotations() error {
 	c.annotations = map[string]string{}
 	var dropped []string
 	for _, key := range slices.Sorted(maps.Keys(c.workload.Template.Annotations)) {
-		if isRecord(key) || isolation.IsMark(key) || c.ofDroppedContainer(key) {
+		if isRecord(key) || isolation.IsManagedLabel(key) || c.ofDroppedContainer(key) {
 			dropped = append(dropped, key)
 			continue
 		}

@@ -39,14 +39,14 @@ type Options struct {
 	CPU    resource.Quantity
 	Memory resource.Quantity
 
-	Labels    isolation.Wish
-	Parts     Parts
-	Identity  Identity
-	Node      string
-	Overrides Overrides
+	Labels     isolation.LabelOptions
+	Components Components
+	Identity   Identity
+	Node       string
+	Overrides  Overrides
 
-	// Rehearse makes a plan that is only looked at: what the caller may do is not judged.
-	Rehearse bool
+	// Preview makes a plan that is only looked at: what the caller may do is not judged.
+	Preview bool
 }
 
 // agent returns the options of the agent that runs by via, with a watchdog.
@@ -63,8 +63,8 @@ type Lease struct {
 	UID  types.UID
 }
 
-// Parts are what of the source comes along beside the chosen container.
-type Parts struct {
+// Components are what of the source comes along beside the chosen container.
+type Components struct {
 	With    []string // containers and sidecars, by name
 	WithAll bool
 

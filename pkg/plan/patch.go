@@ -79,7 +79,7 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 			return fmt.Errorf("--overrides: label %s is how eshell knows its own", key)
 		}
 	}
-	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.Surroundings, c.options.Labels.Keep); err != nil {
+	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.NamespaceState, c.options.Labels.Keep); err != nil {
 		return fmt.Errorf("--overrides: %w", err)
 	}
 	return nil

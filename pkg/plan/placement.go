@@ -87,9 +87,9 @@ func nodeOf(term corev1.NodeSelectorTerm) string {
 	return ""
 }
 
-// unbind takes away what belongs to one running pod: its place, its name, its turn. What admission
+// dropPodIdentity takes away what belongs to one running pod: its place, its name, its turn. What admission
 // had filled in from a class is filled in again.
-func (c *clone) unbind() error {
+func (c *clone) dropPodIdentity() error {
 	spec := &c.spec
 	if len(spec.SchedulingGates) > 0 || spec.SchedulingGroup != nil {
 		c.note(LeftOut, "scheduling gates", "nobody would open them for a clone")
@@ -116,9 +116,9 @@ func isAutomatic(t corev1.Toleration) bool {
 		t.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil && *t.TolerationSeconds == 300
 }
 
-// bound makes the pod end: with its shell, soon after a delete, and at last by itself, even if the
+// limitLifetime makes the pod end: with its shell, soon after a delete, and at last by itself, even if the
 // client is gone. The lease does that where there is one, because its end can be put off.
-func (c *clone) bound() error {
+func (c *clone) limitLifetime() error {
 	c.spec.RestartPolicy = corev1.RestartPolicyNever
 	c.spec.TerminationGracePeriodSeconds = new(int64(gracePeriod))
 	c.spec.ActiveDeadlineSeconds = nil

@@ -25,7 +25,7 @@ func (c *clone) setCommand(a agent.Agent) error {
 			owned.PodName(c.workload.Name, c.options.Session), c.workload.Container, c.workload.Namespace))
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
-	case c.options.Rehearse && a.Via == agent.ViaExec:
+	case c.options.Preview && a.Via == agent.ViaExec:
 		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
 	}
 	c.dropToolbox()

@@ -97,7 +97,7 @@ func (c *clone) keepDevices() {
 	}
 	switch {
 	case len(devices) == 0:
-	case c.options.Parts.NoDevices:
+	case c.options.Components.NoDevices:
 		c.withoutDevices()
 		c.note(LeftOut, plural("device", devices), "--no-devices")
 	default:

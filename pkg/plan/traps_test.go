@@ -48,12 +48,12 @@ func selected(t *workload.Workload) {
 	service, _ := isolation.OfService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "api"}, Spec: corev1.ServiceSpec{Selector: match.MatchLabels}})
 	budget, _ := isolation.OfBudget(&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "api"}, Spec: policyv1.PodDisruptionBudgetSpec{Selector: match}})
 	controller, _ := isolation.OfController("Deployment", "api", match)
-	t.Surroundings.Selectors = []isolation.Selector{service, budget, controller}
+	t.NamespaceState.Selectors = []isolation.Selector{service, budget, controller}
 }
 
 // policed adds a policy that lets app=api reach the database.
 func policed(t *workload.Workload) {
-	t.Surroundings.Policies = []networkingv1.NetworkPolicy{{
+	t.NamespaceState.Policies = []networkingv1.NetworkPolicy{{
 		ObjectMeta: metav1.ObjectMeta{Name: "db-ingress"},
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}},
@@ -95,12 +95,12 @@ func claimSpec(mode corev1.PersistentVolumeAccessMode) *corev1.PersistentVolumeC
 	}
 }
 
-func volumes(v Volumes) choice { return func(o *Options) { o.Parts.Volumes = v } }
+func volumes(v Volumes) choice { return func(o *Options) { o.Components.Volumes = v } }
 
-func ordinal(n int) choice { return func(o *Options) { o.Parts.Ordinal = &n } }
+func ordinal(n int) choice { return func(o *Options) { o.Components.Ordinal = &n } }
 
 func initially(init Init, names ...string) choice {
-	return func(o *Options) { o.Parts.Init, o.Parts.InitNames = init, names }
+	return func(o *Options) { o.Components.Init, o.Components.InitNames = init, names }
 }
 
 // chain are init containers of which one needs another's output, beside one that changes a claim.
@@ -254,9 +254,9 @@ func TestTraps(t *testing.T) {
 		"labels-selected": {deployment(selected, policed), options()},
 		"labels-kept":     {deployment(selected, policed), options(func(o *Options) { o.Labels.Keep = true })},
 		"labels-changed": {deployment(selected), options(func(o *Options) {
-			o.Labels = isolation.Wish{Set: map[string]string{"role": "console"}, Drop: []string{"tier"}}
+			o.Labels = isolation.LabelOptions{Set: map[string]string{"role": "console"}, Drop: []string{"tier"}}
 		})},
-		"labels-unknown": {deployment(selected, func(t *workload.Workload) { t.Surroundings.Unknown = errors.New("services is forbidden") }), options()},
+		"labels-unknown": {deployment(selected, func(t *workload.Workload) { t.NamespaceState.Unknown = errors.New("services is forbidden") }), options()},
 		"labels-marks": {deployment(labelled(map[string]string{"helm.sh/chart": "api-1", "kueue.x-k8s.io/queue-name": "q", "argocd.argoproj.io/instance": "x",
 			"team": "shop", "app.kubernetes.io/managed-by": "Helm"})), options()},
 		"annotations": {deployment(annotated(map[string]string{
@@ -272,8 +272,8 @@ func TestTraps(t *testing.T) {
 		"downward-dropped":  {deployment(helped), options()},
 		"init-reads":        {deployment(reading), options()},
 		"live-pod":          {deployment(live), options()},
-		"with":              {deployment(busy, meshed), options(func(o *Options) { o.Parts.With = []string{"mesh"} })},
-		"with-all":          {deployment(meshed), options(func(o *Options) { o.Parts.WithAll = true })},
+		"with":              {deployment(busy, meshed), options(func(o *Options) { o.Components.With = []string{"mesh"} })},
+		"with-all":          {deployment(meshed), options(func(o *Options) { o.Components.WithAll = true })},
 		"init-chain":        {deployment(chain), options()},
 		"init-all":          {deployment(chain), options(initially(InitAll))},
 		"init-none":         {deployment(chain), options(initially(InitNone))},
@@ -295,9 +295,9 @@ func TestTraps(t *testing.T) {
 			t.Claims = []workload.Claim{{Name: "data-db-2", Spec: claimSpec(corev1.ReadWriteOnce), Users: []workload.User{{Pod: "db-2", Node: "node3"}}}}
 		}), options(volumes(VolumesShared), ordinal(2))},
 		"pod-resources":      {deployment(podResources), options(overrides)},
-		"pod-resources-with": {deployment(podResources), options(overrides, func(o *Options) { o.Parts.WithAll = true })},
+		"pod-resources-with": {deployment(podResources), options(overrides, func(o *Options) { o.Components.WithAll = true })},
 		"devices":            {deployment(devices), options()},
-		"no-devices":         {deployment(devices), options(func(o *Options) { o.Parts.NoDevices = true })},
+		"no-devices":         {deployment(devices), options(func(o *Options) { o.Components.NoDevices = true })},
 		"pinned":             {deployment(func(t *workload.Workload) { t.Running = map[string]string{"app": "api@sha256:1234"} }), options(func(o *Options) { o.Pin = true })},
 		"identity": {deployment(strict, tokens), options(func(o *Options) {
 			o.Identity = Identity{ServiceAccount: "reader", UID: new(int64(7)), GID: new(int64(8)), PullSecrets: []string{"registry"}}
@@ -341,7 +341,7 @@ func TestTrapRefusals(t *testing.T) {
 		"shared, but whose": {deployment(stateful), options(volumes(VolumesShared)),
 			"--volumes shared: each pod of statefulset/db has claims of its own", "take those of its first pod: --volumes shared --ordinal 0"},
 		"an ordinal of what": {deployment(), options(ordinal(0)), "--ordinal is for a StatefulSet, and deployment/api is none", ""},
-		"with whom": {deployment(busy), options(func(o *Options) { o.Parts.With = []string{"nobody"} }),
+		"with whom": {deployment(busy), options(func(o *Options) { o.Components.With = []string{"nobody"} }),
 			`--with: deployment/api has no container "nobody"`, "containers: app, proxy, render, reads, migrate, mesh"},
 		"init with whom": {deployment(busy), options(initially(InitNamed, "app")), `--init: deployment/api has no init container "app"`, "init containers: render, reads, migrate"},
 		"init with a sidecar": {deployment(busy), options(initially(InitNamed, "mesh")),
@@ -366,7 +366,7 @@ func TestTrapRefusals(t *testing.T) {
 			"--overrides: service/api, poddisruptionbudget/api and deployment/api would select the clone", "--keep-labels accepts it"},
 		"overrides: a controller's mark": {deployment(selected), options(patch("merge", `{"metadata":{"labels":{"pod-template-hash":"x"}}}`), keep),
 			"--overrides: label pod-template-hash: controllers know the pods that they made by it", ""},
-		"overrides: a label that cannot be judged": {deployment(func(t *workload.Workload) { t.Surroundings.Unknown = errors.New("forbidden") }), options(patch("merge", `{"metadata":{"labels":{"x":"y"}}}`)),
+		"overrides: a label that cannot be judged": {deployment(func(t *workload.Workload) { t.NamespaceState.Unknown = errors.New("forbidden") }), options(patch("merge", `{"metadata":{"labels":{"x":"y"}}}`)),
 			"--overrides: label x cannot be judged: forbidden", ""},
 		"overrides: without the gate": {deployment(selected), options(patch("merge", `{"spec":{"readinessGates":null}}`), keep),
 			"--overrides: readiness gate kubectl-eshell.github.io/never-ready keeps the clone out of Services; add others beside it with --override-type strategic or json", ""},
@@ -379,7 +379,7 @@ func TestTrapRefusals(t *testing.T) {
 			"--overrides: the patch does not fit a pod: it names what is not there, has a value of another type, or (strategic) an element of a list without its key", ""},
 		"a sidecar of what": {deployment(busy, func(t *workload.Workload) { t.Container = "mesh" }), options(),
 			"container mesh of deployment/api is a sidecar: a clone is made of a container that it runs beside", "a running one is joined with: kubectl eshell deployment/api -n shop -c mesh --mode debug"},
-		"with an init container": {deployment(busy), options(func(o *Options) { o.Parts.With = []string{"migrate"} }),
+		"with an init container": {deployment(busy), options(func(o *Options) { o.Components.With = []string{"migrate"} }),
 			"--with: migrate is an init container, and runs beside none", "it runs before them with: --init migrate"},
 		"a claim that is not there": {deployment(claims(corev1.ReadWriteOnce), func(t *workload.Workload) {
 			t.Claims[0].Err = apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), "api-data")

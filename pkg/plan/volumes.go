@@ -37,7 +37,7 @@ func (c *clone) keepVolume(volume *corev1.Volume) error {
 		return nil
 	case volume.PersistentVolumeClaim != nil:
 		return c.keepClaim(volume)
-	case c.options.Parts.Volumes == VolumesReadOnly:
+	case c.options.Components.Volumes == VolumesReadOnly:
 		c.mountReadOnly(volume.Name)
 		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own")
 	default:

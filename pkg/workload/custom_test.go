@@ -111,9 +111,9 @@ func TestCustom(t *testing.T) {
 				t.Fatal(err)
 			}
 			if words := around(got); words != tt.around {
-				t.Errorf("surroundings: %s, want %s", words, tt.around)
+				t.Errorf("around it: %s, want %s", words, tt.around)
 			}
-			got.Surroundings = isolation.Surroundings{}
+			got.NamespaceState = isolation.NamespaceState{}
 			if !equality.Semantic.DeepEqual(got, tt.want) {
 				t.Errorf("target differs (-want +got):\n%s", diff.Diff(tt.want, got))
 			}

@@ -98,7 +98,7 @@ func (s *search) run(ctx context.Context) (*Workload, error) {
 	if !s.Live {
 		near.include(w)
 		s.includeOwner(ctx, w, &near)
-		t.Surroundings = near.Surroundings
+		t.NamespaceState = near.NamespaceState
 	}
 	if err := s.complete(ctx, t, w, near); err != nil {
 		return nil, fmt.Errorf("%s in namespace %s: %w", t, t.Namespace, err)
@@ -117,7 +117,7 @@ func (s *search) ask(ctx context.Context) (w workload, near neighbours, access A
 	var asked sync.WaitGroup
 	asked.Go(func() { access = askAccess(asking, s.Client, s.Namespace) })
 	if !s.Live {
-		asked.Go(func() { near = lookAround(asking, s.Client, s.Namespace) })
+		asked.Go(func() { near = listSelectors(asking, s.Client, s.Namespace) })
 	}
 	if w, err = s.find(ctx); err != nil {
 		cancel()

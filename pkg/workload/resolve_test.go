@@ -112,7 +112,7 @@ func TestResolve(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got.Surroundings = isolation.Surroundings{} // has tests of its own
+			got.NamespaceState = isolation.NamespaceState{} // has tests of its own
 			if !equality.Semantic.DeepEqual(got, tt.want) {
 				t.Errorf("target differs (-want +got):\n%s", diff.Diff(tt.want, got))
 			}
@@ -248,7 +248,7 @@ func TestAccess(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got.Surroundings = isolation.Surroundings{}
+			got.NamespaceState = isolation.NamespaceState{}
 			if want := found(func(t *Workload) { t.Access = tt.want }); !equality.Semantic.DeepEqual(got, want) {
 				t.Errorf("target differs (-want +got):\n%s", diff.Diff(want, got))
 			}

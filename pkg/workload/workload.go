@@ -32,8 +32,8 @@ type Workload struct {
 
 	Access Access
 
-	// Surroundings are what in the namespace selects pods by their labels.
-	Surroundings isolation.Surroundings
+	// NamespaceState are what in the namespace selects pods by their labels.
+	NamespaceState isolation.NamespaceState
 	// Claims are the PersistentVolumeClaims that the template's volumes name and, where an ordinal
 	// was asked for, those of the StatefulSet's pod with that ordinal.
 	Claims []Claim

@@ -26,7 +26,7 @@ import (
 // refused is a session that the server will not have.
 type refused struct {
 	name  string
-	rules func(*testing.T, realm)
+	rules func(*testing.T, namespaceFixture)
 	typed string // after kubectl eshell
 	says  string // a pattern of the server's words
 	hint  string // what follows "hint: "
@@ -103,8 +103,8 @@ func TestRestricted(t *testing.T) {
 	}
 }
 
-// realm is a namespace of a test's own.
-type realm struct{ namespace string }
+// namespaceFixture is a namespace of a test's own.
+type namespaceFixture struct{ namespace string }
 
 // application has no pods yet.
 const application = `
@@ -122,9 +122,9 @@ spec:
       containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]
 `
 
-func newRealm(t *testing.T, name, manifest string) realm {
+func newRealm(t *testing.T, name, manifest string) namespaceFixture {
 	t.Helper()
-	r := realm{the.namespace + "-" + name}
+	r := namespaceFixture{env.namespace + "-" + name}
 	core := client(t).CoreV1()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}
 	if _, err := core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
@@ -147,7 +147,7 @@ func newRealm(t *testing.T, name, manifest string) realm {
 }
 
 // await waits until something is so, and asks for itself: nothing could be watched, or not for the price.
-func (r realm) await(t *testing.T, what string, is wait.ConditionWithContextFunc) {
+func (r namespaceFixture) await(t *testing.T, what string, is wait.ConditionWithContextFunc) {
 	t.Helper()
 	if err := until(t.Context(), patience, is); err != nil {
 		t.Fatalf("namespace %s: %s: %v", r.namespace, what, err)
@@ -155,17 +155,17 @@ func (r realm) await(t *testing.T, what string, is wait.ConditionWithContextFunc
 }
 
 // apply applies a manifest, in which NAMESPACE is the realm's name.
-func (r realm) apply(t *testing.T, manifest string) {
+func (r namespaceFixture) apply(t *testing.T, manifest string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), "apply", "-n", r.namespace, "-f", "-")
-	cmd.Env, cmd.Stdin = the.env(), strings.NewReader(strings.ReplaceAll(manifest, "NAMESPACE", r.namespace))
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), "apply", "-n", r.namespace, "-f", "-")
+	cmd.Env, cmd.Stdin = env.env(), strings.NewReader(strings.ReplaceAll(manifest, "NAMESPACE", r.namespace))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("kubectl apply: %v\n%s", err, out)
 	}
 }
 
 // pods are the names of the pods that are there, each with its ephemeral containers.
-func (r realm) pods(t *testing.T) string {
+func (r namespaceFixture) pods(t *testing.T) string {
 	t.Helper()
 	list, err := client(t).CoreV1().Pods(r.namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
@@ -182,7 +182,7 @@ func (r realm) pods(t *testing.T) string {
 	return text.String()
 }
 
-func (r realm) left(t *testing.T, before string) {
+func (r namespaceFixture) left(t *testing.T, before string) {
 	t.Helper()
 	if left := r.pods(t); left != before {
 		t.Errorf("the pods are\n%s, were\n%s", left, before)
@@ -191,17 +191,17 @@ func (r realm) left(t *testing.T, before string) {
 
 // run runs what a user types, with the realm as the current namespace. Where kubectl is not what is
 // tested, kubectl-eshell is typed: the plugin itself.
-func (r realm) run(t *testing.T, line string) ending {
+func (r namespaceFixture) run(t *testing.T, line string) ending {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	for _, eshell := range []string{"kubectl eshell ", "kubectl-eshell "} {
 		line = strings.Replace(line, eshell, eshell+"-n "+r.namespace+" ", 1)
 	}
 	if strings.Contains(line, "eshell ") {
-		defer the.startOne()()
+		defer env.startOne()()
 	}
 	cmd := exec.Command("sh", "-c", line)
-	cmd.Env, cmd.Stdout, cmd.Stderr = the.env(), &stdout, &stderr
+	cmd.Env, cmd.Stdout, cmd.Stderr = env.env(), &stdout, &stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func (r realm) run(t *testing.T, line string) ending {
 }
 
 // follow types what the hint on stderr says: a command, or flags for the same session.
-func (r realm) follow(t *testing.T, was refused, stderr string) {
+func (r namespaceFixture) follow(t *testing.T, was refused, stderr string) {
 	t.Helper()
 	_, next, _ := strings.Cut(stderr, "\nhint: ")
 	_, flags, _ := strings.Cut(strings.TrimSpace(next), ": ")
@@ -229,7 +229,7 @@ func (r realm) follow(t *testing.T, was refused, stderr string) {
 }
 
 // without waits until nothing of the session is left in the realm.
-func (r realm) without(t *testing.T, session started) {
+func (r namespaceFixture) without(t *testing.T, session started) {
 	t.Helper()
 	if err := session.leaves(t.Context(), r.namespace, patience); err != nil {
 		t.Fatal(err)
@@ -237,22 +237,22 @@ func (r realm) without(t *testing.T, session started) {
 }
 
 // quota has room for a small clone that says how small it is.
-func quota(t *testing.T, r realm) {
+func quota(t *testing.T, r namespaceFixture) {
 	kubectl(t, "create", "quota", "small", "-n", r.namespace, "--hard=requests.cpu=200m,limits.memory=128Mi")
 	r.counted(t, "small")
 }
 
-func noPods(t *testing.T, r realm) {
+func noPods(t *testing.T, r namespaceFixture) {
 	kubectl(t, "create", "quota", "none", "-n", r.namespace, "--hard=pods=0")
 	r.counted(t, "none")
 }
 
 // counted waits until a quota knows what is used: before that it lets nothing pass, for that reason.
-func (r realm) counted(t *testing.T, quota string) {
+func (r namespaceFixture) counted(t *testing.T, quota string) {
 	kubectl(t, "wait", "-n", r.namespace, "--for=jsonpath={.status.used}", "quota/"+quota, "--timeout=60s")
 }
 
-func limitRange(t *testing.T, r realm) {
+func limitRange(t *testing.T, r namespaceFixture) {
 	r.apply(t, `
 apiVersion: v1
 kind: LimitRange
@@ -261,16 +261,16 @@ spec: {limits: [{type: Container, min: {cpu: 50m, memory: 16Mi}, max: {cpu: 200m
 `)
 }
 
-func restricted(t *testing.T, r realm) {
+func restricted(t *testing.T, r namespaceFixture) {
 	kubectl(t, "label", "namespace", r.namespace, "pod-security.kubernetes.io/enforce=restricted")
 	r.refuses(t, "violates PodSecurity")
 }
 
-func noAccount(t *testing.T, r realm) {
+func noAccount(t *testing.T, r namespaceFixture) {
 	r.apply(t, strings.Replace(application, "serviceAccountName: default", "serviceAccountName: none", 1))
 }
 
-func noCreate(t *testing.T, r realm) {
+func noCreate(t *testing.T, r namespaceFixture) {
 	r.apply(t, `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -289,7 +289,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: reader}]
 }
 
 // policy wants a label that the pod which is there does not have either.
-func policy(t *testing.T, r realm) {
+func policy(t *testing.T, r namespaceFixture) {
 	r.apply(t, `{apiVersion: v1, kind: Pod, metadata: {name: old}, spec: {terminationGracePeriodSeconds: 0, containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]}}`)
 	kubectl(t, "wait", "--for=condition=Ready", "-n", r.namespace, "pod/old", "--timeout=60s")
 	t.Cleanup(func() {
@@ -318,8 +318,8 @@ spec:
 }
 
 // webhook wants the same. It is the test's own, within the API server's reach on this machine only.
-func webhook(t *testing.T, r realm) {
-	if !the.embedded {
+func webhook(t *testing.T, r namespaceFixture) {
+	if !env.embedded {
 		t.Skip("the API server of an existing cluster does not reach a webhook here")
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(review))
@@ -361,7 +361,7 @@ func review(w http.ResponseWriter, req *http.Request) {
 }
 
 // refuses waits until the server has taken a rule to heart: nothing that could be watched says so.
-func (r realm) refuses(t *testing.T, words string) {
+func (r namespaceFixture) refuses(t *testing.T, words string) {
 	t.Helper()
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{
 		Containers: []corev1.Container{{Name: "probe", Image: "probe"}},

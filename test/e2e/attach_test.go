@@ -136,7 +136,7 @@ func TestAttachCommand(t *testing.T) {
 	first := open(t, as("joiner", "deploy/bash")...)
 	session := first.session()
 	first.expect(prompt)
-	here := realm{namespace: the.namespace}
+	here := namespaceFixture{namespace: env.namespace}
 	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(as("joiner", "attach", session.pod, "-q"), " ")+" -- sh -c 'cat; echo oops >&2; exit 5'")
 	if end.status != 5 || end.stdout != "a\nb\n" || end.stderr != "oops\n" {
 		t.Errorf("%+v", end)

@@ -71,7 +71,7 @@ type transferred struct {
 
 // transfer runs a command without a terminal, with so many random bytes as its input, and asserts
 // that it succeeds and that its client stays small.
-func (w world) transfer(t *testing.T, place place, size int64, command ...string) transferred {
+func (w testEnv) transfer(t *testing.T, place place, size int64, command ...string) transferred {
 	t.Helper()
 	words := append(append(place.args, "-q", "--"), command...)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(w.bin, "kubectl"), words...)
@@ -125,13 +125,13 @@ func sumOf(text string) string {
 }
 
 // unraced is the world with a plugin as it is released: the race detector costs time and memory.
-func unraced(t *testing.T) world {
+func unraced(t *testing.T) testEnv {
 	t.Helper()
-	kubectl, err := filepath.EvalSymlinks(filepath.Join(the.bin, "kubectl"))
+	kubectl, err := filepath.EvalSymlinks(filepath.Join(env.bin, "kubectl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := the
+	w := env
 	w.bin = filepath.Join(t.TempDir(), "bin")
 	if err := w.build(t.Context(), kubectl); err != nil {
 		t.Fatal(err)

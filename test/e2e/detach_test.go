@@ -13,12 +13,12 @@ import (
 // detached starts a session without a client, and asserts that its name is all that stdout has.
 func detached(t *testing.T, line string) started {
 	t.Helper()
-	end := realm{the.namespace}.run(t, "kubectl-eshell "+line+" --detach")
+	end := namespaceFixture{env.namespace}.run(t, "kubectl-eshell "+line+" --detach")
 	sessions := headlines(end.stderr)
 	if end.status != 0 || len(sessions) != 1 || end.stdout != sessions[0].name()+"\n" {
 		t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
 	}
-	if last := "\na shell in it: kubectl eshell attach " + sessions[0].name() + " -n " + the.namespace + "\n"; !strings.HasSuffix(end.stderr, last) {
+	if last := "\na shell in it: kubectl eshell attach " + sessions[0].name() + " -n " + env.namespace + "\n"; !strings.HasSuffix(end.stderr, last) {
 		t.Errorf("stderr is\n%swant at its end%s", end.stderr, last)
 	}
 	return sessions[0]
@@ -28,7 +28,7 @@ func detached(t *testing.T, line string) started {
 // that is gone or its first time: that has run out after so long, and the cluster's controllers get 30 s more.
 func (s started) outlives(t *testing.T, end time.Duration) {
 	t.Helper()
-	here := realm{the.namespace}
+	here := namespaceFixture{env.namespace}
 	words := s.untilEnded(end + 35*time.Second)
 	if ended := here.run(t, "kubectl "+quoted(words)); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
 		t.Fatalf("it ended: %s%s", ended.stdout, ended.stderr)
@@ -50,7 +50,7 @@ func TestDetach(t *testing.T) {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
 			session := detached(t, place.line+" --ttl=1h")
-			here := realm{the.namespace}
+			here := namespaceFixture{env.namespace}
 			at := session.pod
 			if session.container != "" {
 				at += " -c " + session.container
@@ -108,13 +108,13 @@ func TestDetachedTTL(t *testing.T) {
 // TestDetachedCommand: its output is in the log, until the session is deleted, and gc leaves it there.
 func TestDetachedCommand(t *testing.T) {
 	t.Parallel()
-	end := realm{the.namespace}.run(t, "kubectl eshell deploy/bash --detach -- sh -c 'echo out; exit 3'")
+	end := namespaceFixture{env.namespace}.run(t, "kubectl eshell deploy/bash --detach -- sh -c 'echo out; exit 3'")
 	sessions := headlines(end.stderr)
 	if end.status != 0 || len(sessions) != 1 || end.stdout != sessions[0].pod+"\n" {
 		t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
 	}
 	session := sessions[0]
-	if says := "\n  its output goes into the container's log: kubectl logs " + session.pod + " -c app -n " + the.namespace + "\n"; !strings.Contains(end.stderr, says) {
+	if says := "\n  its output goes into the container's log: kubectl logs " + session.pod + " -c app -n " + env.namespace + "\n"; !strings.Contains(end.stderr, says) {
 		t.Errorf("stderr is\n%swant%s", end.stderr, says)
 	}
 	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Failed", "pod/"+session.pod, inTime)
@@ -130,7 +130,7 @@ func TestDetachedCommand(t *testing.T) {
 // TestDetachedWithoutShell: a command needs no shell in the image.
 func TestDetachedWithoutShell(t *testing.T) {
 	t.Parallel()
-	here := realm{the.namespace}
+	here := namespaceFixture{env.namespace}
 	end := here.run(t, "kubectl-eshell deploy/noshell --detach")
 	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr, "the image has no shell (sh) in its PATH") {
 		t.Errorf("without a command: %+v", end)
@@ -168,7 +168,7 @@ func TestDetachFails(t *testing.T) {
 	for _, place := range stuck {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			end := realm{the.namespace}.run(t, "kubectl-"+strings.Join(place.args, " ")+" --detach --start-timeout=3s")
+			end := namespaceFixture{env.namespace}.run(t, "kubectl-"+strings.Join(place.args, " ")+" --detach --start-timeout=3s")
 			sessions := headlines(end.stderr)
 			if end.status != 125 || end.stdout != "" || len(sessions) != 1 {
 				t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)

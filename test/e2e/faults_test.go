@@ -19,8 +19,8 @@ import (
 
 // suite is what the trials share.
 type suite struct {
-	realm
-	world    world // with a plugin as it is released: so many clients with a race detector are too much
+	namespaceFixture
+	world    testEnv // with a plugin as it is released: so many clients with a race detector are too much
 	config   *rest.Config
 	observer *observer
 	machine  *machine
@@ -87,7 +87,7 @@ spec:
 // within the time of docs/faults.md nothing of it is left, the application has not been disturbed, the
 // terminal is as it was, and the exit status is the one of docs/faults.md.
 func TestFaults(t *testing.T) {
-	if !the.embedded {
+	if !env.embedded {
 		t.Skip("the containers of an existing cluster are on other machines, and it is not ours to restart and drain")
 	}
 	s := newSuite(t)
@@ -115,11 +115,11 @@ func newSuite(t *testing.T) *suite {
 		t.Fatalf("the trials wait for each other: use -parallel %d, as make test-faults does", atOnce)
 	}
 	s := &suite{
-		realm: newRealm(t, "faults", sources), world: unraced(t),
+		namespaceFixture: newRealm(t, "faults", sources), world: unraced(t),
 		targets: map[string]*sync.Once{}, results: map[string]string{},
 	}
 	var err error
-	if s.config, err = the.config(); err != nil {
+	if s.config, err = env.config(); err != nil {
 		t.Fatal(err)
 	}
 	s.observer = observe(t, s.namespace)

@@ -76,7 +76,7 @@ func pick(is bool, yes, no string) string {
 type trial struct {
 	*suite
 	t     *testing.T
-	world world // with a kubeconfig of the trial's own
+	world testEnv // with a kubeconfig of the trial's own
 	fault *fault
 	phase phase
 	mode  mode
@@ -122,7 +122,7 @@ func (x *trial) run(outage *outage) {
 // connect makes the way to the API server that the trial needs, and a kubeconfig for it.
 func (x *trial) connect() {
 	x.t.Helper()
-	config, err := clientcmd.LoadFromFile(the.kubeconfig)
+	config, err := clientcmd.LoadFromFile(env.kubeconfig)
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -31,8 +31,8 @@ func eshell(ctx context.Context, args ...string) ending {
 	var stdout, stderr bytes.Buffer
 	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr}
 	// Where the.env() has a process look for them.
-	cache := filepath.Join(filepath.Dir(the.kubeconfig), ".kube", "cache")
-	cluster := []string{"--kubeconfig=" + the.kubeconfig, "--cache-dir=" + cache}
+	cache := filepath.Join(filepath.Dir(env.kubeconfig), ".kube", "cache")
+	cluster := []string{"--kubeconfig=" + env.kubeconfig, "--cache-dir=" + cache}
 	status := cli.Main(ctx, append(cluster, args...), streams, "dev")
 	return ending{status, stdout.String(), stderr.String()}
 }
@@ -59,7 +59,7 @@ var undisturbed = sync.OnceFunc(func() {
 })
 
 // config says how the cluster is reached, at the test's own pace: the server says itself when it is busy.
-func (w world) config() (*rest.Config, error) {
+func (w testEnv) config() (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", w.kubeconfig)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (w world) config() (*rest.Config, error) {
 // asked is the client of all tests that ask the cluster for something that no user would type: a
 // kubectl for each question costs more than most cases.
 var asked = sync.OnceValues(func() (kubernetes.Interface, error) {
-	config, err := the.config()
+	config, err := env.config()
 	if err != nil {
 		return nil, err
 	}

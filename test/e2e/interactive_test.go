@@ -163,9 +163,9 @@ func TestInterruptedStart(t *testing.T) {
 // TestNohup: a client that is to outlive its terminal takes no notice of a hangup.
 func TestNohup(t *testing.T) {
 	t.Parallel()
-	defer the.startOne()()
-	cmd := exec.Command("nohup", filepath.Join(the.bin, "kubectl"), "eshell", "deploy/bash", "--", "sh", "-c", "echo up; read -r line; exit 7")
-	cmd.Env = the.env()
+	defer env.startOne()()
+	cmd := exec.Command("nohup", filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "--", "sh", "-c", "echo up; read -r line; exit 7")
+	cmd.Env = env.env()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

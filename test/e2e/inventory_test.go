@@ -38,7 +38,7 @@ const annotated = "kubectl-eshell.github.io/"
 func (s started) taken(t *testing.T) *batchv1.Job {
 	t.Helper()
 	name := strings.TrimPrefix(s.lease(), "job/")
-	job, err := client(t).BatchV1().Jobs(the.namespace).Get(t.Context(), name, metav1.GetOptions{})
+	job, err := client(t).BatchV1().Jobs(env.namespace).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestInventory(t *testing.T) {
 	shows(t, auditor("list", "-o", "wide"), clone.pod+` +app +Running .* auditor +incident 12\n`)
 	shows(t, auditor("list", "-o", "name"), `\A`+clone.pod+`\n`+debug.container+`\n\z`)
 	shows(t, auditor("list", "-o", "yaml"), `(?s)\AapiVersion: .*container: `+debug.container+`.*kind: SessionList`)
-	shows(t, auditor("list", "-A", "-o", "json"), `"namespace": "`+the.namespace+`"`)
+	shows(t, auditor("list", "-A", "-o", "json"), `"namespace": "`+env.namespace+`"`)
 	shows(t, auditor("list", "pod/target-lease"), debug.container+` +\S+ +app +Running +<none> +\S+ +`)
 	shows(t, []string{"eshell", "list", "--all-users"}, debug.container+` .* auditor\n`)
 	if others := output(t, "list", "-o", "name"); strings.Contains(others, clone.pod) {

@@ -172,7 +172,7 @@ func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
 // newProxy is a network of the test's own, and the API server behind it.
 func newProxy(t *testing.T) (server *url.URL, proxy *faultproxy.Proxy) {
 	t.Helper()
-	config, err := the.config()
+	config, err := env.config()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,8 +93,8 @@ func TestLoad(t *testing.T) {
 
 // load is where it happens.
 type load struct {
-	world world
-	realm
+	world testEnv
+	namespaceFixture
 	observer     *observer
 	machine      *machine
 	startTimeout time.Duration
@@ -102,7 +102,7 @@ type load struct {
 
 func newLoad(t *testing.T) load {
 	t.Helper()
-	l := load{world: unraced(t), realm: newRealm(t, "load", strings.ReplaceAll(busy, "SPEC", busySpec))}
+	l := load{world: unraced(t), namespaceFixture: newRealm(t, "load", strings.ReplaceAll(busy, "SPEC", busySpec))}
 	kubectl(t, "wait", "-n", l.namespace, "--for=jsonpath={.status.readyReplicas}=8", "statefulset/target", "--timeout=120s")
 	kubectl(t, "wait", "-n", l.namespace, "--for=condition=Available", "deployment/app", "--timeout=120s")
 	l.observer = observe(t, l.namespace)
@@ -187,7 +187,7 @@ func (l load) runAll(t *testing.T, seed uint64) []*loadSession {
 }
 
 // run runs the client until it has ended.
-func (s *loadSession) run(w world) error {
+func (s *loadSession) run(w testEnv) error {
 	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), s.args...)
 	cmd.Env = w.env()
 	began := time.Now()

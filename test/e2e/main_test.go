@@ -19,8 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 )
 
-// world is what every test uses and none may change.
-type world struct {
+// testEnv is what every test uses and none may change.
+type testEnv struct {
 	bin        string // a folder with kubectl and kubectl-eshell, and nothing else
 	kubeconfig string // its namespace is the run's own
 	namespace  string
@@ -28,7 +28,7 @@ type world struct {
 	starts     chan struct{} // a place for each session that starts
 }
 
-var the world
+var env testEnv
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -58,22 +58,22 @@ func runAll(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	the = world{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"), namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext,
+	env = testEnv{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"), namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext,
 		starts: make(chan struct{}, startsAtOnce())}
-	if err := the.install(ctx, c); err != nil {
+	if err := env.install(ctx, c); err != nil {
 		return 0, err
 	}
 	defer func() {
-		err = the.kubectl(ctx, "delete", "namespace", the.namespace, "--wait=false")
+		err = env.kubectl(ctx, "delete", "namespace", env.namespace, "--wait=false")
 	}()
-	if err := the.deploy(ctx); err != nil {
+	if err := env.deploy(ctx); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
 }
 
 // install builds the plugin, puts it where kubectl finds it, and writes the run's kubeconfig.
-func (w world) install(ctx context.Context, c cluster) error {
+func (w testEnv) install(ctx context.Context, c cluster) error {
 	if err := w.build(ctx, c.kubectl, "-race"); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (w world) install(ctx context.Context, c cluster) error {
 }
 
 // build makes the folder of programs; kubectl is the one to use, the flags are go build's.
-func (w world) build(ctx context.Context, kubectl string, flags ...string) error {
+func (w testEnv) build(ctx context.Context, kubectl string, flags ...string) error {
 	if err := os.Mkdir(w.bin, 0o755); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (w world) build(ctx context.Context, kubectl string, flags ...string) error
 }
 
 // deploy creates the run's namespace with the workloads that the tests clone and debug.
-func (w world) deploy(ctx context.Context) error {
+func (w testEnv) deploy(ctx context.Context) error {
 	if err := w.writeTargets(); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (w world) deploy(ctx context.Context) error {
 }
 
 // targets is the folder with a manifest for each pod that debug sessions join.
-func (w world) targets() string { return filepath.Join(filepath.Dir(w.bin), "targets") }
+func (w testEnv) targets() string { return filepath.Join(filepath.Dir(w.bin), "targets") }
 
 // targetNames are those pods. A test that counts what is in its pod has one of its own.
 var targetNames = []string{
@@ -131,7 +131,7 @@ var targetNames = []string{
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1", "target-stopped-2", "target-stopped-3",
 }
 
-func (w world) writeTargets() error {
+func (w testEnv) writeTargets() error {
 	template, err := os.ReadFile("testdata/target.yaml")
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (w world) writeTargets() error {
 	return nil
 }
 
-func (w world) kubectl(ctx context.Context, args ...string) error {
+func (w testEnv) kubectl(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, "kubectl"), args...)
 	cmd.Env = w.env()
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -166,7 +166,7 @@ const startTime = 10 * time.Second
 
 // startOne waits until one more session may start, and returns what is to be called when it has started or
 // ended; more calls do nothing. A machine on which all start at once starts none in time.
-func (w world) startOne() (started func()) {
+func (w testEnv) startOne() (started func()) {
 	w.starts <- struct{}{}
 	started = sync.OnceFunc(func() { <-w.starts })
 	time.AfterFunc(startTime, started)
@@ -174,6 +174,6 @@ func (w world) startOne() (started func()) {
 }
 
 // env is all that a command gets: nothing of the developer's own settings.
-func (w world) env() []string {
+func (w testEnv) env() []string {
 	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig, "HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
 }

@@ -83,7 +83,7 @@ func untilCleanedUp(t *testing.T, f func(context.Context)) {
 // protobufClient costs both ends little: it asks all the time.
 func protobufClient(t *testing.T) kubernetes.Interface {
 	t.Helper()
-	config, err := the.config()
+	config, err := env.config()
 	if err != nil {
 		t.Fatal(err)
 	}

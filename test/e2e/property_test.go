@@ -73,7 +73,7 @@ func TestRandomPods(t *testing.T) {
 	for _, seed := range seeds(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			c := podgen.New(seed, the.namespace, p.classes)
+			c := podgen.New(seed, env.namespace, p.classes)
 			answer := p.accepts(t, seed, "the pod", c.Pod)
 			p.accepts(t, seed, "the workload", c.Workload)
 			for _, object := range c.Around {
@@ -95,7 +95,7 @@ func (p property) clones(t *testing.T, seed uint64, c podgen.Case) {
 		return
 	}
 	p.accepts(t, seed, "the clone", planned.Pod)
-	if matches := c.Target.Surroundings.Matching(planned.Pod.Labels); len(matches) > 0 && !c.Options.Labels.Keep {
+	if matches := c.Target.NamespaceState.Matching(planned.Pod.Labels); len(matches) > 0 && !c.Options.Labels.Keep {
 		t.Errorf("seed %d: the clone is selected by %v", seed, matches)
 	}
 }
@@ -110,7 +110,7 @@ func newProperty(t *testing.T) property {
 	if minor, err := strconv.Atoi(version.Minor); err != nil || minor < 36 {
 		t.Skipf("the random pods speak the API of Kubernetes 1.36, the server is %s", version.GitVersion)
 	}
-	p := property{client: client, classes: podgen.Classes{Priority: the.namespace, Runtime: the.namespace}}
+	p := property{client: client, classes: podgen.Classes{Priority: env.namespace, Runtime: env.namespace}}
 	p.prepare(t)
 	return p
 }
@@ -129,7 +129,7 @@ func (p property) prepare(t *testing.T) {
 	_, err := p.client.SchedulingV1().PriorityClasses().Create(ctx, priority, metav1.CreateOptions{})
 	_, err2 := p.client.NodeV1().RuntimeClasses().Create(ctx, runtimeClass, metav1.CreateOptions{})
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: podgen.ServiceAccount}}
-	_, err3 := p.client.CoreV1().ServiceAccounts(the.namespace).Create(ctx, account, metav1.CreateOptions{})
+	_, err3 := p.client.CoreV1().ServiceAccounts(env.namespace).Create(ctx, account, metav1.CreateOptions{})
 	if err := errors.Join(err, err2, err3); err != nil {
 		t.Fatal(err)
 	}

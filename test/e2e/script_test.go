@@ -27,15 +27,15 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
-		Setup: func(env *testscript.Env) error {
-			env.Vars = append(the.env(), "NAMESPACE="+the.namespace, "WORK="+env.WorkDir, "$=$")
+		Setup: func(script *testscript.Env) error {
+			script.Vars = append(env.env(), "NAMESPACE="+env.namespace, "WORK="+script.WorkDir, "$=$")
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "embedded" {
 				return false, fmt.Errorf("unknown condition %q", name)
 			}
-			return the.embedded, nil
+			return env.embedded, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nothing-left": nothingLeft, "nothing-logged": nothingLogged},
 	})
@@ -61,7 +61,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func executed(ts *testscript.TestScript, command string, args []string) int {
-	defer the.startOne()()
+	defer env.startOne()()
 	err := ts.Exec(command, args...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -88,7 +88,7 @@ func nothingLeft(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("stderr has no headline of a session")
 	}
 	for _, s := range sessions {
-		ts.Check(s.leaves(context.Background(), the.namespace, patience))
+		ts.Check(s.leaves(context.Background(), env.namespace, patience))
 	}
 }
 

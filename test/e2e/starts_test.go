@@ -235,7 +235,7 @@ func (tt failing) expect(t *testing.T, here stage, end ending) {
 // stage is where a start fails: one workload of a realm, which others may share. A namespace of its own for
 // each would cost more than most starts, here and in the cluster.
 type stage struct {
-	realm
+	namespaceFixture
 	app string
 }
 
@@ -352,7 +352,7 @@ const tolerant = `{tolerations: [{key: eshell.test/fake, operator: Exists}, {key
 
 // fakeNode adds a node without a machine. Its taint keeps other pods away.
 func fakeNode(t *testing.T, s stage) {
-	if !the.embedded {
+	if !env.embedded {
 		t.Skip("an existing cluster gets no fake nodes")
 	}
 	t.Cleanup(func() { kubectl(t, "delete", "node", s.node()) })

@@ -23,12 +23,12 @@ spec:
 // TestMirrorPod: the pod that the API shows for a static pod takes no ephemeral container, which is
 // said before anything is written; a clone of it is a pod like any other.
 func TestMirrorPod(t *testing.T) {
-	if !the.embedded {
+	if !env.embedded {
 		t.Skip("an existing cluster's nodes are out of reach")
 	}
 	t.Parallel()
-	manifest := filepath.Join(embedded.Default().StaticPods(), the.namespace+".yaml")
-	if err := os.WriteFile(manifest, fmt.Appendf(nil, staticPod, the.namespace), 0o644); err != nil {
+	manifest := filepath.Join(embedded.Default().StaticPods(), env.namespace+".yaml")
+	if err := os.WriteFile(manifest, fmt.Appendf(nil, staticPod, env.namespace), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(manifest) })

@@ -42,11 +42,11 @@ type terminal struct {
 // open starts kubectl with args on a terminal of 80 columns and 24 rows.
 func open(t *testing.T, args ...string) *terminal {
 	t.Helper()
-	return the.open(t, nil, args...)
+	return env.open(t, nil, args...)
 }
 
 // open does so with the programs of this world; stdout, if it is not nil, goes elsewhere.
-func (w world) open(t *testing.T, stdout *os.File, args ...string) *terminal {
+func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	t.Helper()
 	master, line, err := pty.Open()
 	if err != nil {
@@ -264,7 +264,7 @@ func (s started) gone(t *testing.T) {
 // goneWithin is gone for what takes its time.
 func (s started) goneWithin(t *testing.T, limit time.Duration) {
 	t.Helper()
-	if err := s.leaves(t.Context(), the.namespace, limit); err != nil {
+	if err := s.leaves(t.Context(), env.namespace, limit); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -272,8 +272,8 @@ func (s started) goneWithin(t *testing.T, limit time.Duration) {
 // kubectl runs the real kubectl and returns its stdout.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), args...)
-	cmd.Env = the.env()
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), args...)
+	cmd.Env = env.env()
 	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError

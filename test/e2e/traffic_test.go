@@ -139,7 +139,7 @@ func TestTrafficByHand(t *testing.T) {
 
 // production is a live application with a customer and a witness.
 type production struct {
-	realm
+	namespaceFixture
 	customer *customer
 	witness  *witness
 }
@@ -149,7 +149,7 @@ func goLive(t *testing.T, name string) production {
 	r := newRealm(t, name, live)
 	kubectl(t, "wait", "-n", r.namespace, "--for=condition=Available", "deployment/shop", "--timeout=120s")
 	kubectl(t, "wait", "-n", r.namespace, "--for=jsonpath={.status.disruptionsAllowed}=1", "poddisruptionbudget/budget", "--timeout=60s")
-	config, err := clientcmd.BuildConfigFromFlags("", the.kubeconfig)
+	config, err := clientcmd.BuildConfigFromFlags("", env.kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,9 +217,9 @@ func (p production) cloneOften(t *testing.T, flags ...string) []string {
 // clone runs script in a clone and returns its stderr.
 func (p production) clone(t *testing.T, script string, flags []string) string {
 	args := append([]string{"eshell", "-n", p.namespace, "deploy/shop"}, flags...)
-	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), append(args, "--", "sh", "-c", script)...)
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), append(args, "--", "sh", "-c", script)...)
 	var stderr bytes.Buffer
-	cmd.Env, cmd.Stderr = the.env(), &stderr
+	cmd.Env, cmd.Stderr = env.env(), &stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Error(err)

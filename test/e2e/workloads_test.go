@@ -107,7 +107,7 @@ type chart struct {
 // of those can be scheduled.
 func install(t *testing.T, all []workload) chart {
 	t.Helper()
-	c := chart{namespace: the.namespace + "-workloads-" + rand.String(5), workloads: all}
+	c := chart{namespace: env.namespace + "-workloads-" + rand.String(5), workloads: all}
 	define(t)
 	kubectl(t, "create", "namespace", c.namespace)
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", c.namespace, "--wait=false") })
@@ -170,7 +170,7 @@ func define(t *testing.T) {
 		switch {
 		case err != nil && !strings.Contains(stderr, "AlreadyExists"):
 			t.Fatalf("define %s: %v: %s", file, err, stderr)
-		case err == nil && !the.embedded:
+		case err == nil && !env.embedded:
 			t.Cleanup(func() { kubectl(t, "delete", "-f", file, "--wait=false") })
 		}
 	}
@@ -493,8 +493,8 @@ func (c chart) noOtherGolden(t *testing.T) {
 // tried runs the real kubectl, which may fail, and returns what it says on stderr.
 func tried(args ...string) (stderr string, err error) {
 	var complaints bytes.Buffer
-	cmd := exec.Command(filepath.Join(the.bin, "kubectl"), args...)
-	cmd.Env, cmd.Stderr = the.env(), &complaints
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), args...)
+	cmd.Env, cmd.Stderr = env.env(), &complaints
 	err = cmd.Run()
 	return complaints.String(), err
 }

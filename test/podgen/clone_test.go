@@ -101,7 +101,7 @@ func (c Case) refusable(err error) bool {
 	text, o, t := err.Error(), c.Options, c.Target
 	switch {
 	case strings.Contains(text, "is ReadWriteOncePod and in use"):
-		return o.Parts.Volumes != plan.VolumesFresh && slices.ContainsFunc(t.Claims, usedOnce)
+		return o.Components.Volumes != plan.VolumesFresh && slices.ContainsFunc(t.Claims, usedOnce)
 	case strings.Contains(text, "--overrides: ") && strings.Contains(text, "would select the clone"):
 		return c.patchesLabels()
 	case strings.Contains(text, "--via exec"), strings.Contains(text, "pods/exec"):
@@ -120,14 +120,14 @@ func complain(found []string, wrong bool, format string, args ...any) []string {
 // selectedBy asks apimachinery itself, and pkg/isolation, which has to agree.
 func selectedBy(s sample) []string {
 	var found, kinds []string
-	for _, selector := range s.Target.Surroundings.Selectors {
+	for _, selector := range s.Target.NamespaceState.Selectors {
 		if selector.Match.Matches(labels.Set(s.pod.Labels)) {
 			kinds = append(kinds, selector.String())
 			found = complain(found, !s.Options.Labels.Keep || takes(selector), "%s selects %v", selector, s.pod.Labels)
 		}
 	}
 	var known []string
-	for _, selector := range s.Target.Surroundings.Matching(s.pod.Labels) {
+	for _, selector := range s.Target.NamespaceState.Matching(s.pod.Labels) {
 		known = append(known, selector.String())
 	}
 	return complain(found, !slices.Equal(kinds, known), "Matching says %v, they are %v", known, kinds)

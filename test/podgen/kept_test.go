@@ -47,10 +47,10 @@ func containerRules(s sample) []string {
 	o := s.Options
 	for _, c := range s.pod.Spec.Containers {
 		chosen := c.Name == s.Target.Container
-		found = complain(found, !chosen && !o.Parts.WithAll && !slices.Contains(o.Parts.With, c.Name), "%s runs too", c.Name)
+		found = complain(found, !chosen && !o.Components.WithAll && !slices.Contains(o.Components.With, c.Name), "%s runs too", c.Name)
 	}
 	for _, c := range s.source.Spec.Containers {
-		wanted := c.Name == s.Target.Container || o.Parts.WithAll || slices.Contains(o.Parts.With, c.Name)
+		wanted := c.Name == s.Target.Container || o.Components.WithAll || slices.Contains(o.Components.With, c.Name)
 		found = complain(found, wanted != runs(s.pod.Spec, c.Name), "%s is wanted: %v", c.Name, wanted)
 	}
 	found = append(found, initRules(s)...)
@@ -85,7 +85,7 @@ func sameContainer(s sample, before, after corev1.Container) []string {
 
 // initRules: the wanted ones run, in their order.
 func initRules(s sample) []string {
-	parts, before := s.Options.Parts, namesOf(s.source.Spec.InitContainers)
+	parts, before := s.Options.Components, namesOf(s.source.Spec.InitContainers)
 	after := slices.DeleteFunc(namesOf(s.pod.Spec.InitContainers), func(name string) bool { return name == owned.ToolboxName })
 	ordered := slices.DeleteFunc(slices.Clone(before), func(name string) bool { return !slices.Contains(after, name) })
 	found := complain(nil, !slices.Equal(after, ordered), "init containers %v are in another order: %v", before, after)

@@ -70,7 +70,7 @@ func (c Case) fewest() (int, bool) {
 	set, asked := c.fixed(), []string{}
 	for _, key := range c.loose() {
 		set[key] = c.Target.Template.Labels[key]
-		if slices.ContainsFunc(c.Target.Surroundings.Selectors, func(s isolation.Selector) bool { return asks(s.Match, key) }) {
+		if slices.ContainsFunc(c.Target.NamespaceState.Selectors, func(s isolation.Selector) bool { return asks(s.Match, key) }) {
 			asked = append(asked, key)
 		}
 	}
@@ -95,14 +95,14 @@ func asks(s labels.Selector, key string) bool {
 }
 
 func selected(t *workload.Workload, set map[string]string) bool {
-	return slices.ContainsFunc(t.Surroundings.Selectors, func(s isolation.Selector) bool { return s.Match.Matches(labels.Set(set)) })
+	return slices.ContainsFunc(t.NamespaceState.Selectors, func(s isolation.Selector) bool { return s.Match.Matches(labels.Set(set)) })
 }
 
 // labelsRefusable reports that no clone can be made with these labels: something selects it
 // whatever is given up, or what is kept lets somebody take it for its own.
 func (c Case) labelsRefusable() bool {
 	if c.Options.Labels.Keep {
-		return slices.ContainsFunc(c.Target.Surroundings.Selectors, takes)
+		return slices.ContainsFunc(c.Target.NamespaceState.Selectors, takes)
 	}
 	_, possible := c.fewest()
 	return !possible

@@ -26,11 +26,11 @@ func (g *generator) options(t *workload.Workload) plan.Options {
 	o.Env = g.changes()
 	o.CPU, o.Memory = pick(g, resource.Quantity{}, resource.MustParse("3")), pick(g, resource.Quantity{}, resource.MustParse("2Gi"))
 	o.Labels = g.wish(t)
-	o.Parts = g.parts(t)
+	o.Components = g.parts(t)
 	o.Identity = some(g, 0.3, g.identity)
 	o.Node = pick(g, "", "", Node)
 	o.Overrides = some(g, 0.2, g.overrides)
-	o.Rehearse = g.maybe(0.1)
+	o.Preview = g.maybe(0.1)
 	return o
 }
 
@@ -56,8 +56,8 @@ func (g *generator) changes() []plan.EnvChange {
 }
 
 // wish does not contradict itself, and leaves eshell's own labels alone.
-func (g *generator) wish(t *workload.Workload) isolation.Wish {
-	w := isolation.Wish{Keep: g.maybe(0.15), Set: some(g, 0.2, func() map[string]string { return g.equalities(2) })}
+func (g *generator) wish(t *workload.Workload) isolation.LabelOptions {
+	w := isolation.LabelOptions{Keep: g.maybe(0.15), Set: some(g, 0.2, func() map[string]string { return g.equalities(2) })}
 	if g.maybe(0.2) {
 		w.Drop = slices.DeleteFunc(subset(g, 0.3, sortedKeys(t.Template.Labels)...), func(key string) bool {
 			_, own := owned.Labels("")[key]
@@ -69,7 +69,7 @@ func (g *generator) wish(t *workload.Workload) isolation.Wish {
 }
 
 // parts are those that go together: an ordinal is a StatefulSet's, and its claims are shared by one.
-func (g *generator) parts(t *workload.Workload) plan.Parts {
+func (g *generator) parts(t *workload.Workload) plan.Components {
 	names, sidecars, inits := namesOf(t.Template.Spec.Containers), []string{}, []string{}
 	for _, c := range t.Template.Spec.InitContainers {
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
@@ -78,7 +78,7 @@ func (g *generator) parts(t *workload.Workload) plan.Parts {
 			inits = append(inits, c.Name)
 		}
 	}
-	p := plan.Parts{
+	p := plan.Components{
 		With: subset(g, 0.3, append(names, sidecars...)...), WithAll: g.maybe(0.2), NoDevices: g.maybe(0.2),
 		Init:    pick(g, "", plan.InitAuto, plan.InitAll, plan.InitNone),
 		Volumes: pick(g, "", plan.VolumesShared, plan.VolumesReadOnly, plan.VolumesFresh),

@@ -126,7 +126,7 @@ func TestSelectorsMeet(t *testing.T) {
 	matched := map[string]int{}
 	for seed := range uint64(1000) {
 		c := New(seed, "shop", classes())
-		for _, s := range c.Target.Surroundings.Selectors {
+		for _, s := range c.Target.NamespaceState.Selectors {
 			if s.Match.Matches(labels.Set(c.Pod.Labels)) {
 				matched[s.Kind]++
 			}

@@ -21,7 +21,7 @@ func (g *generator) find(c *Case) {
 	t.Name = Name
 	t.Container = pick(g, t.Template.Spec.Containers...).Name
 	t.Access = workload.Access{DeletePods: true, WatchPods: true, ExecPods: g.maybe(0.9), AttachPods: true}
-	t.Surroundings = surroundings(append([]runtime.Object{c.Workload}, c.Around...))
+	t.NamespaceState = surroundings(append([]runtime.Object{c.Workload}, c.Around...))
 	for _, name := range claimNames() {
 		t.Claims = append(t.Claims, g.found(name))
 	}
@@ -40,7 +40,7 @@ func (c Case) Live(pod *corev1.Pod) Case {
 	live := *c.Target
 	live.Kind, live.ClaimTemplates = "Pod", nil
 	live.Template = corev1.PodTemplateSpec{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}
-	c.Options.Parts.Ordinal = nil
+	c.Options.Components.Ordinal = nil
 	return Case{Workload: pod, Pod: pod, Around: c.Around, Target: &live, Options: c.Options}
 }
 
@@ -51,8 +51,8 @@ func (g *generator) found(claim string) workload.Claim {
 }
 
 // surroundings reads the selectors of objects, by the rules of their kinds.
-func surroundings(objects []runtime.Object) isolation.Surroundings {
-	var s isolation.Surroundings
+func surroundings(objects []runtime.Object) isolation.NamespaceState {
+	var s isolation.NamespaceState
 	for _, object := range objects {
 		if policy, ok := object.(*networkingv1.NetworkPolicy); ok {
 			s.Policies = append(s.Policies, *policy)

@@ -68,8 +68,8 @@ func deviceRules(s sample) []string {
 			used[claim.Name] = true
 		}
 		_, has := c.Resources.Limits[device]
-		found = complain(found, has && s.Options.Parts.NoDevices, "%s holds a device", c.Name)
+		found = complain(found, has && s.Options.Components.NoDevices, "%s holds a device", c.Name)
 	}
-	found = complain(found, len(used) > 0 && s.Options.Parts.NoDevices, "resource claims are held")
+	found = complain(found, len(used) > 0 && s.Options.Components.NoDevices, "resource claims are held")
 	return complain(found, !maps.Equal(exists, used), "resource claims %v, used %v", sortedKeys(exists), sortedKeys(used))
 }

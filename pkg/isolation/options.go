@@ -8,14 +8,14 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// check refuses wishes that contradict themselves or what a judgement rests on.
-func (w Wish) check(s Surroundings, own map[string]string) error {
+// check refuses options that contradict themselves or what the choice rests on.
+func (w LabelOptions) check(s NamespaceState, own map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(w.Set)) {
 		switch {
 		case slices.Contains(w.Drop, key):
 			return fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
-		// Controllers whose selectors need such a label are not among the surroundings: no clone has it.
-		case controllerMarks().has(key):
+		// Controllers whose selectors need such a label are not in the namespace's state: no clone has it.
+		case controllerLabels().has(key):
 			return fmt.Errorf("label %s in --labels: controllers know the pods that they made by it", key)
 		}
 	}
@@ -31,7 +31,7 @@ func (w Wish) check(s Surroundings, own map[string]string) error {
 }
 
 // unjudged refuses labels that the user wants on the clone and nobody can judge.
-func (w Wish) unjudged(unknown error) error {
+func (w LabelOptions) unjudged(unknown error) error {
 	var flags []string
 	if w.Keep {
 		flags = append(flags, "--keep-labels")

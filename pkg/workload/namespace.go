@@ -20,7 +20,7 @@ import (
 
 // neighbours are what a namespace's labels mean something to.
 type neighbours struct {
-	isolation.Surroundings
+	isolation.NamespaceState
 	workloads []workload // those with a selector of their own
 	claimants []workload // those whose pods mount claims
 }
@@ -31,9 +31,9 @@ type listing struct {
 	list     func(ctx context.Context, near *neighbours) error
 }
 
-// lookAround makes every listing at once: one round trip. What could not be listed is in Unknown;
+// listSelectors makes every listing at once: one round trip. What could not be listed is in Unknown;
 // the rest is there.
-func lookAround(ctx context.Context, client kubernetes.Interface, namespace string) neighbours {
+func listSelectors(ctx context.Context, client kubernetes.Interface, namespace string) neighbours {
 	listings := listings(client, namespace)
 	parts, errs := make([]neighbours, len(listings)), make([]error, len(listings))
 	var listed sync.WaitGroup

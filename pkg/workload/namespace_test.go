@@ -114,17 +114,17 @@ func TestSurroundings(t *testing.T) {
 	}
 }
 
-// around is a workload's surroundings in words.
+// around is the state of a workload's namespace in words.
 func around(t *Workload) string {
 	var words []string
-	for _, s := range t.Surroundings.Selectors {
+	for _, s := range t.NamespaceState.Selectors {
 		words = append(words, s.String()+" "+s.Match.String())
 	}
-	for _, p := range t.Surroundings.Policies {
+	for _, p := range t.NamespaceState.Policies {
 		words = append(words, "policy "+p.Name)
 	}
-	if t.Surroundings.Unknown != nil {
-		words = append(words, "unknown: "+t.Surroundings.Unknown.Error())
+	if t.NamespaceState.Unknown != nil {
+		words = append(words, "unknown: "+t.NamespaceState.Unknown.Error())
 	}
 	return strings.Join(words, ", ")
 }
@@ -151,13 +151,13 @@ func TestSurroundingsForbidden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if words := around(got); words != tt.want || !apierrors.IsForbidden(got.Surroundings.Unknown) {
+		if words := around(got); words != tt.want || !apierrors.IsForbidden(got.NamespaceState.Unknown) {
 			t.Errorf("without %s\ngot  %s\nwant %s", tt.resources, words, tt.want)
 		}
 	}
 }
 
-// What is asked of the server, and that a live pod needs nothing of its surroundings.
+// What is asked of the server, and that a live pod needs nothing of its namespace.
 func TestRequests(t *testing.T) {
 	const lists = "list daemonsets, list deployments, list jobs, list networkpolicies, list poddisruptionbudgets, " +
 		"list replicasets, list replicationcontrollers, list services, list statefulsets"

@@ -5,35 +5,35 @@ import (
 	"slices"
 )
 
-// judgement is a verdict in the making.
-type judgement struct {
-	surroundings Surroundings
-	fixed        map[string]string // the user's and eshell's own: never given up
-	loose        map[string]string // of the source's, what is left
-	dropped      []Dropped
+// labelSelection is a result in the making.
+type labelSelection struct {
+	state   NamespaceState
+	fixed   map[string]string // the user's and eshell's own: never given up
+	loose   map[string]string // of the source's, what is left
+	dropped []Dropped
 }
 
-// Judge decides on the labels of a clone of a pod that has the labels source. The clone has eshell's
+// SelectLabels decides on the labels of a clone of a pod that has the labels source. The clone has eshell's
 // own labels, those that the user set, and of the source's all but
 //
 //   - marks that controllers, GitOps tools and queues keep their books by,
 //   - those that the user dropped,
-//   - the fewest keys without which no selector of the surroundings matches; among equals, those that
-//     the fewest NetworkPolicies mention. With Wish.Keep none are given up, and the verdict says what
+//   - the fewest keys without which no selector of the namespace matches; among equals, those that
+//     the fewest NetworkPolicies mention. With LabelOptions.Keep none are given up, and the result says what
 //     matches instead.
 //
-// The errors are of wishes that contradict themselves, cannot be judged, or leave a match that is not
+// The errors are of options that contradict themselves, cannot be judged, or leave a match that is not
 // accepted; they name the selectors, and their hint is the flag to type. The same input gives the same
-// verdict.
-func Judge(source map[string]string, s Surroundings, w Wish, own map[string]string) (Verdict, error) {
+// result.
+func SelectLabels(source map[string]string, s NamespaceState, w LabelOptions, own map[string]string) (Result, error) {
 	if err := w.check(s, own); err != nil {
-		return Verdict{}, err
+		return Result{}, err
 	}
-	j := &judgement{surroundings: s, loose: maps.Clone(source), fixed: map[string]string{}}
+	j := &labelSelection{state: s, loose: maps.Clone(source), fixed: map[string]string{}}
 	maps.Copy(j.fixed, w.Set)
 	j.replace(own)
-	for _, m := range allMarks() {
-		j.dropMarks(m)
+	for _, m := range allManagedLabels() {
+		j.dropManaged(m)
 	}
 	j.dropWished(source, w.Drop)
 	if s.Unknown != nil {
@@ -47,7 +47,7 @@ func Judge(source map[string]string, s Surroundings, w Wish, own map[string]stri
 
 // replace takes out of the source's labels those that get another value. Of the user's nothing is
 // said: that is what was asked for.
-func (j *judgement) replace(own map[string]string) {
+func (j *labelSelection) replace(own map[string]string) {
 	var replaced []string
 	for key, value := range own {
 		if theirs, ok := j.loose[key]; ok && theirs != value {
@@ -59,7 +59,7 @@ func (j *judgement) replace(own map[string]string) {
 	j.drop(replaced, "eshell knows its clones by its own value")
 }
 
-func (j *judgement) dropMarks(m marks) {
+func (j *labelSelection) dropManaged(m managedLabels) {
 	var keys []string
 	for key := range j.loose {
 		if m.has(key) {
@@ -71,7 +71,7 @@ func (j *judgement) dropMarks(m marks) {
 
 // dropWished drops the user's keys. One that the source does not have is said and is no error, as in
 // "kubectl label pod api KEY-": a script can then use the same flags for every workload.
-func (j *judgement) dropWished(source map[string]string, wished []string) {
+func (j *labelSelection) dropWished(source map[string]string, wished []string) {
 	var dropped, missing []string
 	for _, key := range wished {
 		if _, ok := j.loose[key]; ok {
@@ -85,7 +85,7 @@ func (j *judgement) dropWished(source map[string]string, wished []string) {
 	j.drop(missing, "the original does not have "+plural(len(missing), "it", "them"))
 }
 
-func (j *judgement) drop(keys []string, reason string) {
+func (j *labelSelection) drop(keys []string, reason string) {
 	if len(keys) == 0 {
 		return
 	}
@@ -97,27 +97,27 @@ func (j *judgement) drop(keys []string, reason string) {
 }
 
 // labels are the clone's, as things stand.
-func (j *judgement) labels() map[string]string {
+func (j *labelSelection) labels() map[string]string {
 	all := maps.Clone(j.fixed)
 	maps.Copy(all, j.loose)
 	return all
 }
 
-func (j *judgement) verdict() Verdict {
-	return Verdict{Labels: j.labels(), Dropped: j.dropped}
+func (j *labelSelection) result() Result {
+	return Result{Labels: j.labels(), Dropped: j.dropped}
 }
 
 // isolate gives up what it takes for no selector to match.
-func (j *judgement) isolate() (Verdict, error) {
-	s := j.search(j.surroundings.Selectors)
+func (j *labelSelection) isolate() (Result, error) {
+	s := j.search(j.state.Selectors)
 	keys, stuck := s.fewest()
 	if len(stuck) > 0 {
-		return Verdict{}, j.inescapable(stuck)
+		return Result{}, j.inescapable(stuck)
 	}
 	for _, d := range s.reasons(keys) {
 		j.drop(d.Keys, d.Reason)
 	}
-	return j.verdict(), nil
+	return j.result(), nil
 }
 
 func appendNew(words []string, word string) []string {
