@@ -9,7 +9,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // The builders make valid objects in the namespace shop from kubectl's notation of labels and
@@ -94,38 +93,11 @@ func to(peers ...peer) func(*networkingv1.NetworkPolicySpec) {
 	}
 }
 
-func types(types ...networkingv1.PolicyType) func(*networkingv1.NetworkPolicySpec) {
-	return func(s *networkingv1.NetworkPolicySpec) { s.PolicyTypes = types }
-}
-
-// on gives the last ingress rule its ports.
-func on(ports ...networkingv1.NetworkPolicyPort) func(*networkingv1.NetworkPolicySpec) {
-	return func(s *networkingv1.NetworkPolicySpec) { s.Ingress[len(s.Ingress)-1].Ports = ports }
-}
-
-func port(number int) networkingv1.NetworkPolicyPort {
-	return networkingv1.NetworkPolicyPort{Port: new(intstr.FromInt32(int32(number)))}
-}
-
-func udp(p networkingv1.NetworkPolicyPort) networkingv1.NetworkPolicyPort {
-	p.Protocol = new(corev1.ProtocolUDP)
-	return p
-}
-
-func upTo(end int32, p networkingv1.NetworkPolicyPort) networkingv1.NetworkPolicyPort {
-	p.EndPort = &end
-	return p
-}
-
 func podsWith(selector string) peer { return peer{PodSelector: labelSelector(selector)} }
 
 func podsIn(namespaces, selector string) peer {
 	return peer{NamespaceSelector: labelSelector(namespaces), PodSelector: labelSelector(selector)}
 }
-
-func namespaces(selector string) peer { return peer{NamespaceSelector: labelSelector(selector)} }
-
-func addresses(cidr string) peer { return peer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}} }
 
 func equal(t *testing.T, name, what string, got, want any) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 const debugInstead = "--mode debug opens a shell in a running pod instead"
@@ -23,7 +24,7 @@ func (j *labelSelection) inescapable(stuck []Selector) error {
 	}
 	// Each can be escaped, but only into the other.
 	whichever := names(slices.Concat(matching, stuck))
-	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone", shortList(whichever, "or")), next)
+	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone", words.ShortList(whichever, "or")), next)
 }
 
 // always are those of the matching selectors that no key of the source breaks.
@@ -47,17 +48,17 @@ func (j *labelSelection) cause(m Selector) cause {
 		}
 	}
 	if len(given) == 0 {
-		return cause{0, inWords("pod", m.Match)}
+		return cause{0, words.Selected("pod", m.Match)}
 	}
-	return cause{len(given), list(given, "and")}
+	return cause{len(given), words.List(given, "and")}
 }
 
 func (c cause) sentence(selecting []string) string {
-	who := shortList(selecting, "and")
+	who := words.ShortList(selecting, "and")
 	if c.labels == 0 {
-		return who + plural(len(selecting), " selects ", " select ") + c.text
+		return who + words.Plural(len(selecting), " selects ", " select ") + c.text
 	}
-	return plural(c.labels, "label ", "labels ") + c.text + plural(c.labels, " makes ", " make ") + who + " select the clone"
+	return words.Plural(c.labels, "label ", "labels ") + c.text + words.Plural(c.labels, " makes ", " make ") + who + " select the clone"
 }
 
 // sentences say why the selectors match, one for all of the same cause.

@@ -3,6 +3,8 @@ package isolation
 import (
 	"maps"
 	"slices"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // labelSelection is a result in the making.
@@ -81,8 +83,8 @@ func (j *labelSelection) dropWished(source map[string]string, wished []string) {
 			missing = appendNew(missing, key)
 		}
 	}
-	j.drop(dropped, "--drop-labels names "+plural(len(dropped), "it", "them"))
-	j.drop(missing, "the original does not have "+plural(len(missing), "it", "them"))
+	j.drop(dropped, "--drop-labels names "+words.Plural(len(dropped), "it", "them"))
+	j.drop(missing, "the original does not have "+words.Plural(len(missing), "it", "them"))
 }
 
 func (j *labelSelection) drop(keys []string, reason string) {
@@ -125,4 +127,14 @@ func appendNew(words []string, word string) []string {
 		return words
 	}
 	return append(words, word)
+}
+
+// names are the selectors as kubectl writes them, each once: the source's own controller may have
+// been read twice.
+func names(selectors []Selector) []string {
+	var all []string
+	for _, s := range selectors {
+		all = appendNew(all, s.String())
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // keep gives nothing up, and refuses where the clone would be adopted or get traffic all the same.
@@ -54,11 +55,11 @@ func refusal(refused []Selector) string {
 	}
 	var facts []string
 	if who := names(services); len(who) > 0 {
-		facts = append(facts, shortList(who, "and")+plural(len(who), " publishes", " publish")+
+		facts = append(facts, words.ShortList(who, "and")+words.Plural(len(who), " publishes", " publish")+
 			" the addresses of pods that are not ready: the clone would get requests")
 	}
 	if who := names(controllers); len(who) > 0 {
-		facts = append(facts, shortList(who, "and")+" would adopt the clone")
+		facts = append(facts, words.ShortList(who, "and")+" would adopt the clone")
 	}
 	return strings.Join(facts, "; ")
 }
@@ -69,5 +70,5 @@ func (j *labelSelection) wayOut() string {
 	if len(stuck) > 0 {
 		return debugInstead
 	}
-	return "--drop-labels " + strings.Join(keys, ",") + plural(len(keys), " gives up the label", " gives up the labels") + " that it asks for"
+	return "--drop-labels " + strings.Join(keys, ",") + words.Plural(len(keys), " gives up the label", " gives up the labels") + " that it asks for"
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // check refuses options that contradict themselves or what the choice rests on.
@@ -42,6 +43,6 @@ func (w LabelOptions) unjudged(unknown error) error {
 	if len(flags) == 0 {
 		return nil
 	}
-	given := list(flags, "and")
+	given := words.List(flags, "and")
 	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, unknown), "leave out "+given+": the clone then has no label of the original")
 }

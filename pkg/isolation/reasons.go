@@ -1,6 +1,10 @@
 package isolation
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
+)
 
 // reasons say what selects by the given keys, one reason for all the keys of the same selectors.
 func (s search) reasons(given []string) []Dropped {
@@ -16,8 +20,8 @@ func (s search) reasons(given []string) []Dropped {
 		dropped[i].Keys = append(dropped[i].Keys, key)
 	}
 	for i, by := range selecting {
-		dropped[i].Reason = shortList(by, "and") + plural(len(by), " selects by ", " select by ") +
-			plural(len(dropped[i].Keys), "it", "them")
+		dropped[i].Reason = words.ShortList(by, "and") + words.Plural(len(by), " selects by ", " select by ") +
+			words.Plural(len(dropped[i].Keys), "it", "them")
 	}
 	return dropped
 }

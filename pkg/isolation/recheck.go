@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // Recheck judges labels that have been changed after the result, by the same rules: what is new may
@@ -37,5 +38,5 @@ func Recheck(before, after map[string]string, s NamespaceState, keep bool) error
 	if slices.ContainsFunc(matches, unacceptable) {
 		next = debugInstead
 	}
-	return hint.Wrap(fmt.Errorf("%s would select the clone", shortList(names(matches), "and")), next)
+	return hint.Wrap(fmt.Errorf("%s would select the clone", words.ShortList(names(matches), "and")), next)
 }

@@ -1,9 +1,6 @@
 package isolation
 
 import (
-	"fmt"
-	"strings"
-
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 )
@@ -32,32 +29,4 @@ func asksFor(s labels.Selector, key string) bool {
 		}
 	}
 	return false
-}
-
-// inWords says which objects of a kind a selector selects.
-func inWords(kind string, s labels.Selector) string {
-	all := requirements(s)
-	if len(all) == 0 {
-		return "every " + kind
-	}
-	words := make([]string, len(all))
-	for i, r := range all {
-		words[i] = requirementInWords(r)
-	}
-	return kind + "s with " + list(words, "and")
-}
-
-func requirementInWords(r labels.Requirement) string {
-	values := strings.Join(r.Values().List(), ", ")
-	switch r.Operator() {
-	case selection.Exists:
-		return "label " + r.Key()
-	case selection.DoesNotExist:
-		return "no label " + r.Key()
-	case selection.NotIn:
-		return fmt.Sprintf("%s not in (%s)", r.Key(), values)
-	case selection.In:
-		return fmt.Sprintf("%s in (%s)", r.Key(), values)
-	}
-	return fmt.Sprintf("%s%s%s", r.Key(), r.Operator(), values)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -149,4 +150,38 @@ func instanceFirst(a, b []string) int {
 		return -1
 	}
 	return 1
+}
+
+// mentioning counts the policies that select pods by one of the keys, as their own or as a peer.
+func mentioning(policies []networkingv1.NetworkPolicy, keys []string) int {
+	count := 0
+	for _, p := range policies {
+		if slices.ContainsFunc(podSelectors(p.Spec), func(s *metav1.LabelSelector) bool { return mentions(s, keys) }) {
+			count++
+		}
+	}
+	return count
+}
+
+func podSelectors(spec networkingv1.NetworkPolicySpec) []*metav1.LabelSelector {
+	all := []*metav1.LabelSelector{&spec.PodSelector}
+	for _, rule := range spec.Ingress {
+		for _, peer := range rule.From {
+			all = append(all, peer.PodSelector)
+		}
+	}
+	for _, rule := range spec.Egress {
+		for _, peer := range rule.To {
+			all = append(all, peer.PodSelector)
+		}
+	}
+	return all
+}
+
+func mentions(s *metav1.LabelSelector, keys []string) bool {
+	return s != nil && slices.ContainsFunc(keys, func(key string) bool {
+		_, equal := s.MatchLabels[key]
+		asks := func(r metav1.LabelSelectorRequirement) bool { return r.Key == key }
+		return equal || slices.ContainsFunc(s.MatchExpressions, asks)
+	})
 }

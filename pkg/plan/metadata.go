@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/netpol"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -36,12 +37,7 @@ func (c *clone) keepLabels() error {
 	for _, match := range result.Matches {
 		c.noteMatch(match)
 	}
-	for _, consequence := range isolation.Consequences(t.NamespaceState.Policies, source, c.labels) {
-		if !c.keepable() {
-			consequence, _, _ = strings.Cut(consequence, "; --keep-labels")
-		}
-		c.note(Changed, "network", consequence)
-	}
+	c.noteDifferences()
 	for _, gate := range c.spec.ReadinessGates {
 		c.note(Detail, "readiness gate "+string(gate.ConditionType)+" is left out", "a clone is never ready")
 	}
@@ -50,11 +46,21 @@ func (c *clone) keepLabels() error {
 	return nil
 }
 
-// keepable says whether --keep-labels is an advice: it is not where it was taken already, and what is
-// lost was dropped on purpose, nor where it would be refused.
-func (c *clone) keepable() bool {
-	_, err := isolation.SelectLabels(c.workload.Template.Labels, c.workload.NamespaceState, isolation.LabelOptions{Keep: true}, owned.Labels(c.options.Session))
-	return err == nil && !c.options.Labels.Keep
+// noteDifferences notes what NetworkPolicies do to a clone with other labels. --keep-labels is an advice where it
+// is not refused, and makes fewer differences.
+func (c *clone) noteDifferences() {
+	source, state := c.workload.Template.Labels, c.workload.NamespaceState
+	differences := netpol.Differences(state.Policies, source, c.labels)
+	for _, difference := range differences {
+		c.note(Changed, "network", difference)
+	}
+	if len(differences) == 0 || c.options.Labels.Keep {
+		return
+	}
+	kept, err := isolation.SelectLabels(source, state, isolation.LabelOptions{Keep: true}, owned.Labels(c.options.Session))
+	if err == nil && len(netpol.Differences(state.Policies, source, kept.Labels)) < len(differences) {
+		c.note(Changed, "network", "--keep-labels keeps the labels by which policies know the original")
+	}
 }
 
 func (c *clone) noteMatch(match isolation.Selector) {

@@ -58,6 +58,17 @@ func rooms() map[string][]rule {
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
 			{not: []string{"context", "os"}, because: "a judgement waits for nothing and reads nothing"},
 		},
+		"pkg/netpol": {
+			wordsAreParsed,
+			not("a comparison of facts depends on no one who asks for it", "pkg/workload", "pkg/isolation", "pkg/plan", "pkg/session", "pkg/cli"),
+			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
+			{not: []string{"context", "os"}, because: "a comparison waits for nothing and reads nothing"},
+		},
+		"pkg/words": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "every other room may import it"},
+			{not: []string{"k8s.io/client-go"}, because: "it only joins words"},
+		},
 		"pkg/access": {
 			wordsAreParsed,
 			{not: []string{ourRooms}, because: "it asks the server, for whoever wants to know"},

@@ -1,0 +1,196 @@
+// Package netpol compares a clone with its source under the NetworkPolicies of their namespace. It states facts
+// about rules, and leaves what comes of them to the network: whether a policy is enforced at all, which address a
+// pod gets, and which labels other namespaces have is not known here.
+// https://kubernetes.io/docs/concepts/services-networking/network-policies/
+package netpol
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
+)
+
+// comparison is of a source and its clone, by their labels, under policies.
+type comparison struct {
+	policies      []policy
+	source, clone labels.Set
+}
+
+// policy is a NetworkPolicy whose selector has been read.
+type policy struct {
+	networkingv1.NetworkPolicy
+	pods labels.Selector
+}
+
+// Differences returns what differs for a clone that has other labels than its source: which policies select only
+// one of the two, and which ingress rules let only one of the two reach other pods. Each is a sentence without a
+// full stop, and stated once; they are sorted by the policy's name. Who may reach the clone by the egress rules of
+// others is left out: it serves nothing.
+func Differences(policies []networkingv1.NetworkPolicy, source, clone map[string]string) []string {
+	c := comparison{source: source, clone: clone}
+	for _, p := range policies {
+		if pods := podSelector(&p.Spec.PodSelector); !labels.MatchesNothing(pods) {
+			c.policies = append(c.policies, policy{p, pods})
+		}
+	}
+	slices.SortStableFunc(c.policies, func(a, b policy) int { return cmp.Compare(a.Name, b.Name) })
+	var sentences []string
+	for _, p := range c.policies {
+		for _, sentence := range slices.Concat(c.selected(p),
+			c.reached(p, c.source, c.clone, "this clone is not one of them"),
+			c.reached(p, c.clone, c.source, "this clone is one of them, the original is not")) {
+			if !slices.Contains(sentences, sentence) {
+				sentences = append(sentences, sentence)
+			}
+		}
+	}
+	return sentences
+}
+
+// selected says that p selects only one of source and clone.
+func (c comparison) selected(p policy) []string {
+	source, clone := p.pods.Matches(c.source), p.pods.Matches(c.clone)
+	var directions []string
+	for _, direction := range directionsOf(p.Spec) {
+		directions = append(directions, strings.ToLower(string(direction)))
+	}
+	rules := words.List(directions, "and") + " rules "
+	switch {
+	case source && !clone:
+		return []string{"policy " + p.Name + " selects the original and not the clone: its " + rules + "do not apply to the clone"}
+	case clone && !source:
+		return []string{"policy " + p.Name + " selects the clone and not the original: its " + rules + "apply to the clone"}
+	}
+	return nil
+}
+
+// reached says which of p's rules let the one pod in, and not the other, which no rule for the same pods and ports
+// lets in either. end ends each sentence.
+func (c comparison) reached(p policy, one, other labels.Set, end string) []string {
+	var sentences []string
+	for _, rule := range p.ingress() {
+		if admits(p, rule, other) || c.admitted(p, rule.Ports, other) {
+			continue
+		}
+		var peers []string
+		for _, peer := range rule.From {
+			if peerAdmits(p, peer, one) && !slices.Contains(peers, peerWords(peer)) {
+				peers = append(peers, peerWords(peer))
+			}
+		}
+		if len(peers) > 0 {
+			sentences = append(sentences, fmt.Sprintf("policy %s lets %s reach %s%s: %s",
+				p.Name, words.List(peers, "or"), words.Selected("pod", p.pods), portWords(rule.Ports), end))
+		}
+	}
+	return sentences
+}
+
+// admitted reports whether a rule for the pods of p, or for every pod, lets a pod in at these ports, or at all.
+func (c comparison) admitted(p policy, ports []networkingv1.NetworkPolicyPort, pod labels.Set) bool {
+	for _, q := range c.policies {
+		if !q.pods.Empty() && q.pods.String() != p.pods.String() {
+			continue
+		}
+		for _, rule := range q.ingress() {
+			if (len(rule.Ports) == 0 || equality.Semantic.DeepEqual(rule.Ports, ports)) && admits(q, rule, pod) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ingress are p's ingress rules, if it restricts that direction.
+func (p policy) ingress() []networkingv1.NetworkPolicyIngressRule {
+	if slices.Contains(directionsOf(p.Spec), networkingv1.PolicyTypeIngress) {
+		return p.Spec.Ingress
+	}
+	return nil
+}
+
+// directionsOf are those that the policy restricts. The default is the server's: the comment of
+// NetworkPolicySpec.PolicyTypes in k8s.io/api/networking/v1.
+func directionsOf(spec networkingv1.NetworkPolicySpec) []networkingv1.PolicyType {
+	switch {
+	case len(spec.PolicyTypes) > 0:
+		return spec.PolicyTypes
+	case len(spec.Egress) > 0:
+		return []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
+	}
+	return []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
+}
+
+// admits reports whether a rule of p lets a pod of p's namespace in, as far as its labels tell.
+func admits(p policy, rule networkingv1.NetworkPolicyIngressRule, pod labels.Set) bool {
+	return len(rule.From) == 0 || slices.ContainsFunc(rule.From, func(peer networkingv1.NetworkPolicyPeer) bool {
+		return peerAdmits(p, peer, pod)
+	})
+}
+
+// peerAdmits takes a namespace selector to select the namespace unless it asks for another name: of its labels
+// only the name is known, since reading a namespace takes rights in the whole cluster.
+func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) bool {
+	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a kind of peer to come
+		return false
+	}
+	namespaces, _ := podSelector(peer.NamespaceSelector).Requirements()
+	for _, r := range namespaces {
+		if r.Key() == corev1.LabelMetadataName && !r.Matches(labels.Set{corev1.LabelMetadataName: p.Namespace}) {
+			return false
+		}
+	}
+	return !labels.MatchesNothing(podSelector(peer.NamespaceSelector)) && podSelector(peer.PodSelector).Matches(pod)
+}
+
+// podSelector reads a selector; nil is no restriction. One that cannot be read, which only versions
+// of the server that are gone let in, compares with values that no label can have: it selects nothing.
+func podSelector(s *metav1.LabelSelector) labels.Selector {
+	if s == nil {
+		return labels.Everything()
+	}
+	read, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return labels.Nothing()
+	}
+	return read
+}
+
+func peerWords(peer networkingv1.NetworkPolicyPeer) string {
+	pods := words.Selected("pod", podSelector(peer.PodSelector))
+	if peer.NamespaceSelector == nil {
+		return pods
+	}
+	return pods + " in " + words.Selected("namespace", podSelector(peer.NamespaceSelector))
+}
+
+// portWords says which ports a rule is about: " on port 5432", or nothing for all.
+func portWords(ports []networkingv1.NetworkPolicyPort) string {
+	if len(ports) == 0 {
+		return ""
+	}
+	items := make([]string, len(ports))
+	for i, p := range ports {
+		items[i] = "*"
+		if p.Port != nil {
+			items[i] = p.Port.String()
+		}
+		if p.EndPort != nil {
+			items[i] += "-" + strconv.Itoa(int(*p.EndPort))
+		}
+		if p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
+			items[i] += "/" + string(*p.Protocol)
+		}
+	}
+	return " on " + words.Plural(len(items), "port ", "ports ") + words.List(items, "and")
+}
