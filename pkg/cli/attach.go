@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/term"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -17,7 +16,6 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // A joined command outlives its client by outlives, and has openTime to begin.
@@ -93,22 +91,16 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 	if err := joinable(s, found.User); err != nil {
 		return 0, err
 	}
-	options := Options{Stdin: a.Stdin, TTY: a.TTY, Plan: plan.Options{Command: a.Command}}
-	asked := plan.Options{
-		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives, Command: a.Command,
-		TTY: useTTY(options, c.streams, c.out), Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
-	}
-	if asked.TTY {
-		c.streams.In, c.streams.Out, _ = term.StdStreams()
-	}
-	config := session.Config{
-		Client: c.cluster.Client, Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: c.out, StartTimeout: openTime,
-		TTL: s.RemainingOrYear(time.Now()), Stdin: stdin(options, c.streams.In), Stdout: c.streams.Out, Stderr: c.streams.ErrOut,
-	}
+	options := Options{Stdin: a.Stdin, TTY: a.TTY, StartTimeout: openTime, Plan: plan.Options{
+		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives, TTL: s.RemainingOrYear(time.Now()),
+		Command: a.Command, Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
+	}}
+	options.Plan.TTY = useTTY(options, &c.streams, c.out)
+	config := sessionConfig(options, c.connection, c.streams, c.out)
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}
-	return session.Join(ctx, config, plan.Join(plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, asked))
+	return session.Join(ctx, config, plan.Join(plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, options.Plan))
 }
 
 // joinable refuses sessions in which no command can run, and those of others: theirs is for them to

@@ -74,7 +74,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			if err != nil {
 				return err
 			}
-			*status, err = run(cmd.Context(), options, f.config, streams)
+			*status, err = execute(cmd.Context(), options, f.config, streams)
 			return err
 		},
 	}

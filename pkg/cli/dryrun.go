@@ -2,63 +2,55 @@ package cli
 
 import (
 	"context"
-	"os"
+	"io"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/run"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // preview plans a session, and gives an account of it instead of starting it.
-func (r *runner) preview(ctx context.Context) error {
-	asked := &r.options.Plan
-	asked.Preview = true
-	// What is printed does not depend on where it is printed: a terminal has to be asked for.
-	asked.TTY, asked.Term = r.options.Stdin && r.options.TTY != nil && *r.options.TTY, os.Getenv("TERM")
-	asked.Session = rand.String(5)
-	planned, err := r.plan(*asked)
+func (o Options) preview(ctx context.Context, request run.Request, stdout io.Writer, out *printer) error {
+	planned, source, err := run.Preview(ctx, request)
 	if err != nil {
 		return err
 	}
-	if r.options.DryRun == DryRunNone {
-		return written(explain(r.streams.Out, planned, fullAccount()))
+	if o.DryRun == DryRunNone {
+		return written(explain(stdout, planned, fullAccount()))
 	}
-	return r.dryRun(ctx, planned)
-}
-
-// dryRun prints the pod as it would be, and on stderr the reasons.
-func (r *runner) dryRun(ctx context.Context, planned *plan.Plan) error {
-	pod, err := r.wouldBe(ctx, planned)
+	pod, err := o.previewPod(ctx, request.Cluster.Client, planned, source)
 	if err != nil {
-		return cause(ctx, err)
+		return session.Interrupted(ctx, err)
 	}
 	object, err := printable(pod)
 	if err != nil {
 		return err
 	}
-	printer, err := genericclioptions.NewPrintFlags(r.done(planned)).WithDefaultOutput(r.options.Output).ToPrinter()
+	printer, err := genericclioptions.NewPrintFlags(o.done(planned)).WithDefaultOutput(o.Output).ToPrinter()
 	if err != nil {
 		return err
 	}
-	r.out.account(planned)
-	return written(printer.PrintObj(object, r.streams.Out))
+	out.account(planned)
+	return written(printer.PrintObj(object, stdout))
 }
 
-// wouldBe is the pod that is sent or, where the server is asked, its answer.
-func (r *runner) wouldBe(ctx context.Context, planned *plan.Plan) (*corev1.Pod, error) {
+// previewPod is the pod that is sent or, where the server is asked, its answer.
+func (o Options) previewPod(ctx context.Context, client kubernetes.Interface, planned *plan.Plan, source *workload.Workload) (*corev1.Pod, error) {
 	switch {
-	case r.options.DryRun == DryRunServer:
-		return session.DryRun(ctx, r.cluster.Client, planned)
+	case o.DryRun == DryRunServer:
+		return session.DryRun(ctx, client, planned)
 	case planned.Ephemeral == nil:
 		return planned.Pod, nil
 	}
-	pod := r.workload.Pod.DeepCopy()
+	pod := source.Pod.DeepCopy()
 	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, *planned.Ephemeral)
 	return pod, nil
 }
@@ -78,12 +70,12 @@ func printable(pod *corev1.Pod) (*unstructured.Unstructured, error) {
 }
 
 // done is what would have been done, in kubectl's words.
-func (r *runner) done(planned *plan.Plan) string {
+func (o Options) done(planned *plan.Plan) string {
 	done := "created"
 	if planned.Ephemeral != nil {
 		done = "patched"
 	}
-	if r.options.DryRun == DryRunServer {
+	if o.DryRun == DryRunServer {
 		return done + " (server dry run)"
 	}
 	return done + " (dry run)"

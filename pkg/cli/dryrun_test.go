@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -51,15 +54,30 @@ func shop() *fake.Clientset {
 	return client
 }
 
-// rehearsing is a run of "kubectl eshell deploy/api -n shop" with changes.
-func rehearsing(client *fake.Clientset, changes ...func(*Options)) (r *runner, out, errOut *strings.Builder) {
-	out, errOut = &strings.Builder{}, &strings.Builder{}
-	o := asked(changes...)
-	return &runner{
-		options: o, out: newPrinter(errOut, o.Quiet),
-		streams:    genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut},
-		connection: connection{cluster: workload.Cluster{Client: client}, namespace: "shop"},
-	}, out, errOut
+// previewing is a run of "kubectl eshell deploy/api -n shop" with changes.
+type previewing struct {
+	client *fake.Clientset
+	Options
+	stdout      io.Writer // nil: out
+	out, errOut strings.Builder
+}
+
+func newPreview(client *fake.Clientset, changes ...func(*Options)) *previewing {
+	return &previewing{client: client, Options: asked(changes...)}
+}
+
+func (p *previewing) run(ctx context.Context) (int, error) {
+	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &p.out, ErrOut: &p.errOut}
+	if p.stdout != nil {
+		streams.Out = p.stdout
+	}
+	c := connection{cluster: workload.Cluster{Client: p.client}, namespace: "shop"}
+	return p.execute(ctx, c, streams, newPrinter(streams.ErrOut, p.Quiet))
+}
+
+// session is the id that was drawn for it.
+func (p *previewing) session() string {
+	return regexp.MustCompile(`eshell-([a-z0-9]{5})\b`).FindStringSubmatch(p.out.String() + " eshell-none0")[1]
 }
 
 func dryRunBy(by DryRun, output string) func(*Options) {
@@ -91,24 +109,24 @@ func printedPod(t *testing.T, out fmt.Stringer) *corev1.Pod {
 // The pod is on stdout, as a document that kubectl create takes; nothing was sent.
 func TestDryRunByTheClient(t *testing.T) {
 	client := shop()
-	r, out, errOut := rehearsing(client, dryRunBy(DryRunClient, "yaml"))
-	if status, err := r.run(t.Context()); status != 0 || err != nil {
+	p := newPreview(client, dryRunBy(DryRunClient, "yaml"))
+	if status, err := p.run(t.Context()); status != 0 || err != nil {
 		t.Fatalf("status %d, error %v", status, err)
 	}
-	pod := printedPod(t, out)
-	if name := "api-eshell-" + r.options.Plan.Session; pod.Kind != "Pod" || pod.APIVersion != "v1" || pod.Name != name || pod.Namespace != "shop" {
+	pod := printedPod(t, &p.out)
+	if name := "api-eshell-" + p.session(); pod.Kind != "Pod" || pod.APIVersion != "v1" || pod.Name != name || pod.Namespace != "shop" {
 		t.Errorf("%s %s, pod/%s in %s; want pod/%s", pod.APIVersion, pod.Kind, pod.Name, pod.Namespace, name)
 	}
 	if c := pod.Spec.Containers[0]; c.Name != "app" || c.Image != "api:1" || c.TTY {
 		t.Errorf("container %+v, want app of api:1 without a terminal", c)
 	}
 	for _, noise := range []string{"status", "creationTimestamp", "managedFields"} {
-		if strings.Contains(out.String(), noise) {
-			t.Errorf("%s is in:\n%s", noise, out)
+		if strings.Contains(p.out.String(), noise) {
+			t.Errorf("%s is in:\n%s", noise, &p.out)
 		}
 	}
-	if !strings.HasPrefix(errOut.String(), "pod/"+pod.Name+": a clone of deployment/api") {
-		t.Errorf("on stderr:\n%s", errOut)
+	if !strings.HasPrefix(p.errOut.String(), "pod/"+pod.Name+": a clone of deployment/api") {
+		t.Errorf("on stderr:\n%s", &p.errOut)
 	}
 	if sent := writes(client); sent != nil {
 		t.Errorf("sent: %q", sent)
@@ -135,23 +153,23 @@ func TestDryRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			client := shop()
 			quiet := func(o *Options) { o.Quiet = true }
-			r, out, errOut := rehearsing(client, append(tt.changes, quiet)...)
-			status, err := r.run(t.Context())
-			if want := strings.ReplaceAll(tt.out, "ID", r.options.Plan.Session); status != 0 || err != nil || out.String() != want {
-				t.Errorf("status %d, error %v, printed %q, want %q", status, err, out, want)
+			p := newPreview(client, append(tt.changes, quiet)...)
+			status, err := p.run(t.Context())
+			if want := strings.ReplaceAll(tt.out, "ID", p.session()); status != 0 || err != nil || p.out.String() != want {
+				t.Errorf("status %d, error %v, printed %q, want %q", status, err, &p.out, want)
 			}
-			if sent := writes(client); !slices.Equal(sent, tt.sent) || errOut.String() != "" {
-				t.Errorf("sent %q, want %q; on stderr: %q", sent, tt.sent, errOut)
+			if sent := writes(client); !slices.Equal(sent, tt.sent) || p.errOut.String() != "" {
+				t.Errorf("sent %q, want %q; on stderr: %q", sent, tt.sent, &p.errOut)
 			}
-			if kept := unrehearsed(client); kept != nil {
+			if kept := notDry(client); kept != nil {
 				t.Errorf("sent as no dry run, or not strictly: %+v", kept)
 			}
 		})
 	}
 }
 
-// unrehearsed are the writes to pods that the server would keep, or would not judge strictly.
-func unrehearsed(client *fake.Clientset) []clienttesting.Action {
+// notDry are the writes to pods that the server would keep, or would not judge strictly.
+func notDry(client *fake.Clientset) []clienttesting.Action {
 	var found []clienttesting.Action
 	for _, action := range client.Actions() {
 		var dryRun []string
@@ -172,14 +190,14 @@ func unrehearsed(client *fake.Clientset) []clienttesting.Action {
 
 // A running pod is printed as it is, with the container that would be added to it.
 func TestDryRunShowsTheRunningPod(t *testing.T) {
-	r, out, _ := rehearsing(shop(), dryRunBy(DryRunClient, "json"), func(o *Options) { o.Mode = plan.ModeDebug })
-	if _, err := r.run(t.Context()); err != nil {
+	p := newPreview(shop(), dryRunBy(DryRunClient, "json"), func(o *Options) { o.Mode = plan.ModeDebug })
+	if _, err := p.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	pod := printedPod(t, out)
+	pod := printedPod(t, &p.out)
 	if pod.Kind != "Pod" || pod.UID != "uid-1" || pod.Status.Phase != corev1.PodRunning || len(pod.Spec.EphemeralContainers) != 1 ||
-		pod.Spec.EphemeralContainers[0].Name != "eshell-"+r.options.Plan.Session {
-		t.Errorf("printed:\n%s", out)
+		pod.Spec.EphemeralContainers[0].Name != "eshell-"+p.session() {
+		t.Errorf("printed:\n%s", &p.out)
 	}
 }
 
@@ -189,25 +207,25 @@ func TestDryRunRefused(t *testing.T) {
 	client.PrependReactor("create", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "api", errors.New("exceeded quota: compute"))
 	})
-	r, out, errOut := rehearsing(client, dryRunBy(DryRunServer, "yaml"))
-	status, err := r.run(t.Context())
+	p := newPreview(client, dryRunBy(DryRunServer, "yaml"))
+	status, err := p.run(t.Context())
 	if status != 0 || !apierrors.IsForbidden(err) || !strings.HasSuffix(err.Error(), "exceeded quota: compute") {
 		t.Errorf("status %d, error %v", status, err)
 	}
-	if out.String()+errOut.String() != "" {
-		t.Errorf("printed %q, and on stderr %q", out, errOut)
+	if p.out.String()+p.errOut.String() != "" {
+		t.Errorf("printed %q, and on stderr %q", &p.out, &p.errOut)
 	}
 }
 
 // --explain is the product: on stdout, also with -q, and nothing is created.
 func TestExplainRun(t *testing.T) {
 	client := shop()
-	r, out, errOut := rehearsing(client, func(o *Options) { o.Explain, o.Quiet = true, true })
-	if status, err := r.run(t.Context()); status != 0 || err != nil {
+	p := newPreview(client, func(o *Options) { o.Explain, o.Quiet = true, true })
+	if status, err := p.run(t.Context()); status != 0 || err != nil {
 		t.Fatalf("status %d, error %v", status, err)
 	}
-	if !strings.HasPrefix(out.String(), "pod/api-eshell-"+r.options.Plan.Session+": a clone of deployment/api") || errOut.String() != "" {
-		t.Errorf("printed %q, and on stderr %q", out, errOut)
+	if !strings.HasPrefix(p.out.String(), "pod/api-eshell-"+p.session()+": a clone of deployment/api") || p.errOut.String() != "" {
+		t.Errorf("printed %q, and on stderr %q", &p.out, &p.errOut)
 	}
 	if sent := writes(client); sent != nil {
 		t.Errorf("sent: %q", sent)
@@ -219,14 +237,14 @@ type fullDisk struct{}
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // An output that cannot be written is a failure of the output, as in a session.
-func TestRehearsalsOutputFails(t *testing.T) {
+func TestPreviewsOutputFails(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"explain": func(o *Options) { o.Explain = true },
 		"dry run": dryRunBy(DryRunClient, "yaml"),
 	} {
-		r, _, _ := rehearsing(shop(), change)
-		r.streams.Out = fullDisk{}
-		_, err := r.run(t.Context())
+		p := newPreview(shop(), change)
+		p.stdout = fullDisk{}
+		_, err := p.run(t.Context())
 		if output := new(stream.OutputError); !errors.As(err, &output) || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%s: error %v", name, err)
 		}

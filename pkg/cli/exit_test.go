@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,18 +46,5 @@ func TestReport(t *testing.T) {
 				t.Errorf("status %d, told %q; want %d, %q", status, told.String(), tt.status, tt.told)
 			}
 		})
-	}
-}
-
-// What a cancelled request says is not why it was cancelled.
-func TestCause(t *testing.T) {
-	refused := errors.New("refused")
-	interrupted, cancel := context.WithCancelCause(t.Context())
-	cancel(Signal{syscall.SIGINT})
-	if got := cause(t.Context(), refused); got != refused { //nolint:errorlint // the very same error
-		t.Errorf("while nothing is cancelled: %v, want %v", got, refused)
-	}
-	if got, want := cause(interrupted, refused), (Signal{syscall.SIGINT}); !errors.Is(got, want) {
-		t.Errorf("when interrupted: %v, want %v", got, want)
 	}
 }

@@ -409,3 +409,30 @@ func TestCloneOnly(t *testing.T) {
 		t.Errorf("%d flags are for a clone only, not 21: is a new one in the right group?", tested)
 	}
 }
+
+// Only a clear no lets a session be opened without a reason where one is required.
+func TestReasonIsRequired(t *testing.T) {
+	tests := []struct {
+		value string
+		args  []string
+		asks  bool
+	}{
+		{"", nil, false},
+		{"0", nil, false},
+		{"false", nil, false},
+		{"1", nil, true},
+		{"true", nil, true},
+		{"yes", nil, true},
+		{"1", []string{"--reason", " "}, true},
+		{"1", []string{"--reason", "incident 12"}, false},
+		{"1", []string{"--explain"}, false},
+		{"1", []string{"--dry-run=server"}, false},
+	}
+	for _, tt := range tests {
+		t.Setenv(requireReason, tt.value)
+		_, err := parse(append([]string{"deploy/api"}, tt.args...))
+		if asks := err != nil && err.Error() == "a session needs a reason here (KUBECTL_ESHELL_REQUIRE_REASON)"; asks != tt.asks || err != nil && !asks {
+			t.Errorf("%q, %q: error %v", tt.value, tt.args, err)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,9 +13,6 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -40,7 +36,7 @@ func TestUseTTYWithoutATerminal(t *testing.T) {
 	for _, tt := range tests {
 		var told strings.Builder
 		streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &told}
-		if useTTY(tt.o, streams, newPrinter(&told, tt.o.Quiet)) || told.String() != tt.told {
+		if useTTY(tt.o, &streams, newPrinter(&told, tt.o.Quiet)) || told.String() != tt.told {
 			t.Errorf("%s: a terminal, or told %q; want none and %q", tt.name, told.String(), tt.told)
 		}
 	}
@@ -53,35 +49,6 @@ func TestStdin(t *testing.T) {
 	}
 	if got := stdin(Options{}, in); got != nil {
 		t.Errorf("with -i=false: %v, want nil: not a stream that is empty", got)
-	}
-}
-
-// A shell cannot be had where the image has none, and exec is not replaced when it was asked for.
-// What could help is in the hint.
-func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
-	const bring, another = "--toolbox IMAGE", "--image IMAGE"
-	tests := []struct {
-		name string
-		o    Options
-		hint string
-	}{
-		{"no command", Options{}, bring},
-		{"exec was asked for", Options{Plan: plan.Options{Command: []string{"id"}, Via: agent.ViaExec}}, bring},
-		{"attach for a shell", Options{Plan: plan.Options{Via: agent.ViaAttach}}, bring},
-		{"exec for a shell too", Options{Plan: plan.Options{Via: agent.ViaExec}}, bring},
-		{"the toolbox has none", Options{Plan: plan.Options{Toolbox: "scratch"}}, "--toolbox busybox:musl"},
-		{"a command that is detached needs none", Options{Plan: plan.Options{Command: []string{"sh"}, Detach: true}}, bring},
-		{"a running pod", Options{Mode: plan.ModeDebug}, another},
-		{"a running pod and a command", Options{Mode: plan.ModeDebug, Plan: plan.Options{Command: []string{"id"}}}, another},
-	}
-	noShell := fmt.Errorf("container app: %w", diagnosis.ErrNoShell)
-	for _, tt := range tests {
-		var told strings.Builder
-		r := &runner{options: tt.o, out: newPrinter(&told, false)}
-		status, err := r.startWithoutShell(t.Context(), noShell)
-		if err == nil || err.Error() != noShell.Error() || !strings.Contains(hint.Of(err), tt.hint) || status != 0 || told.String() != "" {
-			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint at %s", tt.name, status, err, hint.Of(err), told.String(), tt.hint)
-		}
 	}
 }
 
@@ -107,9 +74,8 @@ func TestQuery(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.want.Namespace, tt.want.EnforceNamespace = "shop", true
-		r := &runner{options: tt.o, connection: connection{namespace: "shop", enforceNamespace: true}}
-		r.streams.In = strings.NewReader("kind: Job")
-		if got, err := r.query(); err != nil || !reflect.DeepEqual(got, tt.want) {
+		c := connection{namespace: "shop", enforceNamespace: true}
+		if got, err := tt.o.query(c, strings.NewReader("kind: Job")); err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: error %v, query\n%+v, want\n%+v", tt.name, err, got, tt.want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 )
 
 // sessionCommands are those about sessions that there are.
@@ -52,7 +53,7 @@ func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
 			if c.connection, err = connect(config, c.out); err != nil {
 				return err
 			}
-			return cause(cmd.Context(), do(cmd.Context(), c))
+			return session.Interrupted(cmd.Context(), do(cmd.Context(), c))
 		},
 	}
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

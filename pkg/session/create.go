@@ -27,13 +27,13 @@ func (s *session) create(ctx context.Context) error {
 		if isRefused(err) {
 			s.enter(planned)
 		}
-		return interrupted(ctx, err)
+		return Interrupted(ctx, err)
 	}
 	s.enter(created)
 	s.uid = pod.UID
 	s.Reporter.Created(s.plan)
 	s.watch, err = watchPod(context.WithoutCancel(ctx), s.Client, pod)
-	return interrupted(ctx, err)
+	return Interrupted(ctx, err)
 }
 
 // Answered returns a context that outlives ctx by answerTimeout: a create that is broken off may still

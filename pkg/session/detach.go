@@ -38,7 +38,7 @@ func (s *session) detachLease(ctx context.Context) error {
 	case errors.Is(err, lease.ErrLost):
 		return s.leaseExpired(err)
 	case err != nil:
-		return fmt.Errorf("the lease of %s could not be made to last: %w", s.where(), interrupted(ctx, err))
+		return fmt.Errorf("the lease of %s could not be made to last: %w", s.where(), Interrupted(ctx, err))
 	}
 	return nil
 }

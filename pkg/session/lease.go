@@ -40,7 +40,7 @@ func (s *session) renewLease(ctx context.Context) (leased context.Context, stop 
 	var renewing sync.WaitGroup
 	renewing.Go(func() { s.renewUntil(leased, cancel) })
 	return leased, func(err error) error {
-		err = interrupted(leased, err)
+		err = Interrupted(leased, err)
 		cancel(nil)
 		renewing.Wait()
 		return err

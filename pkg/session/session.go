@@ -79,7 +79,7 @@ func Start(ctx context.Context, c Config, p *plan.Plan) error {
 	if err := stopRenewing(s.waitUntilStarted(leased)); err != nil {
 		return s.preferLeaseError(ctx, 0, err)
 	}
-	return interrupted(ctx, s.detach(ctx))
+	return Interrupted(ctx, s.detach(ctx))
 }
 
 // phase is how far a session has come.
@@ -129,8 +129,8 @@ func (s *session) where() string {
 	return "pod/" + s.plan.PodName
 }
 
-// interrupted prefers the reason why ctx was cancelled, if it was, to what the cancelling broke.
-func interrupted(ctx context.Context, err error) error {
+// Interrupted prefers the reason why ctx was cancelled, if it was, to err, which is what the cancelling broke.
+func Interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

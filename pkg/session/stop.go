@@ -155,7 +155,7 @@ func Stop(ctx context.Context, client kubernetes.Interface, streams stream.Clien
 	err := stopSurely(limited, func(ctx context.Context) error { return agent.StopIdler(ctx, streams, c) },
 		func(ctx context.Context) bool { return isOver(ctx, client, c) })
 	if err != nil {
-		return fmt.Errorf("end container %s in pod/%s: %w", c.Name, c.Pod, interrupted(ctx, err))
+		return fmt.Errorf("end container %s in pod/%s: %w", c.Name, c.Pod, Interrupted(ctx, err))
 	}
 	return nil
 }

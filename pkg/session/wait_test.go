@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,4 +106,20 @@ func withInit(state corev1.ContainerState) func(*corev1.Pod) {
 
 func terminatedBy(reason string, status int32) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: status}}
+}
+
+// What a cancelled request says is not why it was cancelled.
+func TestInterrupted(t *testing.T) {
+	refused := errors.New("refused")
+	interrupted, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("a signal"))
+	if got := Interrupted(t.Context(), refused); got != refused { //nolint:errorlint // the very same error
+		t.Errorf("while nothing is cancelled: %v, want %v", got, refused)
+	}
+	if got := Interrupted(interrupted, nil); got != nil {
+		t.Errorf("nothing failed, and got %v", got)
+	}
+	if got := Interrupted(interrupted, refused); errorText(got) != "a signal" {
+		t.Errorf("when interrupted: %v", got)
+	}
 }

@@ -111,6 +111,10 @@ func rooms() map[string][]rule {
 			wordsAreParsed,
 			not("what there is does not depend on how it came to be, nor on who asks", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
 		},
+		"pkg/run": {
+			wordsAreParsed,
+			not("the way through the rooms is the same, whoever asks for it", "pkg/cli"),
+		},
 		"pkg/session": {
 			wordsAreParsed,
 			not("a session does what the plan says: everything it needs is in there", "pkg/workload", "pkg/cli"),

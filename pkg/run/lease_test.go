@@ -1,14 +1,18 @@
-package cli
+package run
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,19 +22,57 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 var jobResource = schema.GroupResource{Group: "batch", Resource: "jobs"}
 
-// leasing is a run that has found its workload; a test states what is different.
-func leasing(client *fake.Clientset, change ...func(*workload.Workload)) (*runner, *strings.Builder) {
-	r, _, errOut := rehearsing(client)
-	r.workload = &workload.Workload{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app", Access: workload.Access{PatchJobs: true, User: "ada"}}
+// shop is a cluster with one deployment, api, whose user may do everything.
+func shop() *fake.Clientset {
+	labels := map[string]string{"app": "api"}
+	spec := corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1"}}}
+	client := fake.NewClientset(
+		&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop"},
+			Spec: appsv1.DeploymentSpec{
+				Selector: &metav1.LabelSelector{MatchLabels: labels},
+				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
+			},
+		})
+	client.PrependReactor("create", "selfsubjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
+	})
+	return client
+}
+
+// told is a Reporter that remembers what it says.
+type told struct {
+	session.Reporter
+	strings.Builder
+}
+
+func (t *told) Say(format string, args ...any)  { fmt.Fprintf(t, format+"\n", args...) }
+func (t *told) Warn(format string, args ...any) { fmt.Fprintf(t, "warning: "+format+"\n", args...) }
+
+// request asks for a clone of deployment api.
+func request(client *fake.Clientset) (Request, *told) {
+	told := &told{}
+	return Request{
+		Cluster: workload.Cluster{Client: client},
+		Query:   workload.Query{Reference: workload.Reference{Kind: "Deployment", Name: "api"}, Namespace: "shop"},
+		Mode:    plan.ModeClone, Plan: plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
+		Session: session.Config{Client: client, Reporter: told},
+	}, told
+}
+
+// found is the workload that was asked for; a test states what is different.
+func found(change ...func(*workload.Workload)) *workload.Workload {
+	w := &workload.Workload{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app", Access: workload.Access{PatchJobs: true, User: "ada"}}
 	for _, c := range change {
-		c(r.workload)
+		c(w)
 	}
-	return r, errOut
+	return w
 }
 
 func withoutPatch(t *workload.Workload) { t.Access.PatchJobs = false }
@@ -54,7 +96,7 @@ func refuseJobs(client *fake.Clientset, verb, namespace string) {
 }
 
 // The lease that a session gets is the one that was asked for with the workload, unless that will not do.
-func TestSettle(t *testing.T) {
+func TestResolveLease(t *testing.T) {
 	tests := []struct {
 		name     string
 		refused  string // the namespace where no Job may be created
@@ -75,9 +117,9 @@ func TestSettle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			client := shop()
 			refuseJobs(client, "create", tt.refused)
-			r, told := leasing(client, tt.target...)
+			r, told := request(client)
 			first := r.takeLease(t.Context(), r.terms("shop"))
-			got := r.resolveLease(t.Context(), first)
+			got := r.resolveLease(t.Context(), found(tt.target...), first)
 			if (got == first) != tt.same || (got.lease == nil) != (tt.in == "") || (got.err == nil) != (tt.in != "") {
 				t.Errorf("the first one: %t, lease %v, error %v", got == first, got.lease, got.err)
 			}
@@ -99,10 +141,10 @@ func TestSettle(t *testing.T) {
 func TestWhatALeaseSays(t *testing.T) {
 	for _, kept := range []string{"", owned.Fixed, owned.Detached} {
 		client, fixed := shop(), kept != ""
-		r, _ := leasing(client, func(t *workload.Workload) { t.Access.PatchJobs = !fixed })
-		r.options.Plan.Detach = kept == owned.Detached
-		r.options.Plan.Reason = "incident 12"
-		got := r.resolveLease(t.Context(), r.takeLease(t.Context(), r.terms("shop")))
+		r, _ := request(client)
+		r.Plan.Detach, r.Plan.Reason = kept == owned.Detached, "incident 12"
+		w := found(func(w *workload.Workload) { w.Access.PatchJobs = !fixed })
+		got := r.resolveLease(t.Context(), w, r.takeLease(t.Context(), r.terms("shop")))
 		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12", owned.ModeAnnotation: "clone"}
 		if fixed {
 			maps.Copy(want, map[string]string{
@@ -121,29 +163,29 @@ func TestWhatALeaseSays(t *testing.T) {
 func TestGivenUp(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*runner, context.CancelCauseFunc)
+		change func(*Request, context.CancelCauseFunc)
 		want   string
 	}{
-		{"no such workload", func(r *runner, _ context.CancelCauseFunc) { r.options.Reference.Name = "web" },
+		{"no such workload", func(r *Request, _ context.CancelCauseFunc) { r.Query.Reference.Name = "web" },
 			`deployments.apps "web" not found`},
-		{"a plan that is refused", func(r *runner, _ context.CancelCauseFunc) {
-			r.options.Plan.Overrides = plan.Overrides{Patch: `{"metadata":{"name":"x"}}`, Type: "merge"}
+		{"a plan that is refused", func(r *Request, _ context.CancelCauseFunc) {
+			r.Plan.Overrides = plan.Overrides{Patch: `{"metadata":{"name":"x"}}`, Type: "merge"}
 		}, "--overrides: the name and the namespace are eshell's to give"},
-		{"interrupted on the way", func(r *runner, interrupt context.CancelCauseFunc) {
-			r.cluster.Client.(*fake.Clientset).PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
-				interrupt(Signal{syscall.SIGINT})
+		{"interrupted on the way", func(r *Request, interrupt context.CancelCauseFunc) {
+			r.Cluster.Client.(*fake.Clientset).PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
+				interrupt(errors.New("a signal"))
 				return false, nil, nil
 			})
-		}, "ended by a signal: interrupt"},
+		}, "a signal"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client := shop()
-			r, _ := leasing(client)
+			r, _ := request(client)
 			ctx, interrupt := context.WithCancelCause(t.Context())
 			defer interrupt(nil)
-			tt.change(r, interrupt)
-			if _, err := r.run(ctx); err == nil || !strings.Contains(err.Error(), tt.want) {
+			tt.change(&r, interrupt)
+			if _, err := Session(ctx, r); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %s", err, tt.want)
 			}
 			if left := leases(t, client); len(left) > 0 {
@@ -162,36 +204,9 @@ func TestGiveUpThatFails(t *testing.T) {
 	client := shop()
 	refuseJobs(client, "delete", "shop")
 	refuseJobs(client, "patch", "shop")
-	r, told := leasing(client)
+	r, told := request(client)
 	r.giveUp(t.Context(), r.takeLease(t.Context(), r.terms("shop")))
 	if want := "warning: a lease could not be given up; it ends by itself within "; !strings.HasPrefix(told.String(), want) {
 		t.Errorf("told %q, want %q", told.String(), want)
-	}
-}
-
-// Only a clear no lets a session be opened without a reason where one is required.
-func TestReasonIsRequired(t *testing.T) {
-	tests := []struct {
-		value string
-		args  []string
-		asks  bool
-	}{
-		{"", nil, false},
-		{"0", nil, false},
-		{"false", nil, false},
-		{"1", nil, true},
-		{"true", nil, true},
-		{"yes", nil, true},
-		{"1", []string{"--reason", " "}, true},
-		{"1", []string{"--reason", "incident 12"}, false},
-		{"1", []string{"--explain"}, false},
-		{"1", []string{"--dry-run=server"}, false},
-	}
-	for _, tt := range tests {
-		t.Setenv(requireReason, tt.value)
-		_, err := parse(append([]string{"deploy/api"}, tt.args...))
-		if asks := err != nil && err.Error() == "a session needs a reason here (KUBECTL_ESHELL_REQUIRE_REASON)"; asks != tt.asks || err != nil && !asks {
-			t.Errorf("%q, %q: error %v", tt.value, tt.args, err)
-		}
 	}
 }

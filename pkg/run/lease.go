@@ -1,4 +1,4 @@
-package cli
+package run
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // giveUpTime bounds the giving up of a lease that no session has come to use.
@@ -25,7 +26,7 @@ type pendingLease struct {
 }
 
 // takeLease asks for a session's lease.
-func (r *runner) takeLease(ctx context.Context, terms lease.Terms) *pendingLease {
+func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease {
 	t := &pendingLease{terms: terms, ready: make(chan struct{})}
 	go func() {
 		defer close(t.ready)
@@ -34,34 +35,33 @@ func (r *runner) takeLease(ctx context.Context, terms lease.Terms) *pendingLease
 		}
 		ctx, cancel := session.Answered(ctx)
 		defer cancel()
-		t.lease, t.err = lease.Take(ctx, r.cluster.Client, terms)
+		t.lease, t.err = lease.Take(ctx, r.Cluster.Client, terms)
 	}()
 	return t
 }
 
 // terms are those of a new session.
-func (r *runner) terms(namespace string) lease.Terms {
-	asked := r.options.Plan
-	annotations := owned.Who("", asked.Reason)
-	annotations[owned.ModeAnnotation] = string(r.options.Mode)
-	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: asked.HeartbeatTimeout, TTL: asked.TTL, Annotations: annotations}
+func (r Request) terms(namespace string) lease.Terms {
+	annotations := owned.Who("", r.Plan.Reason)
+	annotations[owned.ModeAnnotation] = string(r.Mode)
+	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: r.Plan.HeartbeatTimeout, TTL: r.Plan.TTL, Annotations: annotations}
 }
 
 // resolveLease waits for the lease, and takes another where it turns out that this one will not do: the
 // workload is in another namespace, or the caller may not renew it.
-func (r *runner) resolveLease(ctx context.Context, t *pendingLease) *pendingLease {
+func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pendingLease) *pendingLease {
 	<-t.ready
-	elsewhere, fixed := t.terms.Namespace != r.workload.Namespace, !r.workload.Access.PatchJobs
+	elsewhere, fixed := t.terms.Namespace != w.Namespace, !w.Access.PatchJobs
 	if !elsewhere && (!fixed || t.lease == nil) {
 		return t
 	}
 	r.giveUp(ctx, t)
-	terms := r.terms(r.workload.Namespace)
+	terms := r.terms(w.Namespace)
 	terms.Fixed = fixed
 	if fixed { // what renewals would say is said now
-		asked := r.options.Plan
+		asked := r.Plan
 		asked.Session = terms.Session
-		terms.Annotations = plan.Record(r.options.Mode, r.workload, asked)
+		terms.Annotations = plan.Record(r.Mode, w, asked)
 		terms.Annotations[owned.KeptAnnotation] = owned.Fixed
 		if asked.Detach {
 			terms.Annotations[owned.KeptAnnotation] = owned.Detached
@@ -73,7 +73,7 @@ func (r *runner) resolveLease(ctx context.Context, t *pendingLease) *pendingLeas
 }
 
 // giveUp gives back a lease that no session uses.
-func (r *runner) giveUp(ctx context.Context, t *pendingLease) {
+func (r Request) giveUp(ctx context.Context, t *pendingLease) {
 	<-t.ready
 	if t.lease == nil {
 		return
@@ -82,7 +82,7 @@ func (r *runner) giveUp(ctx context.Context, t *pendingLease) {
 	defer cancel()
 	if err := t.lease.Release(ctx); err != nil {
 		left, _ := t.lease.Left()
-		r.out.Warn("a lease could not be given up; it ends by itself within %s: %v", duration.HumanDuration(left), err)
+		r.Session.Reporter.Warn("a lease could not be given up; it ends by itself within %s: %v", duration.HumanDuration(left), err)
 	}
 }
 

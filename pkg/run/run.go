@@ -1,0 +1,114 @@
+// Package run is the way through the rooms: it finds a workload, takes a lease, plans a session and runs it.
+package run
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
+)
+
+// Request is what the user asked for, and where it runs.
+type Request struct {
+	Cluster workload.Cluster
+	Query   workload.Query
+	Mode    plan.Mode
+	Plan    plan.Options
+	Session session.Config // without a lease: it is taken here
+}
+
+// Session runs a session of the workload that is asked for, and returns the exit status of its command. The errors
+// are those of session.Run; after one nothing is left, or the Reporter was warned of what is.
+func Session(ctx context.Context, r Request) (int, error) {
+	pending := r.takeLease(ctx, r.terms(r.Query.Namespace))
+	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
+	if err != nil {
+		r.giveUp(ctx, pending)
+		return 0, session.Interrupted(ctx, err)
+	}
+	status, err := r.start(ctx, w, pending)
+	if errors.Is(err, diagnosis.ErrNoShell) {
+		return r.startWithoutShell(ctx, w, err)
+	}
+	return status, err
+}
+
+// Preview plans a session of the workload that is asked for. Nothing is created.
+func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, error) {
+	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
+	if err != nil {
+		return nil, nil, session.Interrupted(ctx, err)
+	}
+	r.Plan.Preview, r.Plan.Session = true, rand.String(5)
+	planned, err := r.plan(w, r.Plan)
+	return planned, w, err
+}
+
+func (r Request) plan(w *workload.Workload, o plan.Options) (*plan.Plan, error) {
+	if r.Mode == plan.ModeDebug {
+		return plan.Debug(w, o)
+	}
+	return plan.Clone(w, o)
+}
+
+// start plans a session and runs it. The session gives its lease up.
+func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendingLease) (int, error) {
+	pending = r.resolveLease(ctx, w, pending)
+	if ctx.Err() != nil {
+		r.giveUp(ctx, pending)
+		return 0, context.Cause(ctx)
+	}
+	planned, err := r.plan(w, pending.withLease(r.Plan))
+	if err != nil {
+		r.giveUp(ctx, pending)
+		return 0, err
+	}
+	if pending.lease != nil {
+		r.Session.Lease = pending.lease
+	}
+	if planned.Agent.Detached {
+		return 0, r.detach(ctx, planned)
+	}
+	return session.Run(ctx, r.Session, planned)
+}
+
+// detach starts a session, which prints its name, and leaves it running.
+func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
+	if err := session.Start(ctx, r.Session, planned); err != nil {
+		return err
+	}
+	if planned.Ephemeral != nil && r.Session.Lease == nil { // which would be its record
+		r.Session.Reporter.Say("a shell in it: kubectl exec -it %s -c %s -n %s -- sh", planned.PodName, planned.Container, planned.Namespace)
+		return nil
+	}
+	r.Session.Reporter.Say("a shell in it: kubectl eshell attach %s -n %s", planned.Name(), planned.Namespace)
+	return nil
+}
+
+// startWithoutShell runs a command as the container's own process where the image has no shell to
+// run it beside. A shell cannot be had there: err says so.
+func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, err error) (int, error) {
+	switch {
+	case r.Mode == plan.ModeDebug: // what runs there directly could not be ended from here
+		return 0, hint.Wrap(err, "take a shell from another image: --image IMAGE")
+	case r.Plan.Toolbox != "":
+		return 0, hint.Wrap(err, "take a toolbox with a static busybox: --toolbox busybox:musl")
+	case len(r.Plan.Command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
+		return 0, hint.Wrap(err, "bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
+			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
+	}
+	r.Session.Reporter.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
+	r.Plan.Via, r.Plan.Direct = agent.ViaAttach, true
+	status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
+	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
+		err = hint.Wrap(err, "bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl")
+	}
+	return status, err
+}
