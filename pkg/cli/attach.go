@@ -60,11 +60,11 @@ on when it ends. When the client is gone, it ends within a minute.`,
 				a.TTY = &tty
 			}
 			if len(words) != 1 {
-				return nil, hint.Wrap(fmt.Errorf("one session is expected, and there are %d words", len(words)), "what is there: kubectl eshell list; a command goes after two dashes")
+				return nil, hint.Wrap(fmt.Errorf("expected one session name, got %d words", len(words)), "list sessions: kubectl eshell list; a command goes after two dashes")
 			}
 			a.Name, a.Command = strings.TrimPrefix(words[0], "pod/"), command
 			if problems := validation.IsDNS1123Subdomain(a.Name); len(problems) > 0 {
-				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]), "what is there: kubectl eshell list")
+				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]), "list sessions: kubectl eshell list")
 			}
 			return func(ctx context.Context, c *sessionCommand) (err error) {
 				*status, err = c.attach(ctx, a)
@@ -82,7 +82,7 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 		return 0, err
 	}
 	if found.Unread != nil {
-		c.out.Warn("not all is seen here: %v", found.Unread)
+		c.out.Warn("the session list is incomplete: %v", found.Unread)
 	}
 	s, err := found.Find(a.Name)
 	if err != nil {
@@ -108,13 +108,13 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 func joinable(s inventory.Session, user string) error {
 	switch {
 	case s.User != "" && user != "" && s.User != user:
-		return hint.Wrap(fmt.Errorf("session %s is %s's, and you are %s", s.Name, s.User, user), "yours: kubectl eshell list -n "+s.Namespace)
+		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user), "list your sessions: kubectl eshell list -n "+s.Namespace)
 	case s.State == inventory.Starting:
-		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name), "see how far it is: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
+		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name), "see its progress: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
 	case s.State != inventory.Running && s.State != inventory.Unknown:
-		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name), "what runs: kubectl eshell list -n "+s.Namespace)
+		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name), "list running sessions: kubectl eshell list -n "+s.Namespace)
 	case s.Pod == "" || s.Container == "":
-		return fmt.Errorf("session %s does not say where its shell is", s.Name)
+		return fmt.Errorf("the lease of session %s does not name its pod and container", s.Name)
 	}
 	return nil
 }

@@ -52,12 +52,12 @@ func TestMainFails(t *testing.T) {
 		want ran
 	}{
 		{"a mistake", t.Context(), []string{"deploy"}, ran{125, "", "error: deploy is a type, and no name follows\n" +
-			"hint: name one, as in deploy/NAME; what is there: kubectl get deployments\n"}},
+			"hint: name one, as in deploy/NAME; list what there is: kubectl get deployments\n"}},
 		{"an unknown flag", t.Context(), []string{"api", "--nope"}, ran{125, "", "error: unknown flag: --nope\n" +
 			"hint: the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l\n"}},
 		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL}, ran{125, "",
 			"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n" +
-				"hint: what is there: kubectl get deployments -n shop\n"}},
+				"hint: list what there is: kubectl get deployments -n shop\n"}},
 		{"no such file", t.Context(), []string{"-f", "none.yaml", "--server", server.URL}, ran{125, "",
 			"error: manifest: open none.yaml: no such file or directory\n"}},
 		{"interrupted", interrupted, []string{"deploy/api", "--server", server.URL},

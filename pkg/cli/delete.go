@@ -35,9 +35,9 @@ The container stays in its pod's record.`,
 		parse: func(names, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			switch {
 			case all && len(names) > 0:
-				return nil, errors.New("--all ends every session of yours, and names only some")
+				return nil, errors.New("--all cannot be combined with session names")
 			case !all && len(names) == 0:
-				return nil, hint.Wrap(fmt.Errorf("no session was named"), "what is there: kubectl eshell list")
+				return nil, hint.Wrap(fmt.Errorf("no session was named"), "list sessions: kubectl eshell list")
 			}
 			return func(ctx context.Context, c *sessionCommand) error { return c.delete(ctx, names) }, nil
 		},
@@ -88,7 +88,7 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, error) {
 	if len(names) == 0 {
 		if found.User == "" {
-			return nil, hint.Wrap(fmt.Errorf("the server does not say who you are, nor which sessions are yours"), "kubectl eshell delete NAME ends one by its name")
+			return nil, hint.Wrap(fmt.Errorf("could not determine your user name, so not which sessions are yours"), "kubectl eshell delete NAME ends one by its name")
 		}
 		return found.Own(), nil
 	}

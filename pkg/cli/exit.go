@@ -54,5 +54,5 @@ func nextStep(err error) string {
 	if next := hint.Of(err); next != "" || !errors.As(err, &unanswered) {
 		return next
 	}
-	return "does the cluster answer? kubectl cluster-info"
+	return "check whether the cluster answers: kubectl cluster-info"
 }

@@ -25,7 +25,7 @@ func TestReport(t *testing.T) {
 		{"with a hint inside", fmt.Errorf("open: %w", hint.Wrap(fmt.Errorf("no luck"), "try again")), 125, "error: open: no luck\nhint: try again\n"},
 		{"from the cluster", hint.Wrap(fmt.Errorf("\x1b[2Jno\r luck\u202e"), "\x1b]0;a\atry"), 125, "error: [2Jno luck\nhint: ]0;atry\n"},
 
-		{"without an answer", fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), 125, "error: list: Get \"https://a\": EOF\nhint: does the cluster answer? kubectl cluster-info\n"},
+		{"without an answer", fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), 125, "error: list: Get \"https://a\": EOF\nhint: check whether the cluster answers: kubectl cluster-info\n"},
 		{"without an answer, with a hint", hint.Wrap(fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), "try again"), 125, "error: list: Get \"https://a\": EOF\nhint: try again\n"},
 
 		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},

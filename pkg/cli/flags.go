@@ -155,7 +155,7 @@ func (s *sourceFlags) defineTarget(set *pflag.FlagSet) {
 
 func (s *sourceFlags) defineProcess(set *pflag.FlagSet) {
 	set.BoolVar(&s.entrypoint, "entrypoint", false, "run the image's entrypoint, with the command as its arguments")
-	set.StringVar(&s.toolbox, "toolbox", "", "bring a shell along from `IMAGE`, for images without one")
+	set.StringVar(&s.toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, for images without one")
 	set.StringVar(&s.overrides, "overrides", "", "patch the finished pod with this `JSON`")
 	set.StringVar(&s.overrideType, "override-type", "merge", "the patch is of `TYPE` json, merge or strategic")
 }

@@ -39,7 +39,7 @@ kubectl eshell delete.`,
 		},
 		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			if len(words) > 0 {
-				return nil, fmt.Errorf("gc takes no names, and there is %s", words[0])
+				return nil, fmt.Errorf("gc takes no names: %s", words[0])
 			}
 			return func(ctx context.Context, c *sessionCommand) error { return c.gc(ctx, g) }, nil
 		},

@@ -67,9 +67,9 @@ func (l listing) parse(words []string) (listing, error) {
 	case err != nil:
 		return l, err
 	case pod.Kind != "Pod":
-		return l, hint.Wrap(fmt.Errorf("%s is no pod: only pods have ephemeral containers", pod), "kubectl eshell list lists sessions")
+		return l, hint.Wrap(fmt.Errorf("%s is not a pod: only pods have ephemeral containers", pod), "kubectl eshell lists sessions")
 	case l.Everywhere:
-		return l, fmt.Errorf("%s is in one namespace, and --all-namespaces lists sessions", pod)
+		return l, fmt.Errorf("--all-namespaces cannot be combined with a pod: %s is in one namespace", pod)
 	}
 	l.Pod = pod.Name
 	return l, nil
@@ -84,7 +84,7 @@ func (c *sessionCommand) list(ctx context.Context, l listing) error {
 		return err
 	}
 	if found.User == "" && !l.AllUsers {
-		c.out.Warn("the server does not say who you are: these are everybody's sessions")
+		c.out.Warn("could not determine your user name; listing all users' sessions")
 		l.AllUsers = true
 	}
 	sessions := found.Sessions

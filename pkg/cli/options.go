@@ -140,12 +140,12 @@ func (f *flags) attended(o Options) []contradiction {
 	}
 	command := len(o.Plan.Command) > 0
 	return []contradiction{
-		{o.TTY != nil && *o.TTY, "--tty is for who is there, and --detach leaves nobody", ""},
+		{o.TTY != nil && *o.TTY, "--tty cannot be used with --detach: a detached session has no terminal", ""},
 		{f.set.Changed("stdin") && f.stdin, "--stdin is for who is there, and --detach leaves nobody", ""},
-		{o.Wait, "--wait waits for the session's end, --detach for its start", ""},
-		{command && o.Plan.Via == agent.ViaExec, "--via exec runs the command for its client, and --detach leaves none", "leave out --via: the command runs as the container's process"},
-		{!command && o.Plan.Via == agent.ViaAttach, "--via attach attaches to the shell, and --detach starts none", "leave out --via; open shells in it with kubectl eshell attach"},
-		{command && o.Mode == plan.ModeDebug, "a command in a debug container ends with its client, and --detach leaves none",
+		{o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""},
+		{command && o.Plan.Via == agent.ViaExec, "--via exec cannot be used with --detach: a detached command has no client to exec it", "leave out --via: the command runs as the container's process"},
+		{!command && o.Plan.Via == agent.ViaAttach, "--via attach cannot be used with --detach without a command: there is no shell to attach to", "leave out --via; open shells in it with kubectl eshell attach"},
+		{command && o.Mode == plan.ModeDebug, "--detach cannot run a command in a debug container: it would end with its client",
 			"start the session without a command, and run it there with kubectl eshell attach; or leave out --mode debug for a clone"},
 	}
 }
@@ -154,19 +154,19 @@ func (f *flags) attended(o Options) []contradiction {
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
 	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
-		return hint.Wrap(fmt.Errorf("--%s is for a clone, and --mode debug joins the running pod as it is", name), "leave out --mode debug for a clone")
+		return hint.Wrap(fmt.Errorf("--%s cannot be used with --mode debug", name), "leave out --mode debug for a clone")
 	}
 	for _, c := range append(f.attended(o), []contradiction{
-		{len(parts.With) > 0 && parts.WithAll, "--with-all takes every container along, --with only some", ""},
-		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil, "--ordinal chooses the claims to use, --volumes fresh uses none of them", ""},
-		{asked.Pin && asked.Image != "", "--pin runs the image that the workload runs, --image another", ""},
-		{asked.Pin && o.Filename != "", "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
-		{asked.Entrypoint && asked.Via == agent.ViaExec, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
-		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
-		{o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - reads stdin, which belongs to the command",
+		{len(parts.With) > 0 && parts.WithAll, "--with-all cannot be combined with --with", ""},
+		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil, "--ordinal cannot be used with --volumes fresh, which uses no existing claims", ""},
+		{asked.Pin && asked.Image != "", "--pin cannot be combined with --image", ""},
+		{asked.Pin && o.Filename != "", "--pin cannot be used with -f: nothing of a manifest runs yet", ""},
+		{asked.Entrypoint && asked.Via == agent.ViaExec, "--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""},
+		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint cannot be combined with --toolbox", ""},
+		{o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - and the command cannot both read stdin",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
 		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o " + o.Output},
-		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type is the type of --overrides, and there are none", ""},
+		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type needs --overrides", ""},
 	}...) {
 		if c.wrong {
 			return hint.Wrap(fmt.Errorf("%s", c.told), c.next)
@@ -225,7 +225,7 @@ func (f *flags) chosenCommand(afterDash []string) ([]string, error) {
 	case !f.set.Changed("command"):
 		return afterDash, nil
 	case len(afterDash) > 0:
-		return nil, fmt.Errorf("the command is given twice: by --command and after --")
+		return nil, fmt.Errorf("--command cannot be combined with a command after --")
 	case len(f.command) == 0 || f.command[0] == "":
 		return nil, fmt.Errorf("--command is empty")
 	}
@@ -243,7 +243,7 @@ func parseEnv(words []string) ([]plan.EnvChange, error) {
 				return nil, fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
 			}
 			if !dash {
-				return nil, hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word), "to take the variable from here: -e \""+word+"=$"+word+"\"")
+				return nil, hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word), "to pass your own value: -e \""+word+"=$"+word+"\"")
 			}
 			change = plan.EnvChange{Name: trimmed, Remove: true}
 		}
@@ -293,5 +293,5 @@ func (f *flags) reasoned(o Options) error {
 	if value == "" || err == nil && !required || o.isPreview() || strings.TrimSpace(f.reason) != "" {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("a session needs a reason here (%s)", requireReason), "say what the session is for: --reason TEXT")
+	return hint.Wrap(fmt.Errorf("a reason is required (%s)", requireReason), "add one: --reason TEXT")
 }

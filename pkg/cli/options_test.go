@@ -241,7 +241,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--", "id"}, "no workload was named", "kubectl eshell TYPE/NAME, for example: kubectl eshell deploy/api"},
 		{
 			[]string{"deploy/api", "bin/rails", "console"},
-			"one workload was expected, but there are more words after deploy/api",
+			"expected one workload, but there are more words after deploy/api",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 
@@ -249,15 +249,15 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--mode="}, `--mode "" is not one of: clone, debug`, ""},
 		{[]string{"deploy/api", "--via", "ssh"}, `--via "ssh" is not one of: exec, attach`, ""},
 
-		{[]string{"deploy/api", "--command", "id", "--", "ls"}, "the command is given twice: by --command and after --", ""},
+		{[]string{"deploy/api", "--command", "id", "--", "ls"}, "--command cannot be combined with a command after --", ""},
 		{[]string{"deploy/api", "--command", ""}, "--command is empty", ""},
 		{[]string{"deploy/api", "--command", ",a"}, "--command is empty", ""},
 
-		{[]string{"deploy/api", "-e", "TOKEN"}, `--env "TOKEN" is neither NAME=VALUE nor NAME-`, `to take the variable from here: -e "TOKEN=$TOKEN"`},
+		{[]string{"deploy/api", "-e", "TOKEN"}, `--env "TOKEN" is neither NAME=VALUE nor NAME-`, `to pass your own value: -e "TOKEN=$TOKEN"`},
 		{[]string{"deploy/api", "-e", "=s3cret"}, `--env: "" is not a name for a variable: environment variable name must be non-empty`, ""},
 		{[]string{"deploy/api", "-e", "-"}, `--env: "" is not a name for a variable: environment variable name must be non-empty`, ""},
 		{[]string{"deploy/api", "-e", "Ä=s3cret"}, `--env: "Ä" is not a name for a variable: ` + notEnvName, ""},
-		{[]string{"deploy/api", "-e", "A=s3cret", "-e", "B"}, `--env "B" is neither NAME=VALUE nor NAME-`, `to take the variable from here: -e "B=$B"`},
+		{[]string{"deploy/api", "-e", "A=s3cret", "-e", "B"}, `--env "B" is neither NAME=VALUE nor NAME-`, `to pass your own value: -e "B=$B"`},
 
 		{[]string{"deploy/api", "--cpu", "lots"}, `--cpu "lots" is not a quantity: ` + notQuantity, quantityHint},
 		{[]string{"deploy/api", "--memory", "2GB"}, `--memory "2GB" is not a quantity: ` + notQuantity, quantityHint},
@@ -266,22 +266,22 @@ func TestMistakes(t *testing.T) {
 
 		{[]string{"deploy/api", "--filename="}, "--filename is empty", ""},
 		{[]string{"deploy/api", "--toolbox", ""}, "--toolbox is empty", ""},
-		{[]string{"-f", "-"}, "-f - reads stdin, which belongs to the command",
+		{[]string{"-f", "-"}, "-f - and the command cannot both read stdin",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
 		{[]string{"deploy/api", "--revision", "0"}, "--revision 0 is not more than zero", ""},
 		{[]string{"deploy/api", "--revision=-1"}, "--revision -1 is not more than zero", ""},
-		{[]string{"deploy/api", "--pin", "--image", "b"}, "--pin runs the image that the workload runs, --image another", ""},
-		{[]string{"-f", "a.yaml", "--pin"}, "--pin runs the image that the workload runs, and of a manifest nothing runs", ""},
-		{[]string{"deploy/api", "--entrypoint", "--via=exec"}, "--entrypoint starts the command as the container's process, --via exec beside it", ""},
-		{[]string{"deploy/api", "--entrypoint", "--toolbox=b"}, "--entrypoint starts with the image's own program, --toolbox with a shell from elsewhere", ""},
-		{[]string{"deploy/api", "--detach", "-t"}, "--tty is for who is there, and --detach leaves nobody", ""},
+		{[]string{"deploy/api", "--pin", "--image", "b"}, "--pin cannot be combined with --image", ""},
+		{[]string{"-f", "a.yaml", "--pin"}, "--pin cannot be used with -f: nothing of a manifest runs yet", ""},
+		{[]string{"deploy/api", "--entrypoint", "--via=exec"}, "--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""},
+		{[]string{"deploy/api", "--entrypoint", "--toolbox=b"}, "--entrypoint cannot be combined with --toolbox", ""},
+		{[]string{"deploy/api", "--detach", "-t"}, "--tty cannot be used with --detach: a detached session has no terminal", ""},
 		{[]string{"deploy/api", "--detach", "-i"}, "--stdin is for who is there, and --detach leaves nobody", ""},
-		{[]string{"deploy/api", "--detach", "--wait"}, "--wait waits for the session's end, --detach for its start", ""},
-		{[]string{"deploy/api", "--detach", "--via=exec", "--", "id"}, "--via exec runs the command for its client, and --detach leaves none",
+		{[]string{"deploy/api", "--detach", "--wait"}, "--wait cannot be used with --detach: it waits for the end of the session", ""},
+		{[]string{"deploy/api", "--detach", "--via=exec", "--", "id"}, "--via exec cannot be used with --detach: a detached command has no client to exec it",
 			"leave out --via: the command runs as the container's process"},
-		{[]string{"deploy/api", "--detach", "--via=attach"}, "--via attach attaches to the shell, and --detach starts none",
+		{[]string{"deploy/api", "--detach", "--via=attach"}, "--via attach cannot be used with --detach without a command: there is no shell to attach to",
 			"leave out --via; open shells in it with kubectl eshell attach"},
-		{[]string{"api", "--detach", "--mode=debug", "--", "id"}, "a command in a debug container ends with its client, and --detach leaves none",
+		{[]string{"api", "--detach", "--mode=debug", "--", "id"}, "--detach cannot run a command in a debug container: it would end with its client",
 			"start the session without a command, and run it there with kubectl eshell attach; or leave out --mode debug for a clone"},
 		{[]string{"deploy/api", "--overrides", `{"a":`}, "--overrides is not well-formed JSON, at byte 5 of 5", ""},
 		{[]string{"deploy/api", "--overrides", `a: 1`}, "--overrides is not well-formed JSON, at byte 1 of 4", ""},
@@ -290,17 +290,17 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--overrides", `null`}, "--overrides is no JSON object, which --override-type merge is", ""},
 		{[]string{"deploy/api", "--overrides", `{}`, "--override-type=json"}, "--overrides is no JSON array of operations, which --override-type json is", ""},
 		{[]string{"deploy/api", "--overrides", `{}`, "--override-type=apply"}, `--override-type "apply" is not one of: json, merge, strategic`, ""},
-		{[]string{"deploy/api", "--override-type=json"}, "--override-type is the type of --overrides, and there are none", ""},
+		{[]string{"deploy/api", "--override-type=json"}, "--override-type needs --overrides", ""},
 
 		{[]string{"deploy/api", "--with", ""}, "--with is empty", ""},
 		{[]string{"deploy/api", "--with", "a,B"}, `--with "B" is not a valid name: ` + notDNSLabel, ""},
-		{[]string{"deploy/api", "--with", "a", "--with-all"}, "--with-all takes every container along, --with only some", ""},
+		{[]string{"deploy/api", "--with", "a", "--with-all"}, "--with-all cannot be combined with --with", ""},
 		{[]string{"deploy/api", "--init="}, "--init is empty", ""},
 		{[]string{"deploy/api", "--init", "a_b"}, `--init "a_b" is not a valid name: ` + notDNSLabel, ""},
 		{[]string{"deploy/api", "--init", "all,config"}, "--init all goes with no names", ""},
 		{[]string{"deploy/api", "--volumes", "none"}, `--volumes "none" is not one of: shared, readonly, fresh`, ""},
 		{[]string{"deploy/api", "--ordinal=-1"}, "--ordinal -1 is less than zero", ""},
-		{[]string{"deploy/api", "--ordinal=1", "--volumes=fresh"}, "--ordinal chooses the claims to use, --volumes fresh uses none of them", ""},
+		{[]string{"deploy/api", "--ordinal=1", "--volumes=fresh"}, "--ordinal cannot be used with --volumes fresh, which uses no existing claims", ""},
 
 		{[]string{"deploy/api", "--labels", "app"}, `--labels "app" is not KEY=VALUE`, ""},
 		{[]string{"deploy/api", "--labels", "-=1"}, `--labels: "-" is not a valid label key: ` + notLabelKey, ""},
@@ -399,7 +399,7 @@ func TestCloneOnly(t *testing.T) {
 				argument += "=" + values[flag.Name]
 			}
 			_, err := parse([]string{"deploy/api", "--mode=debug", argument})
-			want := "--" + flag.Name + " is for a clone, and --mode debug joins the running pod as it is"
+			want := "--" + flag.Name + " cannot be used with --mode debug"
 			if err == nil || err.Error() != want || hint.Of(err) == "" {
 				t.Errorf("%s: error %v, want %s, and a hint", argument, err, want)
 			}
@@ -431,7 +431,7 @@ func TestReasonIsRequired(t *testing.T) {
 	for _, tt := range tests {
 		t.Setenv(requireReason, tt.value)
 		_, err := parse(append([]string{"deploy/api"}, tt.args...))
-		if asks := err != nil && err.Error() == "a session needs a reason here (KUBECTL_ESHELL_REQUIRE_REASON)"; asks != tt.asks || err != nil && !asks {
+		if asks := err != nil && err.Error() == "a reason is required (KUBECTL_ESHELL_REQUIRE_REASON)"; asks != tt.asks || err != nil && !asks {
 			t.Errorf("%q, %q: error %v", tt.value, tt.args, err)
 		}
 	}

@@ -86,7 +86,7 @@ func (c *sessionCommand) read(ctx context.Context, everywhere bool) (*inventory.
 	}
 	found, err := inventory.Read(ctx, c.cluster.Client, namespace)
 	if err == nil && found.Unread != nil {
-		c.out.Warn("not all is seen here: %v", found.Unread)
+		c.out.Warn("the session list is incomplete: %v", found.Unread)
 	}
 	return found, err
 }

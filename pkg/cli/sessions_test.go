@@ -91,7 +91,7 @@ func TestSessionCommands(t *testing.T) {
 	over, starting := opened("ddddd", "ann", ""), opened("eeeee", "ann", "")
 	over.Status, starting.Status = finished.Status, corev1.PodStatus{Phase: corev1.PodPending}
 	server := api(t, []corev1.Pod{mine, others, finished}, over, starting)
-	const noLease = "api-eshell-aaaaa has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise"
+	const noLease = "api-eshell-aaaaa has no lease: it ends at its pod's activeDeadlineSeconds, which cannot be raised"
 	tests := []struct {
 		argv string
 		want ran
@@ -111,34 +111,34 @@ func TestSessionCommands(t *testing.T) {
 			"debugger-3   busybox   app      ErrImagePull   <none>   <none>   sh\n"}},
 		{"list pod api-7d4b9 -o name", ran{out: "debugger-1\ndebugger-2\ndebugger-3\n"}},
 		{"list pod/none", ran{125, "", "error: pod/none in namespace shop: GET /api/v1/namespaces/shop/pods/none is not here\n"}},
-		{"list deploy/api", ran{125, "", "error: deployment/api is no pod: only pods have ephemeral containers\nhint: kubectl eshell list lists sessions\n"}},
-		{"list -A pod/api-7d4b9", ran{125, "", "error: pod/api-7d4b9 is in one namespace, and --all-namespaces lists sessions\n"}},
+		{"list deploy/api", ran{125, "", "error: deployment/api is not a pod: only pods have ephemeral containers\nhint: kubectl eshell lists sessions\n"}},
+		{"list -A pod/api-7d4b9", ran{125, "", "error: --all-namespaces cannot be combined with a pod: pod/api-7d4b9 is in one namespace\n"}},
 		{"list -o table", ran{125, "", "error: --output \"table\" is not one of: wide, json, yaml, name\n"}},
 		{"list --image x", ran{125, "", "error: unknown flag: --image\nhint: the flags are in: kubectl eshell list --help\n"}},
 		// A word is a command only where it comes first and names no type.
-		{"pod/list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: what is there: kubectl get pods -n shop; a name without a type is a pod's\n"}},
-		{"pod list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: what is there: kubectl get pods -n shop; a name without a type is a pod's\n"}},
+		{"pod/list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
+		{"pod list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
 
-		{"attach", ran{125, "", "error: one session is expected, and there are 0 words\nhint: what is there: kubectl eshell list; a command goes after two dashes\n"}},
-		{"attach api-eshell-aaaaa ls", ran{125, "", "error: one session is expected, and there are 2 words\nhint: what is there: kubectl eshell list; a command goes after two dashes\n"}},
-		{"attach nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: what is there: kubectl eshell list --all-users -n shop\n"}},
-		{"attach api-eshell-bbbbb", ran{125, "", "error: session api-eshell-bbbbb is bob's, and you are ann\nhint: yours: kubectl eshell list -n shop\n"}},
-		{"attach api-eshell-ddddd", ran{125, "", "error: session api-eshell-ddddd has ended\nhint: what runs: kubectl eshell list -n shop\n"}},
-		{"attach api-eshell-eeeee", ran{125, "", "error: session api-eshell-eeeee has not started yet\nhint: see how far it is: kubectl describe pod api-eshell-eeeee -n shop\n"}},
+		{"attach", ran{125, "", "error: expected one session name, got 0 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach api-eshell-aaaaa ls", ran{125, "", "error: expected one session name, got 2 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
+		{"attach api-eshell-bbbbb", ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\nhint: list your sessions: kubectl eshell list -n shop\n"}},
+		{"attach api-eshell-ddddd", ran{125, "", "error: session api-eshell-ddddd has ended\nhint: list running sessions: kubectl eshell list -n shop\n"}},
+		{"attach api-eshell-eeeee", ran{125, "", "error: session api-eshell-eeeee has not started yet\nhint: see its progress: kubectl describe pod api-eshell-eeeee -n shop\n"}},
 
-		{"delete", ran{125, "", "error: no session was named\nhint: what is there: kubectl eshell list\n"}},
-		{"delete --all api-eshell-aaaaa", ran{125, "", "error: --all ends every session of yours, and names only some\n"}},
-		{"delete api-eshell-aaaaa nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: what is there: kubectl eshell list --all-users -n shop\n"}},
+		{"delete", ran{125, "", "error: no session was named\nhint: list sessions: kubectl eshell list\n"}},
+		{"delete --all api-eshell-aaaaa", ran{125, "", "error: --all cannot be combined with session names\n"}},
+		{"delete api-eshell-aaaaa nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
 		{"delete api-eshell-bbbbb api-eshell-aaaaa api-eshell-bbbbb", ran{out: "api-eshell-aaaaa deleted\napi-eshell-bbbbb deleted\n"}},
 		{"delete --all", ran{out: "api-eshell-aaaaa deleted\n"}},
 
 		{"gc --dry-run", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
 		{"gc", ran{out: "api-eshell-ccccc: it has ended: removed\n"}},
 		{"gc -A", ran{out: "shop/api-eshell-ccccc: it has ended: removed\n"}},
-		{"gc everything", ran{125, "", "error: gc takes no names, and there is everything\n"}},
+		{"gc everything", ran{125, "", "error: gc takes no names: everything\n"}},
 
-		{"extend api-eshell-aaaaa 1h", ran{125, "", "error: " + noLease + "\nhint: open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION\n"}},
-		{"extend api-eshell-aaaaa", ran{125, "", "error: a session and a duration are expected\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+		{"extend api-eshell-aaaaa 1h", ran{125, "", "error: " + noLease + "\nhint: open a new session with a longer time: kubectl eshell TYPE/NAME --ttl DURATION\n"}},
+		{"extend api-eshell-aaaaa", ran{125, "", "error: expected a session name and a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
 		{"extend api-eshell-aaaaa 2", ran{125, "", "error: \"2\" is not a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
 		{"extend api-eshell-aaaaa 2ms", ran{125, "", "error: 2ms is less than a second\n"}},
 	}

@@ -125,7 +125,7 @@ func terminatedBy(reason, message string, status int32) corev1.ContainerState {
 
 const noShell = `failed to create containerd task: OCI runtime create failed: exec: "sh": executable file not found in $PATH`
 
-const events = "its events: kubectl get events -n shop --field-selector involvedObject.name=api-eshell-x7k2p"
+const events = "see its events: kubectl get events -n shop --field-selector involvedObject.name=api-eshell-x7k2p"
 
 func TestOf(t *testing.T) {
 	running, none := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, corev1.ContainerState{}
@@ -145,37 +145,37 @@ func TestOf(t *testing.T) {
 			"scheduling: 2 Insufficient cpu, 3 Insufficient memory", "", "ask for less: --cpu 100m --memory 128Mi"},
 		{"too little of one", pending(withRequests("2", "1Gi"), unscheduled("1 Insufficient memory")), "scheduling: 1 Insufficient memory", "", "ask for less: --memory 128Mi"},
 		{"too little for little", pending(withRequests("50m", "1Mi"), unscheduled("1 Insufficient cpu")), "scheduling: 1 Insufficient cpu", "", ""},
-		{"device", pending(unscheduled("1 Insufficient nvidia.com/gpu")), "scheduling: 1 Insufficient nvidia.com/gpu", "", "do without the devices: --no-devices"},
+		{"device", pending(unscheduled("1 Insufficient nvidia.com/gpu")), "scheduling: 1 Insufficient nvidia.com/gpu", "", "leave out the devices: --no-devices"},
 		{"taint", pending(unscheduled("1 node(s) had untolerated taint(s)")), "scheduling: 1 node(s) had untolerated taint(s)", "",
-			"the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"},
+			"see the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"},
 		{"node labels", pending(unscheduled("1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector")),
-			"scheduling: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector", "", "the nodes' labels: kubectl get nodes --show-labels"},
+			"scheduling: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector", "", "see the nodes' labels: kubectl get nodes --show-labels"},
 		{"claim not bound", pending(withClaim, unscheduled("pod has unbound immediate PersistentVolumeClaims")),
-			"scheduling: pod has unbound immediate PersistentVolumeClaims", "", "what it waits for: kubectl describe persistentvolumeclaim data -n shop"},
+			"scheduling: pod has unbound immediate PersistentVolumeClaims", "", "see what it waits for: kubectl describe persistentvolumeclaim data -n shop"},
 		{"claim not made yet", pending(unscheduled(`waiting for ephemeral volume controller to create the persistentvolumeclaim "x"`)),
 			`scheduling: waiting for ephemeral volume controller to create the persistentvolumeclaim "x"`, "", ""},
 		{"no claim", pending(unscheduled(`persistentvolumeclaim "x" not found`)), "", `scheduling: persistentvolumeclaim "x" not found`,
-			"the claims there are: kubectl get persistentvolumeclaims -n shop"},
-		{"no kubelet", pending(func(p *corev1.Pod) { p.Status.StartTime = nil }), "node node1 to take the pod", "", "its node: kubectl describe node node1"},
+			"list the claims: kubectl get persistentvolumeclaims -n shop"},
+		{"no kubelet", pending(func(p *corev1.Pod) { p.Status.StartTime = nil }), "node node1 to take the pod", "", "see its node: kubectl describe node node1"},
 		{"sandbox", pending(withCondition(corev1.PodReadyToStartContainers, "")), "volumes and network on node node1", "", events},
 		{"pulling", pending(withWaiting("ContainerCreating", "")), "image api:1 to be pulled and started", "", ""},
 		{"pull failed", pending(withWaiting("ErrImagePull", "dial tcp: refused")), "image api:1 could not be pulled yet: dial tcp: refused", "", ""},
 		{"pull backs off", pending(withWaiting("ImagePullBackOff", `Back-off pulling image "api:1": ErrImagePull: dial tcp: refused`)), "image api:1 could not be pulled yet: dial tcp: refused", "", ""},
 		{"pull will fail", pending(withWaiting("ImagePullBackOff", `Back-off pulling image "api:1": ErrImagePull: api:1: not found`)), "",
-			`container app: image api:1: ImagePullBackOff: Back-off pulling image "api:1": ErrImagePull: api:1: not found`, "check the name, or run another: --image IMAGE"},
+			`container app: image api:1: ImagePullBackOff: Back-off pulling image "api:1": ErrImagePull: api:1: not found`, "check the name, or use another image: --image IMAGE"},
 		{"pull forbidden", pending(withWaiting("ErrImagePull", "401 Unauthorized")), "", "container app: image api:1: ErrImagePull: 401 Unauthorized",
-			"pull with a secret of that registry's: --image-pull-secret NAME"},
+			"use a pull secret for that registry: --image-pull-secret NAME"},
 		{"pull forbidden, debug", pending(withWaiting("ErrImagePull", "401 Unauthorized"), asEphemeral), "", "container app: image api:1: ErrImagePull: 401 Unauthorized",
-			"run an image that the pod may pull: --image IMAGE"},
-		{"bad name", pending(withWaiting("InvalidImageName", "couldn't parse")), "", "container app: image api:1: InvalidImageName: couldn't parse", "check the name, or run another: --image IMAGE"},
+			"use an image that the pod can pull: --image IMAGE"},
+		{"bad name", pending(withWaiting("InvalidImageName", "couldn't parse")), "", "container app: image api:1: InvalidImageName: couldn't parse", "check the name, or use another image: --image IMAGE"},
 		{"no secret", pending(withEnv(fromSecret("A", "x"), fromSecret("B", "y"), fromSecret("C", "x")), withWaiting("CreateContainerConfigError", `secret "x" not found`)), "",
 			`container app: CreateContainerConfigError: secret "x" not found`, "start without it: -e A- -e C-"},
 		{"no config map", pending(withWaiting("CreateContainerConfigError", `configmap "x" not found`)), "",
-			`container app: CreateContainerConfigError: configmap "x" not found`, "what there is: kubectl get configmaps -n shop"},
+			`container app: CreateContainerConfigError: configmap "x" not found`, "list what there is: kubectl get configmaps -n shop"},
 		{"root", pending(withWaiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")), "",
 			"container app: CreateContainerConfigError: container has runAsNonRoot and image will run as root", "run it as another user: --as-user 1000"},
 		{"root, debug", pending(withWaiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"), asEphemeral), "",
-			"container app: CreateContainerConfigError: container has runAsNonRoot and image will run as root", "run an image that names another user: --image IMAGE"},
+			"container app: CreateContainerConfigError: container has runAsNonRoot and image will run as root", "use an image that runs as another user: --image IMAGE"},
 		{"unknown trouble", pending(withWaiting("CreateContainerError", "no such device")), "", "container app: CreateContainerError: no such device", events},
 		{"slow cache", pending(withWaiting("CreateContainerConfigError", "failed to sync secret cache: timed out")), "container app: CreateContainerConfigError: failed to sync secret cache: timed out", "", ""},
 		{"first init is pulled", pending(withInit(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}})), "image init:1 to be pulled and started", "", ""},
@@ -185,8 +185,8 @@ func TestOf(t *testing.T) {
 		{"second init runs", pending(withInit(terminatedBy("Completed", "", 0), running)), "init container second (2 of 2)", "", "start without it: --init first"},
 		{"init failed", pending(withInit(terminatedBy("Error", "no peers", 9))), "", "init container first failed: Error, exit status 9: no peers", "start without it: --init none"},
 		{"init out of memory", pending(withInit(killed), withLimits("100Mi", "1Gi")), "", "init container first failed: OOMKilled, exit status 137, memory limit 100Mi",
-			`give it more: --override-type strategic --overrides '{"spec":{"initContainers":[{"name":"first","resources":{"limits":{"memory":"200Mi"}}}]}}'`},
-		{"init out of the node's memory", pending(withInit(killed)), "", "init container first failed: OOMKilled, exit status 137", "its node: kubectl describe node node1"},
+			`raise the limit: --override-type strategic --overrides '{"spec":{"initContainers":[{"name":"first","resources":{"limits":{"memory":"200Mi"}}}]}}'`},
+		{"init out of the node's memory", pending(withInit(killed)), "", "init container first failed: OOMKilled, exit status 137", "see its node: kubectl describe node node1"},
 		{"sidecar runs", pending(withInit(running, running), asSidecar(true, none)), "init container second (2 of 2)", "", "start without it: --init none"},
 		{"sidecar starts", pending(withInit(running), asSidecar(false, none)), "sidecar first (1 of 1)", "", "start without it: leave out --with and --with-all"},
 		{"sidecar has crashed", pending(withInit(crashed), asSidecar(false, none)), "sidecar first (1 of 1) to be restarted", "", "start without it: leave out --with and --with-all"},
@@ -194,27 +194,27 @@ func TestOf(t *testing.T) {
 		{"sidecar of a pod that runs", pending(withInit(backOff), asSidecar(false, crashed), withWaiting("", ""), asEphemeral), "image api:1 to be pulled and started", "", ""},
 		{"evicted", pending(func(p *corev1.Pod) {
 			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
-		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "its node: kubectl describe node node1"},
+		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "see its node: kubectl describe node node1"},
 		{"evicted while first init ran", pending(withInit(terminatedBy("ContainerStatusUnknown", "could not be located", 137)), func(p *corev1.Pod) {
 			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "the node was low on memory"
-		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "its node: kubectl describe node node1"},
+		}), "", "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "see its node: kubectl describe node node1"},
 		{"collected with its node", pending(withInit(running), func(p *corev1.Pod) {
 			p.Status.Phase = corev1.PodFailed
 			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "node no longer exists"})
-		}), "", "pod/api-eshell-x7k2p failed: DeletionByPodGC: node no longer exists", "its node: kubectl describe node node1"},
+		}), "", "pod/api-eshell-x7k2p failed: DeletionByPodGC: node no longer exists", "see its node: kubectl describe node node1"},
 		{"failed by its init", pending(withInit(terminatedBy("Error", "", 9)), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), "",
 			"init container first failed: Error, exit status 9", "start without it: --init none"},
 		{"failed without a word", pending(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), "",
-			"pod/api-eshell-x7k2p failed: its status does not say why", "its node: kubectl describe node node1"},
+			"pod/api-eshell-x7k2p failed: its status does not say why", "see its node: kubectl describe node node1"},
 		{"deleted", pending(isDeleted("", "")), "", "pod/api-eshell-x7k2p is being deleted by somebody else", events},
 		{"node gone", pending(isDeleted("DeletionByTaintManager", "NoExecute taint")), "",
-			"pod/api-eshell-x7k2p is being deleted: DeletionByTaintManager: NoExecute taint", "its node: kubectl describe node node1"},
+			"pod/api-eshell-x7k2p is being deleted: DeletionByTaintManager: NoExecute taint", "see its node: kubectl describe node node1"},
 		{"no shell", pending(withEnd("StartError", noShell, 128)), "", "container app: the image has no shell (sh) in its PATH: api:1", ""},
 		{"no shell, debug", pending(withWaiting("RunContainerError", noShell)), "", "container app: the image has no shell (sh) in its PATH: api:1", ""},
 		{"no such program", pending(withEnd("StartError", `exec: "/x": stat /x: no such file or directory`, 128)), "",
 			`container app: exec: "/x": stat /x: no such file or directory`, "name a program that the image has: -- PROGRAM"},
 		{"too little memory to start", pending(withLimits("", "1Mi"), withEnd("StartError", "container init was OOM-killed (memory limit too low?)", 128)), "",
-			"container app: container init was OOM-killed (memory limit too low?)", "give it more: --memory 128Mi"},
+			"container app: container init was OOM-killed (memory limit too low?)", "raise the limit: --memory 128Mi"},
 		{"has run", pending(withEnd("Completed", "", 0)), "", "", ""},
 		{"runs", pending(func(p *corev1.Pod) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: running}}
@@ -253,10 +253,10 @@ func TestEndedEarly(t *testing.T) {
 		pod             *corev1.Pod
 		err, next, logs string
 	}{
-		{pending(withLimits("", "100Mi"), withEnd("OOMKilled", "", 137)), "container app ended before the session began: OOMKilled, exit status 137, memory limit 100Mi", "give it more: --memory 200Mi", "app"},
+		{pending(withLimits("", "100Mi"), withEnd("OOMKilled", "", 137)), "container app ended before the session began: OOMKilled, exit status 137, memory limit 100Mi", "raise the limit: --memory 200Mi", "app"},
 		{pending(withEnd("Error", "", 1)), "container app ended before the session began: Error, exit status 1", events, "app"},
 		{pending(withLimits("", "100Mi"), withEnd("OOMKilled", "", 137), asEphemeral), "container app ended before the session began: OOMKilled, exit status 137, memory limit 100Mi", "leave out --mode debug for a clone", "app"},
-		{evicted, "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "its node: kubectl describe node node1", ""},
+		{evicted, "pod/api-eshell-x7k2p failed: Evicted: the node was low on memory", "see its node: kubectl describe node node1", ""},
 	}
 	for _, tt := range tests {
 		got := EndedEarly(tt.pod, "app", containers.Status(tt.pod, "app").State.Terminated)
@@ -275,7 +275,7 @@ func TestDeleted(t *testing.T) {
 		says, next string
 	}{
 		{pending(), "it was deleted by somebody else", events},
-		{preempted, "it was deleted by somebody else: PreemptionByScheduler: preempting", "its node: kubectl describe node node1"},
+		{preempted, "it was deleted by somebody else: PreemptionByScheduler: preempting", "see its node: kubectl describe node node1"},
 	} {
 		if err := Deleted(tt.pod, gone); err.Error() != tt.says || hint.Of(err) != tt.next || !errors.Is(err, gone) {
 			t.Errorf("%q, hint %q; want %q, %q", err, hint.Of(err), tt.says, tt.next)

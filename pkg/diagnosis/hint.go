@@ -74,12 +74,12 @@ func toLookUp(pod *corev1.Pod, _ string, said []string) string {
 	if strings.EqualFold(said[1], "secret") {
 		kind = "secrets"
 	}
-	return "what there is: kubectl get " + kind + " -n " + pod.Namespace
+	return "list what there is: kubectl get " + kind + " -n " + pod.Namespace
 }
 
 func asSomeone(pod *corev1.Pod, container string, _ []string) string {
 	if isEphemeral(pod, container) {
-		return "run an image that names another user: --image IMAGE"
+		return "use an image that runs as another user: --image IMAGE"
 	}
 	if c := containers.Spec(pod, container); c == nil || !c.Stdin { // not the session's own
 		return without(pod, container)
@@ -97,7 +97,7 @@ func otherProgram(pod *corev1.Pod, container string, _ []string) string {
 func eventsOf(pod *corev1.Pod) string { return eventsAbout(pod.Namespace, pod.Name) }
 
 func eventsAbout(namespace, pod string) string {
-	return "its events: kubectl get events -n " + namespace + " --field-selector involvedObject.name=" + pod
+	return "see its events: kubectl get events -n " + namespace + " --field-selector involvedObject.name=" + pod
 }
 
-func describeNode(name string) string { return "its node: kubectl describe node " + name }
+func describeNode(name string) string { return "see its node: kubectl describe node " + name }

@@ -15,11 +15,11 @@ import (
 func anotherImage(pod *corev1.Pod, container string) string {
 	switch {
 	case container == owned.ToolboxName:
-		return "check the name, or take another: --toolbox IMAGE"
+		return "check the name, or use another image: --toolbox IMAGE"
 	case slices.ContainsFunc(pod.Spec.InitContainers, named(container)):
 		return without(pod, container)
 	}
-	return "check the name, or run another: --image IMAGE"
+	return "check the name, or use another image: --image IMAGE"
 }
 
 // unpulled tells a registry that may come back from one that has given its final word.
@@ -67,12 +67,12 @@ func containsAny(text string, words ...string) bool {
 // anotherSecret: in debug mode the pull secrets are the pod's and cannot be added to.
 func anotherSecret(pod *corev1.Pod, container string) string {
 	if isEphemeral(pod, container) {
-		return "run an image that the pod may pull: --image IMAGE"
+		return "use an image that the pod can pull: --image IMAGE"
 	}
-	return "pull with a secret of that registry's: --image-pull-secret NAME"
+	return "use a pull secret for that registry: --image-pull-secret NAME"
 }
 
 // PullSecretsHint lists what --image-pull-secret could name.
 func PullSecretsHint(namespace string) string {
-	return "the pull secrets there are: kubectl get secrets -n " + namespace + " --field-selector type=" + string(corev1.SecretTypeDockerConfigJson)
+	return "list the pull secrets: kubectl get secrets -n " + namespace + " --field-selector type=" + string(corev1.SecretTypeDockerConfigJson)
 }

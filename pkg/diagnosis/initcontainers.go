@@ -76,7 +76,7 @@ func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus, end *corev1.Con
 	switch {
 	case next != "":
 	case status.Name == owned.ToolboxName:
-		next = "take a toolbox with a static busybox: --toolbox busybox:musl"
+		next = "use a toolbox with a static busybox: --toolbox busybox:musl"
 	default:
 		next = without(pod, status.Name)
 	}

@@ -48,9 +48,9 @@ func withMoreMemory(pod *corev1.Pod, container string, _ []string) string {
 		more = least
 	}
 	if own := containers.Spec(pod, container); container != owned.ToolboxName && container != sized(pod) && !own.Resources.Limits.Memory().IsZero() {
-		return "give it more: --override-type strategic --overrides '" + moreMemory(pod, container, more) + "'"
+		return "raise the limit: --override-type strategic --overrides '" + moreMemory(pod, container, more) + "'"
 	}
-	return "give it more: --memory " + more.String()
+	return "raise the limit: --memory " + more.String()
 }
 
 // sized is the container that --memory sizes: the session's own, which alone reads its stdin.

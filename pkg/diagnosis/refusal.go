@@ -74,7 +74,7 @@ func (r refusal) next() string {
 		}
 	}
 	if unauthorized(r.answer) {
-		return "ask for it, and check with: kubectl auth can-i create pods -n " + r.namespace
+		return "ask for the permission, and check it: kubectl auth can-i create pods -n " + r.namespace
 	}
 	return ""
 }
@@ -86,23 +86,23 @@ func unauthorized(answer metav1.Status) bool {
 
 // tryOverrides knows nothing of what a policy wants but its words, which the user has read.
 func tryOverrides(refusal, []string) string {
-	return "change the clone with --overrides; whether it passes then: --dry-run=server -o name"
+	return "change the clone with --overrides, and check it: --dry-run=server -o name"
 }
 
 func listWebhooks(refusal, []string) string {
-	return "who is asked: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
+	return "list the webhooks: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
 }
 
 func takeDefaultAccount(refusal, []string) string {
-	return "take one that is there: --service-account default"
+	return "use one that exists: --service-account default"
 }
 
 func describeQuota(r refusal, groups []string) string {
-	return "what it allows and what is used: kubectl describe quota " + groups[1] + " -n " + r.namespace
+	return "see its limits and use: kubectl describe quota " + groups[1] + " -n " + r.namespace
 }
 
 func describeLimitRange(r refusal, _ []string) string {
-	return "what is allowed: kubectl describe limitrange -n " + r.namespace
+	return "see the limits: kubectl describe limitrange -n " + r.namespace
 }
 
 // setSizes gives examples of the sizes that a quota wants the session's container to state.
@@ -120,7 +120,7 @@ func setSizes(r refusal, groups []string) string {
 	if len(missing) > 0 { // something that no flag sets, or another container's
 		return describeQuota(r, groups)
 	}
-	return "say how much, for example: " + strings.Join(flags, " ")
+	return "set the sizes, for example: " + strings.Join(flags, " ")
 }
 
 var violation = regexp.MustCompile(`(?:": |\), )([^(]+) \(([^)]+)`)
@@ -137,10 +137,10 @@ func beStricter(r refusal, groups []string) string {
 				user = "--as-user 1000 " // the image's is root, as a rule: such a container would not start
 			}
 		default:
-			return "what the namespace enforces: kubectl get namespace " + r.namespace + " --show-labels"
+			return "see what the namespace enforces: kubectl get namespace " + r.namespace + " --show-labels"
 		}
 	}
-	return "be as strict as it asks: " + user + "--override-type strategic --overrides '" + stricter(r.pod.Spec) + "'"
+	return "meet the policy: " + user + "--override-type strategic --overrides '" + stricter(r.pod.Spec) + "'"
 }
 
 func hasUser(pod *corev1.Pod) bool {

@@ -57,9 +57,9 @@ const strictApp = `{"name":"app","securityContext":{"allowPrivilegeEscalation":f
 
 func TestRefusal(t *testing.T) {
 	const (
-		describeQuota = "what it allows and what is used: kubectl describe quota "
-		describeRange = "what is allowed: kubectl describe limitrange -n shop"
-		byOverrides   = "change the clone with --overrides; whether it passes then: --dry-run=server -o name"
+		describeQuota = "see its limits and use: kubectl describe quota "
+		describeRange = "see the limits: kubectl describe limitrange -n shop"
+		byOverrides   = "change the clone with --overrides, and check it: --dry-run=server -o name"
 		strict        = "--override-type strategic --overrides '" + `{"spec":{"containers":[` + strictApp + "]}}'"
 		debug         = "leave out --mode debug for a clone"
 	)
@@ -75,21 +75,21 @@ func TestRefusal(t *testing.T) {
 	}{
 		{"a quota that is used up", refusedClone(), no(exceeded), describeQuota + "small -n shop"},
 		{"a quota of something else", refusedClone(), no(tooMany), describeQuota + "count -n shop"},
-		{"a quota that wants sizes", refusedClone(), no(unspecified), "say how much, for example: --cpu 100m --memory 128Mi"},
-		{"a quota that wants one size", refusedClone(), no("failed quota: small: must specify limits.memory for: app"), "say how much, for example: --memory 128Mi"},
+		{"a quota that wants sizes", refusedClone(), no(unspecified), "set the sizes, for example: --cpu 100m --memory 128Mi"},
+		{"a quota that wants one size", refusedClone(), no("failed quota: small: must specify limits.memory for: app"), "set the sizes, for example: --memory 128Mi"},
 		{"a quota that wants sizes of another container", refusedClone(withInitContainer), no("failed quota: small: must specify limits.memory for: config"), describeQuota + "small -n shop"},
 		{"above a limit range", refusedClone(), no(aboveMaximum), describeRange},
 		{"below a limit range", refusedClone(), no(belowMinimum), describeRange},
 		{"a limit range's ratio", refusedClone(), no(badRatio), describeRange},
-		{"Pod Security restricted", refusedClone(), no(lax), "be as strict as it asks: --as-user 1000 " + strict},
-		{"Pod Security restricted, with a user", refusedClone(asUser), no(lax), "be as strict as it asks: " + strict},
-		{"Pod Security baseline", refusedClone(), no(onTheHost), "what the namespace enforces: kubectl get namespace shop --show-labels"},
+		{"Pod Security restricted", refusedClone(), no(lax), "meet the policy: --as-user 1000 " + strict},
+		{"Pod Security restricted, with a user", refusedClone(asUser), no(lax), "meet the policy: " + strict},
+		{"Pod Security baseline", refusedClone(), no(onTheHost), "see what the namespace enforces: kubectl get namespace shop --show-labels"},
 		{"a policy", refusedClone(), invalid, byOverrides},
 		{"a policy that speaks of quotas", refusedClone(), no(policy + "; " + tooMany), byOverrides},
 		{"a webhook", refusedClone(), webhook, byOverrides},
-		{"a webhook that does not answer", refusedClone(), lostWebhook, "who is asked: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"},
-		{"no service account", refusedClone(), no(noAccount), "take one that is there: --service-account default"},
-		{"no permission", refusedClone(), noPermission, "ask for it, and check with: kubectl auth can-i create pods -n shop"},
+		{"a webhook that does not answer", refusedClone(), lostWebhook, "list the webhooks: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"},
+		{"no service account", refusedClone(), no(noAccount), "use one that exists: --service-account default"},
+		{"no permission", refusedClone(), noPermission, "ask for the permission, and check it: kubectl auth can-i create pods -n shop"},
 		{"anything else", refusedClone(), no(noClass), ""},
 		{"debug: Pod Security", nil, no(lax), debug},
 		{"debug: a policy", nil, invalid, debug},

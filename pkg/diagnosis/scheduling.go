@@ -93,10 +93,10 @@ func schedulerSaid(pod *corev1.Pod) string {
 	return ""
 }
 
-func withoutDevices(*corev1.Pod) string { return "do without the devices: --no-devices" }
+func withoutDevices(*corev1.Pod) string { return "leave out the devices: --no-devices" }
 
 func listClaims(pod *corev1.Pod) string {
-	return "the claims there are: kubectl get persistentvolumeclaims -n " + pod.Namespace
+	return "list the claims: kubectl get persistentvolumeclaims -n " + pod.Namespace
 }
 
 func describeClaims(pod *corev1.Pod) string {
@@ -109,11 +109,11 @@ func describeClaims(pod *corev1.Pod) string {
 			names = append(names, pod.Name+"-"+volume.Name)
 		}
 	}
-	return "what it waits for: kubectl describe persistentvolumeclaim " + strings.Join(names, " ") + " -n " + pod.Namespace
+	return "see what it waits for: kubectl describe persistentvolumeclaim " + strings.Join(names, " ") + " -n " + pod.Namespace
 }
 
 func listTaints(*corev1.Pod) string {
-	return "the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
+	return "see the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
 }
 
-func listNodeLabels(*corev1.Pod) string { return "the nodes' labels: kubectl get nodes --show-labels" }
+func listNodeLabels(*corev1.Pod) string { return "see the nodes' labels: kubectl get nodes --show-labels" }

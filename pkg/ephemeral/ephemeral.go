@@ -49,7 +49,7 @@ func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container
 	added, err := c.pods.Patch(ctx, pod, types.StrategicMergePatchType, patch, options, subresource)
 	switch {
 	case unsupported(err):
-		return nil, hint.Wrap(fmt.Errorf("the server has no ephemeral containers: %w", err), "Kubernetes has them since 1.23; leave out --mode debug for a clone")
+		return nil, hint.Wrap(fmt.Errorf("the server has no ephemeral containers: %w", err), "they need Kubernetes 1.23; leave out --mode debug for a clone")
 	case apierrors.IsForbidden(err):
 		return nil, hint.Wrap(fmt.Errorf("add a debug container to pod/%s: %w", pod, err), "ask for \"patch\" on pods/ephemeralcontainers: the admin and edit roles do not have it")
 	case err != nil:

@@ -107,7 +107,7 @@ func TestTry(t *testing.T) {
 
 func TestAddRefused(t *testing.T) {
 	const (
-		oldServerHint = "Kubernetes has them since 1.23; leave out --mode debug for a clone"
+		oldServerHint = "they need Kubernetes 1.23; leave out --mode debug for a clone"
 		forbiddenHint = `ask for "patch" on pods/ephemeralcontainers: the admin and edit roles do not have it`
 		notFound      = "the server could not find the requested resource"
 		forbidden     = `pods \"web\" is forbidden: User \"dev\" cannot patch resource \"pods/ephemeralcontainers\"`

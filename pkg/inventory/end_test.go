@@ -85,7 +85,7 @@ func TestEnd(t *testing.T) {
 // A living session is never removed.
 func TestUnneeded(t *testing.T) {
 	unowned := func(p *corev1.Pod) { p.OwnerReferences = nil }
-	gone, ended, outlived := "its lease is gone", "it has ended", "it has lived as long as it may"
+	gone, ended, outlived := "its lease is gone", "it has ended", "its time is over"
 	tests := []struct {
 		name    string
 		objects []runtime.Object
@@ -199,12 +199,12 @@ func TestExtendRefuses(t *testing.T) {
 		hint    string
 	}{
 		{"no lease", []runtime.Object{clone("x7k2p")},
-			"api-eshell-x7k2p has no lease: its time is its pod's own activeDeadlineSeconds, which Kubernetes lets nobody raise",
-			"open a new one that may live longer: kubectl eshell TYPE/NAME --ttl DURATION"},
+			"api-eshell-x7k2p has no lease: it ends at its pod's activeDeadlineSeconds, which cannot be raised",
+			"open a new session with a longer time: kubectl eshell TYPE/NAME --ttl DURATION"},
 		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
-			"eshell-x7k2p keeps its own time: its container was told when it started how long it may live",
-			"open a new one that may live longer: kubectl eshell TYPE/NAME --mode debug --detach --ttl DURATION"},
-		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)}, "the lease of api-eshell-x7k2p was not found, or may not be listed", ""},
+			"eshell-x7k2p cannot be extended: its container was given its time when it started",
+			"open a new session with a longer time: kubectl eshell TYPE/NAME --mode debug --detach --ttl DURATION"},
+		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)}, "the lease of api-eshell-x7k2p was not found, or you are not allowed to list it", ""},
 		{"its lease has ended", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))}, "extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
 		{"its lease says no time", []runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, ""))},
 			"extend eshell-x7k2p: job/eshell-x7k2p does not say how long it may live: annotation " + owned.TTLAnnotation, ""},

@@ -32,7 +32,7 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	case s.State == Ended:
 		return "it has ended", nil
 	case limited && left <= 0:
-		return "it has lived as long as it may", nil
+		return "its time is over", nil
 	}
 	return "", nil
 }

@@ -130,7 +130,7 @@ func (i *Inventory) Find(name string) (Session, error) {
 			return s, nil
 		}
 	}
-	return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace), "what is there: kubectl eshell list --all-users -n "+i.Namespace)
+	return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace), "list sessions: kubectl eshell list --all-users -n "+i.Namespace)
 }
 
 // Left is how long the session may live yet, and whether that is known. It is negative when its time is over.

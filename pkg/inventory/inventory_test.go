@@ -298,7 +298,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	_, err := found.Find("api")
-	if err == nil || err.Error() != "no session is called api in namespace shop" || hint.Of(err) != "what is there: kubectl eshell list --all-users -n shop" {
+	if err == nil || err.Error() != "no session is called api in namespace shop" || hint.Of(err) != "list sessions: kubectl eshell list --all-users -n shop" {
 		t.Errorf("error %v, hint %q", err, hint.Of(err))
 	}
 }

@@ -58,7 +58,7 @@ func (j *labelSelection) replace(own map[string]string) {
 	}
 	maps.Copy(j.fixed, own)
 	maps.DeleteFunc(j.loose, func(key, _ string) bool { _, fixed := j.fixed[key]; return fixed })
-	j.drop(replaced, "eshell knows its clones by its own value")
+	j.drop(replaced, "eshell sets its own value")
 }
 
 func (j *labelSelection) dropManaged(m managedLabels) {

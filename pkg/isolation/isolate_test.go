@@ -20,9 +20,9 @@ const own = "managed-by=kubectl-eshell,session=abcde"
 
 // What is kept, what is dropped and why.
 func TestJudge(t *testing.T) {
-	const controllers, gitOps, queue = "controllers know the pods that they made by such marks",
-		"GitOps tools prune what carries their marks and is in no manifest",
-		"a queue would hold the clone back or count it in the original's group"
+	const controllers, gitOps, queue = "controllers use it to find the pods that they made",
+		"GitOps tools delete objects with their labels that are in no manifest",
+		"a queue would hold the clone back, or count it in the original's group"
 	tests := []struct {
 		name    string
 		source  string
@@ -119,10 +119,10 @@ func TestJudge(t *testing.T) {
 		// Eshell's own.
 		{
 			"another value of eshell's own", "managed-by=Helm,app=api", NamespaceState{}, LabelOptions{}, "app=api",
-			[]Dropped{{[]string{"managed-by"}, "eshell knows its clones by its own value"}},
+			[]Dropped{{[]string{"managed-by"}, "eshell sets its own value"}},
 		},
 		{"the same value", "managed-by=kubectl-eshell,app=api", NamespaceState{}, LabelOptions{}, "app=api", nil},
-		{"another value, kept", "session=other", NamespaceState{}, LabelOptions{Keep: true}, "", []Dropped{{[]string{"session"}, "eshell knows its clones by its own value"}}},
+		{"another value, kept", "session=other", NamespaceState{}, LabelOptions{Keep: true}, "", []Dropped{{[]string{"session"}, "eshell sets its own value"}}},
 		{"own labels judged with the rest", "app=api", around("Service/x: app=api,managed-by=kubectl-eshell"), LabelOptions{}, "",
 			[]Dropped{{[]string{"app"}, "service/x selects by it"}}},
 
@@ -169,9 +169,9 @@ func TestJudgeErrors(t *testing.T) {
 		hint   string
 	}{
 		{"set and dropped", "app=api", NamespaceState{}, LabelOptions{Set: set("app=x"), Drop: []string{"app"}}, "label app is both in --labels and in --drop-labels", ""},
-		{"a controller's mark", "", NamespaceState{}, LabelOptions{Set: set("pod-template-hash=x")}, "label pod-template-hash in --labels: controllers know the pods that they made by it", ""},
-		{"own, set", "", NamespaceState{}, LabelOptions{Set: set("managed-by=x")}, "label managed-by is eshell's own: it knows its clones by it", ""},
-		{"own, dropped", "", NamespaceState{}, LabelOptions{Drop: []string{"session"}}, "label session is eshell's own: it knows its clones by it", ""},
+		{"a controller's mark", "", NamespaceState{}, LabelOptions{Set: set("pod-template-hash=x")}, "label pod-template-hash in --labels: controllers use it to find the pods that they made", ""},
+		{"own, set", "", NamespaceState{}, LabelOptions{Set: set("managed-by=x")}, "label managed-by is reserved: eshell finds its clones by it", ""},
+		{"own, dropped", "", NamespaceState{}, LabelOptions{Drop: []string{"session"}}, "label session is reserved: eshell finds its clones by it", ""},
 		{"unknown, set", "", unknown, LabelOptions{Set: set("a=b")}, "--labels cannot be judged: services is forbidden",
 			"leave out --labels: the clone then has no label of the original"},
 		{"unknown, kept", "", unknown, LabelOptions{Keep: true, Set: set("a=b")}, "--keep-labels and --labels cannot be judged: services is forbidden",

@@ -36,7 +36,7 @@ func controllerLabels() managedLabels {
 			"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "job-name", "controller-uid",
 		},
 		domains: []string{"batch.kubernetes.io", "apps.kruise.io"},
-		reason:  "controllers know the pods that they made by such marks",
+		reason:  "controllers use it to find the pods that they made",
 	}
 }
 
@@ -46,7 +46,7 @@ func gitOpsLabels() managedLabels {
 		domains: []string{
 			"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh", "meta.helm.sh",
 		},
-		reason: "GitOps tools prune what carries their marks and is in no manifest",
+		reason: "GitOps tools delete objects with their labels that are in no manifest",
 	}
 }
 
@@ -56,6 +56,6 @@ func queueLabels() managedLabels {
 		domains: []string{
 			"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io", "scheduling.x-k8s.io",
 		},
-		reason: "a queue would hold the clone back or count it in the original's group",
+		reason: "a queue would hold the clone back, or count it in the original's group",
 	}
 }

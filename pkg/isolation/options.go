@@ -17,12 +17,12 @@ func (w LabelOptions) check(s NamespaceState, own map[string]string) error {
 			return fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
 		// Controllers whose selectors need such a label are not in the namespace's state: no clone has it.
 		case controllerLabels().has(key):
-			return fmt.Errorf("label %s in --labels: controllers know the pods that they made by it", key)
+			return fmt.Errorf("label %s in --labels: controllers use it to find the pods that they made", key)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
 		if _, set := w.Set[key]; set || slices.Contains(w.Drop, key) {
-			return fmt.Errorf("label %s is eshell's own: it knows its clones by it", key)
+			return fmt.Errorf("label %s is reserved: eshell finds its clones by it", key)
 		}
 	}
 	if s.Unknown != nil {

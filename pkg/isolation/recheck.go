@@ -18,7 +18,7 @@ func Recheck(before, after map[string]string, s NamespaceState, keep bool) error
 			continue
 		}
 		if controllerLabels().has(key) {
-			return fmt.Errorf("label %s: controllers know the pods that they made by it", key)
+			return fmt.Errorf("label %s: controllers use it to find the pods that they made", key)
 		}
 		if s.Unknown != nil {
 			return fmt.Errorf("label %s cannot be judged: %w", key, s.Unknown)

@@ -19,7 +19,7 @@ func (c *clone) checkOrdinal() error {
 	shares := parts.Volumes == VolumesShared || parts.Volumes == VolumesReadOnly
 	switch {
 	case parts.Ordinal != nil && c.workload.Kind != "StatefulSet":
-		return fmt.Errorf("--ordinal is for a StatefulSet, and %s is none", c.workload)
+		return fmt.Errorf("--ordinal needs a StatefulSet, and %s is not one", c.workload)
 	case parts.Ordinal == nil && templates && shares:
 		return hint.Wrap(fmt.Errorf("--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.workload), fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.workload.FirstOrdinal))
 	}
@@ -62,12 +62,12 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	name := volume.PersistentVolumeClaim.ClaimName
 	claim := c.claim(name)
 	if apierrors.IsNotFound(claim.Err) {
-		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err), "what is there: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
+		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err), "list what there is: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
 	}
 	switch c.options.Components.Volumes {
 	case VolumesFresh:
 		if claim.Spec == nil {
-			return fmt.Errorf("--volumes fresh: claim %s could not be read, so there is nothing to make one like: %w", name, claim.Err)
+			return fmt.Errorf("--volumes fresh: claim %s could not be read, so its size and class are not known: %w", name, claim.Err)
 		}
 		c.note(Changed, "volume "+volume.Name+" is new and empty", "--volumes fresh")
 		volume.VolumeSource = freshVolume(likeClaim(*claim.Spec))
@@ -122,7 +122,7 @@ func (c *clone) besideUsers(claim workload.Claim) error {
 		c.note(Warning, "claim "+claim.Name, "who uses it could not be read, so the clone may not be able to mount it: "+claim.UsersErr.Error())
 	}
 	if len(claim.Users) > 0 && has(claim.Spec, corev1.ReadWriteOncePod) {
-		return hint.Wrap(fmt.Errorf("claim %s is ReadWriteOncePod and in use by pod/%s: no second pod can mount it", claim.Name, claim.Users[0].Pod), "a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug")
+		return hint.Wrap(fmt.Errorf("claim %s is ReadWriteOncePod and in use by pod/%s: only one pod can mount it", claim.Name, claim.Users[0].Pod), "a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug")
 	}
 	if !has(claim.Spec, corev1.ReadWriteOnce) && claim.Spec != nil {
 		return nil

@@ -23,7 +23,7 @@ func (c *clone) keepContainers() error {
 	}
 	for _, init := range c.spec.InitContainers {
 		if !containers.IsSidecar(init) && slices.Contains(c.options.Components.With, init.Name) {
-			return hint.Wrap(fmt.Errorf("--with: %s is an init container, and runs beside none", init.Name), "it runs before them with: --init "+init.Name)
+			return hint.Wrap(fmt.Errorf("--with: %s is an init container, which runs before the others", init.Name), "run it: --init "+init.Name)
 		}
 	}
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
@@ -53,7 +53,7 @@ func (c *clone) notASidecar() error {
 	if slices.ContainsFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.workload.Container }) {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("container %s of %s is a sidecar: a clone is made of a container that it runs beside", c.workload.Container, c.workload), fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.workload, c.workload.Namespace, c.workload.Container))
+	return hint.Wrap(fmt.Errorf("container %s of %s is a sidecar: a clone is made of a container, not of a sidecar", c.workload.Container, c.workload), fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.workload, c.workload.Namespace, c.workload.Container))
 }
 
 // namesExist refuses the name of a container that the source has not. Which of them may be named
@@ -144,7 +144,7 @@ func (c *clone) supported() error {
 	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("%s runs on Windows, where there is no sh to hold the session: it takes --via attach with a command", c.workload), fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload, c.workload.Namespace))
+	return hint.Wrap(fmt.Errorf("%s runs on Windows, which has no sh: use --via attach with a command", c.workload), fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload, c.workload.Namespace))
 }
 
 func isWindows(spec corev1.PodSpec) bool {

@@ -26,8 +26,8 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	w := watchdog(t, o, ModeDebug)
 	a := agent.New(o.agent(via, w))
 	if via == agent.ViaAttach && !w.Relay {
-		notes = append(notes, Note{Warning, "after kill -9 of eshell the command may run on, for " + o.TTL.String() + " at most (--ttl)",
-			"you may not create pods/exec in namespace " + t.Namespace + ", by which eshell says that it is alive"})
+		notes = append(notes, Note{Warning, "after kill -9 of eshell the command can run on for " + o.TTL.String() + " at most (--ttl)",
+			"you are not allowed to create pods/exec in namespace " + t.Namespace + ", which eshell needs to send heartbeats"})
 	}
 	source := containerNamed(slices.Concat(t.Pod.Spec.Containers, t.Pod.Spec.InitContainers), t.Container)
 	container, more := lookalike(t.Pod, source, o)
@@ -56,7 +56,7 @@ func debugHeadline(t *workload.Workload, container string) string {
 func debuggable(t *workload.Workload) error {
 	pod := t.Pod
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
-		return hint.Wrap(fmt.Errorf("pod/%s is a static pod of its node: Kubernetes takes no ephemeral containers for it", pod.Name), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
+		return hint.Wrap(fmt.Errorf("pod/%s is a static pod of its node: Kubernetes does not add ephemeral containers to it", pod.Name), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 	}
 	if pod.DeletionTimestamp != nil {
 		return fmt.Errorf("pod/%s is being deleted", pod.Name)

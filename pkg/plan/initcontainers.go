@@ -60,7 +60,7 @@ func (c *clone) initNames() error {
 	var known []string
 	for _, init := range c.workload.Template.Spec.InitContainers {
 		if containers.IsSidecar(init) && slices.Contains(c.options.Components.InitNames, init.Name) {
-			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar, which runs beside the containers", init.Name), "it runs with: --with "+init.Name)
+			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar", init.Name), "run it: --with "+init.Name)
 		}
 		if !containers.IsSidecar(init) {
 			known = append(known, init.Name)

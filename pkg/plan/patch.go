@@ -62,7 +62,7 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	grace := after.Spec.TerminationGracePeriodSeconds
 	switch {
 	case after.Name != before.Name || after.Namespace != before.Namespace || after.GenerateName != "":
-		return errors.New("--overrides: the name and the namespace are eshell's to give")
+		return errors.New("--overrides: metadata.name and metadata.namespace cannot be overridden")
 	case !equality.Semantic.DeepEqual(after.OwnerReferences, before.OwnerReferences) || len(after.Finalizers) > 0:
 		return errors.New("--overrides: a clone has no owner but its lease and no finalizers: it could not be deleted with the session")
 	case after.Spec.RestartPolicy != before.Spec.RestartPolicy || !equality.Semantic.DeepEqual(after.Spec.ActiveDeadlineSeconds, before.Spec.ActiveDeadlineSeconds):
@@ -76,7 +76,7 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	}
 	for key := range owned.Labels(c.options.Session) {
 		if after.Labels[key] != before.Labels[key] {
-			return fmt.Errorf("--overrides: label %s is how eshell knows its own", key)
+			return fmt.Errorf("--overrides: label %s is reserved: eshell finds its clones by it", key)
 		}
 	}
 	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.NamespaceState, c.options.Labels.Keep); err != nil {

@@ -82,7 +82,7 @@ func (r Request) giveUp(ctx context.Context, t *pendingLease) {
 	defer cancel()
 	if err := t.lease.Release(ctx); err != nil {
 		left, _ := t.lease.Left()
-		r.Session.Reporter.Warn("a lease could not be given up; it ends by itself within %s: %v", duration.HumanDuration(left), err)
+		r.Session.Reporter.Warn("a lease could not be released; it ends by itself within %s: %v", duration.HumanDuration(left), err)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestGivenUp(t *testing.T) {
 			`deployments.apps "web" not found`},
 		{"a plan that is refused", func(r *Request, _ context.CancelCauseFunc) {
 			r.Plan.Overrides = plan.Overrides{Patch: `{"metadata":{"name":"x"}}`, Type: "merge"}
-		}, "--overrides: the name and the namespace are eshell's to give"},
+		}, "--overrides: metadata.name and metadata.namespace cannot be overridden"},
 		{"interrupted on the way", func(r *Request, interrupt context.CancelCauseFunc) {
 			r.Cluster.Client.(*fake.Clientset).PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
 				interrupt(errors.New("a signal"))
@@ -206,7 +206,7 @@ func TestGiveUpThatFails(t *testing.T) {
 	refuseJobs(client, "patch", "shop")
 	r, told := request(client)
 	r.giveUp(t.Context(), r.takeLease(t.Context(), r.terms("shop")))
-	if want := "warning: a lease could not be given up; it ends by itself within "; !strings.HasPrefix(told.String(), want) {
+	if want := "warning: a lease could not be released; it ends by itself within "; !strings.HasPrefix(told.String(), want) {
 		t.Errorf("told %q, want %q", told.String(), want)
 	}
 }

@@ -97,18 +97,18 @@ func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
 func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, err error) (int, error) {
 	switch {
 	case r.Mode == plan.ModeDebug: // what runs there directly could not be ended from here
-		return 0, hint.Wrap(err, "take a shell from another image: --image IMAGE")
+		return 0, hint.Wrap(err, "use an image that has a shell: --image IMAGE")
 	case r.Plan.Toolbox != "":
-		return 0, hint.Wrap(err, "take a toolbox with a static busybox: --toolbox busybox:musl")
+		return 0, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
 	case len(r.Plan.Command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
-		return 0, hint.Wrap(err, "bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; "+
-			"take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
+		return 0, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
+			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
 	}
-	r.Session.Reporter.Warn("no shell (sh) is in the image's PATH: the command runs by attach, its output goes into the container's log, and what it says before eshell listens comes from there: stderr on stdout")
+	r.Session.Reporter.Warn("no shell (sh) is in the image's PATH: the command runs by attach, and its output is recorded in the container's log; what it prints before eshell is attached is read from there, with stderr on stdout")
 	r.Plan.Via, r.Plan.Direct = agent.ViaAttach, true
 	status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
-		err = hint.Wrap(err, "bring a shell and its tools along: --toolbox IMAGE, of one with a static busybox such as busybox:musl")
+		err = hint.Wrap(err, "add a shell and its tools: --toolbox busybox:musl")
 	}
 	return status, err
 }

@@ -15,7 +15,7 @@ import (
 // A shell cannot be had where the image has none, and exec is not replaced when it was asked for.
 // What could help is in the hint.
 func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
-	const bring, another = "--toolbox IMAGE", "--image IMAGE"
+	const bring, another = "--toolbox busybox:musl", "--image IMAGE"
 	tests := []struct {
 		name string
 		mode plan.Mode

@@ -54,7 +54,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	end, err := s.waitUntilTerminated(ctx, patience)
 	switch {
 	case errors.Is(err, errDeleted):
-		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+		return 0, fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	case err != nil && told != nil:
 		return *told, nil
 	case err != nil && broken != nil:
@@ -65,7 +65,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	s.enter(ended)
 	switch {
 	case s.watch.pod.DeletionTimestamp != nil:
-		return 0, fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+		return 0, fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	case s.agent.HasGate() && !s.agent.IsOpen() && end.ExitCode == byCtrlC:
 		return byCtrlC, nil
 	case s.agent.HasGate() && !s.agent.IsOpen():

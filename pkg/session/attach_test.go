@@ -105,8 +105,8 @@ func TestAttachToldEnd(t *testing.T) {
 	}{
 		{"told, and cut by us", finished{told: "\x1eeshell x ended 3\n"}, -1, 3, ""},
 		{"told, and broken", finished{told: "\x1eeshell x ended 3\n", err: cut}, -1, 0, "was lost before all of the output had come; the command's exit status was 3: "},
-		{"not told", finished{}, 3, 0, "was lost before all of the output had come; the command's exit status was 3: the stream ended, and the command's end was not told"},
-		{"not told, and the pod is gone", finished{}, -1, 0, "ended under the session: it was deleted by somebody else"},
+		{"not told", finished{}, 3, 0, "was lost before all of the output had come; the command's exit status was 3: the stream ended without the command's exit status"},
+		{"not told, and the pod is gone", finished{}, -1, 0, "ended during the session: it was deleted by somebody else"},
 		{"killed with all that could tell", finished{}, 137, 137, ""},
 		{"killed, told and cut", finished{told: "\x1eeshell x ended 137\n"}, -1, 137, ""},
 	}

@@ -124,7 +124,7 @@ func (s *session) otherEnd() string {
 
 func (s *session) reportRelease(err error) {
 	if err != nil {
-		s.Reporter.Warn("the lease could not be given up; it ends by itself within %s: %v", s.remaining(), err)
+		s.Reporter.Warn("the lease could not be released; it ends by itself within %s: %v", s.remaining(), err)
 	}
 }
 
@@ -144,7 +144,7 @@ func (s *session) waitUntilGone(ctx context.Context) {
 		case errors.Is(err, errDeleted):
 			return
 		case err != nil:
-			s.Reporter.Warn("%s may not be gone yet: %v", s.where(), err)
+			s.Reporter.Warn("%s might not be gone yet: %v", s.where(), err)
 			return
 		}
 	}

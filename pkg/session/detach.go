@@ -17,7 +17,7 @@ func (s *session) detach(ctx context.Context) error {
 	}
 	if s.plan.Ephemeral != nil {
 		if err := s.agent.Stay(ctx); err != nil {
-			return fmt.Errorf("%s could not be told to stay: %w", s.where(), err)
+			return fmt.Errorf("%s could not be left running: %w", s.where(), err)
 		}
 	}
 	if _, err := fmt.Fprintln(s.Stdout, s.plan.Name()); err != nil { // nobody would know of it
@@ -38,7 +38,7 @@ func (s *session) detachLease(ctx context.Context) error {
 	case errors.Is(err, lease.ErrLost):
 		return s.leaseExpired(err)
 	case err != nil:
-		return fmt.Errorf("the lease of %s could not be made to last: %w", s.where(), Interrupted(ctx, err))
+		return fmt.Errorf("the lease of %s could not be extended for its full time: %w", s.where(), Interrupted(ctx, err))
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func TestStart(t *testing.T) {
 		{"its process has ended", agent.ViaExec, ended, nil, "pod/api-eshell-x7k2p did not start: container app ended before the session began: Error, exit status 3"},
 		{"the server is away for a moment", agent.ViaExec, runs, answers(errors.New("connection refused"), nil), ""},
 		{"the lease is lost", agent.ViaExec, runs, answers(lease.ErrLost), "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
-		{"the lease may not be changed", agent.ViaExec, runs, answers(refusal), `the lease of pod/api-eshell-x7k2p could not be made to last: pods "x" is forbidden: no`},
+		{"the lease may not be changed", agent.ViaExec, runs, answers(refusal), `the lease of pod/api-eshell-x7k2p could not be extended for its full time: pods "x" is forbidden: no`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestDetachDebug(t *testing.T) {
 	}{
 		{"told", nil, nil, "", []string{"stay\n"}},
 		{"its lease does not last", lease.ErrLost, nil, "container eshell-x7k2p in pod/api-7d4b9 ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
-		{"not told", nil, no, "container eshell-x7k2p in pod/api-7d4b9 could not be told to stay: no", nil},
+		{"not told", nil, no, "container eshell-x7k2p in pod/api-7d4b9 could not be left running: no", nil},
 	}
 	for _, tt := range tests {
 		r := &idler{answer: tt.attach}

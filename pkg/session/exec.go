@@ -54,7 +54,7 @@ func isNotRun(err error) bool {
 
 // errUntold is a stream that ended without the command's end. client-go takes a stream that was closed
 // without a status for a command that succeeded.
-var errUntold = errors.New("the stream ended, and the command's end was not told")
+var errUntold = errors.New("the stream ended without the command's exit status")
 
 // outcome makes an exit status of how a command by exec ended. under says why its container ended, if
 // that is what killed it.
@@ -123,13 +123,13 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 		switch err := s.watch.next(ctx); {
 		case err == nil:
 		case errors.Is(err, errDeleted):
-			return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+			return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 		case !errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("%s ended under the session: %w", s.where(), err)
+			return fmt.Errorf("%s ended during the session: %w", s.where(), err)
 		case holderErr != nil:
 			return fmt.Errorf("the connection to %s was lost: %w", s.where(), holderErr)
 		default:
-			return fmt.Errorf("%s ended under the session, and its status does not say why", s.where())
+			return fmt.Errorf("%s ended during the session, and its status does not say why", s.where())
 		}
 	}
 }
@@ -138,14 +138,14 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 func (s *session) podFailure(pod *corev1.Pod) error {
 	switch end := diagnosis.Of(pod, s.plan.Container).Terminated; {
 	case pod.Status.Reason != "":
-		return fmt.Errorf("%s ended under the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
+		return fmt.Errorf("%s ended during the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
 	case pod.DeletionTimestamp != nil:
-		return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	case end != nil && end.Reason == "Completed": // the pod's reason would have come before
-		return fmt.Errorf("%s ended under the session: the process that kept it was ended", s.where())
+		return fmt.Errorf("%s ended during the session: the process that keeps it alive was ended", s.where())
 	case end != nil:
 		words := diagnosis.DescribeExit(pod, s.plan.Container, end)
-		return hint.Wrap(fmt.Errorf("%s ended under the session: %s", s.where(), words), diagnosis.Hint(pod, s.plan.Container, words))
+		return hint.Wrap(fmt.Errorf("%s ended during the session: %s", s.where(), words), diagnosis.Hint(pod, s.plan.Container, words))
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func TestUntold(t *testing.T) {
 	for _, tty := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSession(Config{Streams: closed{}, Reporter: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
-			const lost = "the connection to pod/api was lost: the stream ended, and the command's end was not told"
+			const lost = "the connection to pod/api was lost: the stream ended without the command's exit status"
 			if status, err := s.runByExec(t.Context()); status != 0 || errorText(err) != lost {
 				t.Errorf("terminal %t: status %d, error %v", tty, status, err)
 			}
@@ -85,7 +85,7 @@ func (refusing) Attach(context.Context, stream.Container, remotecommand.StreamOp
 // TestRefused: a command that was not run says why its pod has ended, if it has, and else the server's word.
 func TestRefused(t *testing.T) {
 	for what, want := range map[error]string{
-		errDeleted: "pod/api ended under the session: it was deleted by somebody else",
+		errDeleted: "pod/api ended during the session: it was deleted by somebody else",
 		nil:        "the connection to pod/api was lost: no running task found",
 	} {
 		synctest.Test(t, func(t *testing.T) {

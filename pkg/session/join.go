@@ -70,7 +70,7 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	status, err := s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
 	switch {
 	case err == nil && status == agent.Killed && s.agent.WasSilent():
-		return 0, fmt.Errorf("the command in %s was ended: this client had given no sign of life for %s", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout))
+		return 0, fmt.Errorf("the command in %s was ended: this client had sent no heartbeat for %s", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout))
 	case err == nil || s.phase == ended:
 		return status, err
 	}
@@ -78,9 +78,9 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 		return 0, why
 	}
 	if !s.agent.IsOpen() {
-		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err), "may you exec? kubectl auth can-i create pods/exec -n "+s.plan.Namespace)
+		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err), "check your permission: kubectl auth can-i create pods/exec -n "+s.plan.Namespace)
 	}
-	return 0, hint.Wrap(err, "a new one: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace)
+	return 0, hint.Wrap(err, "open another: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace)
 }
 
 // sessionEnded says why the session ended, if it has, or does while its pod's status may be late.
@@ -97,7 +97,7 @@ func (s *session) podEnded(ctx context.Context) error {
 	defer cancel()
 	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("%s ended under the session: %w", s.where(), errDeleted)
+		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	}
 	if err != nil { // the status that the command got is known
 		return nil
@@ -112,7 +112,7 @@ func (s *session) podEnded(ctx context.Context) error {
 			return why
 		}
 		if err := watch.next(ctx); errors.Is(err, errDeleted) {
-			return fmt.Errorf("%s ended under the session: %w", s.where(), err)
+			return fmt.Errorf("%s ended during the session: %w", s.where(), err)
 		} else if err != nil {
 			return nil
 		}
@@ -127,6 +127,6 @@ func (s *session) killJoined(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 	defer cancel()
 	if err := s.agent.Stop(ctx); err != nil {
-		s.Reporter.Warn("the command in %s may still run, for %s: %v", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout), err)
+		s.Reporter.Warn("the command in %s might still run for up to %s: %v", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout), err)
 	}
 }

@@ -96,7 +96,7 @@ func (s *session) leaseExpired(err error) error {
 	unrenewed, most := s.left()
 	switch {
 	case most <= 0:
-		return fmt.Errorf("%s has lived as long as it may (--ttl)", s.where())
+		return fmt.Errorf("%s has reached the end of its time (--ttl)", s.where())
 	case errors.Is(err, lease.ErrLost):
 		return fmt.Errorf("%s ended with its lease: %w", s.where(), err)
 	case err != nil && unrenewed <= 0:

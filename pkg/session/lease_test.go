@@ -124,13 +124,13 @@ func TestRenew(t *testing.T) {
 		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 30 * time.Second,
 			where + " ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"at its TTL", []func(*aLease){func(l *aLease) { l.ttl = 10 * time.Minute }}, 10 * time.Minute,
-			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
+			where + " has reached the end of its time (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 		{"at a TTL shorter than a warning", []func(*aLease){func(l *aLease) { l.ttl = 30 * time.Second }}, 30 * time.Second,
-			where + " has lived as long as it may (--ttl)", nil},
+			where + " has reached the end of its time (--ttl)", nil},
 		{"with a long lease the warnings are on time too", []func(*aLease){func(l *aLease) { l.ttl, l.length = 20*time.Minute, time.Hour }}, 20 * time.Minute,
-			where + " has lived as long as it may (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
+			where + " has reached the end of its time (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 		{"extended after the first warning", []func(*aLease){func(l *aLease) { l.ttl, l.extended = 10*time.Minute, once(6*time.Minute, 10*time.Minute) }}, 20 * time.Minute,
-			where + " has lived as long as it may (--ttl)", []string{
+			where + " has reached the end of its time (--ttl)", []string{
 				"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 	}
 	for _, tt := range tests {
@@ -176,7 +176,7 @@ func TestRenewWithoutALease(t *testing.T) {
 		told, begin := &story{}, time.Now()
 		ctx, stop := context.WithCancelCause(t.Context())
 		newSession(Config{Reporter: told, TTL: 2 * time.Minute}, clonePlan()).renewUntil(ctx, stop)
-		if lived := time.Since(begin); lived != 2*time.Minute || context.Cause(ctx).Error() != "pod/api-eshell-x7k2p has lived as long as it may (--ttl)" {
+		if lived := time.Since(begin); lived != 2*time.Minute || context.Cause(ctx).Error() != "pod/api-eshell-x7k2p has reached the end of its time (--ttl)" {
 			t.Errorf("it ended after %s: %v", lived, context.Cause(ctx))
 		}
 		if want := []string{"warning: pod/api-eshell-x7k2p ends in 60s (--ttl)"}; !slices.Equal(told.lines, want) {
@@ -200,7 +200,7 @@ func TestPreferLeaseError(t *testing.T) {
 	}{
 		{"deleted with its lease", lost, 0, deleted, byLease},
 		{"deleted by itself", nil, 0, deleted, "it was deleted by somebody else"},
-		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, 0, deleted, "pod/api-eshell-x7k2p has lived as long as it may (--ttl)"},
+		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, 0, deleted, "pod/api-eshell-x7k2p has reached the end of its time (--ttl)"},
 		{"another end", lost, 0, other, "no luck"},
 		{"killed", lost, 137, nil, ""},
 		{"another end, overdue", overdue, 0, other, byLease},
@@ -228,9 +228,9 @@ func TestCleanUpWithALease(t *testing.T) {
 		{"by the lease alone", forbidden, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
 		{"by the lease, faster", apierrors.NewNotFound(pods, "x"), nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
 		{"the pod was gone, and the lease stays", apierrors.NewNotFound(pods, "x"), forbidden, []string{"pod/api-eshell-x7k2p was already gone",
-			`warning: the lease could not be given up; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
+			`warning: the lease could not be released; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
 		{"the lease stays", nil, forbidden, []string{"pod/api-eshell-x7k2p is being deleted",
-			`warning: the lease could not be given up; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
+			`warning: the lease could not be released; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
 		{"neither", no, no, []string{"warning: pod/api-eshell-x7k2p could not be deleted: no\nit ends by itself within 2m15s"}},
 	}
 	for _, tt := range tests {
@@ -261,8 +261,8 @@ func TestWait(t *testing.T) {
 		says      []string
 	}{
 		{"gone", []podEvent{deleting, gone}, 2 * time.Second, nil},
-		{"it takes too long", []podEvent{deleting}, goneTimeout, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: it is still being deleted after 1m0s"}},
-		{"it is not known", []podEvent{{err: errors.New("watch: forbidden")}}, time.Second, []string{"warning: pod/api-eshell-x7k2p may not be gone yet: watch: forbidden"}},
+		{"it takes too long", []podEvent{deleting}, goneTimeout, []string{"warning: pod/api-eshell-x7k2p might not be gone yet: it is still being deleted after 1m0s"}},
+		{"it is not known", []podEvent{{err: errors.New("watch: forbidden")}}, time.Second, []string{"warning: pod/api-eshell-x7k2p might not be gone yet: watch: forbidden"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 )
 
 // errNotBack means that a lost connection did not come back while the session could wait for it.
-var errNotBack = errors.New("it did not come back")
+var errNotBack = errors.New("it was not restored")
 
 // stayAttached attaches to a process on a terminal, and again whenever the connection is lost while the
 // process runs on. It does: a container's terminal stays open when its client is gone. (Without a
@@ -61,7 +61,7 @@ func (s *session) reattach(ctx context.Context, user *stream.Console) error {
 			return err
 		case !told && time.Since(lost) > 2*settleTime: // the status of a process that has ended may be late
 			told = true
-			s.Reporter.Warn("the connection to %s was lost and is not back yet; Ctrl-C ends the session: %v", s.where(), err)
+			s.Reporter.Warn("the connection to %s was lost and is not restored yet; Ctrl-C ends the session: %v", s.where(), err)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func ways() []way {
 		{name: "start that takes too long", events: func(s *scene) { s.node.starts = waiting("ContainerCreating", "") },
 			want: outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started", says: deleting},
 			but: debug(outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started",
-				says: "warning: WHERE cannot be taken back: should it still start, it ends by itself within 2m20s"})},
+				says: "warning: WHERE could not be stopped before its start: if it starts, it ends by itself within 2m20s"})},
 		{name: "interrupted while waiting", events: interrupt(startTime / 2), want: outcome{err: signalled, says: deleting},
 			but: debug(outcome{err: signalled, says: hasEnded})},
 		{name: "interrupted while attached", command: untilKilled, events: interrupt(time.Minute),
@@ -94,11 +94,11 @@ func ways() []way {
 			but: debug(outcome{err: "WHERE ended with its lease: job/eshell-x7k2p: it was deleted by somebody else, or not renewed in time",
 				output: "hello\n", says: hasEnded})},
 		{name: "pod deleted", command: untilKilled, events: func(s *scene) { time.AfterFunc(time.Minute, s.deletePod) },
-			want: outcome{err: "WHERE ended under the session: it was deleted by somebody else", output: "hello\n", says: deleting},
-			but:  debug(outcome{err: "WHERE ended under the session: it was deleted by somebody else", output: "hello\n", says: hasEnded})},
+			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else", output: "hello\n", says: deleting},
+			but:  debug(outcome{err: "WHERE ended during the session: it was deleted by somebody else", output: "hello\n", says: hasEnded})},
 		{name: "TTL", command: untilKilled, events: func(s *scene) { s.extend(10 * time.Minute) },
-			want: outcome{err: "WHERE has lived as long as it may (--ttl)", output: "hello\n", says: warnings + deleting},
-			but:  debug(outcome{err: "WHERE has lived as long as it may (--ttl)", output: "hello\n", says: warnings + hasEnded})},
+			want: outcome{err: "WHERE has reached the end of its time (--ttl)", output: "hello\n", says: warnings + deleting},
+			but:  debug(outcome{err: "WHERE has reached the end of its time (--ttl)", output: "hello\n", says: warnings + hasEnded})},
 	}
 }
 
@@ -238,7 +238,7 @@ func TestJoin(t *testing.T) {
 			events: func(s *scene) { time.AfterFunc(time.Minute, s.node.loseConnections) },
 			want:   outcome{err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n"}},
 		{name: "lost lease", command: untilKilled, events: func(s *scene) { time.AfterFunc(time.Minute+time.Second, s.loseLease) },
-			want: outcome{err: "WHERE ended under the session: it was deleted by somebody else", output: "hello\n"}, ends: true},
+			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else", output: "hello\n"}, ends: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

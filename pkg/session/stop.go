@@ -31,17 +31,17 @@ func (s *session) stopContainer(ctx context.Context) {
 	case errors.Is(err, errDeleted): // it went with its pod
 		return
 	case errors.Is(err, errNotAdded):
-		s.Reporter.Warn("container %s is not in pod/%s: should it still be added, it ends by itself within %s",
+		s.Reporter.Warn("container %s is not in pod/%s: if it is still added, it ends by itself within %s",
 			s.plan.Container, s.plan.PodName, duration.HumanDuration(s.agent.AttachTimeout))
 		return
 	case err != nil:
-		s.Reporter.Warn("%s cannot be taken back: should it still start, it ends by itself within %s",
+		s.Reporter.Warn("%s could not be stopped before its start: if it starts, it ends by itself within %s",
 			s.where(), duration.HumanDuration(s.agent.AttachTimeout))
 		return
 	}
 	if s.phase != ended {
 		if err := stopSurely(ctx, s.agent.Stop, s.isTerminated); err != nil {
-			s.Reporter.Warn("%s may still run: %v", s.where(), err)
+			s.Reporter.Warn("%s might still be running: %v", s.where(), err)
 			return
 		}
 	}

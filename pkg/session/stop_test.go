@@ -68,7 +68,7 @@ func TestStopIsTriedAgain(t *testing.T) {
 	const (
 		kill     = "eshell-kill 12 34"
 		hasEnded = "container eshell-x7k2p in pod/api-7d4b9 has ended"
-		mayRun   = "warning: container eshell-x7k2p in pod/api-7d4b9 may still run: "
+		mayRun   = "warning: container eshell-x7k2p in pod/api-7d4b9 might still be running: "
 		isPaused = mayRun + "Internal error occurred: cannot exec in a paused container (use --ignore-paused to override)"
 	)
 	byAttach := func(s *session, c *stubborn) {

@@ -126,8 +126,8 @@ func (h *holding) Attach(_ context.Context, _ stream.Container, streams remoteco
 func TestUnanswered(t *testing.T) {
 	const (
 		ended    = "container eshell-x7k2p in pod/api-7d4b9 has ended"
-		notAdded = "warning: container eshell-x7k2p is not in pod/api-7d4b9: should it still be added, it ends by itself within 40s"
-		left     = "warning: container eshell-x7k2p in pod/api-7d4b9 cannot be taken back: should it still start, it ends by itself within 40s"
+		notAdded = "warning: container eshell-x7k2p is not in pod/api-7d4b9: if it is still added, it ends by itself within 40s"
+		left     = "warning: container eshell-x7k2p in pod/api-7d4b9 could not be stopped before its start: if it starts, it ends by itself within 40s"
 	)
 	other := joinedPod(runs())
 	other.UID = "uid-2"

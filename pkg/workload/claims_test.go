@@ -178,7 +178,7 @@ func TestRunningFails(t *testing.T) {
 		{"none is ready", []runtime.Object{deployment(), pod("a", unready)}, query("Deployment", pinned),
 			"deployment/api in namespace shop: none of its 1 pods is ready, so there is no running image", "leave out --pin; its pods: kubectl get pods -n shop -l 'app=api'"},
 		{"no active job", []runtime.Object{cronJob()}, query("CronJob", pinned),
-			"cronjob/api in namespace shop: it has no pods whose images could be taken", "leave out --pin"},
+			"cronjob/api in namespace shop: it has no pods whose images could be used", "leave out --pin"},
 	}
 	for _, tt := range tests {
 		_, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, tt.cluster...)}, tt.query)

@@ -24,11 +24,11 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	}
 	kind := strings.ToLower(mapping.GroupVersionKind.Kind)
 	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
-		return workload{}, hint.Wrap(fmt.Errorf("%s/%s belongs to no namespace, and a pod has to", kind, s.Reference.Name), typesHint())
+		return workload{}, hint.Wrap(fmt.Errorf("%s/%s is not in a namespace, and a pod has to be", kind, s.Reference.Name), typesHint())
 	}
 	object, err := s.getCustom(ctx, mapping, s.Reference.Name)
 	if apierrors.IsNotFound(err) {
-		return workload{}, hint.Wrap(fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err), "what is there: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace)
+		return workload{}, hint.Wrap(fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err), "list what there is: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace)
 	}
 	if err == nil {
 		var w workload
@@ -84,7 +84,7 @@ func (s *search) readCustom(ctx context.Context, object *unstructured.Unstructur
 	}
 	k, ok := kindOf(schema.FromAPIVersionAndKind(reference["apiVersion"], reference["kind"]))
 	if !ok || k.name == "Service" {
-		return workload{}, fmt.Errorf("its workloadRef is to %s %s of %s, a kind that eshell does not know",
+		return workload{}, fmt.Errorf("its workloadRef is to %s %s of %s, which eshell does not support",
 			reference["kind"], reference["name"], reference["apiVersion"])
 	}
 	referred, err := k.get(ctx, s.Client, s.Namespace, reference["name"])

@@ -136,9 +136,9 @@ func TestCustomFails(t *testing.T) {
 	}{
 		{"no such type", "deplyo", nil, nil, `the server doesn't have a resource type "deplyo"`, types},
 		{"no such group", "rollouts.example.com", nil, nil, `the server doesn't have a resource type "rollouts.example.com"`, types},
-		{"no namespace", "node", nil, nil, "node/api belongs to no namespace, and a pod has to", types},
+		{"no namespace", "node", nil, nil, "node/api is not in a namespace, and a pod has to be", types},
 		{"not there", "rollout", nil, nil, `rollout/api in namespace shop: rollouts.argoproj.io "api" not found`,
-			"what is there: kubectl get rollouts.argoproj.io -n shop"},
+			"list what there is: kubectl get rollouts.argoproj.io -n shop"},
 		{"no template", "rollout", map[string]any{"replicas": int64(1)}, nil,
 			"rollout/api in namespace shop: it has no pod template at .spec.template", types},
 		{"another template", "rollout", map[string]any{"template": map[string]any{"type": "Opaque"}}, nil,
@@ -148,9 +148,9 @@ func TestCustomFails(t *testing.T) {
 		{"a reference to nothing", "rollout", refTo("apps/v1", "Deployment"), nil,
 			`rollout/api in namespace shop: its workloadRef: deployments.apps "base" not found`, ""},
 		{"a reference to another custom one", "rollout", refTo("apps.kruise.io/v1alpha1", "CloneSet"), nil,
-			"rollout/api in namespace shop: its workloadRef is to CloneSet base of apps.kruise.io/v1alpha1, a kind that eshell does not know", ""},
+			"rollout/api in namespace shop: its workloadRef is to CloneSet base of apps.kruise.io/v1alpha1, which eshell does not support", ""},
 		{"no selector to find a live pod", "rollout", rolloutSpec(map[string]any{"selector": nil}), []func(*Query){live},
-			"rollout/api in namespace shop: it has no selector by which its pods could be found", ""},
+			"rollout/api in namespace shop: it has no selector to find its pods", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, err
 		return w.pod, 0, nil
 	}
 	if w.kind == "CronJob" && w.selector == nil {
-		return nil, 0, hint.Wrap(fmt.Errorf("no job of it is active, so there is no pod to debug"), "leave out --mode debug for a clone")
+		return nil, 0, hint.Wrap(fmt.Errorf("it has no active job, so there is no pod to debug"), "leave out --mode debug for a clone")
 	}
 	pods, err := s.podsOf(ctx, w)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *search) podsOf(ctx context.Context, w workload) ([]corev1.Pod, error) {
 		if w.kind == "CronJob" || w.meta.UID == "" {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("it has no selector by which its pods could be found")
+		return nil, fmt.Errorf("it has no selector to find its pods")
 	}
 	options, err := selecting(w)
 	if err != nil {

@@ -88,31 +88,31 @@ func TestParseReferenceFails(t *testing.T) {
 		{[]string{"/TOKEN=s3cret"}, "no type stands before the slash", types},
 
 		{[]string{"API"}, `"API" is not a valid name: ` + notAName, ""},
-		{[]string{"deploy/"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; what is there: kubectl get deployments"},
-		{[]string{"deploy"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; what is there: kubectl get deployments"},
+		{[]string{"deploy/"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; list what there is: kubectl get deployments"},
+		{[]string{"deploy"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; list what there is: kubectl get deployments"},
 		{[]string{"deploy", "-a"}, `"-a" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/a/b"}, `"a/b" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/.."}, `".." is not a valid name: ` + notAName, ""},
 		{[]string{strings.Repeat("a", 254)}, `"` + strings.Repeat("a", 254) + `" is not a valid name: must be no more than 253 characters`, ""},
 
 		{
-			[]string{"deploy/api", "bash"}, "one workload was expected, but there are more words after deploy/api",
+			[]string{"deploy/api", "bash"}, "expected one workload, but there are more words after deploy/api",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"deploy", "api", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy",
+			[]string{"deploy", "api", "TOKEN=s3cret"}, "expected one workload, but there are more words after deploy",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"deploy", "TOKEN=s3cret"}, "one workload was expected, but there are more words after deploy",
+			[]string{"deploy", "TOKEN=s3cret"}, "expected one workload, but there are more words after deploy",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"api", "/bin/sh"}, "one workload was expected, but there are more words after api",
+			[]string{"api", "/bin/sh"}, "expected one workload, but there are more words after api",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"api", "ls", "-l"}, "one workload was expected, but there are more words after api",
+			[]string{"api", "ls", "-l"}, "expected one workload, but there are more words after api",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 	}

@@ -137,7 +137,7 @@ func (s *search) find(ctx context.Context) (workload, error) {
 	}
 	w, err := k.get(ctx, s.Client, s.Namespace, s.Reference.Name)
 	if apierrors.IsNotFound(err) {
-		next := "what is there: kubectl get " + k.types[1] + " -n " + s.Namespace
+		next := "list what there is: kubectl get " + k.types[1] + " -n " + s.Namespace
 		if k.name == "Pod" {
 			next += "; a name without a type is a pod's"
 		}

@@ -136,11 +136,11 @@ func TestResolveFails(t *testing.T) {
 		query     Query
 		err, hint string
 	}{
-		{"no such pod", nil, query("Pod"), `pod/api in namespace shop: pods "api" not found`, "what is there: kubectl get pods -n shop; a name without a type is a pod's"},
-		{"no such deployment", nil, query("Deployment"), `deployment/api in namespace shop: deployments.apps "api" not found`, "what is there: kubectl get deployments -n shop"},
-		{"in another namespace", []runtime.Object{pod("api", elsewhere)}, query("Pod"), `pod/api in namespace shop: pods "api" not found`, "what is there: kubectl get pods -n shop; a name without a type is a pod's"},
+		{"no such pod", nil, query("Pod"), `pod/api in namespace shop: pods "api" not found`, "list what there is: kubectl get pods -n shop; a name without a type is a pod's"},
+		{"no such deployment", nil, query("Deployment"), `deployment/api in namespace shop: deployments.apps "api" not found`, "list what there is: kubectl get deployments -n shop"},
+		{"in another namespace", []runtime.Object{pod("api", elsewhere)}, query("Pod"), `pod/api in namespace shop: pods "api" not found`, "list what there is: kubectl get pods -n shop; a name without a type is a pod's"},
 		{"no such replication controller", nil, query("ReplicationController"),
-			`replicationcontroller/api in namespace shop: replicationcontrollers "api" not found`, "what is there: kubectl get replicationcontrollers -n shop"},
+			`replicationcontroller/api in namespace shop: replicationcontrollers "api" not found`, "list what there is: kubectl get replicationcontrollers -n shop"},
 		{"a controller without a template", []runtime.Object{bare}, query("ReplicationController"),
 			"replicationcontroller/api has no containers", ""},
 
@@ -154,7 +154,7 @@ func TestResolveFails(t *testing.T) {
 		{"no ready pods", []runtime.Object{deployment(), pod("a", unready), pod("b", pending), pod("c", deleting)}, query("Deployment", live),
 			"deployment/api in namespace shop: none of its 3 pods is ready", noPodHint},
 		{"no active job", []runtime.Object{cronJob(), pod("api-1")}, query("CronJob", live),
-			"cronjob/api in namespace shop: no job of it is active, so there is no pod to debug", noJobHint},
+			"cronjob/api in namespace shop: it has no active job, so there is no pod to debug", noJobHint},
 		{"the active job has gone", []runtime.Object{cronJob("api-1")}, query("CronJob", live), "cronjob/api in namespace shop: none of its 0 pods is ready",
 			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'batch.kubernetes.io/job-name in (api-1)'"},
 		{"a selector of the future", []runtime.Object{badSelector}, query("Deployment", live),

@@ -29,7 +29,7 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	case "StatefulSet", "DaemonSet":
 		list = s.controllerRevisions
 	default:
-		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("its kind has no revisions"), "these have: deployments, statefulsets, daemonsets")
+		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("its kind has no revisions"), "kinds with revisions: deployments, statefulsets, daemonsets")
 	}
 	options, err := selecting(w)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestRevisionFails(t *testing.T) {
 		{"not there", []runtime.Object{deployment(), replicaSetOf("api", "3", "a"), replicaSetOf("api", "11", "b"), replicaSetOf("web", "2", "c")},
 			query("Deployment", revision(2)), "deployment/api in namespace shop: it has no revision 2", "revisions: 3, 11"},
 		{"another kind", []runtime.Object{job("api")}, query("Job", revision(2)),
-			"job/api in namespace shop: its kind has no revisions", "these have: deployments, statefulsets, daemonsets"},
+			"job/api in namespace shop: its kind has no revisions", "kinds with revisions: deployments, statefulsets, daemonsets"},
 		{"a live pod", nil, query("Deployment", revision(2), live),
 			"a revision is of the pod template, not of a running pod", "leave out --mode debug for a clone"},
 		{"running images", nil, query("Deployment", revision(2), pinned), "revision 2 was asked for, and the images that run now", ""},

@@ -16,7 +16,7 @@ import (
 func (s *search) behind(ctx context.Context, service workload, workloads []workload) (workload, error) {
 	selector := service.service.Spec.Selector
 	if len(selector) == 0 {
-		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"), "name a workload; what is there: kubectl get deployments,statefulsets,daemonsets -n "+s.Namespace)
+		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"), "name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n "+s.Namespace)
 	}
 	if s.Live {
 		return service, nil
@@ -49,7 +49,7 @@ func (s *search) podBehind(ctx context.Context, service workload) (workload, err
 	}
 	pod, _ := newestReady(pods)
 	if pod == nil {
-		return workload{}, hint.Wrap(fmt.Errorf("no workload is behind it, and none of its %d pods is ready", len(pods)), "what it selects: "+s.getPods(service))
+		return workload{}, hint.Wrap(fmt.Errorf("no workload is behind it, and none of its %d pods is ready", len(pods)), "list what it selects: "+s.getPods(service))
 	}
 	return ofPod(pod), nil
 }

@@ -52,7 +52,7 @@ func TestService(t *testing.T) {
 }
 
 func TestServiceFails(t *testing.T) {
-	const workloads = "name a workload; what is there: kubectl get deployments,statefulsets,daemonsets -n shop"
+	const workloads = "name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n shop"
 	api := service("api", map[string]string{"app": "api"})
 	tests := []struct {
 		name      string
@@ -60,7 +60,7 @@ func TestServiceFails(t *testing.T) {
 		query     Query
 		err, hint string
 	}{
-		{"not there", nil, query("Service"), `service/api in namespace shop: services "api" not found`, "what is there: kubectl get services -n shop"},
+		{"not there", nil, query("Service"), `service/api in namespace shop: services "api" not found`, "list what there is: kubectl get services -n shop"},
 		{"no selector", []runtime.Object{service("api", nil)}, query("Service"),
 			"service/api in namespace shop: it has no selector, so there is no workload behind it", workloads},
 		{"no selector, live", []runtime.Object{service("api", nil)}, query("Service", live),
@@ -69,7 +69,7 @@ func TestServiceFails(t *testing.T) {
 			"service/api in namespace shop: it selects the pods of deployment/api, deployment/canary, statefulset/api",
 			"name one: kubectl eshell deployment/api -n shop"},
 		{"nothing", []runtime.Object{api, pod("a", unready)}, query("Service"),
-			"service/api in namespace shop: no workload is behind it, and none of its 1 pods is ready", "what it selects: kubectl get pods -n shop -l 'app=api'"},
+			"service/api in namespace shop: no workload is behind it, and none of its 1 pods is ready", "list what it selects: kubectl get pods -n shop -l 'app=api'"},
 		{"no live pod", []runtime.Object{api, deployment()}, query("Service", live),
 			"service/api in namespace shop: none of its 0 pods is ready",
 			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'app=api'"},

@@ -142,7 +142,7 @@ func TestAttachCommand(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 	end = eshell(t.Context(), "attach", session.pod, "--", "true")
-	if end.status != 125 || !strings.Contains(end.stderr, "error: session "+session.pod+" is joiner's, and you are ") {
+	if end.status != 125 || !strings.Contains(end.stderr, "error: session "+session.pod+" belongs to joiner, and you are ") {
 		t.Errorf("somebody else's session: %+v", end)
 	}
 	end = eshell(t.Context(), "attach", "nosuch", "--", "true")

@@ -208,7 +208,7 @@ func TestDetachedExtend(t *testing.T) {
 	session.gone(t)
 	debug := detached(t, "pod/target-extend --mode=debug")
 	end := eshell(t.Context(), "extend", debug.container, "1h")
-	if want := "error: " + debug.container + " keeps its own time: its container was told when it started how long it may live\n"; end.status != 125 || !strings.HasPrefix(end.stderr, want) {
+	if want := "error: " + debug.container + " cannot be extended: its container was given its time when it started\n"; end.status != 125 || !strings.HasPrefix(end.stderr, want) {
 		t.Errorf("extend of a debug session: %+v", end)
 	}
 	output(t, "delete", debug.container)

@@ -234,10 +234,10 @@ func TestEndedUnder(t *testing.T) {
 		says string
 	}{
 		{"deleted", func(t *testing.T, s started) { kubectl(t, "delete", "pod", s.pod, "--wait=false") },
-			`error: pod/\S+ ended under the session: it was deleted by somebody else\r\n`},
+			`error: pod/\S+ ended during the session: it was deleted by somebody else\r\n`},
 		{"too long", func(t *testing.T, s started) {
 			kubectl(t, "patch", "pod", s.pod, "-p", `{"spec":{"activeDeadlineSeconds":1}}`)
-		}, `error: pod/\S+ ended under the session: DeadlineExceeded: `},
+		}, `error: pod/\S+ ended during the session: DeadlineExceeded: `},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

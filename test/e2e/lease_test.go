@@ -81,7 +81,7 @@ func TestLeaseDeleted(t *testing.T) {
 	}
 }
 
-// TestTTL: a session ends when it has lived as long as it may, and its user has been warned in a line
+// TestTTL: a session ends when its time is over, and its user has been warned in a line
 // of its own.
 func TestTTL(t *testing.T) {
 	t.Parallel()

@@ -51,35 +51,35 @@ func TestStarts(t *testing.T) {
 		{name: "device", typed: "--start-timeout 8s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, resources: {limits: {example.com/gpu: 1}}}]}`,
 			says: `scheduling: .*Insufficient example.com/gpu.*`,
-			hint: `do without the devices: --no-devices`, helps: true},
+			hint: `leave out the devices: --no-devices`, helps: true},
 		{name: "node labels", typed: "--start-timeout 8s", late: true,
 			spec: `{nodeSelector: {no-such-label: "true"}, ` + container + `}`,
 			says: `scheduling: .*didn't match Pod's node affinity/selector.*`,
-			hint: `the nodes' labels: kubectl get nodes --show-labels`, helps: true},
+			hint: `see the nodes' labels: kubectl get nodes --show-labels`, helps: true},
 		{name: "taint", needs: fakeNode, typed: "--node NODE --start-timeout 8s", late: true,
 			spec: `{` + container + `}`,
 			says: `scheduling: .*untolerated taint.*`,
-			hint: `the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
+			hint: `see the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
 		{name: "claim not there", also: onlySessions, typed: "--as creator", // who may not look for it
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
 			says: `scheduling: .*persistentvolumeclaim "none" not found.*`,
-			hint: `the claims there are: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
+			hint: `list the claims: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
 		{name: "claim not bound", also: unboundClaim, typed: "--start-timeout 8s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: unbound}}]}`,
 			says: `scheduling: .*unbound immediate PersistentVolumeClaims.*`,
-			hint: `what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`, helps: true},
+			hint: `see what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`, helps: true},
 		{name: "image not found",
 			spec: `{containers: [{name: app, image: "notfound.test/none:1"}]}`,
 			says: `container app: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
-			hint: `check the name, or run another: --image IMAGE`, helps: true},
+			hint: `check the name, or use another image: --image IMAGE`, helps: true},
 		{name: "image name", typed: "--image 'Not An Image'",
 			spec: `{` + container + `}`,
 			says: `container app: image Not An Image: InvalidImageName: .*`,
-			hint: `check the name, or run another: --image IMAGE`, helps: true},
+			hint: `check the name, or use another image: --image IMAGE`, helps: true},
 		{name: "image never pulled",
 			spec: `{containers: [{name: app, image: "localhost/eshell/none:1", imagePullPolicy: Never}]}`,
 			says: `container app: image localhost/eshell/none:1: ErrImageNeverPull: .*`,
-			hint: `check the name, or run another: --image IMAGE`, helps: true},
+			hint: `check the name, or use another image: --image IMAGE`, helps: true},
 		{name: "registry unreachable", typed: "--start-timeout 20s", late: true,
 			spec:  `{containers: [{name: app, image: "registry.invalid/none:1"}]}`,
 			says:  `image registry.invalid/none:1 could not be pulled yet: .*connection refused`,
@@ -88,7 +88,7 @@ func TestStarts(t *testing.T) {
 		{name: "pull secret",
 			spec: `{imagePullSecrets: [{name: no-such-secret}], containers: [{name: app, image: "notfound.test/none:1"}]}`,
 			says: `container app: image notfound.test/none:1: .*not found: Unable to retrieve some image pull secrets \(no-such-secret\).*`,
-			hint: `the pull secrets there are: kubectl get secrets -n NAMESPACE --field-selector type=kubernetes.io/dockerconfigjson`, helps: true},
+			hint: `list the pull secrets: kubectl get secrets -n NAMESPACE --field-selector type=kubernetes.io/dockerconfigjson`, helps: true},
 		{name: "secret",
 			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: no-such-secret, key: password}}}]}]}`,
 			says: `container app: CreateContainerConfigError: secret "no-such-secret" not found`,
@@ -96,7 +96,7 @@ func TestStarts(t *testing.T) {
 		{name: "config map",
 			spec: `{containers: [{name: app, ` + busybox + `, envFrom: [{configMapRef: {name: no-such-config}}]}]}`,
 			says: `container app: CreateContainerConfigError: configmap "no-such-config" not found`,
-			hint: `what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
+			hint: `list what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
 		{name: "key",
 			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: LEVEL, valueFrom: {configMapKeyRef: {name: kube-root-ca.crt, key: none}}}]}]}`,
 			says: `container app: CreateContainerConfigError: couldn't find key none in ConfigMap NAMESPACE/kube-root-ca.crt`,
@@ -104,7 +104,7 @@ func TestStarts(t *testing.T) {
 		{name: "volume", typed: "--start-timeout 15s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: config, mountPath: /etc/app}]}], volumes: [{name: config, configMap: {name: no-such-config}}]}`,
 			says: `volumes and network on node \S+: MountVolume.SetUp failed for volume "config" : configmap "no-such-config" not found`,
-			hint: `what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
+			hint: `list what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
 		{name: "root image",
 			spec: `{securityContext: {runAsNonRoot: true}, ` + container + `}`,
 			says: `container app: CreateContainerConfigError: container has runAsNonRoot and image will run as root .*`,
@@ -112,11 +112,11 @@ func TestStarts(t *testing.T) {
 		{name: "no shell",
 			spec: `{containers: [{name: app, image: "localhost/eshell/noshell:1"}]}`, typed: "--via exec",
 			says: `container app: the image has no shell \(sh\) in its PATH: localhost/eshell/noshell:1`,
-			hint: `bring a shell along: --toolbox IMAGE, of one with a static busybox such as busybox:musl; take another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM`},
+			hint: `add a shell: --toolbox busybox:musl; use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM`},
 		{name: "toolbox", typed: "--toolbox localhost/eshell/noshell:1",
 			spec: `{containers: [{name: app, image: "localhost/eshell/noshell:1"}]}`,
 			says: `init container eshell-toolbox failed: StartError, exit status 128: .*exec: "sh": executable file not found.*`,
-			hint: `take a toolbox with a static busybox: --toolbox busybox:musl`},
+			hint: `use a toolbox with a static busybox: --toolbox busybox:musl`},
 		{name: "init container",
 			spec:  preparing(`command: [sh, -c, "seq 12 | sed 's/^/line /'; printf '\\033[31mno peers'; exit 9"]`),
 			says:  `init container setup failed: Error, exit status 9`,
@@ -136,7 +136,7 @@ func TestStarts(t *testing.T) {
 			spec:  preparing(`command: [sh, -c, "echo fills; tail /dev/zero"], resources: {limits: {memory: 16Mi}}`),
 			says:  `init container setup failed: OOMKilled, exit status 137, memory limit 16Mi`,
 			tells: []string{`warning: the log of container setup ends with:\n  fills`},
-			hint:  `give it more: --override-type strategic --overrides '{"spec":{"initContainers":[{"name":"setup","resources":{"limits":{"memory":"128Mi"}}}]}}'`},
+			hint:  `raise the limit: --override-type strategic --overrides '{"spec":{"initContainers":[{"name":"setup","resources":{"limits":{"memory":"128Mi"}}}]}}'`},
 		{name: "sidecar", typed: "--with proxy",
 			spec: `{initContainers: [{name: proxy, restartPolicy: Always, ` + busybox + `, command: [sh, -c, "echo no upstream; sleep 1; exit 3"], startupProbe: {exec: {command: ["false"]}, failureThreshold: 100}}], ` +
 				container + `}`,
@@ -147,19 +147,19 @@ func TestStarts(t *testing.T) {
 			spec: `{initContainers: [{name: setup, ` + busybox + `, command: ["true"], resources: {limits: {memory: 64Mi}}, volumeMounts: [{name: shared, mountPath: /shared}]}],
 			  containers: [{name: app, ` + busybox + `, resources: {limits: {memory: 1Mi}}, volumeMounts: [{name: shared, mountPath: /shared}]}], volumes: [{name: shared, emptyDir: {}}]}`,
 			says: `container app: .*(OOM-killed|unable to set memory limit).*`,
-			hint: `give it more: --memory 128Mi`, helps: true},
+			hint: `raise the limit: --memory 128Mi`, helps: true},
 		{name: "pod out of memory", typed: "--start-timeout 20s", late: true,
 			spec: `{containers: [{name: app, ` + busybox + `, resources: {limits: {memory: 1Mi}}}]}`,
 			says: `volumes and network on node \S+: Failed to create pod sandbox: .*(OOM-killed|unable to set memory limit).*`,
-			hint: `give it more: --memory 128Mi`, helps: true},
+			hint: `raise the limit: --memory 128Mi`, helps: true},
 		{name: "node without kubelet", needs: fakeNode, typed: "--node NODE --start-timeout 8s", late: true,
 			spec: tolerant,
 			says: `node NODE to take the pod`,
-			hint: `its node: kubectl describe node NODE`, helps: true},
+			hint: `see its node: kubectl describe node NODE`, helps: true},
 		{name: "image not found, debug mode", debug: true, needs: running, typed: "--image notfound.test/none:1",
 			spec: sleeping(""),
 			says: `container eshell-\w+: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
-			hint: `check the name, or run another: --image IMAGE`},
+			hint: `check the name, or use another image: --image IMAGE`},
 		{name: "registry unreachable, debug mode", debug: true, needs: running, typed: "--image registry.invalid/none:1 --start-timeout 20s", late: true,
 			spec: sleeping(""),
 			says: `image registry.invalid/none:1 .*connection refused`,
@@ -389,7 +389,7 @@ func TestLostStarts(t *testing.T) {
 		session := term.session()
 		term.expect(`waiting \d+s: node ` + here.node() + ` to take the pod`)
 		kubectl(t, "taint", "node", here.node(), "eshell.test/gone=:NoExecute")
-		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + ` is being deleted: DeletionByTaintManager: .*\r\nhint: its node: kubectl describe node ` + here.node() + `\r\n`)
+		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + ` is being deleted: DeletionByTaintManager: .*\r\nhint: see its node: kubectl describe node ` + here.node() + `\r\n`)
 		kubectl(t, "delete", "pod", session.pod, "-n", here.namespace, "--force", "--grace-period=0")
 		if got := term.status(); got != 125 {
 			t.Errorf("exit status %d, want 125", got)
@@ -401,7 +401,7 @@ func TestLostStarts(t *testing.T) {
 		session := term.session()
 		term.expect(`waiting \d+s: scheduling: `)
 		kubectl(t, "delete", "pod", session.pod)
-		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + `(: it was| is being) deleted by somebody else\r\nhint: its events: kubectl get events -n \S+ --field-selector involvedObject.name=` + session.pod + `\r\n`)
+		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + `(: it was| is being) deleted by somebody else\r\nhint: see its events: kubectl get events -n \S+ --field-selector involvedObject.name=` + session.pod + `\r\n`)
 		term.ended(125, session)
 	})
 	t.Run("deleted, debug mode", func(t *testing.T) {

@@ -40,7 +40,7 @@ func TestMirrorPod(t *testing.T) {
 	if got := debug.status(); got != 125 {
 		t.Errorf("exit status %d, want 125", got)
 	}
-	debug.expect(`error: ` + mirror + ` is a static pod of its node: Kubernetes takes no ephemeral containers for it\r\nhint: clone it instead`)
+	debug.expect(`error: ` + mirror + ` is a static pod of its node: Kubernetes does not add ephemeral containers to it\r\nhint: clone it instead`)
 	if added := kubectl(t, "get", mirror, "-o", "jsonpath={.spec.ephemeralContainers}"); added != "" {
 		t.Errorf("it has ephemeral containers: %s", added)
 	}
