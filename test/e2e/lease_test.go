@@ -91,7 +91,7 @@ func TestTTL(t *testing.T) {
 			term := open(t, append(place.args, "--ttl=40s")...)
 			session := term.session()
 			term.expect(prompt)
-			term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
+			term.endsWith(session, session.where()+` has reached the end of its time \(--ttl\)\r\n`)
 		})
 	}
 	for ttl, left := range map[string]string{"330s": `(5m|4m5\ds)`, "90s": `(60|5\d)s`} { // as long as is left after a round trip
@@ -109,14 +109,14 @@ func TestTTL(t *testing.T) {
 		t.Parallel()
 		term := open(t, "eshell", "deploy/bash", "--tty=false", "--ttl=30s", "--", "sleep", "600")
 		session := term.session()
-		term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
+		term.endsWith(session, session.where()+` has reached the end of its time \(--ttl\)\r\n`)
 	})
 	t.Run("without a lease", func(t *testing.T) {
 		t.Parallel()
 		term := open(t, "eshell", "deploy/bash", "--ttl=30s", "--as=clone-only")
 		session := term.session()
 		term.expect(`\n  no lease: after kill -9 the ended pod stays until it is deleted: jobs.batch is forbidden: User "clone-only" cannot create`)
-		term.endsWith(session, session.where()+` has lived as long as it may \(--ttl\)\r\n`)
+		term.endsWith(session, session.where()+` has reached the end of its time \(--ttl\)\r\n`)
 	})
 }
 

@@ -414,7 +414,7 @@ func TestLostStarts(t *testing.T) {
 		session := term.session()
 		term.expect(`waiting \d+s: image registry.invalid/none:1`)
 		kubectl(t, "delete", "pod", "app", "-n", here.namespace, "--wait=false")
-		term.expect(`error: container ` + session.container + ` in pod/app did not start: pod/app is being deleted by somebody else\r\nhint: its events: `)
+		term.expect(`error: container ` + session.container + ` in pod/app did not start: pod/app is being deleted by somebody else\r\nhint: see its events: `)
 		if got := term.status(); got != 125 {
 			t.Errorf("exit status %d, want 125", got)
 		}
