@@ -23,8 +23,12 @@ func UserName(ctx context.Context, client kubernetes.Interface) string {
 
 // Allowed reports whether the caller is allowed to do something. A server that does not answer counts as a
 // yes, because the request itself will be judged again when it is made.
-func Allowed(ctx context.Context, client kubernetes.Interface, what *authorizationv1.ResourceAttributes) bool {
-	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: what}}
-	answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+func Allowed(ctx context.Context, client kubernetes.Interface,
+	what *authorizationv1.ResourceAttributes) bool {
+	review := &authorizationv1.SelfSubjectAccessReview{
+		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: what},
+	}
+	answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review,
+		metav1.CreateOptions{})
 	return err != nil || answer.Status.Allowed
 }

@@ -1,6 +1,6 @@
 // Package agent is what of ours runs in a session's container, and its client's end. Both speak one protocol:
-// heartbeats that keep the process alive, a gate that holds a command back until its client listens, a mark that
-// says that it has ended, and words that end it. docs/design.md tells why each is needed.
+// heartbeats that keep the process alive, a gate that holds a command back until its client listens, a mark
+// that says that it has ended, and words that end it. docs/design.md tells why each is needed.
 package agent
 
 import (
@@ -47,7 +47,8 @@ type Watchdog struct {
 
 // Agent is the process in a container, and what its client has to know to speak to it.
 type Agent struct {
-	// Process is the container's command; Args are its arguments instead where the image's entrypoint starts it.
+	// Process is the container's command; Args are its arguments instead where the image's entrypoint starts
+	// it.
 	Process, Args []string
 	// Stdin, StdinOnce and ContainerTTY are how the container's own streams are opened.
 	Stdin, StdinOnce, ContainerTTY bool
@@ -60,9 +61,10 @@ type Agent struct {
 
 	command  []string // by exec
 	gateMark string   // begins the lines of a gate; empty: the command does not wait
-	endMark  string   // begins the line on stderr that says that the command has ended; empty: it does not say
-	relay    []string // by exec, with the PID of a watchdog; empty: there is none
-	kill     []string // by exec, with the PIDs of a gate and of its watchdog
+	// begins the line on stderr that says that the command has ended; empty: it does not say
+	endMark string
+	relay   []string // by exec, with the PID of a watchdog; empty: there is none
+	kill    []string // by exec, with the PIDs of a gate and of its watchdog
 }
 
 // HeartbeatInterval is how often the client gives a sign of life: several may be lost.
@@ -92,9 +94,11 @@ func attachTimeout(o Options) time.Duration {
 // New returns the agent of a session.
 func New(o Options) Agent {
 	a := Agent{
-		Via: o.Via, TTY: o.TTY, Detached: o.Detached, HeartbeatTimeout: o.HeartbeatTimeout, AttachTimeout: attachTimeout(o),
+		Via: o.Via, TTY: o.TTY, Detached: o.Detached, HeartbeatTimeout: o.HeartbeatTimeout,
+		AttachTimeout: attachTimeout(o),
 		// An idler listens to whoever comes, a detached command to nobody.
-		Stdin: !o.Detached || len(o.Command) == 0, StdinOnce: !o.Detached, ContainerTTY: o.Via == ViaAttach && o.TTY,
+		Stdin: !o.Detached || len(o.Command) == 0, StdinOnce: !o.Detached,
+		ContainerTTY: o.Via == ViaAttach && o.TTY,
 	}
 	launch := launcher(o)
 	switch {
@@ -199,7 +203,8 @@ func withSize(launch []string) []string {
 // commandAt is the command on a terminal of a size, in the words of stty; empty: none.
 func (a *Agent) commandAt(size string) []string {
 	words := slices.Clone(a.command)
-	if n := slices.Index(words, sizePlaceholder); n >= 0 && a.TTY && !a.HasGate() { // otherwise it is a word of the user's
+	if n := slices.Index(words, sizePlaceholder); n >= 0 && a.TTY &&
+		!a.HasGate() { // otherwise it is a word of the user's
 		words[n] = size
 	}
 	return words

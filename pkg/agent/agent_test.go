@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestNew: the words of each kind of session, and what its client is to know. The scripts, which have tests of their
-// own, are written by name.
+// TestNew: the words of each kind of session, and what its client is to know. The scripts, which have tests
+// of their own, are written by name.
 func TestNew(t *testing.T) {
 	watchdog := Watchdog{Timeout: 2 * time.Minute, Relay: true}
 	for name, change := range map[string]func(*Options){
@@ -24,17 +24,30 @@ func TestNew(t *testing.T) {
 		"attach":                func(o *Options) { o.Via = ViaAttach },
 		"attach-terminal":       func(o *Options) { o.Via, o.TTY = ViaAttach, true },
 		"attach-watchdog":       func(o *Options) { o.Via, o.Watchdog = ViaAttach, watchdog },
-		"attach-no-relay":       func(o *Options) { o.Via, o.Watchdog = ViaAttach, Watchdog{Timeout: 8 * time.Hour} },
-		"attach-toolbox":        func(o *Options) { o.Via, o.Watchdog, o.Toolbox = ViaAttach, watchdog, true },
-		"direct":                func(o *Options) { o.Via, o.Direct, o.Command = ViaAttach, true, []string{"/server", "$(A)"} },
-		"entrypoint":            func(o *Options) { o.Via, o.Entrypoint = ViaAttach, true },
-		"entrypoint-shell":      func(o *Options) { o.Via, o.Entrypoint, o.Command = ViaAttach, true, nil },
-		"detached":              func(o *Options) { o.Detached, o.Command = true, nil },
-		"detached-watchdog":     func(o *Options) { o.Detached, o.Command, o.Watchdog = true, nil, Watchdog{Timeout: 8 * time.Hour} },
-		"detached-command":      func(o *Options) { o.Detached, o.Via = true, ViaAttach },
+		"attach-no-relay": func(o *Options) {
+			o.Via, o.Watchdog = ViaAttach,
+				Watchdog{Timeout: 8 * time.Hour}
+		},
+		"attach-toolbox": func(o *Options) {
+			o.Via, o.Watchdog, o.Toolbox = ViaAttach, watchdog,
+				true
+		},
+		"direct": func(o *Options) {
+			o.Via, o.Direct, o.Command = ViaAttach, true,
+				[]string{"/server", "$(A)"}
+		},
+		"entrypoint":       func(o *Options) { o.Via, o.Entrypoint = ViaAttach, true },
+		"entrypoint-shell": func(o *Options) { o.Via, o.Entrypoint, o.Command = ViaAttach, true, nil },
+		"detached":         func(o *Options) { o.Detached, o.Command = true, nil },
+		"detached-watchdog": func(o *Options) {
+			o.Detached, o.Command, o.Watchdog = true, nil,
+				Watchdog{Timeout: 8 * time.Hour}
+		},
+		"detached-command": func(o *Options) { o.Detached, o.Via = true, ViaAttach },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{Session: "x7k2p", Via: ViaExec, Command: []string{"report", "$HOME"}, Term: "xterm", HeartbeatTimeout: 2 * time.Minute}
+			o := Options{Session: "x7k2p", Via: ViaExec, Command: []string{"report", "$HOME"}, Term: "xterm",
+				HeartbeatTimeout: 2 * time.Minute}
 			change(&o)
 			golden(t, name, render(New(o)))
 		})
@@ -49,7 +62,8 @@ func TestJoin(t *testing.T) {
 		"join-toolbox":  func(o *Options) { o.Toolbox = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{Session: "x7k2p", Command: []string{"report"}, Term: "xterm", HeartbeatTimeout: time.Minute}
+			o := Options{Session: "x7k2p", Command: []string{"report"}, Term: "xterm",
+				HeartbeatTimeout: time.Minute}
 			change(&o)
 			golden(t, name, render(Join(o)))
 		})
@@ -83,7 +97,8 @@ func render(a Agent) string {
 	for _, words := range []struct {
 		of    string
 		words []string
-	}{{"process", a.Process}, {"args", a.Args}, {"command", a.command}, {"command at 24 80", a.commandAt("24 80")}, {"relay", a.relay}, {"kill", a.kill}} {
+	}{{"process", a.Process}, {"args", a.Args}, {"command", a.command},
+		{"command at 24 80", a.commandAt("24 80")}, {"relay", a.relay}, {"kill", a.kill}} {
 		fmt.Fprintf(&b, "%s: %q\n", words.of, shorten(words.words))
 	}
 	return b.String()
@@ -92,7 +107,8 @@ func render(a Agent) string {
 // shorten writes the scripts by name, also those that are escaped.
 func shorten(words []string) []string {
 	scripts := map[string]string{
-		"HOLDER": holderScript, "IDLER": idlerScript, "GATE": gateScript, "RELAY": relayScript, "KILL": killScript,
+		"HOLDER": holderScript, "IDLER": idlerScript, "GATE": gateScript, "RELAY": relayScript,
+		"KILL":   killScript,
 		"LAUNCH": launchScript, "DRAIN": drainScript, "TOOLS": toolScript,
 	}
 	var short []string

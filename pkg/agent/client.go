@@ -31,9 +31,10 @@ func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
 	return &Client{Agent: a, streams: streams, container: c}
 }
 
-// Exec runs the command beside the container's process, until ctx ends. told is its exit status, if it told it;
-// err is how the stream ended. size is called for the terminal's size when the command starts.
-func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions, size func() string) (told *int, err error) {
+// Exec runs the command beside the container's process, until ctx ends. told is its exit status, if it told
+// it; err is how the stream ended. size is called for the terminal's size when the command starts.
+func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
+	size func() string) (told *int, err error) {
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
 		if c.HasGate() {
 			c.throughGate(ctx, &streams, size)
@@ -48,8 +49,8 @@ func (c *Client) Attach(ctx context.Context, streams remotecommand.StreamOptions
 	return c.streams.Attach(ctx, c.container, streams)
 }
 
-// Stop ends the command, or the container's process, in the way that fits how the client is connected to it. It
-// returns when that has ended, and may be tried again.
+// Stop ends the command, or the container's process, in the way that fits how the client is connected to it.
+// It returns when that has ended, and may be tried again.
 func (c *Client) Stop(ctx context.Context) error {
 	switch {
 	case c.Detached:
@@ -77,7 +78,8 @@ func (c *Client) closeStdin(ctx context.Context) error {
 // so does the shell that kills it.
 func (c *Client) killCommand(ctx context.Context) error {
 	command := append(slices.Clone(c.kill), c.gate.process(), c.gate.watchdog())
-	err := c.streams.Exec(ctx, c.container, command, remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
+	err := c.streams.Exec(ctx, c.container, command,
+		remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	var exit exec.CodeExitError
 	if errors.As(err, &exit) && exit.Code == Killed {
 		return nil
@@ -91,8 +93,8 @@ func (c *Client) Stay(ctx context.Context) error {
 	return c.streams.Attach(ctx, c.container, remotecommand.StreamOptions{Stdin: strings.NewReader(tellStay)})
 }
 
-// StopIdler ends the process of a detached session, and returns when it has ended. It keeps stdin open: without
-// stdinOnce the stream would end with it, not with the container.
+// StopIdler ends the process of a detached session, and returns when it has ended. It keeps stdin open:
+// without stdinOnce the stream would end with it, not with the container.
 func StopIdler(ctx context.Context, streams stream.Client, container stream.Container) error {
 	in, words := io.Pipe()
 	defer in.Close()

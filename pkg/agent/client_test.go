@@ -29,7 +29,8 @@ func (c *container) Attach(context.Context, stream.Container, remotecommand.Stre
 	return errors.New("nothing to attach to")
 }
 
-func (c *container) Exec(ctx context.Context, _ stream.Container, words []string, streams remotecommand.StreamOptions) error {
+func (c *container) Exec(ctx context.Context, _ stream.Container, words []string,
+	streams remotecommand.StreamOptions) error {
 	switch name := words[3]; name {
 	case gateName:
 		return c.run(ctx, words[5], streams)
@@ -79,15 +80,17 @@ func (c *container) add(words []string) {
 	c.execs = append(c.execs, strings.Join(words, " "))
 }
 
-// TestClientOfAGate: it opens the gate, shows only what is the command's, and gives signs of life to the watchdog: one
-// at once and one each 2 s. It can end the command.
+// TestClientOfAGate: it opens the gate, shows only what is the command's, and gives signs of life to the
+// watchdog: one at once and one each 2 s. It can end the command.
 func TestClientOfAGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, a, out := &container{}, Join(Options{Session: "x7k2p", HeartbeatTimeout: 16 * time.Second, TTY: true}), &bytes.Buffer{}
+		c, a, out := &container{},
+			Join(Options{Session: "x7k2p", HeartbeatTimeout: 16 * time.Second, TTY: true}), &bytes.Buffer{}
 		client := NewClient(&a, c, stream.Container{})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		_, err := client.Exec(ctx, remotecommand.StreamOptions{Stdout: out, Tty: true}, func() string { return "" })
+		_, err := client.Exec(ctx, remotecommand.StreamOptions{Stdout: out, Tty: true},
+			func() string { return "" })
 		if err != nil || out.String() != "its own\n" || !client.IsOpen() || client.WasSilent() {
 			t.Errorf("error %v, output %q, open %t, silent %t", err, out, client.IsOpen(), client.WasSilent())
 		}
@@ -96,7 +99,8 @@ func TestClientOfAGate(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
-		if want := []string{relayName + " 34", killName + " 12 34"}; !slices.Equal(c.execs, want) || c.beats != 5 {
+		if want := []string{relayName + " 34", killName + " 12 34"}; !slices.Equal(c.execs, want) ||
+			c.beats != 5 {
 			t.Errorf("%d signs of life, exec'd %q; want 5, %q", c.beats, c.execs, want)
 		}
 	})

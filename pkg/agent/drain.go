@@ -23,7 +23,8 @@ const (
 // UntilEnd carries a stream. If the agent's command tells its end before its stream ends, told is its exit
 // status; its input is ended then, so that what is still on the way either way comes through. A stream
 // that had to be cut after that is no error.
-func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptions, carry func(context.Context, remotecommand.StreamOptions) error) (told *int, err error) {
+func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptions,
+	carry func(context.Context, remotecommand.StreamOptions) error) (told *int, err error) {
 	if !c.TellsEnd() {
 		return nil, carry(ctx, streams)
 	}

@@ -21,7 +21,8 @@ func TestGateReader(t *testing.T) {
 		for size := 1; size <= len(stream); size++ {
 			var out bytes.Buffer
 			pid, ready := "", false
-			g := &gateReader{Writer: &out, mark: "eshell x7k2p", ready: func() { ready = true }, opened: func(rest string) { pid += rest }}
+			g := &gateReader{Writer: &out, mark: "eshell x7k2p", ready: func() { ready = true },
+				opened: func(rest string) { pid += rest }}
 			for rest := stream; rest != ""; rest = rest[min(size, len(rest)):] {
 				piece := rest[:min(size, len(rest))]
 				if n, err := g.Write([]byte(piece)); n != len(piece) || err != nil {
@@ -63,7 +64,8 @@ func TestStatusFilter(t *testing.T) {
 				t.Fatal(err)
 			}
 			if out.String() != tt.want || status != tt.status {
-				t.Errorf("%s, in pieces of %d: showed %q, status %d; want %q, %d", tt.name, size, out.String(), status, tt.want, tt.status)
+				t.Errorf("%s, in pieces of %d: showed %q, status %d; want %q, %d", tt.name, size,
+					out.String(), status, tt.want, tt.status)
 			}
 		}
 	}

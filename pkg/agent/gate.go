@@ -54,12 +54,13 @@ func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamO
 		opener.Reader = strings.NewReader("")
 	}
 	streams.Stdin = opener
-	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark, ready: opener.answered, opened: func(told string) {
-		c.gate.told.Store(&told)
-		if watchdog := c.gate.watchdog(); watchdog != "" && c.relay != nil {
-			go c.relayHeartbeats(ctx, watchdog)
-		}
-	}}
+	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark, ready: opener.answered,
+		opened: func(told string) {
+			c.gate.told.Store(&told)
+			if watchdog := c.gate.watchdog(); watchdog != "" && c.relay != nil {
+				go c.relayHeartbeats(ctx, watchdog)
+			}
+		}}
 }
 
 // askAgainTime is how long the gate has to answer before it is asked again.

@@ -1,22 +1,21 @@
 package agent
 
-// holderScript is the process of a container whose shell runs by exec. Every line on stdin is a
-// sign of life. It ends at the end of stdin (the client is gone), after $1 seconds of silence (the
-// client or the network hangs), before the first sign after $2 (nobody has attached), and on TERM; its
-// container and every process in it end with it. Its end for silence is a failure: a pod that nobody attends must not look
-// like one whose command has succeeded.
+// holderScript is the process of a container whose shell runs by exec. Every line on stdin is a sign of life.
+// It ends at the end of stdin (the client is gone), after $1 seconds of silence (the client or the network
+// hangs), before the first sign after $2 (nobody has attached), and on TERM; its container and every process
+// in it end with it. Its end for silence is a failure: a pod that nobody attends must not look like one whose
+// command has succeeded.
 //
-// It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader
-// in the background the ear; wait is what POSIX lets a trap interrupt, read is not. Both are ended by
-// KILL: a child that has just been forked still has the traps of the shell, and any other signal would be
-// lost on it (dash, 1 of 10 under load). The clock ticks eight times in $1 seconds, every 15 at least, and looks whether there was a
-// sign of life: a signal that comes between a command and wait does not wake wait, and a clock that it had to end
-// ran on for as long as it was set to. It traps its
-// signals because PID 1 has no default actions, and takes its children along because in a shared
-// PID namespace nobody else would: they would stay as zombies of an application that reaps none. ($!
-// is a child that a signal came too early for to have a name.) Without a sleep in the image it still
-// sees the end of stdin. The shell's own messages go nowhere: shells report a killed child, and that
-// would be logged.
+// It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader in the
+// background the ear; wait is what POSIX lets a trap interrupt, read is not. Both are ended by KILL: a child
+// that has just been forked still has the traps of the shell, and any other signal would be lost on it (dash,
+// 1 of 10 under load). The clock ticks eight times in $1 seconds, every 15 at least, and looks whether there
+// was a sign of life: a signal that comes between a command and wait does not wake wait, and a clock that it
+// had to end ran on for as long as it was set to. It traps its signals because PID 1 has no default actions,
+// and takes its children along because in a shared PID namespace nobody else would: they would stay as
+// zombies of an application that reaps none. ($! is a child that a signal came too early for to have a name.)
+// Without a sleep in the image it still sees the end of stdin. The shell's own messages go nowhere: shells
+// report a killed child, and that would be logged.
 const holderScript = `# kubectl-eshell: ends when its client is gone
 limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -gt 0 ] || tick=1
@@ -223,13 +222,13 @@ if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh
 `
 
-// drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it
-// reads. Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream, and with it
-// the exit status and the last of the output (kubectl exec and kubectl attach do). So the command's end is told on stderr, by a line
-// of $1 and its status, the client ends its input, and what is still on the way is read here.
-// stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
-// The shell's own messages go nowhere, as the holder's do. The command has a subshell to itself:
-// without one dash and busybox give a command's redirections to the shell that waits for it.
+// drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it reads.
+// Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream, and with it the exit
+// status and the last of the output (kubectl exec and kubectl attach do). So the command's end is told on
+// stderr, by a line of $1 and its status, the client ends its input, and what is still on the way is read
+// here. stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
+// The shell's own messages go nowhere, as the holder's do. The command has a subshell to itself: without one
+// dash and busybox give a command's redirections to the shell that waits for it.
 const drainScript = `mark=$1
 shift
 exec 3<&0 4>&2 2>/dev/null
@@ -258,4 +257,5 @@ const toolScript = `PATH=${PATH:+$PATH:}` + Toolbox + `; export PATH; exec "$@"`
 
 // fillScript fills the toolbox with a static busybox, which is the shell that runs this, and a link to
 // it for each of its programs. (By name it may not be found: busybox can have its programs built in.)
-const fillScript = `cp /proc/$$/exe ` + Toolbox + `/busybox && ` + Toolbox + `/busybox --install -s ` + Toolbox
+const fillScript = `cp /proc/$$/exe ` + Toolbox + `/busybox && ` + Toolbox + `/busybox --install -s ` +
+	Toolbox

@@ -42,7 +42,8 @@ func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 	}
 }
 
-// process is a script that runs in a session of its own, as in a container, so that what it leaves behind shows.
+// process is a script that runs in a session of its own, as in a container, so that what it leaves behind
+// shows.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -256,7 +257,9 @@ func TestIdlerIsBounded(t *testing.T) {
 func TestIdlerWithoutSleep(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		words := func(bounds ...string) *exec.Cmd {
-			cmd := exec.Command(shell[0], append(append(shell[1:len(shell):len(shell)], "-c", idlerScript, "eshell-test"), bounds...)...)
+			cmd := exec.Command(shell[0],
+				append(append(shell[1:len(shell):len(shell)], "-c", idlerScript, "eshell-test"),
+					bounds...)...)
 			cmd.Env = []string{"PATH=/nowhere"}
 			return cmd
 		}
@@ -270,7 +273,8 @@ func TestIdlerWithoutSleep(t *testing.T) {
 		}
 		out, err := words("60", "60").CombinedOutput()
 		var exit *exec.ExitError
-		if want := "no sleep is in the image's PATH: nothing would end this container in time\n"; !errors.As(err, &exit) || exit.ExitCode() != 125 || string(out) != want {
+		if want := "no sleep is in the image's PATH: nothing would end this container in time\n"; !errors.As(
+			err, &exit) || exit.ExitCode() != 125 || string(out) != want {
 			t.Errorf("with a limit: %v, %q; want 125, %q", err, out, want)
 		}
 	})
@@ -286,7 +290,8 @@ func (p *process) exited(status int) {
 
 func TestGateHoldsTheCommandBack(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "", "sh", "-c", `echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
+		p := startScript(t, shell, gateScript, "60", "mark", "", "sh", "-c",
+			`echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
 		p.runs(300 * time.Millisecond)
 		p.writes("\n\ngo\nfor the command\n")
 		p.stdin.Close()
@@ -336,7 +341,8 @@ func (p *process) open() (gate, watchdog string) {
 // has started with it.
 func TestGateWatches(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "4", "sh", "-c", "set -m; sleep 4242 & exec sleep 4242")
+		p := startScript(t, shell, gateScript, "60", "mark", "4", "sh", "-c",
+			"set -m; sleep 4242 & exec sleep 4242")
 		_, watchdog := p.open()
 		relay := startScript(t, shell, relayScript, watchdog)
 		for range 12 {
@@ -352,7 +358,8 @@ func TestGateWatches(t *testing.T) {
 // TestGateLetsGo: nothing of the watch is left when the command ends by itself, with its status.
 func TestGateLetsGo(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "60", "sh", "-c", `trap 'exit 7' USR1; echo $$; while :; do sleep 0.1; done`)
+		p := startScript(t, shell, gateScript, "60", "mark", "60", "sh", "-c",
+			`trap 'exit 7' USR1; echo $$; while :; do sleep 0.1; done`)
 		gate, watchdog := p.open()
 		command, err := p.stdout.ReadString('\n')
 		if err != nil || gate == watchdog {
@@ -371,7 +378,8 @@ func TestGateLetsGo(t *testing.T) {
 func TestLaunch(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		run := func(stdin string, args ...string) string {
-			cmd := exec.Command(shell[0], append(append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell"), args...)...)
+			cmd := exec.Command(shell[0],
+				append(append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell"), args...)...)
 			cmd.Env = []string{"PATH=/usr/bin:/bin", "TERM=of-the-image"}
 			cmd.Stdin = strings.NewReader(stdin)
 			out, err := cmd.Output()
@@ -380,7 +388,8 @@ func TestLaunch(t *testing.T) {
 			}
 			return string(out)
 		}
-		if got := run("", "xterm-256color", "", "sh", "-c", `echo $TERM "$@"`, "sh", "", "a b", "$$"); got != "xterm-256color  a b $$\n" {
+		if got := run("", "xterm-256color", "", "sh", "-c", `echo $TERM "$@"`, "sh", "", "a b",
+			"$$"); got != "xterm-256color  a b $$\n" {
 			t.Errorf("with a terminal: %q", got)
 		}
 		if got := run("", "", "", "sh", "-c", `echo $TERM`); got != "of-the-image\n" {
@@ -404,7 +413,9 @@ func TestLaunchOnTerminal(t *testing.T) {
 			{"new", pty.Winsize{}, "24 80\r\n"},
 			{"resized meanwhile", pty.Winsize{Rows: 50, Cols: 132}, "50 132\r\n"},
 		} {
-			cmd := exec.Command(shell[0], append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell", "", "rows 24 columns 80", "stty", "size")...)
+			cmd := exec.Command(shell[0],
+				append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell", "", "rows 24 columns 80",
+					"stty", "size")...)
 			terminal, err := pty.StartWithSize(cmd, &tt.has)
 			if err != nil {
 				t.Fatal(err)
@@ -434,7 +445,8 @@ func TestDrain(t *testing.T) {
 			{"is killed", "kill -KILL $$", 137, "mark 137\n"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ", launchScript, "eshell", "", "", "sh", "-c", tt.command)
+				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ",
+					launchScript, "eshell", "", "", "sh", "-c", tt.command)
 				cmd := exec.Command(shell[0], words...)
 				stdin, err := cmd.StdinPipe()
 				if err != nil {

@@ -51,7 +51,8 @@ on when it ends. When the client is gone, it ends within a minute.`,
 		flags: func(set *pflag.FlagSet) {
 			own = set
 			set.BoolVarP(&a.Stdin, "stdin", "i", true, "pass stdin to the command")
-			set.BoolVarP(&tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
+			set.BoolVarP(&tty, "tty", "t", false,
+				"run on a terminal (default: when stdin and stdout are one)")
 			set.BoolVarP(&a.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 		},
 		runs: true,
@@ -60,11 +61,13 @@ on when it ends. When the client is gone, it ends within a minute.`,
 				a.TTY = &tty
 			}
 			if len(words) != 1 {
-				return nil, hint.Wrap(fmt.Errorf("expected one session name, got %d words", len(words)), "list sessions: kubectl eshell list; a command goes after two dashes")
+				return nil, hint.Wrap(fmt.Errorf("expected one session name, got %d words", len(words)),
+					"list sessions: kubectl eshell list; a command goes after two dashes")
 			}
 			a.Name, a.Command = strings.TrimPrefix(words[0], "pod/"), command
 			if problems := validation.IsDNS1123Subdomain(a.Name); len(problems) > 0 {
-				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]), "list sessions: kubectl eshell list")
+				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]),
+					"list sessions: kubectl eshell list")
 			}
 			return func(ctx context.Context, c *sessionCommand) (err error) {
 				*status, err = c.attach(ctx, a)
@@ -92,7 +95,8 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 		return 0, err
 	}
 	options := Options{Stdin: a.Stdin, TTY: a.TTY, StartTimeout: openTime, Plan: plan.Options{
-		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives, TTL: s.RemainingOrYear(time.Now()),
+		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives,
+		TTL:     s.RemainingOrYear(time.Now()),
 		Command: a.Command, Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
 	}}
 	options.Plan.TTY = useTTY(options, &c.streams, c.out)
@@ -100,7 +104,9 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}
-	return session.Join(ctx, config, plan.Join(plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}, options.Plan))
+	return session.Join(ctx, config,
+		plan.Join(plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod,
+			Container: s.Container}, options.Plan))
 }
 
 // joinable refuses sessions in which no command can run, and those of others: theirs is for them to
@@ -108,11 +114,14 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 func joinable(s inventory.Session, user string) error {
 	switch {
 	case s.User != "" && user != "" && s.User != user:
-		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user), "list your sessions: kubectl eshell list -n "+s.Namespace)
+		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
+			"list your sessions: kubectl eshell list -n "+s.Namespace)
 	case s.State == inventory.Starting:
-		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name), "see its progress: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
+		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name),
+			"see its progress: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
 	case s.State != inventory.Running && s.State != inventory.Unknown:
-		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name), "list running sessions: kubectl eshell list -n "+s.Namespace)
+		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name),
+			"list running sessions: kubectl eshell list -n "+s.Namespace)
 	case s.Pod == "" || s.Container == "":
 		return fmt.Errorf("the lease of session %s does not name its pod and container", s.Name)
 	}

@@ -33,8 +33,9 @@ func missing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Warning", `299 - "this cluster is old"`)
 	w.WriteHeader(http.StatusNotFound)
-	_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,` +
-		`"message":"` + r.URL.Path + ` is not here","details":{"name":"api"}}`))
+	_, _ = w.Write([]byte(
+		`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,` +
+			`"message":"` + r.URL.Path + ` is not here","details":{"name":"api"}}`))
 }
 
 func TestMainFails(t *testing.T) {
@@ -51,13 +52,16 @@ func TestMainFails(t *testing.T) {
 		argv []string
 		want ran
 	}{
-		{"a mistake", t.Context(), []string{"deploy"}, ran{125, "", "error: deploy is a type, and no name follows\n" +
-			"hint: name one, as in deploy/NAME; list what there is: kubectl get deployments\n"}},
-		{"an unknown flag", t.Context(), []string{"api", "--nope"}, ran{125, "", "error: unknown flag: --nope\n" +
-			"hint: the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l\n"}},
-		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL}, ran{125, "",
-			"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n" +
-				"hint: list what there is: kubectl get deployments -n shop\n"}},
+		{"a mistake", t.Context(), []string{"deploy"},
+			ran{125, "", "error: deploy is a type, and no name follows\n" +
+				"hint: name one, as in deploy/NAME; list what there is: kubectl get deployments\n"}},
+		{"an unknown flag", t.Context(), []string{"api", "--nope"},
+			ran{125, "", "error: unknown flag: --nope\n" +
+				"hint: the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l\n"}},
+		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL},
+			ran{125, "",
+				"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n" +
+					"hint: list what there is: kubectl get deployments -n shop\n"}},
 		{"no such file", t.Context(), []string{"-f", "none.yaml", "--server", server.URL}, ran{125, "",
 			"error: manifest: open none.yaml: no such file or directory\n"}},
 		{"interrupted", interrupted, []string{"deploy/api", "--server", server.URL},
@@ -71,7 +75,8 @@ func TestMainFails(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
-			if answered := tt.name == "no such workload"; answered && warned != 1 || !answered && warned != 0 {
+			if answered := tt.name == "no such workload"; answered && warned != 1 || !answered &&
+				warned != 0 {
 				t.Errorf("the server's warning was printed %d times", warned)
 			}
 		})
@@ -79,13 +84,14 @@ func TestMainFails(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if got, want := runMain(t.Context(), t, "--version"), (ran{out: "kubectl eshell version v1.2.3\n"}); got != want {
+	if got, want := runMain(t.Context(), t, "--version"),
+		(ran{out: "kubectl eshell version v1.2.3\n"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
-// TestHelp: help is what was asked for, so it is output. It lists the commands and each flag of ours, by task, and says
-// where those of the connection are.
+// TestHelp: help is what was asked for, so it is output. It lists the commands and each flag of ours, by
+// task, and says where those of the connection are.
 func TestHelp(t *testing.T) {
 	got := runMain(t.Context(), t, "--help")
 	if got.status != 0 || got.errOut != "" {
@@ -96,7 +102,8 @@ func TestHelp(t *testing.T) {
 		"Open a shell next to a workload.", "Usage:\n  " + usageLine, "Examples:\n  # A shell in a clone",
 		"\n\nCommands:\n  attach ", "\n  delete ", "\n  extend ", "\n  gc ", "\n  list ", "\n  options ",
 		"\n\nTarget:", "--container", "--filename", "--revision",
-		"\n\nWhat runs:", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via", "--toolbox", "--overrides",
+		"\n\nWhat runs:", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via",
+		"--toolbox", "--overrides",
 		"\n\nIsolation:", "--with", "--init", "--volumes", "--keep-labels", "--labels", "--as-user", "--node",
 		"\n\nLifetime:", "--start-timeout", "--lease", "--ttl", "--detach", "--reason",
 		"\n\nDebug:", "--mode", "\n\nOutput:", "--explain", "--dry-run", "--output", "--quiet",
@@ -113,7 +120,8 @@ func TestHelp(t *testing.T) {
 			t.Errorf("a flag's help is longer than a line of %d characters: %q", helpWidth, line)
 		}
 	}
-	if leaks := regexp.MustCompile(`--\S+ (strings?|stringArray|int\d*|duration)\b`).FindString(got.out); leaks != "" {
+	if leaks := regexp.MustCompile(`--\S+ (strings?|stringArray|int\d*|duration)\b`).FindString(
+		got.out); leaks != "" {
 		t.Errorf("%q shows how a flag is parsed", leaks)
 	}
 	if strings.Contains(got.out, "--kubeconfig") {

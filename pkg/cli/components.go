@@ -19,7 +19,8 @@ func (f *flags) chosenComponents() (plan.Components, error) {
 		func() error { return f.containers("with", words.with) },
 		func() (err error) { parts.Init, parts.InitNames, err = f.chosenInit(); return err },
 		into(&parts.Volumes, func() (plan.Volumes, error) {
-			return oneOf("volumes", plan.Volumes(words.volumes), "", plan.VolumesShared, plan.VolumesReadOnly, plan.VolumesFresh)
+			return oneOf("volumes", plan.Volumes(words.volumes), "", plan.VolumesShared, plan.VolumesReadOnly,
+				plan.VolumesFresh)
 		}),
 		into(&parts.Ordinal, f.chosenOrdinal),
 	} {
@@ -81,14 +82,16 @@ func (f *flags) chosenOverrides() (plan.Overrides, error) {
 	}
 	var syntax *json.SyntaxError
 	if errors.As(json.Unmarshal(patch, new(any)), &syntax) {
-		return plan.Overrides{}, fmt.Errorf("--overrides is not well-formed JSON, at byte %d of %d", syntax.Offset, len(patch))
+		return plan.Overrides{},
+			fmt.Errorf("--overrides is not well-formed JSON, at byte %d of %d", syntax.Offset, len(patch))
 	}
 	begins, what := byte('{'), "object"
 	if kind == "json" {
 		begins, what = '[', "array of operations"
 	}
 	if bytes.TrimSpace(patch)[0] != begins {
-		return plan.Overrides{}, fmt.Errorf("--overrides is no JSON %s, which --override-type %s is", what, kind)
+		return plan.Overrides{},
+			fmt.Errorf("--overrides is no JSON %s, which --override-type %s is", what, kind)
 	}
 	return plan.Overrides{Patch: f.source.overrides, Type: kind}, nil
 }

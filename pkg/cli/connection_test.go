@@ -111,8 +111,10 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.from = append(f.from, r.Method+" "+r.Proto+" "+r.RemoteAddr)
 	if r.Method == http.MethodPatch {
 		f.forget()
-		f.pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}
-		f.pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+		f.pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{
+			{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}
+		f.pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "eshell-x7k2p",
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	}
 	answer, err := json.Marshal(f.pod)
 	f.mu.Unlock()
@@ -152,20 +154,26 @@ func (ends) Attach(context.Context, stream.Container, remotecommand.StreamOption
 func TestForgottenConnection(t *testing.T) {
 	f := newForgetful(t)
 	c := f.connected(t)
-	if _, err := c.cluster.Client.CoreV1().Pods("shop").Get(t.Context(), "api", metav1.GetOptions{}); err != nil { // as the workload was
+	if _, err := c.cluster.Client.CoreV1().Pods("shop").Get(t.Context(), "api",
+		metav1.GetOptions{}); err != nil { // as the workload was
 		t.Fatal(err)
 	}
-	container := &corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}
-	p := &plan.Plan{Mode: plan.ModeDebug, Namespace: "shop", PodName: "api", PodUID: "uid-1", Container: container.Name, Ephemeral: container, Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: time.Minute}}
+	container := &corev1.EphemeralContainer{
+		EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}
+	p := &plan.Plan{Mode: plan.ModeDebug, Namespace: "shop", PodName: "api", PodUID: "uid-1",
+		Container: container.Name, Ephemeral: container,
+		Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: time.Minute}}
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	signal := errors.New("signal")
 	interrupt(signal)
 	var told strings.Builder
 	began := time.Now()
 	_, err := session.Run(ctx, session.Config{
-		Client: c.cluster.Client, Reconnect: c.reconnect, Streams: ends{}, Reporter: newPrinter(&told, false), TTL: time.Hour,
+		Client: c.cluster.Client, Reconnect: c.reconnect, Streams: ends{}, Reporter: newPrinter(&told, false),
+		TTL: time.Hour,
 	}, p)
-	if !errors.Is(err, signal) || !strings.Contains(told.String(), "container eshell-x7k2p in pod/api has ended") {
+	if !errors.Is(err, signal) || !strings.Contains(told.String(),
+		"container eshell-x7k2p in pod/api has ended") {
 		t.Errorf("error %v, told %q", err, told.String())
 	}
 	if took := time.Since(began); took > 40*time.Second { // client-go notices after 45
@@ -174,8 +182,10 @@ func TestForgottenConnection(t *testing.T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var before, old, fresh string
-	_, err = fmt.Sscanf(strings.Join(f.from, " "), "GET HTTP/2.0 %s PATCH HTTP/2.0 %s GET HTTP/2.0 %s", &before, &old, &fresh)
+	_, err = fmt.Sscanf(strings.Join(f.from, " "), "GET HTTP/2.0 %s PATCH HTTP/2.0 %s GET HTTP/2.0 %s",
+		&before, &old, &fresh)
 	if err != nil || before != old || fresh == old {
-		t.Errorf("%v; want one connection until the container was added, and another one then: %q", err, f.from)
+		t.Errorf("%v; want one connection until the container was added, and another one then: %q", err,
+			f.from)
 	}
 }

@@ -31,13 +31,17 @@ The container stays in its pod's record.`,
 
   # All of yours in this namespace
   kubectl eshell delete --all`,
-		flags: func(set *pflag.FlagSet) { set.BoolVar(&all, "all", false, "end all your sessions in the namespace") },
+		flags: func(set *pflag.FlagSet) {
+			set.BoolVar(&all, "all", false,
+				"end all your sessions in the namespace")
+		},
 		parse: func(names, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			switch {
 			case all && len(names) > 0:
 				return nil, errors.New("--all cannot be combined with session names")
 			case !all && len(names) == 0:
-				return nil, hint.Wrap(fmt.Errorf("no session was named"), "list sessions: kubectl eshell list")
+				return nil, hint.Wrap(fmt.Errorf("no session was named"),
+					"list sessions: kubectl eshell list")
 			}
 			return func(ctx context.Context, c *sessionCommand) error { return c.delete(ctx, names) }, nil
 		},
@@ -77,7 +81,8 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	if s.Unattended() {
 		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
-		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client), at); err != nil {
+		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client),
+			at); err != nil {
 			return err
 		}
 	}
@@ -88,7 +93,9 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, error) {
 	if len(names) == 0 {
 		if found.User == "" {
-			return nil, hint.Wrap(fmt.Errorf("could not determine your user name, so not which sessions are yours"), "kubectl eshell delete NAME ends one by its name")
+			return nil, hint.Wrap(
+				fmt.Errorf("could not determine your user name, so not which sessions are yours"),
+				"kubectl eshell delete NAME ends one by its name")
 		}
 		return found.Own(), nil
 	}

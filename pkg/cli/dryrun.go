@@ -43,7 +43,8 @@ func (o Options) preview(ctx context.Context, request run.Request, stdout io.Wri
 }
 
 // previewPod is the pod that is sent or, where the server is asked, its answer.
-func (o Options) previewPod(ctx context.Context, client kubernetes.Interface, planned *plan.Plan, source *workload.Workload) (*corev1.Pod, error) {
+func (o Options) previewPod(ctx context.Context, client kubernetes.Interface, planned *plan.Plan,
+	source *workload.Workload) (*corev1.Pod, error) {
 	switch {
 	case o.DryRun == DryRunServer:
 		return session.DryRun(ctx, client, planned)

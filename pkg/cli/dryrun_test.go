@@ -48,9 +48,11 @@ func shop() *fake.Clientset {
 				Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 			},
 		})
-	client.PrependReactor("create", "selfsubjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, &authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
-	})
+	client.PrependReactor("create", "selfsubjectaccessreviews",
+		func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, &authorizationv1.SelfSubjectAccessReview{
+				Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
+		})
 	return client
 }
 
@@ -77,7 +79,8 @@ func (p *previewing) run(ctx context.Context) (int, error) {
 
 // session is the id that was drawn for it.
 func (p *previewing) session() string {
-	return regexp.MustCompile(`eshell-([a-z0-9]{5})\b`).FindStringSubmatch(p.out.String() + " eshell-none0")[1]
+	return regexp.MustCompile(`eshell-([a-z0-9]{5})\b`).FindStringSubmatch(p.out.String() +
+		" eshell-none0")[1]
 }
 
 func dryRunBy(by DryRun, output string) func(*Options) {
@@ -88,7 +91,8 @@ func dryRunBy(by DryRun, output string) func(*Options) {
 func writes(client *fake.Clientset) []string {
 	var found []string
 	for _, action := range client.Actions() {
-		if r := action.GetResource().Resource; !strings.HasPrefix(r, "selfsubject") && action.GetVerb() != "get" && action.GetVerb() != "list" {
+		if r := action.GetResource().Resource; !strings.HasPrefix(r, "selfsubject") &&
+			action.GetVerb() != "get" && action.GetVerb() != "list" {
 			found = append(found, action.GetVerb()+" "+strings.TrimSuffix(r+"/"+action.GetSubresource(), "/"))
 		}
 	}
@@ -114,7 +118,8 @@ func TestDryRunByTheClient(t *testing.T) {
 		t.Fatalf("status %d, error %v", status, err)
 	}
 	pod := printedPod(t, &p.out)
-	if name := "api-eshell-" + p.session(); pod.Kind != "Pod" || pod.APIVersion != "v1" || pod.Name != name || pod.Namespace != "shop" {
+	if name := "api-eshell-" + p.session(); pod.Kind != "Pod" || pod.APIVersion != "v1" || pod.Name != name ||
+		pod.Namespace != "shop" {
 		t.Errorf("%s %s, pod/%s in %s; want pod/%s", pod.APIVersion, pod.Kind, pod.Name, pod.Namespace, name)
 	}
 	if c := pod.Spec.Containers[0]; c.Name != "app" || c.Image != "api:1" || c.TTY {
@@ -142,10 +147,14 @@ func TestDryRun(t *testing.T) {
 		out     string // ID: the session's
 		sent    []string
 	}{
-		{"one line", []func(*Options){dryRunBy(DryRunClient, "")}, "pod/api-eshell-ID created (dry run)\n", nil},
-		{"the server's line", []func(*Options){dryRunBy(DryRunServer, "")}, "pod/api-eshell-ID created (server dry run)\n", []string{"create pods"}},
-		{"a name", []func(*Options){dryRunBy(DryRunServer, "name")}, "pod/api-eshell-ID\n", []string{"create pods"}},
-		{"a running pod", []func(*Options){debug, dryRunBy(DryRunClient, "")}, "pod/api-0 patched (dry run)\n", nil},
+		{"one line", []func(*Options){dryRunBy(DryRunClient, "")}, "pod/api-eshell-ID created (dry run)\n",
+			nil},
+		{"the server's line", []func(*Options){dryRunBy(DryRunServer, "")},
+			"pod/api-eshell-ID created (server dry run)\n", []string{"create pods"}},
+		{"a name", []func(*Options){dryRunBy(DryRunServer, "name")}, "pod/api-eshell-ID\n",
+			[]string{"create pods"}},
+		{"a running pod", []func(*Options){debug, dryRunBy(DryRunClient, "")},
+			"pod/api-0 patched (dry run)\n", nil},
 		{"a running pod by the server", []func(*Options){debug, dryRunBy(DryRunServer, "")},
 			"pod/api-0 patched (server dry run)\n", []string{"patch pods/ephemeralcontainers"}},
 	}
@@ -155,7 +164,8 @@ func TestDryRun(t *testing.T) {
 			quiet := func(o *Options) { o.Quiet = true }
 			p := newPreview(client, append(tt.changes, quiet)...)
 			status, err := p.run(t.Context())
-			if want := strings.ReplaceAll(tt.out, "ID", p.session()); status != 0 || err != nil || p.out.String() != want {
+			if want := strings.ReplaceAll(tt.out, "ID", p.session()); status != 0 || err != nil ||
+				p.out.String() != want {
 				t.Errorf("status %d, error %v, printed %q, want %q", status, err, &p.out, want)
 			}
 			if sent := writes(client); !slices.Equal(sent, tt.sent) || p.errOut.String() != "" {
@@ -181,7 +191,8 @@ func notDry(client *fake.Clientset) []clienttesting.Action {
 			dryRun, validation = a.PatchOptions.DryRun, a.PatchOptions.FieldValidation
 		}
 		writes := action.Matches("create", "pods") || action.GetVerb() == "patch"
-		if writes && !(slices.Equal(dryRun, []string{metav1.DryRunAll}) && validation == metav1.FieldValidationStrict) {
+		if writes && !(slices.Equal(dryRun, []string{metav1.DryRunAll}) &&
+			validation == metav1.FieldValidationStrict) {
 			found = append(found, action)
 		}
 	}
@@ -195,7 +206,8 @@ func TestDryRunShowsTheRunningPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	pod := printedPod(t, &p.out)
-	if pod.Kind != "Pod" || pod.UID != "uid-1" || pod.Status.Phase != corev1.PodRunning || len(pod.Spec.EphemeralContainers) != 1 ||
+	if pod.Kind != "Pod" || pod.UID != "uid-1" || pod.Status.Phase != corev1.PodRunning ||
+		len(pod.Spec.EphemeralContainers) != 1 ||
 		pod.Spec.EphemeralContainers[0].Name != "eshell-"+p.session() {
 		t.Errorf("printed:\n%s", &p.out)
 	}
@@ -205,11 +217,13 @@ func TestDryRunShowsTheRunningPod(t *testing.T) {
 func TestDryRunRefused(t *testing.T) {
 	client := shop()
 	client.PrependReactor("create", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "api", errors.New("exceeded quota: compute"))
+		return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "api",
+			errors.New("exceeded quota: compute"))
 	})
 	p := newPreview(client, dryRunBy(DryRunServer, "yaml"))
 	status, err := p.run(t.Context())
-	if status != 0 || !apierrors.IsForbidden(err) || !strings.HasSuffix(err.Error(), "exceeded quota: compute") {
+	if status != 0 || !apierrors.IsForbidden(err) || !strings.HasSuffix(err.Error(),
+		"exceeded quota: compute") {
 		t.Errorf("status %d, error %v", status, err)
 	}
 	if p.out.String()+p.errOut.String() != "" {
@@ -224,7 +238,8 @@ func TestExplainRun(t *testing.T) {
 	if status, err := p.run(t.Context()); status != 0 || err != nil {
 		t.Fatalf("status %d, error %v", status, err)
 	}
-	if !strings.HasPrefix(p.out.String(), "pod/api-eshell-"+p.session()+": a clone of deployment/api") || p.errOut.String() != "" {
+	if !strings.HasPrefix(p.out.String(), "pod/api-eshell-"+p.session()+": a clone of deployment/api") ||
+		p.errOut.String() != "" {
 		t.Errorf("printed %q, and on stderr %q", &p.out, &p.errOut)
 	}
 	if sent := writes(client); sent != nil {

@@ -21,22 +21,34 @@ func TestReport(t *testing.T) {
 		told   string
 	}{
 		{"plain", errors.New("no luck"), 125, "error: no luck\n"},
-		{"with a hint", hint.Wrap(fmt.Errorf("no luck"), "try again"), 125, "error: no luck\nhint: try again\n"},
-		{"with a hint inside", fmt.Errorf("open: %w", hint.Wrap(fmt.Errorf("no luck"), "try again")), 125, "error: open: no luck\nhint: try again\n"},
-		{"from the cluster", hint.Wrap(fmt.Errorf("\x1b[2Jno\r luck\u202e"), "\x1b]0;a\atry"), 125, "error: [2Jno luck\nhint: ]0;atry\n"},
+		{"with a hint", hint.Wrap(fmt.Errorf("no luck"), "try again"), 125,
+			"error: no luck\nhint: try again\n"},
+		{"with a hint inside", fmt.Errorf("open: %w", hint.Wrap(fmt.Errorf("no luck"), "try again")), 125,
+			"error: open: no luck\nhint: try again\n"},
+		{"from the cluster", hint.Wrap(fmt.Errorf("\x1b[2Jno\r luck\u202e"), "\x1b]0;a\atry"), 125,
+			"error: [2Jno luck\nhint: ]0;atry\n"},
 
-		{"without an answer", fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), 125, "error: list: Get \"https://a\": EOF\nhint: check whether the cluster answers: kubectl cluster-info\n"},
-		{"without an answer, with a hint", hint.Wrap(fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}), "try again"), 125, "error: list: Get \"https://a\": EOF\nhint: try again\n"},
+		{"without an answer", fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}),
+			125, "error: list: Get \"https://a\": EOF\nhint: check whether the cluster answers: kubectl cluster-info\n"},
+		{"without an answer, with a hint",
+			hint.Wrap(fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}),
+				"try again"), 125, "error: list: Get \"https://a\": EOF\nhint: try again\n"},
 
 		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},
 		{"TERM", Signal{syscall.SIGTERM}, 143, "error: ended by a signal: terminated\n"},
-		{"HUP, wrapped", fmt.Errorf("wait: %w", Signal{syscall.SIGHUP}), 129, "error: wait: ended by a signal: hangup\n"},
-		{"a signal beside an error", errors.Join(io.ErrUnexpectedEOF, Signal{syscall.SIGINT}), 130, "error: unexpected EOF\n  ended by a signal: interrupt\n"},
+		{"HUP, wrapped", fmt.Errorf("wait: %w", Signal{syscall.SIGHUP}), 129,
+			"error: wait: ended by a signal: hangup\n"},
+		{"a signal beside an error", errors.Join(io.ErrUnexpectedEOF, Signal{syscall.SIGINT}), 130,
+			"error: unexpected EOF\n  ended by a signal: interrupt\n"},
 
 		{"the reader has gone", &stream.OutputError{Err: syscall.EPIPE}, 141, ""},
-		{"the reader has gone, wrapped", fmt.Errorf("run: %w", &stream.OutputError{Err: fmt.Errorf("write |1: %w", syscall.EPIPE)}), 141, ""},
-		{"the disk is full", &stream.OutputError{Err: syscall.ENOSPC}, 125, "error: write the output: " + syscall.ENOSPC.Error() + "\n"},
-		{"another pipe", fmt.Errorf("connect: %w", syscall.EPIPE), 125, "error: connect: " + syscall.EPIPE.Error() + "\n"},
+		{"the reader has gone, wrapped",
+			fmt.Errorf("run: %w", &stream.OutputError{Err: fmt.Errorf("write |1: %w", syscall.EPIPE)}), 141,
+			""},
+		{"the disk is full", &stream.OutputError{Err: syscall.ENOSPC}, 125,
+			"error: write the output: " + syscall.ENOSPC.Error() + "\n"},
+		{"another pipe", fmt.Errorf("connect: %w", syscall.EPIPE), 125,
+			"error: connect: " + syscall.EPIPE.Error() + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

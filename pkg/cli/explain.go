@@ -16,7 +16,8 @@ type chapter struct {
 }
 
 func chapters() []chapter {
-	return []chapter{{"keeps", plan.Kept}, {"changed", plan.Changed}, {"left out", plan.LeftOut}, {"details", plan.Detail}}
+	return []chapter{{"keeps", plan.Kept}, {"changed", plan.Changed}, {"left out", plan.LeftOut},
+		{"details", plan.Detail}}
 }
 
 // fullAccount has the warnings too, which elsewhere are lines of their own.

@@ -38,7 +38,8 @@ a debug session without a client (--detach).`,
 }
 
 func parseExtension(words []string) (extension, error) {
-	const usage = "kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h"
+	const usage = "kubectl eshell extend NAME DURATION, for example: " +
+		"kubectl eshell extend api-eshell-x7k2p 2h"
 	if len(words) != 2 {
 		return extension{}, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
 	}

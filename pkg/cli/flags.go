@@ -82,7 +82,8 @@ type group struct {
 }
 
 func newFlags() *flags {
-	f := &flags{config: genericclioptions.NewConfigFlags(true), set: pflag.NewFlagSet("eshell", pflag.ContinueOnError)}
+	f := &flags{config: genericclioptions.NewConfigFlags(true),
+		set: pflag.NewFlagSet("eshell", pflag.ContinueOnError)}
 	f.defineTarget(f.group("Target", false))
 	f.source.defineTarget(f.group("Target", true))
 	f.defineProcess(f.group("What runs", false))
@@ -108,18 +109,21 @@ func (f *flags) group(title string, clone bool) *pflag.FlagSet {
 }
 
 func (f *flags) defineTarget(set *pflag.FlagSet) {
-	set.StringVarP(&f.container, "container", "c", "", "take the container `NAME` (default: the pod's default one, or the first)")
+	set.StringVarP(&f.container, "container", "c", "",
+		"take the container `NAME` (default: the pod's default one, or the first)")
 }
 
 func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.StringSliceVar(&f.command, "command", nil, "run `WORD,...`; the same as the words after --")
 	set.StringVar(&f.image, "image", "", "run `IMAGE` instead of the container's own")
-	set.StringArrayVarP(&f.env, "env", "e", nil, "set a variable by `NAME=VALUE`, remove it by NAME-; can be repeated")
+	set.StringArrayVarP(&f.env, "env", "e", nil,
+		"set a variable by `NAME=VALUE`, remove it by NAME-; can be repeated")
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
 	set.BoolVarP(&f.stdin, "stdin", "i", true, "pass stdin to the command")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
-	set.StringVar(&f.via, "via", "", "run by `WAY`: exec (nothing is logged), or attach (as the main process)")
+	set.StringVar(&f.via, "via", "",
+		"run by `WAY`: exec (nothing is logged), or attach (as the main process)")
 }
 
 func (f *flags) definePlace(set *pflag.FlagSet) {
@@ -127,7 +131,8 @@ func (f *flags) definePlace(set *pflag.FlagSet) {
 }
 
 func (f *flags) defineLifetime(set *pflag.FlagSet) {
-	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute, "fail if the session has not started after `DURATION`")
+	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute,
+		"fail if the session has not started after `DURATION`")
 	set.DurationVar(&f.lease, "lease", 2*time.Minute, "end `DURATION` after the client is gone")
 	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end after `DURATION` in any case")
 	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
@@ -136,41 +141,48 @@ func (f *flags) defineLifetime(set *pflag.FlagSet) {
 }
 
 func (f *flags) defineMode(set *pflag.FlagSet) {
-	set.StringVar(&f.mode, "mode", string(plan.ModeClone), "run in `MODE`: clone (a new pod), or debug (a running pod)")
+	set.StringVar(&f.mode, "mode", string(plan.ModeClone),
+		"run in `MODE`: clone (a new pod), or debug (a running pod)")
 }
 
 func (f *flags) defineOutput(set *pflag.FlagSet) {
 	set.BoolVar(&f.explain, "explain", false, "describe the session and the reasons, and start none")
-	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone), "only print the pod; `STRATEGY` is none, client or server")
+	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone),
+		"only print the pod; `STRATEGY` is none, client or server")
 	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print only output, warnings and errors")
 	set.Int32VarP(&f.verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
 }
 
 func (s *sourceFlags) defineTarget(set *pflag.FlagSet) {
-	set.StringVarP(&s.filename, "filename", "f", "", "take the workload from `FILE`, not from the cluster; - is stdin")
+	set.StringVarP(&s.filename, "filename", "f", "",
+		"take the workload from `FILE`, not from the cluster; - is stdin")
 	set.Int64Var(&s.revision, "revision", 0, "take revision `N` of it (kubectl rollout history)")
 	set.BoolVar(&s.pin, "pin", false, "run the very images that its pods run, by digest")
 }
 
 func (s *sourceFlags) defineProcess(set *pflag.FlagSet) {
-	set.BoolVar(&s.entrypoint, "entrypoint", false, "run the image's entrypoint, with the command as its arguments")
+	set.BoolVar(&s.entrypoint, "entrypoint", false,
+		"run the image's entrypoint, with the command as its arguments")
 	set.StringVar(&s.toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, for images without one")
 	set.StringVar(&s.overrides, "overrides", "", "patch the finished pod with this `JSON`")
-	set.StringVar(&s.overrideType, "override-type", "merge", "the patch is of `TYPE` json, merge or strategic")
+	set.StringVar(&s.overrideType, "override-type", "merge",
+		"the patch is of `TYPE` json, merge or strategic")
 }
 
 func (p *componentFlags) define(set *pflag.FlagSet) {
 	set.StringSliceVar(&p.with, "with", nil, "run the containers and sidecars `NAME,...` too")
 	set.BoolVar(&p.withAll, "with-all", false, "run all of its containers and sidecars")
-	set.StringSliceVar(&p.init, "init", nil, "run the init containers `NAME,...`, auto, all or none (default auto)")
+	set.StringSliceVar(&p.init, "init", nil,
+		"run the init containers `NAME,...`, auto, all or none (default auto)")
 	set.StringVar(&p.volumes, "volumes", "", "take claims as `KIND`: shared, readonly, or fresh ones instead")
 	set.IntVar(&p.ordinal, "ordinal", 0, "take the claims of the stateful set's pod number `N`")
 	set.BoolVar(&p.noDevices, "no-devices", false, "leave out GPUs and other devices")
 }
 
 func (l *labelFlags) define(set *pflag.FlagSet) {
-	set.BoolVar(&l.keep, "keep-labels", false, "keep all labels; the clone is never ready, so it gets no traffic")
+	set.BoolVar(&l.keep, "keep-labels", false,
+		"keep all labels; the clone is never ready, so it gets no traffic")
 	set.StringSliceVar(&l.set, "labels", nil, "add the labels `KEY=VALUE,...`")
 	set.StringSliceVar(&l.drop, "drop-labels", nil, "leave out the labels `KEY,...`")
 }
@@ -179,7 +191,8 @@ func (i *identityFlags) define(set *pflag.FlagSet) {
 	set.StringVar(&i.serviceAccount, "service-account", "", "run as the service account `NAME`")
 	set.BoolVar(&i.noToken, "no-token", false, "mount no service account token")
 	set.StringVar(&i.asUser, "as-user", "", "run as the user `UID[:GID]`, in numbers")
-	set.StringArrayVar(&i.pullSecrets, "image-pull-secret", nil, "pull images with the secret `NAME` as well; can be repeated")
+	set.StringArrayVar(&i.pullSecrets, "image-pull-secret", nil,
+		"pull images with the secret `NAME` as well; can be repeated")
 }
 
 func (f *flags) addTo(command *cobra.Command) {

@@ -34,7 +34,7 @@ const (
 	moreCommands = `
 Use "kubectl eshell COMMAND --help" for more about a command.`
 	moreOptions = `
-Use "kubectl eshell options" for the flags of the connection to the cluster: --namespace, --context and others.
+Use "kubectl eshell options" for the flags of the connection: --namespace, --context and others.
 `
 )
 
@@ -75,7 +75,8 @@ func usages(groups []group) string {
 // newOptions is the command that lists the flags of the connection, as kubectl's own does.
 func newOptions(streams genericiooptions.IOStreams) *cobra.Command {
 	command := &cobra.Command{
-		Use: "options", Short: "List the flags of the connection to the cluster", DisableFlagsInUseLine: true, Args: cobra.NoArgs,
+		Use: "options", Short: "List the flags of the connection to the cluster", DisableFlagsInUseLine: true,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return writeConnectionFlags(streams.Out) },
 	}
 	command.SetUsageFunc(func(cmd *cobra.Command) error { return writeConnectionFlags(cmd.OutOrStderr()) })
@@ -85,6 +86,7 @@ func newOptions(streams genericiooptions.IOStreams) *cobra.Command {
 func writeConnectionFlags(out io.Writer) error {
 	set := pflag.NewFlagSet("connection", pflag.ContinueOnError)
 	genericclioptions.NewConfigFlags(true).AddFlags(set)
-	_, err := fmt.Fprintf(out, "These flags can be passed to every command, as to kubectl:\n\n%s", set.FlagUsagesWrapped(helpWidth))
+	_, err := fmt.Fprintf(out, "These flags can be passed to every command, as to kubectl:\n\n%s",
+		set.FlagUsagesWrapped(helpWidth))
 	return written(err)
 }

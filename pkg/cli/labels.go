@@ -28,7 +28,8 @@ func (l labelFlags) options() (isolation.LabelOptions, error) {
 	}
 	for _, key := range l.drop {
 		if _, set := options.Set[key]; set {
-			return isolation.LabelOptions{}, fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
+			return isolation.LabelOptions{},
+				fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
 		}
 	}
 	return options, nil
@@ -92,7 +93,8 @@ func parseUser(word string) (uid, gid *int64, err error) {
 func parseID(word, number string, problems func(int64) []string) (*int64, error) {
 	id, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("--as-user %q is neither UID nor UID:GID", word), "in numbers, for example: --as-user 1000:1000")
+		return nil, hint.Wrap(fmt.Errorf("--as-user %q is neither UID nor UID:GID", word),
+			"in numbers, for example: --as-user 1000:1000")
 	}
 	if p := problems(id); len(p) > 0 {
 		return nil, fmt.Errorf("--as-user %q: %d %s", word, id, p[0])

@@ -59,7 +59,8 @@ pod. A pod called "list" is reached as pod/list, as with all these commands.`,
 }
 
 func (l listing) parse(words []string) (listing, error) {
-	if _, err := oneOf("output", l.Output, "", "wide", "json", "yaml", "name"); err != nil || len(words) == 0 {
+	if _, err := oneOf("output", l.Output, "", "wide", "json", "yaml", "name"); err != nil ||
+		len(words) == 0 {
 		return l, err
 	}
 	pod, err := workload.ParseReference(words)
@@ -67,7 +68,8 @@ func (l listing) parse(words []string) (listing, error) {
 	case err != nil:
 		return l, err
 	case pod.Kind != "Pod":
-		return l, hint.Wrap(fmt.Errorf("%s is not a pod: only pods have ephemeral containers", pod), "kubectl eshell lists sessions")
+		return l, hint.Wrap(fmt.Errorf("%s is not a pod: only pods have ephemeral containers", pod),
+			"kubectl eshell lists sessions")
 	case l.Everywhere:
 		return l, fmt.Errorf("--all-namespaces cannot be combined with a pod: %s is in one namespace", pod)
 	}
@@ -96,7 +98,8 @@ func (c *sessionCommand) list(ctx context.Context, l listing) error {
 	for _, s := range sessions {
 		names = append(names, s.Name)
 	}
-	return c.show(l, shown{kind: "SessionList", items: sessions, names: names, table: sessionTable(l, sessions, time.Now())})
+	return c.show(l, shown{kind: "SessionList", items: sessions, names: names,
+		table: sessionTable(l, sessions, time.Now())})
 }
 
 func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
@@ -108,7 +111,8 @@ func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
 	for _, e := range containers {
 		names = append(names, e.Name)
 	}
-	return c.show(l, shown{kind: "EphemeralContainerList", items: containers, names: names, table: containerTable(containers, time.Now())})
+	return c.show(l, shown{kind: "EphemeralContainerList", items: containers, names: names,
+		table: containerTable(containers, time.Now())})
 }
 
 // shown is a list in each of its forms.
@@ -146,7 +150,8 @@ func noneFound(l listing, namespace string) string {
 
 // document prints the list for programs.
 func (c *sessionCommand) document(format string, what shown) error {
-	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": what.kind, "items": what.items})
+	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": what.kind,
+		"items": what.items})
 	if err != nil {
 		return err
 	}
@@ -208,7 +213,8 @@ func sessionTable(l listing, sessions []inventory.Session, now time.Time) *metav
 		{"Reason", true, func(s session) string { return s.Reason }},
 	}
 	if l.Everywhere {
-		columns = append([]column[session]{{"Namespace", false, func(s session) string { return s.Namespace }}}, columns...)
+		columns = append([]column[session]{{"Namespace", false,
+			func(s session) string { return s.Namespace }}}, columns...)
 	}
 	return tabulate(columns, sessions)
 }

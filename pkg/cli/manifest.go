@@ -37,7 +37,8 @@ func readAll(name string, in io.Reader) ([]byte, error) {
 	case len(manifest) == 0:
 		return nil, fmt.Errorf("manifest %s is empty", name)
 	case len(manifest) > maxManifest:
-		return nil, fmt.Errorf("manifest %s is longer than %s", name, resource.NewQuantity(maxManifest, resource.BinarySI))
+		return nil, fmt.Errorf("manifest %s is longer than %s", name,
+			resource.NewQuantity(maxManifest, resource.BinarySI))
 	}
 	return manifest, nil
 }

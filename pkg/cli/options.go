@@ -59,7 +59,8 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 	}
 	o := Options{
 		Filename: f.source.filename, Container: f.container, Explain: f.explain,
-		Stdin: f.stdin && !f.detach, StartTimeout: f.startTimeout, Wait: f.wait, Quiet: f.quiet, Verbosity: f.verbosity,
+		Stdin: f.stdin && !f.detach, StartTimeout: f.startTimeout, Wait: f.wait, Quiet: f.quiet,
+		Verbosity: f.verbosity,
 	}
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
@@ -75,7 +76,10 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		}),
 		into(&o.Revision, f.revision),
 		into(&o.Plan, func() (plan.Options, error) { return f.plan(command) }),
-		into(&o.Output, func() (string, error) { return oneOf("output", f.output, "", "yaml", "json", "name") }),
+		into(&o.Output, func() (string,
+			error) {
+			return oneOf("output", f.output, "", "yaml", "json", "name")
+		}),
 		func() error { return f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container") },
 		func() error { return atLeast("start-timeout", f.startTimeout, time.Second) },
 		func() error { return atLeast("lease", f.lease, 20*time.Second) },
@@ -92,9 +96,14 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 
 // plan validates the words that a plan is made with.
 func (f *flags) plan(command []string) (plan.Options, error) {
-	o := plan.Options{HeartbeatTimeout: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second), Detach: f.detach, Reason: f.reason, Image: f.image, Pin: f.source.pin, Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
+	o := plan.Options{HeartbeatTimeout: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second),
+		Detach: f.detach, Reason: f.reason, Image: f.image, Pin: f.source.pin,
+		Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
 	for _, parse := range []func() error{
-		into(&o.Via, func() (agent.Via, error) { return oneOf("via", agent.Via(f.via), "", agent.ViaExec, agent.ViaAttach) }),
+		into(&o.Via, func() (agent.Via,
+			error) {
+			return oneOf("via", agent.Via(f.via), "", agent.ViaExec, agent.ViaAttach)
+		}),
 		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
 		into(&o.Env, func() ([]plan.EnvChange, error) { return parseEnv(f.env) }),
 		into(&o.CPU, func() (resource.Quantity, error) { return parseQuantity("cpu", f.cpu) }),
@@ -140,13 +149,20 @@ func (f *flags) attended(o Options) []contradiction {
 	}
 	command := len(o.Plan.Command) > 0
 	return []contradiction{
-		{o.TTY != nil && *o.TTY, "--tty cannot be used with --detach: a detached session has no terminal", ""},
+		{o.TTY != nil && *o.TTY, "--tty cannot be used with --detach: a detached session has no terminal",
+			""},
 		{f.set.Changed("stdin") && f.stdin, "--stdin is for who is there, and --detach leaves nobody", ""},
 		{o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""},
-		{command && o.Plan.Via == agent.ViaExec, "--via exec cannot be used with --detach: a detached command has no client to exec it", "leave out --via: the command runs as the container's process"},
-		{!command && o.Plan.Via == agent.ViaAttach, "--via attach cannot be used with --detach without a command: there is no shell to attach to", "leave out --via; open shells in it with kubectl eshell attach"},
-		{command && o.Mode == plan.ModeDebug, "--detach cannot run a command in a debug container: it would end with its client",
-			"start the session without a command, and run it there with kubectl eshell attach; or leave out --mode debug for a clone"},
+		{command && o.Plan.Via == agent.ViaExec,
+			"--via exec cannot be used with --detach: a detached command has no client to exec it",
+			"leave out --via: the command runs as the container's process"},
+		{!command && o.Plan.Via == agent.ViaAttach,
+			"--via attach cannot be used with --detach without a command: there is no shell to attach to",
+			"leave out --via; open shells in it with kubectl eshell attach"},
+		{command && o.Mode == plan.ModeDebug,
+			"--detach cannot run a command in a debug container: it would end with its client",
+			"start the session without a command, and run it there with kubectl eshell attach; " +
+				"or leave out --mode debug for a clone"},
 	}
 }
 
@@ -154,19 +170,24 @@ func (f *flags) attended(o Options) []contradiction {
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
 	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
-		return hint.Wrap(fmt.Errorf("--%s cannot be used with --mode debug", name), "leave out --mode debug for a clone")
+		return hint.Wrap(fmt.Errorf("--%s cannot be used with --mode debug", name),
+			"leave out --mode debug for a clone")
 	}
 	for _, c := range append(f.attended(o), []contradiction{
 		{len(parts.With) > 0 && parts.WithAll, "--with-all cannot be combined with --with", ""},
-		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil, "--ordinal cannot be used with --volumes fresh, which uses no existing claims", ""},
+		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil,
+			"--ordinal cannot be used with --volumes fresh, which uses no existing claims", ""},
 		{asked.Pin && asked.Image != "", "--pin cannot be combined with --image", ""},
 		{asked.Pin && o.Filename != "", "--pin cannot be used with -f: nothing of a manifest runs yet", ""},
-		{asked.Entrypoint && asked.Via == agent.ViaExec, "--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""},
+		{asked.Entrypoint && asked.Via == agent.ViaExec,
+			"--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""},
 		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint cannot be combined with --toolbox", ""},
 		{o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - and the command cannot both read stdin",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
-		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for", "--dry-run=client -o " + o.Output},
-		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type needs --overrides", ""},
+		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for",
+			"--dry-run=client -o " + o.Output},
+		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type needs --overrides",
+			""},
 	}...) {
 		if c.wrong {
 			return hint.Wrap(fmt.Errorf("%s", c.told), c.next)
@@ -243,7 +264,8 @@ func parseEnv(words []string) ([]plan.EnvChange, error) {
 				return nil, fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
 			}
 			if !dash {
-				return nil, hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word), "to pass your own value: -e \""+word+"=$"+word+"\"")
+				return nil, hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word),
+					"to pass your own value: -e \""+word+"=$"+word+"\"")
 			}
 			change = plan.EnvChange{Name: trimmed, Remove: true}
 		}
@@ -263,14 +285,18 @@ func parseQuantity(flag, value string) (resource.Quantity, error) {
 	}
 	quantity, err := resource.ParseQuantity(value)
 	if err != nil {
-		return resource.Quantity{}, hint.Wrap(fmt.Errorf("--%s %q is not a quantity: %w", flag, value, err), "for example: --cpu 500m, --memory 2Gi")
+		return resource.Quantity{},
+			hint.Wrap(fmt.Errorf("--%s %q is not a quantity: %w", flag, value, err),
+				"for example: --cpu 500m, --memory 2Gi")
 	}
 	if quantity.Sign() <= 0 {
 		return resource.Quantity{}, fmt.Errorf("--%s %q is not more than zero", flag, value)
 	}
 	if flag == "memory" && quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0 {
 		// The server would only warn, and the node never start the pod. Value rounds up.
-		return resource.Quantity{}, hint.Wrap(fmt.Errorf("--memory %q is not a whole number of bytes", value), "m means thousandths; megabytes are M or Mi")
+		return resource.Quantity{},
+			hint.Wrap(fmt.Errorf("--memory %q is not a whole number of bytes", value),
+				"m means thousandths; megabytes are M or Mi")
 	}
 	return quantity, nil
 }

@@ -39,8 +39,10 @@ func TestPrinter(t *testing.T) {
 		out, quiet string
 	}{
 		{"a line", func(p *printer) { p.Say("%s is %d", "it", 1) }, "it is 1\n", ""},
-		{"a warning", func(p *printer) { p.Warn("%s is %d", "it", 1) }, "warning: it is 1\n", "warning: it is 1\n"},
-		{"the server's warning", func(p *printer) { p.HandleWarningHeader(299, "-", "old") }, "warning: old\n", "warning: old\n"},
+		{"a warning", func(p *printer) { p.Warn("%s is %d", "it", 1) }, "warning: it is 1\n",
+			"warning: it is 1\n"},
+		{"the server's warning", func(p *printer) { p.HandleWarningHeader(299, "-", "old") },
+			"warning: old\n", "warning: old\n"},
 		{"a line while a session has the terminal", func(p *printer) {
 			p.raw = true // as Raw does on a terminal
 			p.Warn("a\nb")
@@ -80,10 +82,12 @@ func TestPrinter(t *testing.T) {
 			"  sidecar istio  it is not asked for\n\n" +
 			"details:\n" +
 			"  annotation a  nobody asks\n" + warned, warned},
-		{"a plan without notes", func(p *printer) { p.Created(&plan.Plan{Headline: "a clone"}) }, "a clone\n", ""},
+		{"a plan without notes", func(p *printer) { p.Created(&plan.Plan{Headline: "a clone"}) }, "a clone\n",
+			""},
 
 		{"a hostile line", func(p *printer) { p.Say("%s", hostile) }, harmless + "\n", ""},
-		{"a hostile warning", func(p *printer) { p.Warn("%s", hostile) }, "warning: " + harmless + "\n", "warning: " + harmless + "\n"},
+		{"a hostile warning", func(p *printer) { p.Warn("%s", hostile) }, "warning: " + harmless + "\n",
+			"warning: " + harmless + "\n"},
 		{"a hostile server", func(p *printer) { p.HandleWarningHeader(299, "-", hostile) },
 			"warning: " + harmless + "\n", "warning: " + harmless + "\n"},
 		{"a hostile plan", func(p *printer) {
@@ -114,12 +118,17 @@ func TestExplain(t *testing.T) {
 	}{
 		{"nothing", nil, "a clone\n"},
 		{"every kind", []plan.Note{
-			{Kind: plan.Warning, What: "policy db", Reason: "refuses it"}, {Kind: plan.Detail, What: "d", Reason: "why"},
-			{Kind: plan.LeftOut, What: "l", Reason: "why"}, {Kind: plan.Changed, What: "c", Reason: "why"}, {Kind: plan.Kept, What: "k", Reason: "why"},
+			{Kind: plan.Warning, What: "policy db", Reason: "refuses it"},
+			{Kind: plan.Detail, What: "d", Reason: "why"},
+			{Kind: plan.LeftOut, What: "l", Reason: "why"}, {Kind: plan.Changed, What: "c", Reason: "why"},
+			{Kind: plan.Kept, What: "k", Reason: "why"},
 		}, "a clone\n\nkeeps:\n  k  why\n\nchanged:\n  c  why\n\nleft out:\n  l  why\n\ndetails:\n  d  why\n\nwarnings:\n  policy db  refuses it\n"},
-		{"hostile", []plan.Note{{Kind: plan.Kept, What: hostile, Reason: hostile}}, "a clone\n\nkeeps:\n  " + harmless + "  " + harmless + "\n"},
-		{"rows in a row", []plan.Note{{Kind: plan.Kept, What: "a\n\nleft out:\n", Reason: "b\tc"}}, "a clone\n\nkeeps:\n  a left out:  b c\n"},
-		{"other languages", []plan.Note{{Kind: plan.Kept, What: "größe", Reason: "x"}, {Kind: plan.Kept, What: "grosse", Reason: "x"}},
+		{"hostile", []plan.Note{{Kind: plan.Kept, What: hostile, Reason: hostile}},
+			"a clone\n\nkeeps:\n  " + harmless + "  " + harmless + "\n"},
+		{"rows in a row", []plan.Note{{Kind: plan.Kept, What: "a\n\nleft out:\n", Reason: "b\tc"}},
+			"a clone\n\nkeeps:\n  a left out:  b c\n"},
+		{"other languages", []plan.Note{{Kind: plan.Kept, What: "größe", Reason: "x"},
+			{Kind: plan.Kept, What: "grosse", Reason: "x"}},
 			"a clone\n\nkeeps:\n  größe   x\n  grosse  x\n"},
 	}
 	for _, tt := range tests {
@@ -147,7 +156,8 @@ func TestPrinterIsShared(t *testing.T) {
 		telling.Wait()
 		p.Ready()
 		lines := slices.Sorted(strings.Lines(out.String()))
-		if want := append(slices.Repeat([]string{"warning: new\n"}, 8), "warning: old\n"); !slices.Equal(lines, want) {
+		if want := append(slices.Repeat([]string{"warning: new\n"}, 8),
+			"warning: old\n"); !slices.Equal(lines, want) {
 			t.Errorf("printed %q, want %q", lines, want)
 		}
 	})

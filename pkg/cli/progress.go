@@ -32,7 +32,8 @@ type progress struct {
 }
 
 func newProgress(out io.Writer) *progress {
-	return &progress{out: out, printed: map[string]bool{}, moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
+	return &progress{out: out, printed: map[string]bool{},
+		moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
 }
 
 func (p *progress) show(what string) {

@@ -18,7 +18,8 @@ import (
 )
 
 // execute does what o asks for, and returns the exit status.
-func execute(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags, streams genericiooptions.IOStreams) (int, error) {
+func execute(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags,
+	streams genericiooptions.IOStreams) (int, error) {
 	quietLogs(o.Verbosity)
 	out := newPrinter(streams.ErrOut, o.Quiet)
 	c, err := connect(flags, out)
@@ -28,7 +29,8 @@ func execute(ctx context.Context, o Options, flags *genericclioptions.ConfigFlag
 	return o.execute(ctx, c, streams, out)
 }
 
-func (o Options) execute(ctx context.Context, c connection, streams genericiooptions.IOStreams, out *printer) (int, error) {
+func (o Options) execute(ctx context.Context, c connection, streams genericiooptions.IOStreams,
+	out *printer) (int, error) {
 	query, err := o.query(c, streams.In)
 	if err != nil {
 		return 0, err
@@ -47,7 +49,8 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 
 func sessionConfig(o Options, c connection, streams genericiooptions.IOStreams, out *printer) session.Config {
 	return session.Config{
-		Client: c.cluster.Client, Reconnect: c.reconnect, Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
+		Client: c.cluster.Client, Reconnect: c.reconnect,
+		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
 		StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Stdin: stdin(o, streams.In), Stdout: streams.Out, Stderr: streams.ErrOut,
 	}
@@ -57,8 +60,10 @@ func sessionConfig(o Options, c connection, streams genericiooptions.IOStreams, 
 func (o Options) query(c connection, in io.Reader) (workload.Query, error) {
 	manifest, err := readManifest(o.Filename, in)
 	return workload.Query{
-		Reference: o.Reference, Namespace: c.namespace, EnforceNamespace: c.enforceNamespace, Container: o.Container,
-		Live: o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin, Ordinal: o.Plan.Components.Ordinal,
+		Reference: o.Reference, Namespace: c.namespace, EnforceNamespace: c.enforceNamespace,
+		Container: o.Container,
+		Live:      o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin,
+		Ordinal: o.Plan.Components.Ordinal,
 	}, err
 }
 

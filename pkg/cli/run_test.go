@@ -30,7 +30,8 @@ func TestUseTTYWithoutATerminal(t *testing.T) {
 		{"by default", Options{Stdin: true}, ""},
 		{"asked for", Options{Stdin: true, TTY: &on}, warning},
 		{"asked for, quietly", Options{Stdin: true, TTY: &on, Quiet: true}, warning},
-		{"asked for without stdin", Options{TTY: &on}, "warning: a terminal needs stdin, and --stdin is false: the command runs without one\n"},
+		{"asked for without stdin", Options{TTY: &on},
+			"warning: a terminal needs stdin, and --stdin is false: the command runs without one\n"},
 		{"refused", Options{Stdin: true, TTY: &off}, ""},
 	}
 	for _, tt := range tests {
@@ -64,18 +65,24 @@ func TestQuery(t *testing.T) {
 		o    Options
 		want workload.Query
 	}{
-		{"a clone", Options{Reference: api, Mode: plan.ModeClone, Container: "app"}, workload.Query{Reference: api, Container: "app"}},
-		{"a running pod", Options{Reference: api, Mode: plan.ModeDebug}, workload.Query{Reference: api, Live: true}},
+		{"a clone", Options{Reference: api, Mode: plan.ModeClone, Container: "app"},
+			workload.Query{Reference: api, Container: "app"}},
+		{"a running pod", Options{Reference: api, Mode: plan.ModeDebug},
+			workload.Query{Reference: api, Live: true}},
 		{"of a revision", Options{Reference: api, Revision: 3}, workload.Query{Reference: api, Revision: 3}},
-		{"pinned", Options{Reference: api, Plan: plan.Options{Pin: true}}, workload.Query{Reference: api, Running: true}},
-		{"with claims", Options{Reference: api, Plan: plan.Options{Components: plan.Components{Ordinal: new(2)}}}, workload.Query{Reference: api, Ordinal: new(2)}},
+		{"pinned", Options{Reference: api, Plan: plan.Options{Pin: true}},
+			workload.Query{Reference: api, Running: true}},
+		{"with claims", Options{Reference: api,
+			Plan: plan.Options{Components: plan.Components{Ordinal: new(2)}}},
+			workload.Query{Reference: api, Ordinal: new(2)}},
 		{"from a file", Options{Filename: file}, workload.Query{Manifest: []byte("kind: Pod")}},
 		{"from stdin", Options{Filename: "-"}, workload.Query{Manifest: []byte("kind: Job")}},
 	}
 	for _, tt := range tests {
 		tt.want.Namespace, tt.want.EnforceNamespace = "shop", true
 		c := connection{namespace: "shop", enforceNamespace: true}
-		if got, err := tt.o.query(c, strings.NewReader("kind: Job")); err != nil || !reflect.DeepEqual(got, tt.want) {
+		if got, err := tt.o.query(c, strings.NewReader("kind: Job")); err != nil || !reflect.DeepEqual(got,
+			tt.want) {
 			t.Errorf("%s: error %v, query\n%+v, want\n%+v", tt.name, err, got, tt.want)
 		}
 	}
@@ -114,8 +121,10 @@ func TestConnectIsNotThrottled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.config.QPS != requestsPerSecond || c.config.Burst != burst || c.namespace != "shop" || !c.enforceNamespace {
-		t.Errorf("%v requests a second, %d at once, namespace %q (enforced: %t)", c.config.QPS, c.config.Burst, c.namespace, c.enforceNamespace)
+	if c.config.QPS != requestsPerSecond || c.config.Burst != burst || c.namespace != "shop" ||
+		!c.enforceNamespace {
+		t.Errorf("%v requests a second, %d at once, namespace %q (enforced: %t)", c.config.QPS,
+			c.config.Burst, c.namespace, c.enforceNamespace)
 	}
 	if _, err := c.cluster.Dynamic(); err != nil {
 		t.Errorf("the dynamic client: %v", err)

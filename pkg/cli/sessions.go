@@ -16,7 +16,8 @@ import (
 
 // sessionCommands are those about sessions that there are.
 func sessionCommands(streams genericiooptions.IOStreams, status *int) []*cobra.Command {
-	return []*cobra.Command{newAttach(streams, status), newList(streams), newDelete(streams), newExtend(streams), newGC(streams)}
+	return []*cobra.Command{newAttach(streams, status), newList(streams), newDelete(streams),
+		newExtend(streams), newGC(streams)}
 }
 
 // sessionCommand is what the commands about sessions share: the cluster, and where they print.
@@ -31,14 +32,16 @@ type ours struct {
 	use, short, more, example string
 	flags                     func(*pflag.FlagSet)
 	runs                      bool // a command, whose words come after two dashes
-	parse                     func(words, command []string) (func(context.Context, *sessionCommand) error, error)
+	parse                     func(words, command []string) (func(context.Context, *sessionCommand) error,
+		error)
 }
 
 func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
 	config := genericclioptions.NewConfigFlags(true)
 	command := &cobra.Command{
-		Use: o.use, Short: o.short, Long: o.short + ".\n\n" + o.more, Example: o.example, DisableFlagsInUseLine: true,
-		Args: cobra.ArbitraryArgs, // parse judges them
+		Use: o.use, Short: o.short, Long: o.short + ".\n\n" + o.more, Example: o.example,
+		DisableFlagsInUseLine: true,
+		Args:                  cobra.ArbitraryArgs, // parse judges them
 		RunE: func(cmd *cobra.Command, words []string) error {
 			var program []string
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 && o.runs {
@@ -73,7 +76,8 @@ func (o ours) addFlags(command *cobra.Command, config *genericclioptions.ConfigF
 		if own.HasFlags() {
 			flags = usages([]group{{title: "Flags", FlagSet: own}})
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s%s", cmd.UseLine(), cmd.Example, flags, moreOptions)
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s%s", cmd.UseLine(),
+			cmd.Example, flags, moreOptions)
 		return err
 	})
 }

@@ -21,14 +21,17 @@ import (
 // opened is a clone of ann's without a lease, opened ten minutes ago for an hour.
 func opened(session, user, reason string) corev1.Pod {
 	p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Name: "api-eshell-" + session, Namespace: "shop", UID: "pod-uid", CreationTimestamp: metav1.NewTime(time.Now().Add(-10 * time.Minute)),
-		Labels: owned.Labels(session), Annotations: owned.Annotations("Deployment", "api"),
+		Name: "api-eshell-" + session, Namespace: "shop", UID: "pod-uid",
+		CreationTimestamp: metav1.NewTime(time.Now().Add(-10 * time.Minute)),
+		Labels:            owned.Labels(session), Annotations: owned.Annotations("Deployment", "api"),
 	}}
 	for key, value := range owned.Who(user, reason) {
 		p.Annotations[key] = value
 	}
-	p.Spec = corev1.PodSpec{ActiveDeadlineSeconds: new(int64(3630)), Containers: []corev1.Container{{Name: "app", StdinOnce: true}}}
-	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	p.Spec = corev1.PodSpec{ActiveDeadlineSeconds: new(int64(3630)),
+		Containers: []corev1.Container{{Name: "app", StdinOnce: true}}}
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app",
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	return p
 }
 
@@ -37,14 +40,20 @@ func ephemeral() *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}
 	add := func(name string, command []string, state corev1.ContainerState) {
 		p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{
-			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "busybox", Command: command}, TargetContainerName: "app",
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "busybox",
+				Command: command}, TargetContainerName: "app",
 		})
-		p.Status.EphemeralContainerStatuses = append(p.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: name, State: state})
+		p.Status.EphemeralContainerStatuses = append(p.Status.EphemeralContainerStatuses,
+			corev1.ContainerStatus{Name: name, State: state})
 	}
 	ago := metav1.NewTime(time.Now().Add(-10 * time.Minute))
-	add("debugger-1", []string{"sh", "-c", "\x1b[2Jtop\nexit"}, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago}})
-	add("debugger-2", nil, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error", StartedAt: ago}})
-	add("debugger-3", []string{"sh"}, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}})
+	add("debugger-1", []string{"sh", "-c", "\x1b[2Jtop\nexit"},
+		corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago}})
+	add("debugger-2", nil,
+		corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error",
+			StartedAt: ago}})
+	add("debugger-3", []string{"sh"},
+		corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}})
 	return p
 }
 
@@ -52,20 +61,27 @@ func ephemeral() *corev1.Pod {
 func api(t *testing.T, clones []corev1.Pod, others ...corev1.Pod) string {
 	t.Helper()
 	answers := map[string]any{
-		"GET /api/v1/namespaces/shop/pods":           corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
-		"GET /api/v1/pods":                           corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
-		"GET /apis/batch/v1/jobs":                    batchv1.JobList{TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
-		"GET /apis/batch/v1/namespaces/shop/jobs":    batchv1.JobList{TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
+		"GET /api/v1/namespaces/shop/pods": corev1.PodList{
+			TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
+		"GET /api/v1/pods": corev1.PodList{
+			TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: clones},
+		"GET /apis/batch/v1/jobs": batchv1.JobList{
+			TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
+		"GET /apis/batch/v1/namespaces/shop/jobs": batchv1.JobList{
+			TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
 		"GET /api/v1/namespaces/shop/pods/api-7d4b9": ephemeral(),
 		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews": authenticationv1.SelfSubjectReview{
 			TypeMeta: metav1.TypeMeta{Kind: "SelfSubjectReview", APIVersion: "authentication.k8s.io/v1"},
-			Status:   authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: "ann"}},
+			Status: authenticationv1.SelfSubjectReviewStatus{
+				UserInfo: authenticationv1.UserInfo{Username: "ann"}},
 		},
 	}
 	for _, clone := range slices.Concat(clones, others) {
 		clone.TypeMeta = metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}
 		answers["GET /api/v1/namespaces/shop/pods/"+clone.Name] = clone
-		answers["DELETE /api/v1/namespaces/shop/pods/"+clone.Name] = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess}
+		answers["DELETE /api/v1/namespaces/shop/pods/"+
+			clone.Name] = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+			Status: metav1.StatusSuccess}
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -73,7 +89,8 @@ func api(t *testing.T, clones []corev1.Pod, others ...corev1.Pod) string {
 		answer, known := answers[r.Method+" "+r.URL.Path]
 		if !known {
 			w.WriteHeader(http.StatusNotFound)
-			answer = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: 404, Reason: metav1.StatusReasonNotFound,
+			answer = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+				Status: metav1.StatusFailure, Code: 404, Reason: metav1.StatusReasonNotFound,
 				Message: r.Method + " " + r.URL.Path + " is not here"}
 		}
 		if err := json.NewEncoder(w).Encode(answer); err != nil {
@@ -98,38 +115,56 @@ func TestSessionCommands(t *testing.T) {
 	}{
 		{"list", ran{out: "NAME               MODE    SOURCE           POD                STATE     AGE   LEFT\n" +
 			"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m\n"}},
-		{"list -o wide", ran{out: "NAME               MODE    SOURCE           POD                CONTAINER   STATE     AGE   LEFT   USER   REASON\n" +
-			"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   app         Running   10m   50m    ann    a[2Jb\n"}},
-		{"list -A --all-users", ran{out: "NAMESPACE   NAME               MODE    SOURCE           POD                STATE     AGE   LEFT   USER\n" +
-			"shop        api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m    ann\n" +
-			"shop        api-eshell-bbbbb   clone   deployment/api   api-eshell-bbbbb   Running   10m   50m    bob\n" +
-			"shop        api-eshell-ccccc   clone   deployment/api   api-eshell-ccccc   Ended     10m   50m    bob\n"}},
+		{"list -o wide", ran{
+			out: "NAME               MODE    SOURCE           POD                CONTAINER   STATE     AGE   LEFT   USER   REASON\n" +
+				"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   app         Running   10m   50m    ann    a[2Jb\n"}},
+		{"list -A --all-users",
+			ran{out: "NAMESPACE   NAME               MODE    SOURCE           POD                STATE     AGE   LEFT   USER\n" +
+				"shop        api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m    ann\n" +
+				"shop        api-eshell-bbbbb   clone   deployment/api   api-eshell-bbbbb   Running   10m   50m    bob\n" +
+				"shop        api-eshell-ccccc   clone   deployment/api   api-eshell-ccccc   Ended     10m   50m    bob\n"}},
 		{"list --all-users -o name", ran{out: "api-eshell-aaaaa\napi-eshell-bbbbb\napi-eshell-ccccc\n"}},
-		{"list pod/api-7d4b9", ran{out: "NAME         IMAGE     TARGET   STATE          EXIT     AGE      COMMAND\n" +
-			"debugger-1   busybox   app      Running        <none>   10m      sh -c [2Jtop...\n" +
-			"debugger-2   busybox   app      Error          137      10m      <none>\n" +
-			"debugger-3   busybox   app      ErrImagePull   <none>   <none>   sh\n"}},
+		{"list pod/api-7d4b9",
+			ran{out: "NAME         IMAGE     TARGET   STATE          EXIT     AGE      COMMAND\n" +
+				"debugger-1   busybox   app      Running        <none>   10m      sh -c [2Jtop...\n" +
+				"debugger-2   busybox   app      Error          137      10m      <none>\n" +
+				"debugger-3   busybox   app      ErrImagePull   <none>   <none>   sh\n"}},
 		{"list pod api-7d4b9 -o name", ran{out: "debugger-1\ndebugger-2\ndebugger-3\n"}},
-		{"list pod/none", ran{125, "", "error: pod/none in namespace shop: GET /api/v1/namespaces/shop/pods/none is not here\n"}},
-		{"list deploy/api", ran{125, "", "error: deployment/api is not a pod: only pods have ephemeral containers\nhint: kubectl eshell lists sessions\n"}},
-		{"list -A pod/api-7d4b9", ran{125, "", "error: --all-namespaces cannot be combined with a pod: pod/api-7d4b9 is in one namespace\n"}},
+		{"list pod/none", ran{125, "",
+			"error: pod/none in namespace shop: GET /api/v1/namespaces/shop/pods/none is not here\n"}},
+		{"list deploy/api", ran{125, "",
+			"error: deployment/api is not a pod: only pods have ephemeral containers\nhint: kubectl eshell lists sessions\n"}},
+		{"list -A pod/api-7d4b9",
+			ran{125, "", "error: --all-namespaces cannot be combined with a pod: pod/api-7d4b9 is in one namespace\n"}},
 		{"list -o table", ran{125, "", "error: --output \"table\" is not one of: wide, json, yaml, name\n"}},
-		{"list --image x", ran{125, "", "error: unknown flag: --image\nhint: the flags are in: kubectl eshell list --help\n"}},
+		{"list --image x", ran{125, "",
+			"error: unknown flag: --image\nhint: the flags are in: kubectl eshell list --help\n"}},
 		// A word is a command only where it comes first and names no type.
-		{"pod/list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
-		{"pod list", ran{125, "", "error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
+		{"pod/list", ran{125, "",
+			"error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
+		{"pod list", ran{125, "",
+			"error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
 
-		{"attach", ran{125, "", "error: expected one session name, got 0 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
-		{"attach api-eshell-aaaaa ls", ran{125, "", "error: expected one session name, got 2 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
-		{"attach nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
-		{"attach api-eshell-bbbbb", ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\nhint: list your sessions: kubectl eshell list -n shop\n"}},
-		{"attach api-eshell-ddddd", ran{125, "", "error: session api-eshell-ddddd has ended\nhint: list running sessions: kubectl eshell list -n shop\n"}},
-		{"attach api-eshell-eeeee", ran{125, "", "error: session api-eshell-eeeee has not started yet\nhint: see its progress: kubectl describe pod api-eshell-eeeee -n shop\n"}},
+		{"attach", ran{125, "",
+			"error: expected one session name, got 0 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach api-eshell-aaaaa ls",
+			ran{125, "", "error: expected one session name, got 2 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach nosuch", ran{125, "",
+			"error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
+		{"attach api-eshell-bbbbb",
+			ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\nhint: list your sessions: kubectl eshell list -n shop\n"}},
+		{"attach api-eshell-ddddd",
+			ran{125, "", "error: session api-eshell-ddddd has ended\nhint: list running sessions: kubectl eshell list -n shop\n"}},
+		{"attach api-eshell-eeeee",
+			ran{125, "", "error: session api-eshell-eeeee has not started yet\nhint: see its progress: kubectl describe pod api-eshell-eeeee -n shop\n"}},
 
 		{"delete", ran{125, "", "error: no session was named\nhint: list sessions: kubectl eshell list\n"}},
-		{"delete --all api-eshell-aaaaa", ran{125, "", "error: --all cannot be combined with session names\n"}},
-		{"delete api-eshell-aaaaa nosuch", ran{125, "", "error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
-		{"delete api-eshell-bbbbb api-eshell-aaaaa api-eshell-bbbbb", ran{out: "api-eshell-aaaaa deleted\napi-eshell-bbbbb deleted\n"}},
+		{"delete --all api-eshell-aaaaa",
+			ran{125, "", "error: --all cannot be combined with session names\n"}},
+		{"delete api-eshell-aaaaa nosuch",
+			ran{125, "", "error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
+		{"delete api-eshell-bbbbb api-eshell-aaaaa api-eshell-bbbbb",
+			ran{out: "api-eshell-aaaaa deleted\napi-eshell-bbbbb deleted\n"}},
 		{"delete --all", ran{out: "api-eshell-aaaaa deleted\n"}},
 
 		{"gc --dry-run", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
@@ -137,9 +172,13 @@ func TestSessionCommands(t *testing.T) {
 		{"gc -A", ran{out: "shop/api-eshell-ccccc: it has ended: removed\n"}},
 		{"gc everything", ran{125, "", "error: gc takes no names: everything\n"}},
 
-		{"extend api-eshell-aaaaa 1h", ran{125, "", "error: " + noLease + "\nhint: open a new session with a longer time: kubectl eshell TYPE/NAME --ttl DURATION\n"}},
-		{"extend api-eshell-aaaaa", ran{125, "", "error: expected a session name and a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
-		{"extend api-eshell-aaaaa 2", ran{125, "", "error: \"2\" is not a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+		{"extend api-eshell-aaaaa 1h",
+			ran{125, "", "error: " + noLease +
+				"\nhint: open a new session with a longer time: kubectl eshell TYPE/NAME --ttl DURATION\n"}},
+		{"extend api-eshell-aaaaa",
+			ran{125, "", "error: expected a session name and a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+		{"extend api-eshell-aaaaa 2",
+			ran{125, "", "error: \"2\" is not a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
 		{"extend api-eshell-aaaaa 2ms", ran{125, "", "error: 2ms is less than a second\n"}},
 	}
 	for _, tt := range tests {
@@ -163,7 +202,8 @@ func TestNothingFound(t *testing.T) {
 		"delete --all": {errOut: "No resources found in shop namespace.\n"},
 		"gc":           {},
 	} {
-		if got := runMain(t.Context(), t, append(strings.Fields(argv), "-n", "shop", "--server", server)...); got != want {
+		if got := runMain(t.Context(), t,
+			append(strings.Fields(argv), "-n", "shop", "--server", server)...); got != want {
 			t.Errorf("%s: got\n%+v\nwant\n%+v", argv, got, want)
 		}
 	}
@@ -173,7 +213,8 @@ func TestNothingFound(t *testing.T) {
 func TestSessionHelp(t *testing.T) {
 	for _, word := range []string{"attach", "list", "delete", "extend", "gc"} {
 		got := runMain(t.Context(), t, word, "--help")
-		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out, "Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "kubectl eshell options") {
+		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out,
+			"Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "kubectl eshell options") {
 			t.Errorf("%s --help: %+v", word, got)
 		}
 		if strings.Contains(got.out, "--image") || strings.Contains(got.out, "--kubeconfig") {

@@ -15,7 +15,8 @@ func Spec(pod *corev1.Pod, name string) *corev1.Container {
 		}
 	}
 	for i := range pod.Spec.EphemeralContainers {
-		if c := (*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon); c.Name == name {
+		if c := (*corev1.Container)(
+			&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon); c.Name == name {
 			return c
 		}
 	}

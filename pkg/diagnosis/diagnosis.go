@@ -103,7 +103,8 @@ func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
 		return unpulled(pod, status, words)
 	case "InvalidImageName", "ErrImageNeverPull", "ImageInspectError":
-		return Status{Err: hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words), anotherImage(pod, status.Name))}
+		return Status{Err: hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name),
+			status.Image, words), anotherImage(pod, status.Name))}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if strings.Contains(message, "failed to sync") {
 			return waits
@@ -121,13 +122,15 @@ func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 func beforeStart(pod *corev1.Pod, subject string) Status {
 	node := pod.Spec.NodeName
-	if scheduled := condition(pod, corev1.PodScheduled); scheduled == nil || scheduled.Status != corev1.ConditionTrue {
+	if scheduled := condition(pod, corev1.PodScheduled); scheduled == nil ||
+		scheduled.Status != corev1.ConditionTrue {
 		return unscheduled(pod, scheduled)
 	}
 	if pod.Status.StartTime == nil { // the kubelet's first word
 		return Status{Waiting: "node " + node + " to take the pod", Next: describeNode(node)}
 	}
-	if ready := condition(pod, corev1.PodReadyToStartContainers); ready != nil && ready.Status == corev1.ConditionFalse {
+	if ready := condition(pod, corev1.PodReadyToStartContainers); ready != nil &&
+		ready.Status == corev1.ConditionFalse {
 		return Status{Waiting: "volumes and network on node " + node, Next: eventsOf(pod)}
 	}
 	image := ""

@@ -25,7 +25,8 @@ func troubles() []trouble {
 		{regexp.MustCompile(`references non-existent (secret|config) key`), toLookUp},
 		{regexp.MustCompile(`runAsNonRoot`), asSomeone},
 		{regexp.MustCompile(`OOMKilled|OOM-killed|unable to set memory limit`), withMoreMemory},
-		{regexp.MustCompile(`exec: "[^"]*": (?:executable file not found|.*no such file or directory)`), otherProgram},
+		{regexp.MustCompile(`exec: "[^"]*": (?:executable file not found|.*no such file or directory)`),
+			otherProgram},
 	}
 }
 
@@ -54,7 +55,8 @@ func withoutObject(pod *corev1.Pod, container string, said []string) string {
 		}
 	}
 	for _, from := range spec.EnvFrom {
-		if from.SecretRef != nil && from.SecretRef.Name == said[2] || from.ConfigMapRef != nil && from.ConfigMapRef.Name == said[2] {
+		if from.SecretRef != nil && from.SecretRef.Name == said[2] || from.ConfigMapRef != nil &&
+			from.ConfigMapRef.Name == said[2] {
 			flags = nil // -e does not take these away
 			break
 		}
@@ -66,7 +68,9 @@ func withoutObject(pod *corev1.Pod, container string, said []string) string {
 }
 
 func refersTo(from *corev1.EnvVarSource, name string) bool {
-	return from != nil && (from.SecretKeyRef != nil && from.SecretKeyRef.Name == name || from.ConfigMapKeyRef != nil && from.ConfigMapKeyRef.Name == name)
+	return from != nil &&
+		(from.SecretKeyRef != nil && from.SecretKeyRef.Name == name || from.ConfigMapKeyRef != nil &&
+			from.ConfigMapKeyRef.Name == name)
 }
 
 func toLookUp(pod *corev1.Pod, _ string, said []string) string {
@@ -97,7 +101,8 @@ func otherProgram(pod *corev1.Pod, container string, _ []string) string {
 func eventsOf(pod *corev1.Pod) string { return eventsAbout(pod.Namespace, pod.Name) }
 
 func eventsAbout(namespace, pod string) string {
-	return "see its events: kubectl get events -n " + namespace + " --field-selector involvedObject.name=" + pod
+	return "see its events: kubectl get events -n " + namespace + " --field-selector involvedObject.name=" +
+		pod
 }
 
 func describeNode(name string) string { return "see its node: kubectl describe node " + name }

@@ -28,9 +28,11 @@ func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Sta
 	s := Status{Subject: status.Name, Retrying: true}
 	switch {
 	case forbids(answer):
-		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words), anotherSecret(pod, status.Name))
+		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words),
+			anotherSecret(pod, status.Name))
 	case hasNot(answer):
-		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words), anotherImage(pod, status.Name))
+		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words),
+			anotherImage(pod, status.Name))
 	default:
 		s.Waiting = fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, answer)
 	}
@@ -74,5 +76,6 @@ func anotherSecret(pod *corev1.Pod, container string) string {
 
 // PullSecretsHint lists what --image-pull-secret could name.
 func PullSecretsHint(namespace string) string {
-	return "list the pull secrets: kubectl get secrets -n " + namespace + " --field-selector type=" + string(corev1.SecretTypeDockerConfigJson)
+	return "list the pull secrets: kubectl get secrets -n " + namespace + " --field-selector type=" +
+		string(corev1.SecretTypeDockerConfigJson)
 }

@@ -40,11 +40,13 @@ func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told 
 	state := status.State
 	switch {
 	case state.Terminated != nil && isSidecar(pod, status.Name): // its restart is due
-		return Status{Waiting: turn(pod, status) + " to be restarted", Subject: status.Name, Logs: status.Name, Next: without(pod, status.Name)}, true
+		return Status{Waiting: turn(pod, status) + " to be restarted", Subject: status.Name,
+			Logs: status.Name, Next: without(pod, status.Name)}, true
 	case state.Terminated != nil:
 		return initFailed(pod, status, state.Terminated), true
 	case state.Running != nil:
-		return Status{Waiting: turn(pod, status), Subject: status.Name, Logs: status.Name, Next: without(pod, status.Name)}, true
+		return Status{Waiting: turn(pod, status), Subject: status.Name, Logs: status.Name,
+			Next: without(pod, status.Name)}, true
 	case state.Waiting == nil || blank(state.Waiting.Reason):
 		return Status{}, false
 	case state.Waiting.Reason == "CrashLoopBackOff" && status.LastTerminationState.Terminated != nil:
@@ -57,7 +59,8 @@ func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told 
 func turn(pod *corev1.Pod, status *corev1.ContainerStatus) string {
 	isThis := func(other corev1.ContainerStatus) bool { return other.Name == status.Name }
 	place := slices.IndexFunc(pod.Status.InitContainerStatuses, isThis) + 1
-	return fmt.Sprintf("%s (%d of %d)", kindAndName(pod, status.Name), place, len(pod.Status.InitContainerStatuses))
+	return fmt.Sprintf("%s (%d of %d)", kindAndName(pod, status.Name), place,
+		len(pod.Status.InitContainerStatuses))
 }
 
 func kindAndName(pod *corev1.Pod, name string) string {
@@ -70,7 +73,8 @@ func kindAndName(pod *corev1.Pod, name string) string {
 	return "container " + name
 }
 
-func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus, end *corev1.ContainerStateTerminated) Status {
+func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus,
+	end *corev1.ContainerStateTerminated) Status {
 	words := DescribeExit(pod, status.Name, end)
 	next := Hint(pod, status.Name, words)
 	switch {
@@ -146,5 +150,6 @@ func named(name string) func(corev1.Container) bool {
 }
 
 func isEphemeral(pod *corev1.Pod, name string) bool {
-	return slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == name })
+	return slices.ContainsFunc(pod.Spec.EphemeralContainers,
+		func(c corev1.EphemeralContainer) bool { return c.Name == name })
 }

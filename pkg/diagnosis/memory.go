@@ -47,8 +47,10 @@ func withMoreMemory(pod *corev1.Pod, container string, _ []string) string {
 	if least := resource.MustParse(enough); more.Cmp(least) < 0 {
 		more = least
 	}
-	if own := containers.Spec(pod, container); container != owned.ToolboxName && container != sized(pod) && !own.Resources.Limits.Memory().IsZero() {
-		return "raise the limit: --override-type strategic --overrides '" + moreMemory(pod, container, more) + "'"
+	if own := containers.Spec(pod, container); container != owned.ToolboxName && container != sized(pod) &&
+		!own.Resources.Limits.Memory().IsZero() {
+		return "raise the limit: --override-type strategic --overrides '" + moreMemory(pod, container, more) +
+			"'"
 	}
 	return "raise the limit: --memory " + more.String()
 }
@@ -68,5 +70,6 @@ func moreMemory(pod *corev1.Pod, container string, more resource.Quantity) strin
 	if slices.ContainsFunc(pod.Spec.InitContainers, named(container)) {
 		kind = "initContainers"
 	}
-	return fmt.Sprintf(`{"spec":{"%s":[{"name":"%s","resources":{"limits":{"memory":"%s"}}}]}}`, kind, container, &more)
+	return fmt.Sprintf(`{"spec":{"%s":[{"name":"%s","resources":{"limits":{"memory":"%s"}}}]}}`, kind,
+		container, &more)
 }

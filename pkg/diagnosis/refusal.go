@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// Refusal adds to err, the server's answer to a create, the one thing to type next, where the answer tells it.
-// pod is the clone that was refused, or nil for an ephemeral container; container is the session's.
+// Refusal adds to err, the server's answer to a create, the one thing to type next, where the answer tells
+// it. pod is the clone that was refused, or nil for an ephemeral container; container is the session's.
 func Refusal(err error, namespace string, pod *corev1.Pod, container string) error {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
@@ -46,11 +46,15 @@ type reason struct {
 // first: what they say is their authors' own, and may sound like another refusal.
 func reasons() []reason {
 	return []reason{
-		{regexp.MustCompile(`ValidatingAdmissionPolicy '.+' denied request|admission webhook ".+" denied the request`), tryOverrides},
+		{regexp.MustCompile(
+			`ValidatingAdmissionPolicy '.+' denied request|admission webhook ".+" denied the request`),
+			tryOverrides},
 		{regexp.MustCompile(`failed calling webhook`), listWebhooks},
 		{regexp.MustCompile(`exceeded quota: ([^ ,]+), requested: `), describeQuota},
 		{regexp.MustCompile(`failed quota: ([^ :]+): must specify (.+)`), setSizes},
-		{regexp.MustCompile(`(?:(?:minimum|maximum) \S+ usage|max limit to request ratio) per (?:Container|Pod) is .+`), describeLimitRange},
+		{regexp.MustCompile(
+			`(?:(?:minimum|maximum) \S+ usage|max limit to request ratio) per (?:Container|Pod) is .+`),
+			describeLimitRange},
 		{regexp.MustCompile(`violates PodSecurity "[^"]+": .+`), beStricter},
 		{regexp.MustCompile(`error looking up service account`), takeDefaultAccount},
 	}
@@ -110,7 +114,8 @@ func setSizes(r refusal, groups []string) string {
 	missing := strings.Split(groups[2], "; ")
 	var flags []string
 	for _, size := range smallSizes() {
-		wanted := regexp.MustCompile(`^(?:(?:requests|limits)\.)?` + string(size.name) + ` for: ` + regexp.QuoteMeta(r.container) + `$`)
+		wanted := regexp.MustCompile(`^(?:(?:requests|limits)\.)?` + string(size.name) + ` for: ` +
+			regexp.QuoteMeta(r.container) + `$`)
 		stated := len(missing)
 		missing = slices.DeleteFunc(missing, wanted.MatchString)
 		if len(missing) < stated {
@@ -167,7 +172,8 @@ func stricter(spec corev1.PodSpec) string {
 }
 
 func stricterEach(containers []corev1.Container) string {
-	const context = `{"allowPrivilegeEscalation":false,"capabilities":{"add":null,"drop":["ALL"]},"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}`
+	const context = `{"allowPrivilegeEscalation":false,"capabilities":{"add":null,"drop":["ALL"]},` +
+		`"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}`
 	var patches []string
 	for _, c := range containers {
 		patches = append(patches, `{"name":"`+c.Name+`","securityContext":`+context+`}`)

@@ -35,7 +35,8 @@ func withInitContainer(pod *corev1.Pod) {
 
 // no is the answer of an admission plugin that knows the pod's name, as all do.
 func no(words string) metav1.Status {
-	return metav1.Status{Message: `pods "p" is forbidden: ` + words, Reason: metav1.StatusReasonForbidden, Code: 403, Details: &metav1.StatusDetails{Name: "p", Kind: "pods"}}
+	return metav1.Status{Message: `pods "p" is forbidden: ` + words, Reason: metav1.StatusReasonForbidden,
+		Code: 403, Details: &metav1.StatusDetails{Name: "p", Kind: "pods"}}
 }
 
 // What Kubernetes 1.36.3 answered.
@@ -60,13 +61,18 @@ func TestRefusal(t *testing.T) {
 		describeQuota = "see its limits and use: kubectl describe quota "
 		describeRange = "see the limits: kubectl describe limitrange -n shop"
 		byOverrides   = "change the clone with --overrides, and check it: --dry-run=server -o name"
-		strict        = "--override-type strategic --overrides '" + `{"spec":{"containers":[` + strictApp + "]}}'"
-		debug         = "leave out --mode debug for a clone"
+		strict        = "--override-type strategic --overrides '" + `{"spec":{"containers":[` + strictApp +
+			"]}}'"
+		debug = "leave out --mode debug for a clone"
 	)
-	noPermission := metav1.Status{Message: `pods is forbidden: User "nobody" cannot create resource "pods" in API group "" in the namespace "shop"`, Reason: metav1.StatusReasonForbidden, Code: 403, Details: &metav1.StatusDetails{Kind: "pods"}}
-	invalid := metav1.Status{Message: `pods "p" is forbidden: ` + policy, Reason: metav1.StatusReasonInvalid, Code: 422, Details: &metav1.StatusDetails{Name: "p", Kind: "pods"}}
-	webhook := metav1.Status{Message: `admission webhook "hook.eshell.test" denied the request: not on my watch`, Code: 400}
-	lostWebhook := metav1.Status{Message: `Internal error occurred: failed calling webhook "hook.eshell.test": failed to call webhook: Post "https://127.0.0.1:9/x?timeout=2s": dial tcp 127.0.0.1:9: connect: connection refused`, Reason: metav1.StatusReasonInternalError, Code: 500}
+	noPermission := metav1.Status{
+		Message: `pods is forbidden: User "nobody" cannot create resource "pods" in API group "" in the namespace "shop"`, Reason: metav1.StatusReasonForbidden, Code: 403, Details: &metav1.StatusDetails{Kind: "pods"}}
+	invalid := metav1.Status{Message: `pods "p" is forbidden: ` + policy, Reason: metav1.StatusReasonInvalid,
+		Code: 422, Details: &metav1.StatusDetails{Name: "p", Kind: "pods"}}
+	webhook := metav1.Status{
+		Message: `admission webhook "hook.eshell.test" denied the request: not on my watch`, Code: 400}
+	lostWebhook := metav1.Status{
+		Message: `Internal error occurred: failed calling webhook "hook.eshell.test": failed to call webhook: Post "https://127.0.0.1:9/x?timeout=2s": dial tcp 127.0.0.1:9: connect: connection refused`, Reason: metav1.StatusReasonInternalError, Code: 500}
 	tests := []struct {
 		name string
 		pod  *corev1.Pod
@@ -75,26 +81,36 @@ func TestRefusal(t *testing.T) {
 	}{
 		{"a quota that is used up", refusedClone(), no(exceeded), describeQuota + "small -n shop"},
 		{"a quota of something else", refusedClone(), no(tooMany), describeQuota + "count -n shop"},
-		{"a quota that wants sizes", refusedClone(), no(unspecified), "set the sizes, for example: --cpu 100m --memory 128Mi"},
-		{"a quota that wants one size", refusedClone(), no("failed quota: small: must specify limits.memory for: app"), "set the sizes, for example: --memory 128Mi"},
-		{"a quota that wants sizes of another container", refusedClone(withInitContainer), no("failed quota: small: must specify limits.memory for: config"), describeQuota + "small -n shop"},
+		{"a quota that wants sizes", refusedClone(), no(unspecified),
+			"set the sizes, for example: --cpu 100m --memory 128Mi"},
+		{"a quota that wants one size", refusedClone(),
+			no("failed quota: small: must specify limits.memory for: app"),
+			"set the sizes, for example: --memory 128Mi"},
+		{"a quota that wants sizes of another container", refusedClone(withInitContainer),
+			no("failed quota: small: must specify limits.memory for: config"),
+			describeQuota + "small -n shop"},
 		{"above a limit range", refusedClone(), no(aboveMaximum), describeRange},
 		{"below a limit range", refusedClone(), no(belowMinimum), describeRange},
 		{"a limit range's ratio", refusedClone(), no(badRatio), describeRange},
 		{"Pod Security restricted", refusedClone(), no(lax), "meet the policy: --as-user 1000 " + strict},
 		{"Pod Security restricted, with a user", refusedClone(asUser), no(lax), "meet the policy: " + strict},
-		{"Pod Security baseline", refusedClone(), no(onTheHost), "see what the namespace enforces: kubectl get namespace shop --show-labels"},
+		{"Pod Security baseline", refusedClone(), no(onTheHost),
+			"see what the namespace enforces: kubectl get namespace shop --show-labels"},
 		{"a policy", refusedClone(), invalid, byOverrides},
 		{"a policy that speaks of quotas", refusedClone(), no(policy + "; " + tooMany), byOverrides},
 		{"a webhook", refusedClone(), webhook, byOverrides},
-		{"a webhook that does not answer", refusedClone(), lostWebhook, "list the webhooks: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"},
-		{"no service account", refusedClone(), no(noAccount), "use one that exists: --service-account default"},
-		{"no permission", refusedClone(), noPermission, "ask for the permission, and check it: kubectl auth can-i create pods -n shop"},
+		{"a webhook that does not answer", refusedClone(), lostWebhook,
+			"list the webhooks: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"},
+		{"no service account", refusedClone(), no(noAccount),
+			"use one that exists: --service-account default"},
+		{"no permission", refusedClone(), noPermission,
+			"ask for the permission, and check it: kubectl auth can-i create pods -n shop"},
 		{"anything else", refusedClone(), no(noClass), ""},
 		{"debug: Pod Security", nil, no(lax), debug},
 		{"debug: a policy", nil, invalid, debug},
 		{"debug: a webhook", nil, webhook, debug},
-		{"debug: no permission", nil, no(`User "nobody" cannot patch resource "pods/ephemeralcontainers"`), ""},
+		{"debug: no permission", nil, no(`User "nobody" cannot patch resource "pods/ephemeralcontainers"`),
+			""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,7 +139,8 @@ func TestNoAnswer(t *testing.T) {
 func TestStricter(t *testing.T) {
 	before := refusedClone(withInitContainer)
 	before.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
-		ReadOnlyRootFilesystem: new(true), Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"SYS_TIME"}}}
+		ReadOnlyRootFilesystem: new(true),
+		Capabilities:           &corev1.Capabilities{Add: []corev1.Capability{"SYS_TIME"}}}
 	document, err := json.Marshal(before)
 	if err != nil {
 		t.Fatal(err)

@@ -43,13 +43,18 @@ type obstacle struct {
 // what a smaller clone could do about it comes first.
 func obstacles() []obstacle {
 	return []obstacle{
-		{regexp.MustCompile(`persistentvolumeclaim "[^"]+" (not found|is being deleted)|bound to non-existent persistentvolume`), true, listClaims},
+		{regexp.MustCompile(
+			`persistentvolumeclaim "[^"]+" (not found|is being deleted)|` +
+				`bound to non-existent persistentvolume`), true, listClaims},
 		{regexp.MustCompile(`Insufficient (cpu|memory)`), false, smaller},
-		{regexp.MustCompile(`Insufficient [^\s,]+/|cannot allocate all claims|resourceclaim`), false, withoutDevices},
-		{regexp.MustCompile(`PersistentVolume|persistent volumes to bind|volume node affinity`), false, describeClaims},
+		{regexp.MustCompile(`Insufficient [^\s,]+/|cannot allocate all claims|resourceclaim`), false,
+			withoutDevices},
+		{regexp.MustCompile(`PersistentVolume|persistent volumes to bind|volume node affinity`), false,
+			describeClaims},
 		{regexp.MustCompile(`didn't match Pod's node affinity/selector`), false, listNodeLabels},
 		{regexp.MustCompile(`untolerated taint`), false, listTaints},
-		{regexp.MustCompile(`\[NodeAffinity\]`), false, listNodeLabels}, // of the nodes that --node leaves aside, too
+		// of the nodes that --node leaves aside, too
+		{regexp.MustCompile(`\[NodeAffinity\]`), false, listNodeLabels},
 	}
 }
 
@@ -109,11 +114,15 @@ func describeClaims(pod *corev1.Pod) string {
 			names = append(names, pod.Name+"-"+volume.Name)
 		}
 	}
-	return "see what it waits for: kubectl describe persistentvolumeclaim " + strings.Join(names, " ") + " -n " + pod.Namespace
+	return "see what it waits for: kubectl describe persistentvolumeclaim " + strings.Join(names, " ") +
+		" -n " + pod.Namespace
 }
 
 func listTaints(*corev1.Pod) string {
-	return "see the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
+	return "see the nodes' taints: " +
+		"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
 }
 
-func listNodeLabels(*corev1.Pod) string { return "see the nodes' labels: kubectl get nodes --show-labels" }
+func listNodeLabels(*corev1.Pod) string {
+	return "see the nodes' labels: kubectl get nodes --show-labels"
+}

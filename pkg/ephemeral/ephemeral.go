@@ -28,17 +28,22 @@ func New(pods typedcorev1.PodInterface) *Client { return &Client{pods: pods} }
 // Add adds one container to the pod that has this name and UID, and returns the pod as the server
 // then has it. It needs "patch" on pods/ephemeralcontainers. A container cannot be changed or taken
 // away afterwards: https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
-func (c *Client) Add(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer) (*corev1.Pod, error) {
+func (c *Client) Add(ctx context.Context, pod string, uid types.UID,
+	container corev1.EphemeralContainer) (*corev1.Pod, error) {
 	return c.patch(ctx, pod, uid, container, metav1.PatchOptions{})
 }
 
 // Try is Add as a dry run: the server judges, a field that it does not know is an error, and
 // nothing is added.
-func (c *Client) Try(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer) (*corev1.Pod, error) {
-	return c.patch(ctx, pod, uid, container, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+func (c *Client) Try(ctx context.Context, pod string, uid types.UID,
+	container corev1.EphemeralContainer) (*corev1.Pod, error) {
+	return c.patch(ctx, pod, uid, container,
+		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll},
+			FieldValidation: metav1.FieldValidationStrict})
 }
 
-func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer, options metav1.PatchOptions) (*corev1.Pod, error) {
+func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer,
+	options metav1.PatchOptions) (*corev1.Pod, error) {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": uid}, // a pod of the same name that came since is refused
 		"spec":     map[string]any{"ephemeralContainers": []corev1.EphemeralContainer{container}},
@@ -49,9 +54,11 @@ func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container
 	added, err := c.pods.Patch(ctx, pod, types.StrategicMergePatchType, patch, options, subresource)
 	switch {
 	case unsupported(err):
-		return nil, hint.Wrap(fmt.Errorf("the server has no ephemeral containers: %w", err), "they need Kubernetes 1.23; leave out --mode debug for a clone")
+		return nil, hint.Wrap(fmt.Errorf("the server has no ephemeral containers: %w", err),
+			"they need Kubernetes 1.23; leave out --mode debug for a clone")
 	case apierrors.IsForbidden(err):
-		return nil, hint.Wrap(fmt.Errorf("add a debug container to pod/%s: %w", pod, err), "ask for \"patch\" on pods/ephemeralcontainers: the admin and edit roles do not have it")
+		return nil, hint.Wrap(fmt.Errorf("add a debug container to pod/%s: %w", pod, err),
+			"ask for \"patch\" on pods/ephemeralcontainers: the admin and edit roles do not have it")
 	case err != nil:
 		return nil, fmt.Errorf("add a debug container to pod/%s: %w", pod, err)
 	}

@@ -30,8 +30,9 @@ type answer struct {
 
 // status is an API server's refusal, with its details in JSON.
 func status(code int, reason, message, details string) answer {
-	return answer{code, "application/json", `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",` +
-		`"message":"` + message + `","reason":"` + reason + `","details":` + details + `}`}
+	return answer{code, "application/json",
+		`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",` +
+			`"message":"` + message + `","reason":"` + reason + `","details":` + details + `}`}
 }
 
 // add adds a container to the pod web of shop on a server that gives one answer.
@@ -56,8 +57,9 @@ func send(t *testing.T, a answer, add adding) (pod *corev1.Pod, seen []request, 
 		t.Fatal(err)
 	}
 	container := corev1.EphemeralContainer{
-		EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p", Image: "busybox", Stdin: true},
-		TargetContainerName:      "app",
+		EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p", Image: "busybox",
+			Stdin: true},
+		TargetContainerName: "app",
 	}
 	pod, err = add(New(client.CoreV1().Pods("shop")), t.Context(), "web", "uid-1", container)
 	server.Close() // waits for the handler: seen is complete
@@ -65,21 +67,25 @@ func send(t *testing.T, a answer, add adding) (pod *corev1.Pod, seen []request, 
 }
 
 func TestAdd(t *testing.T) {
-	pod, seen, err := add(t, answer{200, "application/json", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","uid":"uid-1"},` +
-		`"spec":{"containers":null,"ephemeralContainers":[{"name":"eshell-x7k2p","resources":{}}]}}`})
+	pod, seen, err := add(t,
+		answer{200, "application/json",
+			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","uid":"uid-1"},` +
+				`"spec":{"containers":null,"ephemeralContainers":[{"name":"eshell-x7k2p","resources":{}}]}}`})
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	want := &corev1.Pod{}
 	want.Name, want.UID = "web", "uid-1"
-	want.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}
+	want.Spec.EphemeralContainers = []corev1.EphemeralContainer{
+		{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}
 	if !reflect.DeepEqual(pod, want) {
 		t.Errorf("pod:\n%+v, want\n%+v", pod, want)
 	}
 
 	wantSeen := []request{{
-		"PATCH", "/api/v1/namespaces/shop/pods/web/ephemeralcontainers", "application/strategic-merge-patch+json",
+		"PATCH", "/api/v1/namespaces/shop/pods/web/ephemeralcontainers",
+		"application/strategic-merge-patch+json",
 		`{"metadata":{"uid":"uid-1"},"spec":{"ephemeralContainers":[` +
 			`{"name":"eshell-x7k2p","image":"busybox","resources":{},"stdin":true,"targetContainerName":"app"}]}}`,
 	}}
@@ -90,7 +96,8 @@ func TestAdd(t *testing.T) {
 
 // A dry run is the same request, which the server judges more strictly and does not carry out.
 func TestTry(t *testing.T) {
-	a := answer{200, "application/json", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web"},"spec":{"containers":null}}`}
+	a := answer{200, "application/json",
+		`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web"},"spec":{"containers":null}}`}
 	_, added, err := send(t, a, (*Client).Add)
 	if err != nil {
 		t.Fatal(err)
@@ -132,11 +139,15 @@ func TestAddRefused(t *testing.T) {
 		},
 		{
 			"forbidden", status(403, "Forbidden", forbidden, `{"name":"web","kind":"pods"}`),
-			"add a debug container to pod/web: " + strings.ReplaceAll(forbidden, `\`, ""), forbiddenHint, apierrors.IsForbidden,
+			"add a debug container to pod/web: " + strings.ReplaceAll(forbidden, `\`, ""), forbiddenHint,
+			apierrors.IsForbidden,
 		},
 		{
-			"another pod of this name by now", status(409, "Conflict", "the UID in the precondition does not match", `{"name":"web","kind":"pods"}`),
-			"add a debug container to pod/web: the UID in the precondition does not match", "", apierrors.IsConflict,
+			"another pod of this name by now",
+			status(409, "Conflict", "the UID in the precondition does not match",
+				`{"name":"web","kind":"pods"}`),
+			"add a debug container to pod/web: the UID in the precondition does not match", "",
+			apierrors.IsConflict,
 		},
 		{
 			"not an API server", answer{404, "text/plain", "404 page not found\n"},

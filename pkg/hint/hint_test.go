@@ -19,7 +19,8 @@ func TestOf(t *testing.T) {
 		{"an error without a hint", io.EOF, ""},
 		{"an error with one", Wrap(errGone, "try again"), "try again"},
 		{"wrapped", fmt.Errorf("open: %w", Wrap(errGone, "try again")), "try again"},
-		{"the outermost of two", Wrap(fmt.Errorf("open: %w", Wrap(errGone, "try again")), "ask for it"), "ask for it"},
+		{"the outermost of two", Wrap(fmt.Errorf("open: %w", Wrap(errGone, "try again")), "ask for it"),
+			"ask for it"},
 		{"joined", errors.Join(io.EOF, Wrap(errGone, "try again")), "try again"},
 	}
 	for _, tt := range tests {

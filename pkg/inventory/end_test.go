@@ -34,7 +34,8 @@ func deletes(client *fake.Clientset) []string {
 	var all []string
 	for _, action := range client.Actions() {
 		if d, ok := action.(clienttesting.DeleteAction); ok {
-			all = append(all, d.GetResource().Resource+"/"+d.GetName()+" "+string(*d.GetDeleteOptions().Preconditions.UID))
+			all = append(all, d.GetResource().Resource+"/"+d.GetName()+" "+
+				string(*d.GetDeleteOptions().Preconditions.UID))
 		}
 	}
 	slices.Sort(all)
@@ -43,7 +44,8 @@ func deletes(client *fake.Clientset) []string {
 
 func TestEnd(t *testing.T) {
 	pod, job := "pods/api-eshell-x7k2p pod-uid", "jobs/eshell-x7k2p job-uid"
-	other := apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, "api-eshell-x7k2p", errors.New("another UID"))
+	other := apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, "api-eshell-x7k2p",
+		errors.New("another UID"))
 	tests := []struct {
 		name       string
 		objects    []runtime.Object
@@ -51,14 +53,20 @@ func TestEnd(t *testing.T) {
 		want       []string
 		err        string
 	}{
-		{"a clone", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, nil, nil, []string{job, pod}, ""},
+		{"a clone", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, nil, nil, []string{job, pod},
+			""},
 		{"a clone without a lease", []runtime.Object{clone("x7k2p")}, nil, nil, []string{pod}, ""},
 		{"a debug session", []runtime.Object{theLease("x7k2p", debug)}, nil, nil, []string{job}, ""},
-		{"one whose name another has by now", []runtime.Object{clone("x7k2p")}, other, nil, []string{pod}, ""},
-		{"a pod that stays", []runtime.Object{clone("x7k2p")}, forbidden("pods"), nil, []string{pod}, "delete pod/api-eshell-x7k2p: pods is forbidden: no"},
-		{"a lease that stays", []runtime.Object{theLease("x7k2p", debug)}, nil, forbidden("jobs"), []string{job}, "delete job/eshell-x7k2p: jobs is forbidden: no"},
-		{"a pod that goes with its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, forbidden("pods"), nil, []string{job, pod}, ""},
-		{"both stay", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, forbidden("pods"), forbidden("jobs"), []string{job, pod},
+		{"one whose name another has by now", []runtime.Object{clone("x7k2p")}, other, nil, []string{pod},
+			""},
+		{"a pod that stays", []runtime.Object{clone("x7k2p")}, forbidden("pods"), nil, []string{pod},
+			"delete pod/api-eshell-x7k2p: pods is forbidden: no"},
+		{"a lease that stays", []runtime.Object{theLease("x7k2p", debug)}, nil, forbidden("jobs"),
+			[]string{job}, "delete job/eshell-x7k2p: jobs is forbidden: no"},
+		{"a pod that goes with its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")},
+			forbidden("pods"), nil, []string{job, pod}, ""},
+		{"both stay", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, forbidden("pods"),
+			forbidden("jobs"), []string{job, pod},
 			"delete pod/api-eshell-x7k2p: pods is forbidden: no\ndelete job/eshell-x7k2p: jobs is forbidden: no"},
 	}
 	for _, tt := range tests {
@@ -92,28 +100,48 @@ func TestUnneeded(t *testing.T) {
 		after   time.Duration
 		want    string
 	}{
-		{"a clone and its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, 9 * time.Hour, ""},
-		{"an ended clone, whose lease lives", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodSucceeded)), theLease("x7k2p")}, time.Hour, ""},
+		{"a clone and its lease", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p")}, 9 * time.Hour,
+			""},
+		{"an ended clone, whose lease lives",
+			[]runtime.Object{clone("x7k2p", leased, phase(corev1.PodSucceeded)), theLease("x7k2p")},
+			time.Hour, ""},
 		{"a debug session", []runtime.Object{theLease("x7k2p", debug)}, 9 * time.Hour, ""},
-		{"a lease that was just taken", []runtime.Object{theLease("x7k2p", says(owned.PodAnnotation, ""))}, 0, ""},
-		{"a lease that has failed", []runtime.Object{clone("x7k2p", leased), theLease("x7k2p", condition(batchv1.JobFailed))}, 0, "its lease has ended"},
-		{"a lease that is about to", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailureTarget))}, 0, "its lease has ended"},
+		{"a lease that was just taken", []runtime.Object{theLease("x7k2p", says(owned.PodAnnotation, ""))}, 0,
+			""},
+		{"a lease that has failed",
+			[]runtime.Object{clone("x7k2p", leased), theLease("x7k2p", condition(batchv1.JobFailed))}, 0,
+			"its lease has ended"},
+		{"a lease that is about to",
+			[]runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailureTarget))}, 0,
+			"its lease has ended"},
 		{"a clone whose lease is gone", []runtime.Object{clone("x7k2p", leased)}, 0, gone},
-		{"an ended clone whose lease is gone", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed))}, 0, gone},
+		{"an ended clone whose lease is gone",
+			[]runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed))}, 0, gone},
 		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", leased, deleted)}, 0, ""},
 		{"a clone without a lease", []runtime.Object{clone("x7k2p")}, 8 * time.Hour, ""},
-		{"one that waits for a node", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 7 * time.Hour, ""},
-		{"one that no node took", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 8 * time.Hour, outlived},
+		{"one that waits for a node", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))},
+			7 * time.Hour, ""},
+		{"one that no node took", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))}, 8 * time.Hour,
+			outlived},
 		{"one past its deadline", []runtime.Object{clone("x7k2p")}, 8*time.Hour + time.Minute, outlived},
 		{"one that has ended", []runtime.Object{clone("x7k2p", phase(corev1.PodSucceeded))}, 0, ended},
-		{"a detached clone and its lease", []runtime.Object{clone("x7k2p", leased, alone), theLease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
-		{"one that has ended, whose log may be wanted", []runtime.Object{clone("x7k2p", leased, alone, phase(corev1.PodSucceeded)), theLease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, time.Hour, ""},
+		{"a detached clone and its lease",
+			[]runtime.Object{clone("x7k2p", leased, alone),
+				theLease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
+		{"one that has ended, whose log may be wanted",
+			[]runtime.Object{clone("x7k2p", leased, alone, phase(corev1.PodSucceeded)),
+				theLease("x7k2p", says(owned.KeptAnnotation, owned.Detached))}, time.Hour, ""},
 		{"a detached clone without a lease", []runtime.Object{clone("x7k2p", alone)}, 8 * time.Hour, ""},
 		{"one that has ended", []runtime.Object{clone("x7k2p", alone, phase(corev1.PodSucceeded))}, 0, ended},
 		{"a detached clone whose lease is gone", []runtime.Object{clone("x7k2p", leased, alone)}, 0, gone},
-		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))}, 9 * time.Hour, ""},
-		{"one whose lease has failed", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached), condition(batchv1.JobFailed))}, 0, "its lease has ended"},
-		{"one that may live for ever", []runtime.Object{clone("x7k2p", leased, unowned)}, 900 * time.Hour, ""},
+		{"a detached debug session",
+			[]runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+			9 * time.Hour, ""},
+		{"one whose lease has failed",
+			[]runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached),
+				condition(batchv1.JobFailed))}, 0, "its lease has ended"},
+		{"one that may live for ever", []runtime.Object{clone("x7k2p", leased, unowned)}, 900 * time.Hour,
+			""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,7 +166,8 @@ func TestNoOrphanWithoutProof(t *testing.T) {
 	}{
 		{"listed before the lease was there", nil, nil, "", ""},
 		{"leases may not be listed", forbidden("jobs"), nil, "", ""},
-		{"the lease may not be read", nil, forbidden("jobs"), "", "pod/api-eshell-x7k2p: is its lease gone? jobs is forbidden: no"},
+		{"the lease may not be read", nil, forbidden("jobs"), "",
+			"pod/api-eshell-x7k2p: is its lease gone? jobs is forbidden: no"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,14 +193,17 @@ func TestExtend(t *testing.T) {
 	conflicts := 2
 	client.PrependReactor("patch", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
 		conflicts--
-		return conflicts >= 0, nil, apierrors.NewConflict(schema.GroupResource{Resource: "jobs"}, "eshell-x7k2p", errors.New("changed"))
+		return conflicts >= 0, nil,
+			apierrors.NewConflict(schema.GroupResource{Resource: "jobs"}, "eshell-x7k2p",
+				errors.New("changed"))
 	})
 	ends, err := Extend(t.Context(), client, session, 2*time.Hour)
 	if err != nil || !ends.Equal(then.Add(3*time.Hour)) {
 		t.Fatalf("it ends %s, %v; want 3 hours after %s", ends, err, then)
 	}
 	job, err := client.BatchV1().Jobs("shop").Get(t.Context(), "eshell-x7k2p", metav1.GetOptions{})
-	if err != nil || job.Annotations[owned.TTLAnnotation] != "10800" || job.Annotations[owned.ReasonAnnotation] != "incident 12" {
+	if err != nil || job.Annotations[owned.TTLAnnotation] != "10800" ||
+		job.Annotations[owned.ReasonAnnotation] != "incident 12" {
 		t.Errorf("annotations %v, %v", job.Annotations, err)
 	}
 }
@@ -179,14 +211,18 @@ func TestExtend(t *testing.T) {
 // The deadline of a lease that nobody renews is put off with its time; that of another is its client's.
 func TestExtendPutsOff(t *testing.T) {
 	for kept, want := range map[string]int64{"": 121, owned.Fixed: 10801, owned.Detached: 10801} {
-		client := cluster(clone("x7k2p", leased), theLease("x7k2p", says(owned.KeptAnnotation, kept), func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = new(int64(121)) }))
+		client := cluster(clone("x7k2p", leased),
+			theLease("x7k2p", says(owned.KeptAnnotation, kept),
+				func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = new(int64(121)) }))
 		_, session := only(t, client)
 		if _, err := Extend(t.Context(), client, session, 2*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		job, err := client.BatchV1().Jobs("shop").Get(t.Context(), "eshell-x7k2p", metav1.GetOptions{})
-		if err != nil || *job.Spec.ActiveDeadlineSeconds != want || job.Annotations[owned.TTLAnnotation] != "10800" {
-			t.Errorf("kept %q: deadline %d, want %d; annotations %v, %v", kept, *job.Spec.ActiveDeadlineSeconds, want, job.Annotations, err)
+		if err != nil || *job.Spec.ActiveDeadlineSeconds != want ||
+			job.Annotations[owned.TTLAnnotation] != "10800" {
+			t.Errorf("kept %q: deadline %d, want %d; annotations %v, %v", kept,
+				*job.Spec.ActiveDeadlineSeconds, want, job.Annotations, err)
 		}
 	}
 }
@@ -201,13 +237,17 @@ func TestExtendRefuses(t *testing.T) {
 		{"no lease", []runtime.Object{clone("x7k2p")},
 			"api-eshell-x7k2p has no lease: it ends at its pod's activeDeadlineSeconds, which cannot be raised",
 			"open a new session with a longer time: kubectl eshell TYPE/NAME --ttl DURATION"},
-		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+		{"a detached debug session",
+			[]runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
 			"eshell-x7k2p cannot be extended: its container was given its time when it started",
 			"open a new session with a longer time: kubectl eshell TYPE/NAME --mode debug --detach --ttl DURATION"},
-		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)}, "the lease of api-eshell-x7k2p was not found, or you are not allowed to list it", ""},
-		{"its lease has ended", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))}, "extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
+		{"its lease is gone", []runtime.Object{clone("x7k2p", leased)},
+			"the lease of api-eshell-x7k2p was not found, or you are not allowed to list it", ""},
+		{"its lease has ended", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))},
+			"extend eshell-x7k2p: job/eshell-x7k2p has ended", ""},
 		{"its lease says no time", []runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, ""))},
-			"extend eshell-x7k2p: job/eshell-x7k2p does not say how long it may live: annotation " + owned.TTLAnnotation, ""},
+			"extend eshell-x7k2p: job/eshell-x7k2p does not say how long it may live: annotation " +
+				owned.TTLAnnotation, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

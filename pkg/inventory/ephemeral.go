@@ -14,25 +14,28 @@ import (
 
 // EphemeralContainer is one that was added to a pod, by us or by others.
 type EphemeralContainer struct {
-	Name     string       `json:"name"`
-	Image    string       `json:"image"`
-	Target   string       `json:"target,omitempty"`  // the container whose processes it sees
-	Command  []string     `json:"command,omitempty"` // with its arguments; empty: the image's own
-	State    string       `json:"state"`             // Waiting, Running or Terminated, or Kubernetes' reason for it
+	Name    string   `json:"name"`
+	Image   string   `json:"image"`
+	Target  string   `json:"target,omitempty"`  // the container whose processes it sees
+	Command []string `json:"command,omitempty"` // with its arguments; empty: the image's own
+	// Waiting, Running or Terminated, or Kubernetes' reason for it
+	State    string       `json:"state"`
 	ExitCode *int32       `json:"exitCode,omitempty"`
 	Started  *metav1.Time `json:"started,omitempty"`
 }
 
 // Ephemeral lists the ephemeral containers of a pod in the order in which they were added. Nothing
 // says when one was added; it says when it started.
-func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace, name string) ([]EphemeralContainer, error) {
+func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace,
+	name string) ([]EphemeralContainer, error) {
 	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("pod/%s in namespace %s: %w", name, namespace, err)
 	}
 	listed := []EphemeralContainer{}
 	for _, c := range pod.Spec.EphemeralContainers {
-		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.TargetContainerName, Command: slices.Concat(c.Command, c.Args), State: "Waiting"}
+		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.TargetContainerName,
+			Command: slices.Concat(c.Command, c.Args), State: "Waiting"}
 		if status := containers.Status(pod, c.Name); status != nil {
 			e.setState(status.State)
 		}

@@ -17,7 +17,8 @@ import (
 // A lease that is renewed keeps everything: its client may still be reading what an ended pod said.
 // That a lease is gone is asked for once more, because the lists are not of the same moment; what cannot be
 // asked is an error.
-func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interface, s Session, now time.Time) (string, error) {
+func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interface, s Session,
+	now time.Time) (string, error) {
 	switch {
 	case s.job != nil && s.job.DeletionTimestamp == nil && lease.HasEnded(s.job):
 		return "its lease has ended", nil
@@ -39,7 +40,8 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 
 // orphaned says why a clone goes whose lease was not found. Its lease was there before it, so one
 // that is not there now will not come.
-func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s Session, owner *metav1.OwnerReference) (string, error) {
+func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s Session,
+	owner *metav1.OwnerReference) (string, error) {
 	if !i.leasesRead {
 		return "", nil
 	}

@@ -42,7 +42,8 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 	var jobs *batchv1.JobList
 	var podsErr, jobsErr error
 	i := &Inventory{Namespace: namespace}
-	ours := metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy + "," + owned.SessionLabel}
+	ours := metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy + "," +
+		owned.SessionLabel}
 	var asked sync.WaitGroup
 	asked.Go(func() { pods, podsErr = client.CoreV1().Pods(namespace).List(ctx, ours) })
 	asked.Go(func() { jobs, jobsErr = client.BatchV1().Jobs(namespace).List(ctx, ours) })
@@ -85,7 +86,8 @@ func leasesOf(list *batchv1.JobList, err error) []batchv1.Job {
 // foreign is what is not ours: it has other labels, or, whatever its labels, a controller.
 func foreign(object metav1.Object) bool {
 	labels := object.GetLabels()
-	return metav1.GetControllerOf(object) != nil || labels[owned.ManagedByLabel] != owned.ManagedBy || labels[owned.SessionLabel] == ""
+	return metav1.GetControllerOf(object) != nil || labels[owned.ManagedByLabel] != owned.ManagedBy ||
+		labels[owned.SessionLabel] == ""
 }
 
 // join makes a session of each lease with its clone, and of each clone that has no lease.
@@ -130,7 +132,8 @@ func (i *Inventory) Find(name string) (Session, error) {
 			return s, nil
 		}
 	}
-	return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace), "list sessions: kubectl eshell list --all-users -n "+i.Namespace)
+	return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace),
+		"list sessions: kubectl eshell list --all-users -n "+i.Namespace)
 }
 
 // Left is how long the session may live yet, and whether that is known. It is negative when its time is over.

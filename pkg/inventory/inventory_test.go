@@ -28,19 +28,22 @@ var then = metav1.NewTime(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
 func clone(session string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "api-eshell-" + session, Namespace: "shop", UID: "pod-uid", CreationTimestamp: then, Labels: owned.Labels(session),
+			Name: "api-eshell-" + session, Namespace: "shop", UID: "pod-uid", CreationTimestamp: then,
+			Labels: owned.Labels(session),
 			Annotations: map[string]string{
 				owned.SourceKindAnnotation: "Deployment", owned.SourceNameAnnotation: "api",
 				owned.UserAnnotation: "ann", owned.ReasonAnnotation: "incident 12",
 			},
 		},
 		Spec: corev1.PodSpec{
-			Containers:            []corev1.Container{{Name: "sidecar"}, {Name: "app", Stdin: true, StdinOnce: true}},
+			Containers: []corev1.Container{{Name: "sidecar"},
+				{Name: "app", Stdin: true, StdinOnce: true}},
 			ActiveDeadlineSeconds: new(int64(28800)),
 		},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, StartTime: new(metav1.NewTime(then.Add(time.Minute))),
-			ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
+			ContainerStatuses: []corev1.ContainerStatus{{Name: "app",
+				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
 		},
 	}
 	for _, change := range changes {
@@ -51,7 +54,8 @@ func clone(session string, changes ...func(*corev1.Pod)) *corev1.Pod {
 
 func leased(p *corev1.Pod) {
 	p.Spec.ActiveDeadlineSeconds = nil
-	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: owned.LeaseName(p.Labels[owned.SessionLabel]), UID: "job-uid"}}
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job",
+		Name: owned.LeaseName(p.Labels[owned.SessionLabel]), UID: "job-uid"}}
 }
 
 // alone makes a clone one that nobody attends.
@@ -65,15 +69,18 @@ func phase(phase corev1.PodPhase) func(*corev1.Pod) {
 }
 
 func deleted(p *corev1.Pod) {
-	p.DeletionTimestamp, p.Finalizers = &then, []string{"example.com/slow"} // the fake keeps no deleted pod without
+	// the fake keeps no deleted pod without
+	p.DeletionTimestamp, p.Finalizers = &then, []string{"example.com/slow"}
 }
 
 // theLease is the renewed lease of a clone.
 func theLease(session string, changes ...func(*batchv1.Job)) *batchv1.Job {
 	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
-		Name: owned.LeaseName(session), Namespace: "shop", UID: "job-uid", CreationTimestamp: then, Labels: owned.Labels(session),
+		Name: owned.LeaseName(session), Namespace: "shop", UID: "job-uid", CreationTimestamp: then,
+		Labels: owned.Labels(session),
 		Annotations: map[string]string{
-			owned.ModeAnnotation: "clone", owned.PodAnnotation: "api-eshell-" + session, owned.ContainerAnnotation: "app",
+			owned.ModeAnnotation: "clone", owned.PodAnnotation: "api-eshell-" + session,
+			owned.ContainerAnnotation:  "app",
 			owned.SourceKindAnnotation: "Deployment", owned.SourceNameAnnotation: "api",
 			owned.UserAnnotation: "ann", owned.ReasonAnnotation: "incident 12", owned.TTLAnnotation: "3600",
 		},
@@ -103,14 +110,18 @@ func condition(c batchv1.JobConditionType) func(*batchv1.Job) {
 // cluster answers ann.
 func cluster(objects ...runtime.Object) *fake.Clientset {
 	client := fake.NewClientset(objects...)
-	client.PrependReactor("create", "selfsubjectreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, &authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: "ann"}}}, nil
-	})
+	client.PrependReactor("create", "selfsubjectreviews",
+		func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, &authenticationv1.SelfSubjectReview{
+				Status: authenticationv1.SelfSubjectReviewStatus{
+					UserInfo: authenticationv1.UserInfo{Username: "ann"}}}, nil
+		})
 	return client
 }
 
 func failing(client *fake.Clientset, verb, resource string, err error) {
-	client.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+	client.PrependReactor(verb, resource,
+		func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
 }
 
 func forbidden(resource string) error {
@@ -132,7 +143,8 @@ func line(s Session) string {
 	if s.Ends != nil {
 		ends = s.Ends.Sub(then.Time).String()
 	}
-	return strings.Join([]string{s.Namespace, s.Name, s.Mode, s.Source, s.Pod, s.Container, s.Lease, string(s.State), ends + s.Kept, s.User, s.Reason}, " ")
+	return strings.Join([]string{s.Namespace, s.Name, s.Mode, s.Source, s.Pod, s.Container, s.Lease,
+		string(s.State), ends + s.Kept, s.User, s.Reason}, " ")
 }
 
 func TestSessions(t *testing.T) {
@@ -147,11 +159,13 @@ func TestSessions(t *testing.T) {
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0s ann incident 12"},
 		{"a detached clone without one", []runtime.Object{clone("x7k2p", alone)},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Running 8h1m0sdetached ann incident 12"},
-		{"a detached debug session", []runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
+		{"a detached debug session",
+			[]runtime.Object{theLease("x7k2p", debug, says(owned.KeptAnnotation, owned.Detached))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0sdetached ann incident 12"},
 		{"no node has it yet", []runtime.Object{clone("x7k2p", phase(corev1.PodPending))},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Starting 8h0m0s ann incident 12"},
-		{"a clone that has ended", []runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed)), theLease("x7k2p")},
+		{"a clone that has ended",
+			[]runtime.Object{clone("x7k2p", leased, phase(corev1.PodFailed)), theLease("x7k2p")},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Ended 1h0m0s ann incident 12"},
 		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", deleted)},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Ending 8h1m0s ann incident 12"},
@@ -163,7 +177,8 @@ func TestSessions(t *testing.T) {
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Ended 1h0m0s ann incident 12"},
 		{"a lease that was just taken", []runtime.Object{theLease("x7k2p", says(owned.PodAnnotation, ""))},
 			"shop eshell-x7k2p clone deployment/api  app eshell-x7k2p Starting 1h0m0s ann incident 12"},
-		{"a lease that says no time", []runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, "long"))},
+		{"a lease that says no time",
+			[]runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, "long"))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running ? ann incident 12"},
 	}
 	for _, tt := range tests {
@@ -179,14 +194,19 @@ func TestSessions(t *testing.T) {
 // TestLookInside: a debug session is as its container is, whatever its lease says.
 func TestLookInside(t *testing.T) {
 	in := func(state corev1.ContainerState) *corev1.Pod {
-		spec := corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}}
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}, Spec: spec, Status: corev1.PodStatus{
-			Phase:                      corev1.PodRunning,
-			ContainerStatuses:          []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
-			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: state}},
-		}}
+		spec := corev1.PodSpec{
+			EphemeralContainers: []corev1.EphemeralContainer{
+				{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}}
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}, Spec: spec,
+			Status: corev1.PodStatus{
+				Phase: corev1.PodRunning,
+				ContainerStatuses: []corev1.ContainerStatus{{Name: "app",
+					State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
+				EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: state}},
+			}}
 	}
-	runs, ended := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
+	runs, ended := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
 	tests := []struct {
 		name    string
 		objects []runtime.Object
@@ -195,11 +215,17 @@ func TestLookInside(t *testing.T) {
 	}{
 		{"it runs", []runtime.Object{theLease("x7k2p", debug), in(runs)}, nil, Running},
 		{"it has ended before its lease", []runtime.Object{theLease("x7k2p", debug), in(ended)}, nil, Ended},
-		{"its image is pulled", []runtime.Object{theLease("x7k2p", debug), in(corev1.ContainerState{})}, nil, Starting},
+		{"its image is pulled", []runtime.Object{theLease("x7k2p", debug), in(corev1.ContainerState{})}, nil,
+			Starting},
 		{"its pod is gone", []runtime.Object{theLease("x7k2p", debug)}, nil, Ended},
-		{"its pod is another one of that name", []runtime.Object{theLease("x7k2p", debug), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}}, nil, Ended},
-		{"its pod may not be read", []runtime.Object{theLease("x7k2p", debug), in(runs)}, forbidden("pods"), Unknown},
-		{"its lease has ended", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed)), in(runs)}, nil, Ended},
+		{"its pod is another one of that name",
+			[]runtime.Object{theLease("x7k2p", debug),
+				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}}, nil,
+			Ended},
+		{"its pod may not be read", []runtime.Object{theLease("x7k2p", debug), in(runs)}, forbidden("pods"),
+			Unknown},
+		{"its lease has ended",
+			[]runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed)), in(runs)}, nil, Ended},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -260,7 +286,8 @@ func TestReadWhatMayBeRead(t *testing.T) {
 	}{
 		{"no pods", forbidden("pods"), nil, "api-eshell-x7k2p Unknown, eshell-ddddd Running", ""},
 		{"no jobs", nil, forbidden("jobs"), "api-eshell-x7k2p Running", ""},
-		{"neither", forbidden("pods"), forbidden("jobs"), "", "list sessions: pods is forbidden: no\njobs is forbidden: no"},
+		{"neither", forbidden("pods"), forbidden("jobs"), "",
+			"list sessions: pods is forbidden: no\njobs is forbidden: no"},
 		{"a failure", errors.New("connection refused"), nil, "", "list sessions: connection refused"},
 	}
 	for _, tt := range tests {
@@ -292,13 +319,15 @@ func TestReadWhatMayBeRead(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	found := read(t, cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug)))
-	for name, want := range map[string]string{"api-eshell-x7k2p": "api-eshell-x7k2p", "eshell-x7k2p": "api-eshell-x7k2p", "eshell-ddddd": "eshell-ddddd"} {
+	for name, want := range map[string]string{"api-eshell-x7k2p": "api-eshell-x7k2p",
+		"eshell-x7k2p": "api-eshell-x7k2p", "eshell-ddddd": "eshell-ddddd"} {
 		if s, err := found.Find(name); err != nil || s.Name != want {
 			t.Errorf("Find(%q) = %s, %v; want %s", name, s.Name, err, want)
 		}
 	}
 	_, err := found.Find("api")
-	if err == nil || err.Error() != "no session is called api in namespace shop" || hint.Of(err) != "list sessions: kubectl eshell list --all-users -n shop" {
+	if err == nil || err.Error() != "no session is called api in namespace shop" ||
+		hint.Of(err) != "list sessions: kubectl eshell list --all-users -n shop" {
 		t.Errorf("error %v, hint %q", err, hint.Of(err))
 	}
 }

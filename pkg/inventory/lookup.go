@@ -45,7 +45,8 @@ func cloneOf(jobs *batchv1.JobList) string {
 	return jobs.Items[0].Annotations[owned.PodAnnotation]
 }
 
-func getClone(ctx context.Context, client kubernetes.Interface, namespace, name string) (*corev1.PodList, error) {
+func getClone(ctx context.Context, client kubernetes.Interface, namespace, name string) (*corev1.PodList,
+	error) {
 	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return &corev1.PodList{}, ignoreNotFound(err)
@@ -54,7 +55,8 @@ func getClone(ctx context.Context, client kubernetes.Interface, namespace, name 
 }
 
 // getLease finds the lease by the session's id, in which the names of both end.
-func getLease(ctx context.Context, client kubernetes.Interface, namespace, name string) (*batchv1.JobList, error) {
+func getLease(ctx context.Context, client kubernetes.Interface, namespace, name string) (*batchv1.JobList,
+	error) {
 	id := name[strings.LastIndex(name, "-")+1:]
 	job, err := client.BatchV1().Jobs(namespace).Get(ctx, owned.LeaseName(id), metav1.GetOptions{})
 	if err != nil {

@@ -66,11 +66,13 @@ func TestLookupForbidden(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	failing(client, "get", "jobs", forbidden("jobs"))
-	if _, err := Lookup(t.Context(), client, "shop", "api-eshell-x7k2p"); err == nil || !strings.HasPrefix(err.Error(), "session api-eshell-x7k2p: pods is forbidden") {
+	if _, err := Lookup(t.Context(), client, "shop", "api-eshell-x7k2p"); err == nil ||
+		!strings.HasPrefix(err.Error(), "session api-eshell-x7k2p: pods is forbidden") {
 		t.Errorf("neither may be read: %v", err)
 	}
 	client = cluster()
-	client.PrependReactor("get", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("away") })
+	client.PrependReactor("get", "jobs",
+		func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("away") })
 	if _, err := Lookup(t.Context(), client, "shop", "api-eshell-x7k2p"); err == nil {
 		t.Error("a server that does not answer is taken for a no")
 	}

@@ -21,19 +21,20 @@ import (
 // clone by its pod, a debug session (and one whose pod is not there yet) by its lease, which is its
 // container's name too.
 type Session struct {
-	Name      string       `json:"name"`
-	Namespace string       `json:"namespace"`
-	Mode      string       `json:"mode"`
-	Source    string       `json:"source,omitempty"` // deployment/api
-	Pod       string       `json:"pod,omitempty"`
-	Container string       `json:"container,omitempty"`
-	Lease     string       `json:"lease,omitempty"` // the Job's name; empty: the session has none, or it may not be read
-	State     State        `json:"state"`
-	Created   metav1.Time  `json:"created"`
-	Ends      *metav1.Time `json:"ends,omitempty"` // at the latest; nil: not known
-	Kept      string       `json:"kept,omitempty"` // "fixed", "detached", or empty: by its client
-	User      string       `json:"user,omitempty"`
-	Reason    string       `json:"reason,omitempty"`
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Mode      string `json:"mode"`
+	Source    string `json:"source,omitempty"` // deployment/api
+	Pod       string `json:"pod,omitempty"`
+	Container string `json:"container,omitempty"`
+	// the Job's name; empty: the session has none, or it may not be read
+	Lease   string       `json:"lease,omitempty"`
+	State   State        `json:"state"`
+	Created metav1.Time  `json:"created"`
+	Ends    *metav1.Time `json:"ends,omitempty"` // at the latest; nil: not known
+	Kept    string       `json:"kept,omitempty"` // "fixed", "detached", or empty: by its client
+	User    string       `json:"user,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
 
 	pod *corev1.Pod
 	job *batchv1.Job
@@ -89,7 +90,8 @@ func (s *Session) tell(annotations map[string]string) {
 			*field = said
 		}
 	}
-	if kind, name := annotations[owned.SourceKindAnnotation], annotations[owned.SourceNameAnnotation]; kind != "" && name != "" {
+	if kind, name := annotations[owned.SourceKindAnnotation],
+		annotations[owned.SourceNameAnnotation]; kind != "" && name != "" {
 		s.Source = strings.ToLower(kind) + "/" + name
 	}
 }
@@ -113,7 +115,8 @@ func (i *Inventory) state(s Session) State {
 	return Ended
 }
 
-// RefreshStates asks the pods of the debug sessions how their containers are, all at once. A lease knows nothing of a container, and may outlive it.
+// RefreshStates asks the pods of the debug sessions how their containers are, all at once. A lease knows
+// nothing of a container, and may outlive it.
 func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []Session) {
 	var asked sync.WaitGroup
 	for n := range sessions {
@@ -145,7 +148,8 @@ func podState(pod *corev1.Pod, container string) State {
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return Ending
-	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed, state.Terminated != nil:
+	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
+		state.Terminated != nil:
 		return Ended
 	case state.Running != nil:
 		return Running

@@ -43,7 +43,8 @@ func service(name, selector string, changes ...func(*corev1.Service)) *corev1.Se
 func notReady(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true }
 
 func budget(name string, selector *metav1.LabelSelector) *policyv1.PodDisruptionBudget {
-	return &policyv1.PodDisruptionBudget{ObjectMeta: meta(name), Spec: policyv1.PodDisruptionBudgetSpec{Selector: selector}}
+	return &policyv1.PodDisruptionBudget{ObjectMeta: meta(name),
+		Spec: policyv1.PodDisruptionBudgetSpec{Selector: selector}}
 }
 
 // around are the selectors of a namespace in the notation "service/api: app=api".
@@ -62,7 +63,8 @@ func selecting(words string) Selector {
 	if err != nil {
 		panic(err)
 	}
-	return Selector{Kind: kind, Name: strings.TrimPrefix(name, "notready-"), Match: match, NotReady: strings.HasPrefix(name, "notready-")}
+	return Selector{Kind: kind, Name: strings.TrimPrefix(name, "notready-"), Match: match,
+		NotReady: strings.HasPrefix(name, "notready-")}
 }
 
 func (s NamespaceState) with(policies ...networkingv1.NetworkPolicy) NamespaceState {
@@ -71,8 +73,10 @@ func (s NamespaceState) with(policies ...networkingv1.NetworkPolicy) NamespaceSt
 }
 
 // networkPolicy restricts the ingress of the pods of a selector, and lets nobody in.
-func networkPolicy(name, selector string, changes ...func(*networkingv1.NetworkPolicySpec)) networkingv1.NetworkPolicy {
-	p := networkingv1.NetworkPolicy{ObjectMeta: meta(name), Spec: networkingv1.NetworkPolicySpec{PodSelector: *labelSelector(selector)}}
+func networkPolicy(name, selector string,
+	changes ...func(*networkingv1.NetworkPolicySpec)) networkingv1.NetworkPolicy {
+	p := networkingv1.NetworkPolicy{ObjectMeta: meta(name),
+		Spec: networkingv1.NetworkPolicySpec{PodSelector: *labelSelector(selector)}}
 	for _, change := range changes {
 		change(&p.Spec)
 	}

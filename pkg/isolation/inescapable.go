@@ -24,13 +24,15 @@ func (j *labelSelection) inescapable(stuck []Selector) error {
 	}
 	// Each can be escaped, but only into the other.
 	whichever := names(slices.Concat(matching, stuck))
-	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone", words.ShortList(whichever, "or")), next)
+	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone",
+		words.ShortList(whichever, "or")), next)
 }
 
 // always are those of the matching selectors that no key of the source breaks.
 func (j *labelSelection) always(matching []Selector) []Selector {
 	s := j.search(matching)
-	return slices.DeleteFunc(slices.Clone(matching), func(m Selector) bool { return len(s.breaking(m, nil)) > 0 })
+	return slices.DeleteFunc(slices.Clone(matching),
+		func(m Selector) bool { return len(s.breaking(m, nil)) > 0 })
 }
 
 // cause is why nothing of the source's breaks a match: the labels that it asks for were set by the user
@@ -58,7 +60,8 @@ func (c cause) sentence(selecting []string) string {
 	if c.labels == 0 {
 		return who + words.Plural(len(selecting), " selects ", " select ") + c.text
 	}
-	return words.Plural(c.labels, "label ", "labels ") + c.text + words.Plural(c.labels, " makes ", " make ") + who + " select the clone"
+	return words.Plural(c.labels, "label ", "labels ") + c.text + words.Plural(c.labels, " makes ",
+		" make ") + who + " select the clone"
 }
 
 // sentences say why the selectors match, one for all of the same cause.

@@ -27,7 +27,8 @@ type labelSelection struct {
 // The errors are of options that contradict themselves, cannot be judged, or leave a match that is not
 // accepted; they name the selectors, and their hint is the flag to type. The same input gives the same
 // result.
-func SelectLabels(source map[string]string, s NamespaceState, w LabelOptions, own map[string]string) (Result, error) {
+func SelectLabels(source map[string]string, s NamespaceState, w LabelOptions, own map[string]string) (Result,
+	error) {
 	if err := w.check(s, own); err != nil {
 		return Result{}, err
 	}

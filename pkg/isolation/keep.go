@@ -70,5 +70,6 @@ func (j *labelSelection) wayOut() string {
 	if len(stuck) > 0 {
 		return debugInstead
 	}
-	return "--drop-labels " + strings.Join(keys, ",") + words.Plural(len(keys), " gives up the label", " gives up the labels") + " that it asks for"
+	return "--drop-labels " + strings.Join(keys, ",") + words.Plural(len(keys), " gives up the label",
+		" gives up the labels") + " that it asks for"
 }

@@ -32,8 +32,10 @@ func IsManagedLabel(key string) bool {
 func controllerLabels() managedLabels {
 	return managedLabels{
 		keys: []string{
-			"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash", "pod-template-generation",
-			"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "job-name", "controller-uid",
+			"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash",
+			"pod-template-generation",
+			"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "job-name",
+			"controller-uid",
 		},
 		domains: []string{"batch.kubernetes.io", "apps.kruise.io"},
 		reason:  "controllers use it to find the pods that they made",
@@ -44,7 +46,8 @@ func controllerLabels() managedLabels {
 func gitOpsLabels() managedLabels {
 	return managedLabels{
 		domains: []string{
-			"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh", "meta.helm.sh",
+			"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh",
+			"meta.helm.sh",
 		},
 		reason: "GitOps tools delete objects with their labels that are in no manifest",
 	}
@@ -54,7 +57,8 @@ func gitOpsLabels() managedLabels {
 func queueLabels() managedLabels {
 	return managedLabels{
 		domains: []string{
-			"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io", "scheduling.x-k8s.io",
+			"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io",
+			"scheduling.x-k8s.io",
 		},
 		reason: "a queue would hold the clone back, or count it in the original's group",
 	}

@@ -44,5 +44,6 @@ func (w LabelOptions) unjudged(unknown error) error {
 		return nil
 	}
 	given := words.List(flags, "and")
-	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, unknown), "leave out "+given+": the clone then has no label of the original")
+	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, unknown),
+		"leave out "+given+": the clone then has no label of the original")
 }

@@ -8,16 +8,17 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// OfPlacement returns the labels by which the scheduler places the pods of a workload: those of its
-// required affinity to other pods or away from them, and of its topology spread. A clone that had them
-// would keep production's pods Pending, or they would the clone, because such a rule holds both ways.
-// Preferences are left out, and so are rules that look at a hash which no clone carries.
+// OfPlacement returns the labels by which the scheduler places the pods of a workload: those of its required
+// affinity to other pods or away from them, and of its topology spread. A clone that had them would keep
+// production's pods Pending, or they would the clone, because such a rule holds both ways. Preferences are
+// left out, and so are rules that look at a hash which no clone carries.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
 func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	var selectors []Selector
 	add := func(selector *metav1.LabelSelector, matchLabelKeys []string) {
 		s, err := ofLabels(kind, name, selector)
-		if err != nil || s.Match.Matches(labels.Set{}) || slices.ContainsFunc(matchLabelKeys, controllerLabels().has) {
+		if err != nil || s.Match.Matches(labels.Set{}) || slices.ContainsFunc(matchLabelKeys,
+			controllerLabels().has) {
 			return // the server judges the first; what places itself by every pod cannot be escaped
 		}
 		s.Placement = true

@@ -60,10 +60,12 @@ func (g generator) namespaceState() NamespaceState {
 	var s NamespaceState
 	for i := range g.IntN(7) {
 		kind := []string{"Service", "PodDisruptionBudget", "Deployment", "ReplicaSet"}[g.IntN(4)]
-		s.Selectors = append(s.Selectors, Selector{Kind: kind, Name: fmt.Sprint("x", i), Match: g.selector(), NotReady: g.IntN(4) == 0})
+		s.Selectors = append(s.Selectors,
+			Selector{Kind: kind, Name: fmt.Sprint("x", i), Match: g.selector(), NotReady: g.IntN(4) == 0})
 	}
 	for i := range g.IntN(4) {
-		s.Policies = append(s.Policies, networkPolicy(fmt.Sprint("p", i), g.key(), from(podsWith(g.key())), to(podsWith(g.key()))))
+		s.Policies = append(s.Policies,
+			networkPolicy(fmt.Sprint("p", i), g.key(), from(podsWith(g.key())), to(podsWith(g.key()))))
 	}
 	return s
 }
@@ -93,7 +95,8 @@ func subsets(keys []string, all map[string]string, s NamespaceState) [][]string 
 				given = append(given, key)
 			}
 		}
-		if !slices.ContainsFunc(s.Selectors, func(m Selector) bool { return m.Match.Matches(labels.Set(rest)) }) {
+		if !slices.ContainsFunc(s.Selectors,
+			func(m Selector) bool { return m.Match.Matches(labels.Set(rest)) }) {
 			found = append(found, given)
 		}
 	}
@@ -107,7 +110,8 @@ func mentionedBy(policies []networkingv1.NetworkPolicy, given []string) int {
 	count := 0
 	for _, p := range policies {
 		for _, key := range []string{p.Spec.PodSelector.MatchExpressions[0].Key,
-			p.Spec.Ingress[0].From[0].PodSelector.MatchExpressions[0].Key, p.Spec.Egress[0].To[0].PodSelector.MatchExpressions[0].Key} {
+			p.Spec.Ingress[0].From[0].PodSelector.MatchExpressions[0].Key,
+			p.Spec.Egress[0].To[0].PodSelector.MatchExpressions[0].Key} {
 			if slices.Contains(given, key) {
 				count++
 				break
@@ -142,7 +146,8 @@ func describe(s NamespaceState) []string {
 	return words
 }
 
-func checkVerdict(g generator, source map[string]string, s NamespaceState, w LabelOptions, refused *int) error {
+func checkVerdict(g generator, source map[string]string, s NamespaceState, w LabelOptions,
+	refused *int) error {
 	before := maps.Clone(source)
 	v, err := SelectLabels(source, s, w, set("own=x"))
 	if !maps.Equal(source, before) {
@@ -154,7 +159,8 @@ func checkVerdict(g generator, source map[string]string, s NamespaceState, w Lab
 	}
 	maps.Copy(all, w.Set)
 	all["own"] = "x"
-	loose = slices.DeleteFunc(loose, func(key string) bool { return w.Set[key] != "" || slices.Contains(w.Drop, key) })
+	loose = slices.DeleteFunc(loose,
+		func(key string) bool { return w.Set[key] != "" || slices.Contains(w.Drop, key) })
 	possible := subsets(loose, all, s)
 	if err != nil {
 		*refused++
@@ -163,7 +169,8 @@ func checkVerdict(g generator, source map[string]string, s NamespaceState, w Lab
 		}
 		return nil
 	}
-	given := slices.DeleteFunc(slices.Clone(loose), func(key string) bool { _, kept := v.Labels[key]; return kept })
+	given := slices.DeleteFunc(slices.Clone(loose),
+		func(key string) bool { _, kept := v.Labels[key]; return kept })
 	if err := checkChoice(given, possible, s); err != nil {
 		return err
 	}
@@ -179,8 +186,10 @@ func checkVerdict(g generator, source map[string]string, s NamespaceState, w Lab
 	if again, err := SelectLabels(source, s, w, set("own=x")); err != nil || !reflect.DeepEqual(again, v) {
 		return fmt.Errorf("the second time: %v, %w", again, err)
 	}
-	g.Shuffle(len(s.Selectors), func(i, j int) { s.Selectors[i], s.Selectors[j] = s.Selectors[j], s.Selectors[i] })
-	if again, err := SelectLabels(source, s, w, set("own=x")); err != nil || !maps.Equal(again.Labels, v.Labels) {
+	g.Shuffle(len(s.Selectors),
+		func(i, j int) { s.Selectors[i], s.Selectors[j] = s.Selectors[j], s.Selectors[i] })
+	if again, err := SelectLabels(source, s, w, set("own=x")); err != nil || !maps.Equal(again.Labels,
+		v.Labels) {
 		return fmt.Errorf("in another order: %v, %w", again.Labels, err)
 	}
 	return nil
@@ -201,7 +210,8 @@ func checkChoice(given []string, possible [][]string, s NamespaceState) error {
 		case mentionedBy(s.Policies, other) > mentionedBy(s.Policies, given):
 		case slices.Contains(other, instanceLabel) && !slices.Contains(given, instanceLabel):
 			return fmt.Errorf("gave up %v, not Argo CD's %v", given, other)
-		case slices.Contains(other, instanceLabel) == slices.Contains(given, instanceLabel) && slices.Compare(other, given) < 0:
+		case slices.Contains(other, instanceLabel) == slices.Contains(given, instanceLabel) &&
+			slices.Compare(other, given) < 0:
 			return fmt.Errorf("gave up %v, %v comes before", given, other)
 		}
 	}
@@ -233,7 +243,8 @@ func TestKeepProperties(t *testing.T) {
 		g := generator{rand.New(rand.NewPCG(seed, 4))}
 		source, s := g.labels(8), g.namespaceState()
 		matches := s.Matching(source)
-		bad := slices.ContainsFunc(matches, func(m Selector) bool { return m.Kind == "ReplicaSet" || m.Kind == "Service" && m.NotReady })
+		bad := slices.ContainsFunc(matches,
+			func(m Selector) bool { return m.Kind == "ReplicaSet" || m.Kind == "Service" && m.NotReady })
 		v, err := SelectLabels(source, s, LabelOptions{Keep: true}, nil)
 		switch {
 		case bad != (err != nil):
@@ -241,12 +252,15 @@ func TestKeepProperties(t *testing.T) {
 		case err != nil:
 			adopted++
 			if dropped := hintedKeys(err); len(dropped) > 0 {
-				if _, err := SelectLabels(source, s, LabelOptions{Keep: true, Drop: dropped}, nil); err != nil {
-					t.Fatalf("seed %d: source %v, selectors %v: without %v: %v", seed, source, describe(s), dropped, err)
+				if _, err := SelectLabels(source, s, LabelOptions{Keep: true, Drop: dropped},
+					nil); err != nil {
+					t.Fatalf("seed %d: source %v, selectors %v: without %v: %v", seed, source, describe(s),
+						dropped, err)
 				}
 			}
 		case !maps.Equal(v.Labels, source) || !slices.Equal(names(v.Matches), names(matches)):
-			t.Fatalf("seed %d: source %v, selectors %v: labels %v, matches %v", seed, source, describe(s), v.Labels, names(v.Matches))
+			t.Fatalf("seed %d: source %v, selectors %v: labels %v, matches %v", seed, source, describe(s),
+				v.Labels, names(v.Matches))
 		}
 	}
 	if adopted < 200 {

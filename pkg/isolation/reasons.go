@@ -20,7 +20,8 @@ func (s search) reasons(given []string) []Dropped {
 		dropped[i].Keys = append(dropped[i].Keys, key)
 	}
 	for i, by := range selecting {
-		dropped[i].Reason = words.ShortList(by, "and") + words.Plural(len(by), " selects by ", " select by ") +
+		dropped[i].Reason = words.ShortList(by, "and") + words.Plural(len(by), " selects by ",
+			" select by ") +
 			words.Plural(len(dropped[i].Keys), "it", "them")
 	}
 	return dropped

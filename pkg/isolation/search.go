@@ -156,7 +156,8 @@ func instanceFirst(a, b []string) int {
 func mentioning(policies []networkingv1.NetworkPolicy, keys []string) int {
 	count := 0
 	for _, p := range policies {
-		if slices.ContainsFunc(podSelectors(p.Spec), func(s *metav1.LabelSelector) bool { return mentions(s, keys) }) {
+		if slices.ContainsFunc(podSelectors(p.Spec),
+			func(s *metav1.LabelSelector) bool { return mentions(s, keys) }) {
 			count++
 		}
 	}

@@ -21,7 +21,8 @@ func TestBeyondTheBound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Labels) != 21 || v.Labels["free"] == "" || v.Labels["a00"] == "" || len(s.Matching(v.Labels)) != 0 {
+	if len(v.Labels) != 21 || v.Labels["free"] == "" || v.Labels["a00"] == "" ||
+		len(s.Matching(v.Labels)) != 0 {
 		t.Errorf("labels %v", slices.Sorted(maps.Keys(v.Labels)))
 	}
 	for _, d := range v.Dropped {
@@ -49,7 +50,8 @@ func BenchmarkJudge(b *testing.B) {
 		source[fmt.Sprint("k", i)] = "1"
 	}
 	for i := range 1000 {
-		s.Selectors = append(s.Selectors, selecting(fmt.Sprintf("Service/s%d: k%d=1,k%d=1", i, g.IntN(30), g.IntN(30))))
+		s.Selectors = append(s.Selectors,
+			selecting(fmt.Sprintf("Service/s%d: k%d=1,k%d=1", i, g.IntN(30), g.IntN(30))))
 	}
 	for b.Loop() {
 		if _, err := SelectLabels(source, s, LabelOptions{}, nil); err != nil {

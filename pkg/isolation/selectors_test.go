@@ -19,7 +19,9 @@ func TestOfService(t *testing.T) {
 		{"a selector", service("api", "b=2,a=1"), "service/api: a=1,b=2 false"},
 		{"not ready pods too", service("api", "a=1", notReady), "service/api: a=1 true"},
 		{"no selector", service("api", ""), ""},
-		{"a name elsewhere", service("api", "a=1", func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }), ""},
+		{"a name elsewhere",
+			service("api", "a=1", func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),
+			""},
 	}
 	for _, tt := range tests {
 		got := ""
@@ -66,7 +68,8 @@ func TestOfBudgetAndController(t *testing.T) {
 // What an old server has let in is named, not passed over.
 func TestUnreadableSelectors(t *testing.T) {
 	bad := &metav1.LabelSelector{MatchLabels: map[string]string{"a": "no label's value!"}}
-	_, err := OfBudget(&policyv1.PodDisruptionBudget{ObjectMeta: meta("old"), Spec: policyv1.PodDisruptionBudgetSpec{Selector: bad}})
+	_, err := OfBudget(&policyv1.PodDisruptionBudget{ObjectMeta: meta("old"),
+		Spec: policyv1.PodDisruptionBudgetSpec{Selector: bad}})
 	if err == nil || !strings.HasPrefix(err.Error(), "selector of poddisruptionbudget/old: ") {
 		t.Errorf("budget: %v", err)
 	}

@@ -12,7 +12,8 @@ import (
 func (t Terms) job() *batchv1.Job {
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: owned.LeaseName(t.Session), Namespace: t.Namespace, Labels: owned.Labels(t.Session), Annotations: t.annotations(),
+			Name: owned.LeaseName(t.Session), Namespace: t.Namespace, Labels: owned.Labels(t.Session),
+			Annotations: t.annotations(),
 		},
 		Spec: batchv1.JobSpec{
 			Parallelism: new(int32(0)), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0)),
@@ -42,17 +43,21 @@ func endless(spec *batchv1.JobSpec) string {
 // resources.
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 func template() corev1.PodSpec {
-	least := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1m"), corev1.ResourceMemory: resource.MustParse("1Mi")}
+	least := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1m"),
+		corev1.ResourceMemory: resource.MustParse("1Mi")}
 	return corev1.PodSpec{
-		RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: new(false), EnableServiceLinks: new(false),
+		RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: new(false),
+		EnableServiceLinks: new(false),
 		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: new(true), RunAsUser: new(int64(65532)), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			RunAsNonRoot: new(true), RunAsUser: new(int64(65532)),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
 			Name: "never-runs", Image: "registry.k8s.io/pause:3.10",
 			Resources: corev1.ResourceRequirements{Requests: least, Limits: least},
 			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true),
+				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
+				RunAsNonRoot: new(true),
 				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			},
 		}},

@@ -57,14 +57,16 @@ func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, er
 	if t.Fixed {
 		t.Length = t.TTL
 	}
-	l := &Lease{jobs: client.BatchV1().Jobs(t.Namespace), length: t.Length, ttl: t.TTL, fixed: t.Fixed, taken: time.Now()}
+	l := &Lease{jobs: client.BatchV1().Jobs(t.Namespace), length: t.Length, ttl: t.TTL, fixed: t.Fixed,
+		taken: time.Now()}
 	job, err := l.jobs.Create(ctx, t.job(), metav1.CreateOptions{})
 	if err != nil {
 		return nil, err
 	}
 	l.Name, l.UID = job.Name, job.UID
 	if why := endless(&job.Spec); why != "" {
-		return nil, errors.Join(fmt.Errorf("job/%s would never end: on arrival %s", job.Name, why), l.Release(ctx))
+		return nil, errors.Join(fmt.Errorf("job/%s would never end: on arrival %s", job.Name, why),
+			l.Release(ctx))
 	}
 	return l, nil
 }
@@ -201,7 +203,8 @@ func (l *Lease) expire(ctx context.Context) error {
 	return err
 }
 
-// IsGone reports an answer by which an object is not there. It covers the UID precondition too: another lease has the name, so ours is not there.
+// IsGone reports an answer by which an object is not there. It covers the UID precondition too: another lease
+// has the name, so ours is not there.
 func IsGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
 // Deadline is the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter: it

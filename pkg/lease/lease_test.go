@@ -23,7 +23,8 @@ import (
 var jobs = schema.GroupResource{Group: "batch", Resource: "jobs"}
 
 func terms(change ...func(*Terms)) Terms {
-	t := Terms{Namespace: "shop", Session: "x7k2p", Length: 2 * time.Minute, TTL: 8 * time.Hour, Annotations: map[string]string{"why": "incident 12"}}
+	t := Terms{Namespace: "shop", Session: "x7k2p", Length: 2 * time.Minute, TTL: 8 * time.Hour,
+		Annotations: map[string]string{"why": "incident 12"}}
 	for _, c := range change {
 		c(&t)
 	}
@@ -107,7 +108,8 @@ func TestTake(t *testing.T) {
 			if got := *job.Spec.ActiveDeadlineSeconds; got != tt.deadline {
 				t.Errorf("deadline %d, want %d", got, tt.deadline)
 			}
-			if want := map[string]string{"why": "incident 12", owned.TTLAnnotation: tt.ttl}; !maps.Equal(job.Annotations, want) {
+			if want := map[string]string{"why": "incident 12",
+				owned.TTLAnnotation: tt.ttl}; !maps.Equal(job.Annotations, want) {
 				t.Errorf("annotations %v, want %v", job.Annotations, want)
 			}
 			if !maps.Equal(job.Labels, owned.Labels("x7k2p")) {
@@ -128,16 +130,21 @@ func TestTakeRefusesAJobThatWouldNotEnd(t *testing.T) {
 		want   string
 	}{
 		{"suspended", func(j *batchv1.Job) { j.Spec.Suspend = new(true) }, "it was suspended"},
-		{"without a deadline", func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = nil }, "its deadline was taken away"},
-		{"that stays", func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = nil }, "its deadline was taken away"},
+		{"without a deadline", func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = nil },
+			"its deadline was taken away"},
+		{"that stays", func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = nil },
+			"its deadline was taken away"},
 		{"that runs", func(j *batchv1.Job) { j.Spec.Parallelism = new(int32(1)) }, "it was told to run pods"},
-		{"of another controller", func(j *batchv1.Job) { j.Spec.ManagedBy = new("kueue.x-k8s.io/multikueue") }, "it was given to kueue.x-k8s.io/multikueue"},
+		{"of another controller",
+			func(j *batchv1.Job) { j.Spec.ManagedBy = new("kueue.x-k8s.io/multikueue") },
+			"it was given to kueue.x-k8s.io/multikueue"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client := server(tt.change)
 			l, err := Take(t.Context(), client, terms())
-			if want := "job/eshell-x7k2p would never end: on arrival " + tt.want; err == nil || err.Error() != want || l != nil {
+			if want := "job/eshell-x7k2p would never end: on arrival " + tt.want; err == nil ||
+				err.Error() != want || l != nil {
 				t.Errorf("lease %v, error %v; want %s", l, err, want)
 			}
 			if job := theJob(t, client); job != nil {
@@ -149,7 +156,8 @@ func TestTakeRefusesAJobThatWouldNotEnd(t *testing.T) {
 
 func TestTakeKeepsTheServersError(t *testing.T) {
 	client, refusal := fake.NewClientset(), apierrors.NewForbidden(jobs, "eshell-x7k2p", errors.New("no"))
-	client.PrependReactor("create", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, refusal })
+	client.PrependReactor("create", "jobs",
+		func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, refusal })
 	if l, err := Take(t.Context(), client, terms()); l != nil || !errors.Is(err, refusal) {
 		t.Errorf("lease %v, error %v; want %v", l, err, refusal)
 	}
@@ -165,10 +173,14 @@ func TestRenew(t *testing.T) {
 	}{
 		{"at once", nil, 0, 121, 2 * time.Minute, 8 * time.Hour},
 		{"later", nil, time.Minute, 181, 2 * time.Minute, 8*time.Hour - time.Minute},
-		{"in part of a second", nil, 1500 * time.Millisecond, 123, 2 * time.Minute, 8*time.Hour - 1500*time.Millisecond},
-		{"near its TTL", []func(*Terms){ttl(150 * time.Second)}, time.Minute, 151, 90 * time.Second, 90 * time.Second},
-		{"with a TTL shorter than the lease", []func(*Terms){ttl(time.Minute)}, 20 * time.Second, 61, 40 * time.Second, 40 * time.Second},
-		{"that cannot be renewed", []func(*Terms){fixed}, time.Minute, 28801, 8*time.Hour - time.Minute, 8*time.Hour - time.Minute},
+		{"in part of a second", nil, 1500 * time.Millisecond, 123, 2 * time.Minute,
+			8*time.Hour - 1500*time.Millisecond},
+		{"near its TTL", []func(*Terms){ttl(150 * time.Second)}, time.Minute, 151, 90 * time.Second,
+			90 * time.Second},
+		{"with a TTL shorter than the lease", []func(*Terms){ttl(time.Minute)}, 20 * time.Second, 61,
+			40 * time.Second, 40 * time.Second},
+		{"that cannot be renewed", []func(*Terms){fixed}, time.Minute, 28801, 8*time.Hour - time.Minute,
+			8*time.Hour - time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,7 +188,8 @@ func TestRenew(t *testing.T) {
 				client := server()
 				l := take(t, client, tt.terms...)
 				<-time.After(tt.after)
-				if err := l.Renew(t.Context(), map[string]string{owned.PodAnnotation: "api-eshell-x7k2p"}); err != nil {
+				if err := l.Renew(t.Context(),
+					map[string]string{owned.PodAnnotation: "api-eshell-x7k2p"}); err != nil {
 					t.Fatal(err)
 				}
 				job := theJob(t, client)
@@ -196,7 +209,8 @@ func TestRenew(t *testing.T) {
 
 // Others may extend a session: its client follows.
 func TestRenewFollowsTheTTL(t *testing.T) {
-	for value, want := range map[string]time.Duration{"36000": 10 * time.Hour, "soon": 8 * time.Hour, "": 8 * time.Hour} {
+	for value, want := range map[string]time.Duration{"36000": 10 * time.Hour, "soon": 8 * time.Hour,
+		"": 8 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			client := server()
 			l := take(t, client)
@@ -220,7 +234,8 @@ func TestSuspendedComputer(t *testing.T) {
 		if unrenewed, _ := l.Left(); unrenewed != time.Minute {
 			t.Errorf("left %s, want 1m", unrenewed)
 		}
-		if err := l.Renew(t.Context(), nil); err != nil || *theJob(t, client).Spec.ActiveDeadlineSeconds != 181 {
+		if err := l.Renew(t.Context(), nil); err != nil || *theJob(t,
+			client).Spec.ActiveDeadlineSeconds != 181 {
 			t.Errorf("error %v, deadline %d; want 181", err, *theJob(t, client).Spec.ActiveDeadlineSeconds)
 		}
 	})
@@ -236,7 +251,8 @@ func TestRenewFails(t *testing.T) {
 	}
 	answers := func(err error) func(*testing.T, *fake.Clientset) {
 		return func(_ *testing.T, client *fake.Clientset) {
-			client.PrependReactor("patch", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+			client.PrependReactor("patch", "jobs",
+				func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
 		}
 	}
 	const lost = "job/eshell-x7k2p: it was deleted by somebody else, or not renewed in time"
@@ -247,7 +263,8 @@ func TestRenewFails(t *testing.T) {
 		want string
 	}{
 		{"deleted", func(t *testing.T, client *fake.Clientset) {
-			if err := client.BatchV1().Jobs("shop").Delete(t.Context(), "eshell-x7k2p", metav1.DeleteOptions{}); err != nil {
+			if err := client.BatchV1().Jobs("shop").Delete(t.Context(), "eshell-x7k2p",
+				metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}, true, lost},
@@ -258,8 +275,10 @@ func TestRenewFails(t *testing.T) {
 		}, true, lost},
 		{"failed", failed(batchv1.JobFailed), true, lost},
 		{"about to fail", failed(batchv1.JobFailureTarget), true, lost},
-		{"the server is away", answers(errors.New("connection refused")), false, "job/eshell-x7k2p: connection refused"},
-		{"the server is busy", answers(apierrors.NewConflict(jobs, "eshell-x7k2p", errors.New("modified"))), false,
+		{"the server is away", answers(errors.New("connection refused")), false,
+			"job/eshell-x7k2p: connection refused"},
+		{"the server is busy", answers(apierrors.NewConflict(jobs, "eshell-x7k2p", errors.New("modified"))),
+			false,
 			`job/eshell-x7k2p: Operation cannot be fulfilled on jobs.batch "eshell-x7k2p": modified`},
 	}
 	for _, tt := range tests {
@@ -297,7 +316,8 @@ func TestRelease(t *testing.T) {
 		{"another has its name", apierrors.NewConflict(jobs, "x", no), nil, nil, true, 121},
 		{"may not be deleted", refusal, nil, nil, true, 1},
 		{"may not be deleted, and is gone", refusal, apierrors.NewNotFound(jobs, "x"), nil, true, 121},
-		{"may be neither deleted nor patched", refusal, apierrors.NewForbidden(jobs, "x", no), refusal, true, 121},
+		{"may be neither deleted nor patched", refusal, apierrors.NewForbidden(jobs, "x", no), refusal, true,
+			121},
 		{"no answer", no, nil, no, true, 121},
 	}
 	for _, tt := range tests {
@@ -305,7 +325,8 @@ func TestRelease(t *testing.T) {
 			client := server()
 			l := take(t, client)
 			for verb, err := range map[string]error{"delete": tt.delete, "patch": tt.patch} {
-				client.PrependReactor(verb, "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return err != nil, nil, err })
+				client.PrependReactor(verb, "jobs",
+					func(clienttesting.Action) (bool, runtime.Object, error) { return err != nil, nil, err })
 			}
 			if err := l.Release(context.WithoutCancel(t.Context())); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
@@ -355,16 +376,21 @@ func TestDetach(t *testing.T) {
 				l := take(t, client, tt.terms...)
 				<-time.After(time.Minute)
 				if tt.extended != "" {
-					update(t, client, func(j *batchv1.Job) { j.Annotations[owned.TTLAnnotation] = tt.extended })
+					update(t, client, func(
+						j *batchv1.Job) {
+						j.Annotations[owned.TTLAnnotation] = tt.extended
+					})
 				}
-				if err := l.Detach(t.Context(), map[string]string{owned.PodAnnotation: "api-eshell-x7k2p"}); err != nil {
+				if err := l.Detach(t.Context(),
+					map[string]string{owned.PodAnnotation: "api-eshell-x7k2p"}); err != nil {
 					t.Fatal(err)
 				}
 				job := theJob(t, client)
 				if got := *job.Spec.ActiveDeadlineSeconds; got != tt.deadline {
 					t.Errorf("deadline %d, want %d", got, tt.deadline)
 				}
-				if !l.fixed && (job.Annotations[owned.KeptAnnotation] != owned.Detached || job.Annotations[owned.PodAnnotation] != "api-eshell-x7k2p") {
+				if !l.fixed && (job.Annotations[owned.KeptAnnotation] != owned.Detached ||
+					job.Annotations[owned.PodAnnotation] != "api-eshell-x7k2p") {
 					t.Errorf("it says %v", job.Annotations)
 				}
 				if unrenewed, most := l.Left(); unrenewed != tt.most || most != tt.most {
@@ -404,7 +430,8 @@ func TestFollow(t *testing.T) {
 			update(t, client, func(j *batchv1.Job) { j.UID = "uid-2" })
 		}, 8*time.Hour - time.Minute, ErrLost},
 		{"deleted", func(t *testing.T, client *fake.Clientset) {
-			if err := client.BatchV1().Jobs("shop").Delete(t.Context(), "eshell-x7k2p", metav1.DeleteOptions{}); err != nil {
+			if err := client.BatchV1().Jobs("shop").Delete(t.Context(), "eshell-x7k2p",
+				metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}, 8*time.Hour - time.Minute, ErrLost},

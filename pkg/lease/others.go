@@ -21,7 +21,8 @@ import (
 
 // HasEnded reports a lease that has ended, or is about to: it does not come back.
 func HasEnded(job *batchv1.Job) bool {
-	final := []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet}
+	final := []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobComplete,
+		batchv1.JobSuccessCriteriaMet}
 	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
 		return slices.Contains(final, c.Type) && c.Status == corev1.ConditionTrue
 	})
@@ -55,14 +56,16 @@ func Delete(ctx context.Context, client kubernetes.Interface, job *batchv1.Job) 
 
 func deleteJob(ctx context.Context, jobs typed.JobInterface, name string, uid types.UID) error {
 	return jobs.Delete(ctx, name, metav1.DeleteOptions{
-		PropagationPolicy: new(metav1.DeletePropagationBackground), Preconditions: &metav1.Preconditions{UID: &uid},
+		PropagationPolicy: new(metav1.DeletePropagationBackground),
+		Preconditions:     &metav1.Preconditions{UID: &uid},
 	})
 }
 
-// Extend makes a lease expire later by a duration of whole seconds, and returns when it expires then. Its client
-// learns of it with the next renewal; the deadline of a lease that nobody renews is put off here. A change that
-// somebody else makes at the same time is kept: Extend starts again from there.
-func Extend(ctx context.Context, client kubernetes.Interface, namespace, name string, by time.Duration) (expires time.Time, err error) {
+// Extend makes a lease expire later by a duration of whole seconds, and returns when it expires then. Its
+// client learns of it with the next renewal; the deadline of a lease that nobody renews is put off here. A
+// change that somebody else makes at the same time is kept: Extend starts again from there.
+func Extend(ctx context.Context, client kubernetes.Interface, namespace, name string,
+	by time.Duration) (expires time.Time, err error) {
 	jobs := client.BatchV1().Jobs(namespace)
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		job, err := jobs.Get(ctx, name, metav1.GetOptions{})
@@ -75,13 +78,15 @@ func Extend(ctx context.Context, client kubernetes.Interface, namespace, name st
 	return expires, err
 }
 
-func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by time.Duration) (time.Time, error) {
+func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by time.Duration) (time.Time,
+	error) {
 	expires := Expires(job)
 	switch {
 	case job.DeletionTimestamp != nil || HasEnded(job):
 		return time.Time{}, fmt.Errorf("job/%s has ended", job.Name)
 	case expires == nil:
-		return time.Time{}, fmt.Errorf("job/%s does not say how long it may live: annotation %s", job.Name, owned.TTLAnnotation)
+		return time.Time{}, fmt.Errorf("job/%s does not say how long it may live: annotation %s", job.Name,
+			owned.TTLAnnotation)
 	}
 	later := expires.Add(by)
 	patch, err := longerPatch(job, later.Sub(job.CreationTimestamp.Time))
@@ -96,7 +101,8 @@ func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by t
 func longerPatch(job *batchv1.Job, ttl time.Duration) ([]byte, error) {
 	patch := map[string]any{"metadata": map[string]any{
 		"resourceVersion": job.ResourceVersion,
-		"annotations":     map[string]string{owned.TTLAnnotation: strconv.FormatInt(int64(ttl/time.Second), 10)},
+		"annotations": map[string]string{owned.TTLAnnotation: strconv.FormatInt(int64(ttl/time.Second),
+			10)},
 	}}
 	if job.Annotations[owned.KeptAnnotation] != "" {
 		patch["spec"] = map[string]any{"activeDeadlineSeconds": Deadline(ttl)}

@@ -1,6 +1,6 @@
-// Package netpol compares a clone with its source under the NetworkPolicies of their namespace. It states facts
-// about rules, and leaves what comes of them to the network: whether a policy is enforced at all, which address a
-// pod gets, and which labels other namespaces have is not known here.
+// Package netpol compares a clone with its source under the NetworkPolicies of their namespace. It states
+// facts about rules, and leaves what comes of them to the network: whether a policy is enforced at all, which
+// address a pod gets, and which labels other namespaces have is not known here.
 // https://kubernetes.io/docs/concepts/services-networking/network-policies/
 package netpol
 
@@ -32,10 +32,10 @@ type policy struct {
 	pods labels.Selector
 }
 
-// Differences returns what differs for a clone that has other labels than its source: which policies select only
-// one of the two, and which ingress rules let only one of the two reach other pods. Each is a sentence without a
-// full stop, and stated once; they are sorted by the policy's name. Who may reach the clone by the egress rules of
-// others is left out: it serves nothing.
+// Differences returns what differs for a clone that has other labels than its source: which policies select
+// only one of the two, and which ingress rules let only one of the two reach other pods. Each is a sentence
+// without a full stop, and stated once; they are sorted by the policy's name. Who may reach the clone by the
+// egress rules of others is left out: it serves nothing.
 func Differences(policies []networkingv1.NetworkPolicy, source, clone map[string]string) []string {
 	c := comparison{source: source, clone: clone}
 	for _, p := range policies {
@@ -67,15 +67,17 @@ func (c comparison) selected(p policy) []string {
 	rules := words.List(directions, "and") + " rules "
 	switch {
 	case source && !clone:
-		return []string{"policy " + p.Name + " selects the original and not the clone: its " + rules + "do not apply to the clone"}
+		return []string{"policy " + p.Name + " selects the original and not the clone: its " + rules +
+			"do not apply to the clone"}
 	case clone && !source:
-		return []string{"policy " + p.Name + " selects the clone and not the original: its " + rules + "apply to the clone"}
+		return []string{"policy " + p.Name + " selects the clone and not the original: its " + rules +
+			"apply to the clone"}
 	}
 	return nil
 }
 
-// reached says which of p's rules let the one pod in, and not the other, which no rule for the same pods and ports
-// lets in either. end ends each sentence.
+// reached says which of p's rules let the one pod in, and not the other, which no rule for the same pods and
+// ports lets in either. end ends each sentence.
 func (c comparison) reached(p policy, one, other labels.Set, end string) []string {
 	var sentences []string
 	for _, rule := range p.ingress() {
@@ -96,14 +98,16 @@ func (c comparison) reached(p policy, one, other labels.Set, end string) []strin
 	return sentences
 }
 
-// admitted reports whether a rule for the pods of p, or for every pod, lets a pod in at these ports, or at all.
+// admitted reports whether a rule for the pods of p, or for every pod, lets a pod in at these ports, or at
+// all.
 func (c comparison) admitted(p policy, ports []networkingv1.NetworkPolicyPort, pod labels.Set) bool {
 	for _, q := range c.policies {
 		if !q.pods.Empty() && q.pods.String() != p.pods.String() {
 			continue
 		}
 		for _, rule := range q.ingress() {
-			if (len(rule.Ports) == 0 || equality.Semantic.DeepEqual(rule.Ports, ports)) && admits(q, rule, pod) {
+			if (len(rule.Ports) == 0 || equality.Semantic.DeepEqual(rule.Ports, ports)) && admits(q, rule,
+				pod) {
 				return true
 			}
 		}
@@ -133,24 +137,27 @@ func directionsOf(spec networkingv1.NetworkPolicySpec) []networkingv1.PolicyType
 
 // admits reports whether a rule of p lets a pod of p's namespace in, as far as its labels tell.
 func admits(p policy, rule networkingv1.NetworkPolicyIngressRule, pod labels.Set) bool {
-	return len(rule.From) == 0 || slices.ContainsFunc(rule.From, func(peer networkingv1.NetworkPolicyPeer) bool {
-		return peerAdmits(p, peer, pod)
-	})
+	return len(rule.From) == 0 || slices.ContainsFunc(rule.From,
+		func(peer networkingv1.NetworkPolicyPeer) bool {
+			return peerAdmits(p, peer, pod)
+		})
 }
 
-// peerAdmits takes a namespace selector to select the namespace unless it asks for another name: of its labels
-// only the name is known, since reading a namespace takes rights in the whole cluster.
+// peerAdmits takes a namespace selector to select the namespace unless it asks for another name: of its
+// labels only the name is known, since reading a namespace takes rights in the whole cluster.
 func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) bool {
 	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a kind of peer to come
 		return false
 	}
 	namespaces, _ := podSelector(peer.NamespaceSelector).Requirements()
 	for _, r := range namespaces {
-		if r.Key() == corev1.LabelMetadataName && !r.Matches(labels.Set{corev1.LabelMetadataName: p.Namespace}) {
+		if r.Key() == corev1.LabelMetadataName &&
+			!r.Matches(labels.Set{corev1.LabelMetadataName: p.Namespace}) {
 			return false
 		}
 	}
-	return !labels.MatchesNothing(podSelector(peer.NamespaceSelector)) && podSelector(peer.PodSelector).Matches(pod)
+	return !labels.MatchesNothing(podSelector(peer.NamespaceSelector)) &&
+		podSelector(peer.PodSelector).Matches(pod)
 }
 
 // podSelector reads a selector; nil is no restriction. One that cannot be read, which only versions

@@ -29,7 +29,8 @@ func TestPodName(t *testing.T) {
 
 func TestLabelsAreValid(t *testing.T) {
 	for key, value := range Labels("x7k2p") {
-		if errs := append(validation.IsQualifiedName(key), validation.IsValidLabelValue(value)...); errs != nil {
+		if errs := append(validation.IsQualifiedName(key),
+			validation.IsValidLabelValue(value)...); errs != nil {
 			t.Errorf("label %s=%s: %v", key, value, errs)
 		}
 	}

@@ -19,18 +19,24 @@ func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, e
 	case o.Detach && (mode == ModeClone || access.AttachPods):
 		return detachedVia(o)
 	case !access.AttachPods:
-		return "", nil, missing("create", "pods/attach", t.Namespace, "eshell keeps a session alive by attaching to it")
+		return "", nil, missing("create", "pods/attach", t.Namespace,
+			"eshell keeps a session alive by attaching to it")
 	case o.Via == agent.ViaAttach:
 		return agent.ViaAttach, nil, nil
 	case o.Entrypoint:
-		return agent.ViaAttach, []Note{{Warning, "running by attach", "the image's entrypoint starts the command as the container's process; all input and output is recorded in the container's log"}}, nil
+		return agent.ViaAttach,
+			[]Note{{Warning, "running by attach",
+				"the image's entrypoint starts the command as the container's process; " +
+					"all input and output is recorded in the container's log"}}, nil
 	case access.ExecPods:
 		return agent.ViaExec, nil, nil
 	case o.Via == agent.ViaExec:
 		return "", nil, missing("create", "pods/exec", t.Namespace, "--via exec needs it")
 	}
-	return agent.ViaAttach, []Note{{Warning, "running by attach", "you are not allowed to create pods/exec in namespace " + t.Namespace +
-		"; all input and output is recorded in the container's log"}}, nil
+	return agent.ViaAttach,
+		[]Note{{Warning, "running by attach",
+			"you are not allowed to create pods/exec in namespace " + t.Namespace +
+				"; all input and output is recorded in the container's log"}}, nil
 }
 
 // detachedVia: nobody runs a command beside what nobody attends.
@@ -60,5 +66,6 @@ func watchdog(t *workload.Workload, o Options, mode Mode) agent.Watchdog {
 }
 
 func missing(verb, resource, namespace, why string) error {
-	return hint.Wrap(fmt.Errorf("you are not allowed to %s %s in namespace %s: %s", verb, resource, namespace, why), "ask for the permission, and check it: kubectl auth can-i "+verb+" "+resource+" -n "+namespace)
+	return hint.Wrap(fmt.Errorf("you are not allowed to %s %s in namespace %s: %s", verb, resource, namespace,
+		why), "ask for the permission, and check it: kubectl auth can-i "+verb+" "+resource+" -n "+namespace)
 }

@@ -21,7 +21,9 @@ func (c *clone) checkOrdinal() error {
 	case parts.Ordinal != nil && c.workload.Kind != "StatefulSet":
 		return fmt.Errorf("--ordinal needs a StatefulSet, and %s is not one", c.workload)
 	case parts.Ordinal == nil && templates && shares:
-		return hint.Wrap(fmt.Errorf("--volumes %s: each pod of %s has claims of its own", parts.Volumes, c.workload), fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes, c.workload.FirstOrdinal))
+		return hint.Wrap(fmt.Errorf("--volumes %s: each pod of %s has claims of its own", parts.Volumes,
+			c.workload), fmt.Sprintf("take those of its first pod: --volumes %s --ordinal %d", parts.Volumes,
+			c.workload.FirstOrdinal))
 	}
 	return nil
 }
@@ -37,13 +39,18 @@ func (c *clone) sharesTemplates() bool {
 // the controller prefers the claim.
 func (c *clone) useClaimTemplates() {
 	for _, claim := range c.workload.ClaimTemplates {
-		c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == claim.Name })
+		c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes,
+			func(v corev1.Volume) bool { return v.Name == claim.Name })
 		volume := corev1.Volume{Name: claim.Name, VolumeSource: freshVolume(claim.Spec)}
 		if c.sharesTemplates() {
 			name := fmt.Sprintf("%s-%s-%d", claim.Name, c.workload.Name, *c.options.Components.Ordinal)
-			volume.VolumeSource = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}
+			volume.VolumeSource = corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name},
+			}
 		} else if c.mounted(claim.Name) {
-			c.note(Changed, "volume "+claim.Name+" is new and empty", "the claims of "+c.workload.String()+" belong to its pods; --volumes shared --ordinal N takes those of one")
+			c.note(Changed, "volume "+claim.Name+" is new and empty",
+				"the claims of "+c.workload.String()+
+					" belong to its pods; --volumes shared --ordinal N takes those of one")
 		}
 		c.spec.Volumes = append(c.spec.Volumes, volume)
 	}
@@ -53,7 +60,9 @@ func (c *clone) useClaimTemplates() {
 // https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes
 func freshVolume(spec corev1.PersistentVolumeClaimSpec) corev1.VolumeSource {
 	return corev1.VolumeSource{
-		Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: *spec.DeepCopy()}},
+		Ephemeral: &corev1.EphemeralVolumeSource{
+			VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: *spec.DeepCopy()},
+		},
 	}
 }
 
@@ -62,12 +71,15 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	name := volume.PersistentVolumeClaim.ClaimName
 	claim := c.claim(name)
 	if apierrors.IsNotFound(claim.Err) {
-		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err), "list what there is: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
+		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err),
+			"list what there is: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
 	}
 	switch c.options.Components.Volumes {
 	case VolumesFresh:
 		if claim.Spec == nil {
-			return fmt.Errorf("--volumes fresh: claim %s could not be read, so its size and class are not known: %w", name, claim.Err)
+			return fmt.Errorf("--volumes fresh: claim %s could not be read, "+
+				"so its size and class are not known: %w",
+				name, claim.Err)
 		}
 		c.note(Changed, "volume "+volume.Name+" is new and empty", "--volumes fresh")
 		volume.VolumeSource = freshVolume(likeClaim(*claim.Spec))
@@ -77,7 +89,8 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 		c.mountReadOnly(volume.Name)
 		c.note(Kept, "claim "+name+", read-only", usedBy(claim))
 	default:
-		c.note(Kept, "claim "+name, usedBy(claim)+": what is written there stays; --volumes readonly or fresh")
+		c.note(Kept, "claim "+name,
+			usedBy(claim)+": what is written there stays; --volumes readonly or fresh")
 	}
 	return c.besideUsers(claim)
 }
@@ -119,17 +132,24 @@ func usedBy(claim workload.Claim) string {
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
 func (c *clone) besideUsers(claim workload.Claim) error {
 	if claim.UsersErr != nil {
-		c.note(Warning, "claim "+claim.Name, "who uses it could not be read, so the clone may not be able to mount it: "+claim.UsersErr.Error())
+		c.note(Warning, "claim "+claim.Name,
+			"who uses it could not be read, so the clone may not be able to mount it: "+
+				claim.UsersErr.Error())
 	}
 	if len(claim.Users) > 0 && has(claim.Spec, corev1.ReadWriteOncePod) {
-		return hint.Wrap(fmt.Errorf("claim %s is ReadWriteOncePod and in use by pod/%s: only one pod can mount it", claim.Name, claim.Users[0].Pod), "a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug")
+		return hint.Wrap(fmt.Errorf(
+			"claim %s is ReadWriteOncePod and in use by pod/%s: only one pod can mount it", claim.Name,
+			claim.Users[0].Pod),
+			"a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+
+				claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug")
 	}
 	if !has(claim.Spec, corev1.ReadWriteOnce) && claim.Spec != nil {
 		return nil
 	}
 	for _, user := range claim.Users {
 		if user.Node != "" {
-			return c.pinToNode(user.Node, fmt.Sprintf("claim %s is mounted there by pod/%s", claim.Name, user.Pod))
+			return c.pinToNode(user.Node,
+				fmt.Sprintf("claim %s is mounted there by pod/%s", claim.Name, user.Pod))
 		}
 	}
 	return nil

@@ -66,7 +66,8 @@ func (c *clone) note(kind NoteKind, what, reason string) {
 
 // main is the chosen container. It stays valid until the next change of the list of containers.
 func (c *clone) main() *corev1.Container {
-	i := slices.IndexFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.workload.Container })
+	i := slices.IndexFunc(c.spec.Containers,
+		func(container corev1.Container) bool { return container.Name == c.workload.Container })
 	return &c.spec.Containers[i]
 }
 
@@ -95,9 +96,10 @@ func (c *clone) pod() *corev1.Pod {
 func (c *clone) plan(a agent.Agent, pod *corev1.Pod) *Plan {
 	t := c.workload
 	return &Plan{
-		Mode:     ModeClone,
-		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t, t.Container, t.Namespace),
-		Notes:    c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
+		Mode: ModeClone,
+		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t,
+			t.Container, t.Namespace),
+		Notes: c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
 		Pod: pod, Agent: a, Record: Record(ModeClone, t, c.options),
 	}
 }

@@ -23,7 +23,8 @@ func (c *clone) keepContainers() error {
 	}
 	for _, init := range c.spec.InitContainers {
 		if !containers.IsSidecar(init) && slices.Contains(c.options.Components.With, init.Name) {
-			return hint.Wrap(fmt.Errorf("--with: %s is an init container, which runs before the others", init.Name), "run it: --init "+init.Name)
+			return hint.Wrap(fmt.Errorf("--with: %s is an init container, which runs before the others",
+				init.Name), "run it: --init "+init.Name)
 		}
 	}
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
@@ -50,22 +51,29 @@ func (c *clone) with(what, name string) bool {
 
 // notASidecar refuses to make a clone around a sidecar: it would run beside nothing.
 func (c *clone) notASidecar() error {
-	if slices.ContainsFunc(c.spec.Containers, func(container corev1.Container) bool { return container.Name == c.workload.Container }) {
+	if slices.ContainsFunc(c.spec.Containers,
+		func(container corev1.Container) bool { return container.Name == c.workload.Container }) {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("container %s of %s is a sidecar: a clone is made of a container, not of a sidecar", c.workload.Container, c.workload), fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug", c.workload, c.workload.Namespace, c.workload.Container))
+	return hint.Wrap(fmt.Errorf(
+		"container %s of %s is a sidecar: a clone is made of a container, not of a sidecar",
+		c.workload.Container, c.workload),
+		fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug",
+			c.workload, c.workload.Namespace, c.workload.Container))
 }
 
 // namesExist refuses the name of a container that the source has not. Which of them may be named
 // there is told by the steps themselves.
 func (c *clone) namesExist(names []string, flag string) error {
 	var known []string
-	for _, container := range slices.Concat(c.workload.Template.Spec.Containers, c.workload.Template.Spec.InitContainers) {
+	for _, container := range slices.Concat(c.workload.Template.Spec.Containers,
+		c.workload.Template.Spec.InitContainers) {
 		known = append(known, container.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return hint.Wrap(fmt.Errorf("%s: %s has no container %q", flag, c.workload, name), "containers: "+strings.Join(known, ", "))
+			return hint.Wrap(fmt.Errorf("%s: %s has no container %q", flag, c.workload, name),
+				"containers: "+strings.Join(known, ", "))
 		}
 	}
 	return nil
@@ -99,7 +107,8 @@ func (c *clone) noteServing(container corev1.Container) {
 	if container.Name == c.workload.Container {
 		of, reason = "", "a shell does not answer them"
 	}
-	if container.LivenessProbe != nil || container.ReadinessProbe != nil || container.StartupProbe != nil && !containers.IsSidecar(container) {
+	if container.LivenessProbe != nil || container.ReadinessProbe != nil || container.StartupProbe != nil &&
+		!containers.IsSidecar(container) {
 		c.note(LeftOut, "probes"+of, reason)
 	}
 	if container.Lifecycle != nil {
@@ -141,12 +150,16 @@ func numbered(probe *corev1.Probe, ports []corev1.ContainerPort) *corev1.Probe {
 
 // supported refuses what a clone cannot do.
 func (c *clone) supported() error {
-	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) && len(c.options.Command) > 0 {
+	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) &&
+		len(c.options.Command) > 0 {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("%s runs on Windows, which has no sh: use --via attach with a command", c.workload), fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload, c.workload.Namespace))
+	return hint.Wrap(fmt.Errorf("%s runs on Windows, which has no sh: use --via attach with a command",
+		c.workload), fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload,
+		c.workload.Namespace))
 }
 
 func isWindows(spec corev1.PodSpec) bool {
-	return spec.OS != nil && spec.OS.Name == corev1.Windows || spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
+	return spec.OS != nil && spec.OS.Name == corev1.Windows ||
+		spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
 }

@@ -26,8 +26,11 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	w := watchdog(t, o, ModeDebug)
 	a := agent.New(o.agent(via, w))
 	if via == agent.ViaAttach && !w.Relay {
-		notes = append(notes, Note{Warning, "after kill -9 of eshell the command can run on for " + o.TTL.String() + " at most (--ttl)",
-			"you are not allowed to create pods/exec in namespace " + t.Namespace + ", which eshell needs to send heartbeats"})
+		notes = append(notes,
+			Note{Warning, "after kill -9 of eshell the command can run on for " + o.TTL.String() +
+				" at most (--ttl)",
+				"you are not allowed to create pods/exec in namespace " + t.Namespace +
+					", which eshell needs to send heartbeats"})
 	}
 	source := containerNamed(slices.Concat(t.Pod.Spec.Containers, t.Pod.Spec.InitContainers), t.Container)
 	container, more := lookalike(t.Pod, source, o)
@@ -37,15 +40,19 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	return &Plan{
 		Mode:     ModeDebug,
 		Headline: debugHeadline(t, container.Name),
-		Notes:    slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)}, o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name, Container: container.Name,
+		Notes: slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)},
+			o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name,
+		Container: container.Name,
 		PodUID:    t.Pod.UID,
-		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container, TargetContainerName: source.Name},
-		Agent:     a, Record: Record(ModeDebug, t, o),
+		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container,
+			TargetContainerName: source.Name},
+		Agent: a, Record: Record(ModeDebug, t, o),
 	}, nil
 }
 
 func debugHeadline(t *workload.Workload, container string) string {
-	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name, container, t.Container, t.Namespace)
+	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name,
+		container, t.Container, t.Namespace)
 	if t.Ready > 0 {
 		headline += fmt.Sprintf(" (the newest of %d ready pods of %s)", t.Ready, t)
 	}
@@ -56,17 +63,23 @@ func debugHeadline(t *workload.Workload, container string) string {
 func debuggable(t *workload.Workload) error {
 	pod := t.Pod
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
-		return hint.Wrap(fmt.Errorf("pod/%s is a static pod of its node: Kubernetes does not add ephemeral containers to it", pod.Name), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
+		return hint.Wrap(fmt.Errorf(
+			"pod/%s is a static pod of its node: Kubernetes does not add ephemeral containers to it",
+			pod.Name), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 	}
 	if pod.DeletionTimestamp != nil {
 		return fmt.Errorf("pod/%s is being deleted", pod.Name)
 	}
 	if pod.Status.Phase != corev1.PodRunning {
-		return hint.Wrap(fmt.Errorf("pod/%s is %s: debug mode needs a running pod", pod.Name, pod.Status.Phase), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
+		return hint.Wrap(fmt.Errorf("pod/%s is %s: debug mode needs a running pod", pod.Name,
+			pod.Status.Phase), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 	}
 	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
 		if status.Name == t.Container && status.State.Running == nil {
-			return hint.Wrap(fmt.Errorf("container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name, stateReason(status.State)), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
+			return hint.Wrap(fmt.Errorf(
+				"container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name,
+				stateReason(status.State)),
+				"clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
 		}
 	}
 	return nil
@@ -94,7 +107,8 @@ func containerNamed(containers []corev1.Container, name string) corev1.Container
 // lookalike takes over from the source what an ephemeral container may have: no ports, probes,
 // hooks, resources or subPath mounts.
 // https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
-func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.EphemeralContainerCommon, []Note) {
+func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.EphemeralContainerCommon,
+	[]Note) {
 	var notes []Note
 	common := corev1.EphemeralContainerCommon{
 		Image: source.Image, WorkingDir: source.WorkingDir,
@@ -107,7 +121,10 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.Ephe
 	}
 	for _, mount := range source.VolumeMounts {
 		if mount.SubPath != "" || mount.SubPathExpr != "" {
-			notes = append(notes, Note{LeftOut, "mount " + mount.MountPath, "ephemeral containers cannot mount a subPath; the files are under /proc/1/root" + mount.MountPath})
+			notes = append(notes,
+				Note{LeftOut, "mount " + mount.MountPath,
+					"ephemeral containers cannot mount a subPath; the files are under /proc/1/root" +
+						mount.MountPath})
 			continue
 		}
 		common.VolumeMounts = append(common.VolumeMounts, mount)
@@ -118,7 +135,9 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.Ephe
 		notes = append(notes, unsetNote(name))
 	}
 	if !o.CPU.IsZero() || !o.Memory.IsZero() {
-		notes = append(notes, Note{Warning, "--cpu and --memory are ignored", "an ephemeral container has no resources of its own; it uses the pod's"})
+		notes = append(notes,
+			Note{Warning, "--cpu and --memory are ignored",
+				"an ephemeral container has no resources of its own; it uses the pod's"})
 	}
 	return common, notes
 }
@@ -170,7 +189,8 @@ func reportedUser(pod *corev1.Pod, container string) *corev1.LinuxContainerUser 
 // namespace of its own.
 func processNote(pod *corev1.Pod, container string) Note {
 	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {
-		return Note{Changed, "its files are under /proc/PID/root", "take the PID of one of container " + container + "'s processes from ps"}
+		return Note{Changed, "its files are under /proc/PID/root",
+			"take the PID of one of container " + container + "'s processes from ps"}
 	}
 	return Note{Changed, "its files are under /proc/1/root", "PID 1 is container " + container + "'s"}
 }

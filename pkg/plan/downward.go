@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// resolveDownwardAPI gives variables and files that show a label or an annotation the value that it has in the
-// source, where the clone does not carry it: they would silently be empty.
+// resolveDownwardAPI gives variables and files that show a label or an annotation the value that it has in
+// the source, where the clone does not carry it: they would silently be empty.
 // https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 func (c *clone) resolveDownwardAPI() error {
 	for _, container := range c.containers() {
@@ -50,7 +50,8 @@ func downwardFiles(volume *corev1.Volume) [][]corev1.DownwardAPIVolumeFile {
 func (c *clone) resolveVariable(variable *corev1.EnvVar) {
 	if variable.ValueFrom != nil && variable.ValueFrom.ResourceFieldRef != nil {
 		if value, gone := c.ofDropped(variable.ValueFrom.ResourceFieldRef); gone {
-			c.note(Changed, "variable "+variable.Name+" keeps its value", "container "+variable.ValueFrom.ResourceFieldRef.ContainerName+" does not run")
+			c.note(Changed, "variable "+variable.Name+" keeps its value",
+				"container "+variable.ValueFrom.ResourceFieldRef.ContainerName+" does not run")
 			*variable = corev1.EnvVar{Name: variable.Name, Value: value}
 		}
 	}
@@ -61,10 +62,12 @@ func (c *clone) resolveVariable(variable *corev1.EnvVar) {
 	value, had, lost := c.missingField(path)
 	switch {
 	case lost && had:
-		c.note(Changed, "variable "+variable.Name+" keeps its value", "the clone has not the original's "+path)
+		c.note(Changed, "variable "+variable.Name+" keeps its value",
+			"the clone has not the original's "+path)
 		*variable = corev1.EnvVar{Name: variable.Name, Value: agent.Escape([]string{value})[0]}
 	case lost:
-		c.note(Warning, "variable "+variable.Name+" is empty", "the controller gives its pods "+path+"; set it with -e "+variable.Name+"=...")
+		c.note(Warning, "variable "+variable.Name+" is empty",
+			"the controller gives its pods "+path+"; set it with -e "+variable.Name+"=...")
 	}
 }
 
@@ -77,7 +80,8 @@ func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
 		}
 	case file.FieldRef == nil:
 	case file.FieldRef.FieldPath == "metadata.labels" || file.FieldRef.FieldPath == "metadata.annotations":
-		c.note(Changed, "file "+file.Path+" lists the clone's own", file.FieldRef.FieldPath+" are not all the original's")
+		c.note(Changed, "file "+file.Path+" lists the clone's own",
+			file.FieldRef.FieldPath+" are not all the original's")
 	default:
 		if value, had, lost := c.missingField(file.FieldRef.FieldPath); lost && had {
 			c.annotateField(file, value, "the clone has not the original's "+file.FieldRef.FieldPath)
@@ -90,7 +94,8 @@ func (c *clone) annotateField(file *corev1.DownwardAPIVolumeFile, value, reason 
 	key := fmt.Sprintf("%s/source-field-%d", owned.Domain, c.filled)
 	c.annotations[key] = value
 	c.note(Changed, "file "+file.Path+" keeps its value", reason)
-	file.FieldRef, file.ResourceFieldRef = &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['" + key + "']"}, nil
+	file.FieldRef, file.ResourceFieldRef = &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['" +
+		key + "']"}, nil
 }
 
 // ofDropped is what a reference shows of the resources of a container that does not run: the kubelet
@@ -109,7 +114,8 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 			ref.ContainerName = c.workload.Container
 			return "", false
 		}
-		c.note(Warning, "what container "+source.Name+" has of the node's "+limited+" is shown as 0", "it has no limit, and does not run")
+		c.note(Warning, "what container "+source.Name+" has of the node's "+limited+" is shown as 0",
+			"it has no limit, and does not run")
 	}
 	value, err := resourcehelper.ExtractContainerResourceValue(ref, &source)
 	if err != nil {
@@ -152,14 +158,17 @@ func (c *clone) ofOrdinal() map[string]string {
 		return nil
 	}
 	ordinal := fmt.Sprint(*c.options.Components.Ordinal)
-	return map[string]string{"apps.kubernetes.io/pod-index": ordinal, "statefulset.kubernetes.io/pod-name": c.workload.Name + "-" + ordinal}
+	return map[string]string{"apps.kubernetes.io/pod-index": ordinal,
+		"statefulset.kubernetes.io/pod-name": c.workload.Name + "-" + ordinal}
 }
 
 // givenByController reports labels and annotations that controllers add to the pods they make.
 // https://kubernetes.io/docs/reference/labels-annotations-taints/
 func givenByController(key string) bool {
 	return slices.Contains([]string{
-		"apps.kubernetes.io/pod-index", "statefulset.kubernetes.io/pod-name", "controller-revision-hash", "pod-template-hash",
-		"batch.kubernetes.io/job-completion-index", "batch.kubernetes.io/job-name", "job-name", "batch.kubernetes.io/controller-uid", "controller-uid",
+		"apps.kubernetes.io/pod-index", "statefulset.kubernetes.io/pod-name", "controller-revision-hash",
+		"pod-template-hash",
+		"batch.kubernetes.io/job-completion-index", "batch.kubernetes.io/job-name", "job-name",
+		"batch.kubernetes.io/controller-uid", "controller-uid",
 	}, key)
 }

@@ -33,5 +33,6 @@ func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar,
 // unsetNote tells that a removal did nothing. The names of envFrom's variables are only known to
 // the kubelet, so they cannot be taken out.
 func unsetNote(name string) Note {
-	return Note{Warning, name + "- removes nothing", "env does not name " + name + "; what envFrom brings cannot be removed, only set"}
+	return Note{Warning, name + "- removes nothing",
+		"env does not name " + name + "; what envFrom brings cannot be removed, only set"}
 }

@@ -20,7 +20,8 @@ func (c *clone) identify() error {
 	c.spec.DeprecatedServiceAccount = "" // the server fills it in from serviceAccountName
 	for _, secret := range identity.PullSecrets {
 		if !slices.Contains(c.spec.ImagePullSecrets, corev1.LocalObjectReference{Name: secret}) {
-			c.spec.ImagePullSecrets = append(c.spec.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})
+			c.spec.ImagePullSecrets = append(c.spec.ImagePullSecrets,
+				corev1.LocalObjectReference{Name: secret})
 			c.note(Detail, "image pull secret "+secret, "--image-pull-secret")
 		}
 	}
@@ -35,7 +36,8 @@ func (c *clone) withoutTokens() {
 	c.spec.AutomountServiceAccountToken = new(false)
 	for i := range c.spec.Volumes {
 		if projected := c.spec.Volumes[i].Projected; projected != nil {
-			projected.Sources = slices.DeleteFunc(projected.Sources, func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
+			projected.Sources = slices.DeleteFunc(projected.Sources,
+				func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
 		}
 	}
 	c.note(LeftOut, "the service account's token", "--no-token; one that is in a mounted Secret stays")
@@ -67,7 +69,8 @@ func mustNotBeRoot(spec corev1.PodSpec, container corev1.Container) bool {
 	if own := container.SecurityContext; own != nil && own.RunAsNonRoot != nil {
 		return *own.RunAsNonRoot
 	}
-	return spec.SecurityContext != nil && spec.SecurityContext.RunAsNonRoot != nil && *spec.SecurityContext.RunAsNonRoot
+	return spec.SecurityContext != nil && spec.SecurityContext.RunAsNonRoot != nil &&
+		*spec.SecurityContext.RunAsNonRoot
 }
 
 // userOf is the user that the spec names for a container, or nil where it is the image's.

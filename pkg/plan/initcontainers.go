@@ -37,7 +37,8 @@ func (c *clone) runs(init corev1.Container, prepares bool) bool {
 		runs = true
 	case InitNone:
 	case InitNamed:
-		runs, reason = slices.Contains(c.options.Components.InitNames, init.Name), "--init "+strings.Join(c.options.Components.InitNames, ",")
+		runs, reason = slices.Contains(c.options.Components.InitNames, init.Name),
+			"--init "+strings.Join(c.options.Components.InitNames, ",")
 	default:
 		runs, reason = prepares, "it prepares no volume of the clone's own; --init "+init.Name+" runs it"
 		if prepares {
@@ -68,7 +69,8 @@ func (c *clone) initNames() error {
 	}
 	for _, name := range c.options.Components.InitNames {
 		if !slices.Contains(known, name) {
-			return hint.Wrap(fmt.Errorf("--init: %s has no init container %q", c.workload, name), "init containers: "+listOrNone(known))
+			return hint.Wrap(fmt.Errorf("--init: %s has no init container %q", c.workload, name),
+				"init containers: "+listOrNone(known))
 		}
 	}
 	return nil
@@ -88,7 +90,8 @@ func (c *clone) preparing() []string {
 	needed := map[string]bool{}
 	need := func(container corev1.Container) {
 		for _, volume := range c.spec.Volumes {
-			needed[volume.Name] = needed[volume.Name] || mounts(container, volume.Name) && c.isNew(volume.Name)
+			needed[volume.Name] = needed[volume.Name] || mounts(container, volume.Name) &&
+				c.isNew(volume.Name)
 		}
 		for _, claim := range c.workload.ClaimTemplates {
 			needed[claim.Name] = needed[claim.Name] || mounts(container, claim.Name) && c.isNew(claim.Name)
@@ -108,7 +111,8 @@ func (c *clone) preparing() []string {
 }
 
 func writes(init corev1.Container, volumes map[string]bool) bool {
-	return slices.ContainsFunc(init.VolumeMounts, func(m corev1.VolumeMount) bool { return !m.ReadOnly && volumes[m.Name] }) ||
+	return slices.ContainsFunc(init.VolumeMounts,
+		func(m corev1.VolumeMount) bool { return !m.ReadOnly && volumes[m.Name] }) ||
 		slices.ContainsFunc(init.VolumeDevices, func(d corev1.VolumeDevice) bool { return volumes[d.Name] })
 }
 

@@ -18,7 +18,8 @@ import (
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate
 func (c *clone) keepLabels() error {
 	source, t := c.workload.Template.Labels, c.workload
-	result, err := isolation.SelectLabels(source, t.NamespaceState, c.options.Labels, owned.Labels(c.options.Session))
+	result, err := isolation.SelectLabels(source, t.NamespaceState, c.options.Labels,
+		owned.Labels(c.options.Session))
 	if err != nil {
 		return err
 	}
@@ -29,7 +30,8 @@ func (c *clone) keepLabels() error {
 			continue
 		}
 		if unknown := t.NamespaceState.Unknown; unknown != nil && dropped.Reason == unknown.Error() {
-			c.note(Changed, "without "+plural("label", dropped.Keys), "what selects by them could not be read: "+dropped.Reason)
+			c.note(Changed, "without "+plural("label", dropped.Keys),
+				"what selects by them could not be read: "+dropped.Reason)
 			continue
 		}
 		c.note(LeftOut, plural("label", dropped.Keys), dropped.Reason)
@@ -46,8 +48,8 @@ func (c *clone) keepLabels() error {
 	return nil
 }
 
-// noteDifferences notes what NetworkPolicies do to a clone with other labels. --keep-labels is an advice where it
-// is not refused, and makes fewer differences.
+// noteDifferences notes what NetworkPolicies do to a clone with other labels. --keep-labels is an advice
+// where it is not refused, and makes fewer differences.
 func (c *clone) noteDifferences() {
 	source, state := c.workload.Template.Labels, c.workload.NamespaceState
 	differences := netpol.Differences(state.Policies, source, c.labels)
@@ -57,7 +59,8 @@ func (c *clone) noteDifferences() {
 	if len(differences) == 0 || c.options.Labels.Keep {
 		return
 	}
-	kept, err := isolation.SelectLabels(source, state, isolation.LabelOptions{Keep: true}, owned.Labels(c.options.Session))
+	kept, err := isolation.SelectLabels(source, state, isolation.LabelOptions{Keep: true},
+		owned.Labels(c.options.Session))
 	if err == nil && len(netpol.Differences(state.Policies, source, kept.Labels)) < len(differences) {
 		c.note(Changed, "network", "--keep-labels keeps the labels by which policies know the original")
 	}
@@ -66,13 +69,17 @@ func (c *clone) noteDifferences() {
 func (c *clone) noteMatch(match isolation.Selector) {
 	switch {
 	case match.Placement:
-		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; its pods may stay Pending for the clone, or the clone for them")
+		c.note(Warning, match.String()+" counts the clone",
+			"by the labels that were kept; its pods may stay Pending for the clone, or the clone for them")
 	case match.Kind == "Service":
-		c.note(Kept, "the labels that "+match.String()+" selects", "it knows the clone, and gives it no traffic: a readiness gate keeps it from being ready")
+		c.note(Kept, "the labels that "+match.String()+" selects",
+			"it knows the clone, and gives it no traffic: a readiness gate keeps it from being ready")
 	case match.Kind == "PodDisruptionBudget":
-		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; never ready, it may hold up evictions")
+		c.note(Warning, match.String()+" counts the clone",
+			"by the labels that were kept; never ready, it may hold up evictions")
 	default:
-		c.note(Warning, match.String()+" counts the clone", "by the labels that were kept; autoscalers may do so too")
+		c.note(Warning, match.String()+" counts the clone",
+			"by the labels that were kept; autoscalers may do so too")
 	}
 }
 
@@ -101,10 +108,13 @@ func (c *clone) keepAnnotations() error {
 	maps.Copy(c.annotations, owned.Annotations(c.workload.Kind, c.workload.Name))
 	maps.Copy(c.annotations, owned.Who(c.workload.Access.User, c.options.Reason))
 	if c.options.Detach { // which container it is does not show by its stdin
-		maps.Copy(c.annotations, map[string]string{owned.KeptAnnotation: owned.Detached, owned.ContainerAnnotation: c.workload.Container})
+		maps.Copy(c.annotations,
+			map[string]string{owned.KeptAnnotation: owned.Detached,
+				owned.ContainerAnnotation: c.workload.Container})
 	}
 	maps.Copy(c.annotations, doNotDisrupt())
-	c.note(Detail, "node autoscalers leave the clone alone", strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))
+	c.note(Detail, "node autoscalers leave the clone alone",
+		strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))
 	return nil
 }
 
@@ -112,7 +122,8 @@ func (c *clone) keepAnnotations() error {
 // https://kubernetes.io/docs/reference/labels-annotations-taints/#cluster-autoscaler-kubernetes-io-safe-to-evict,
 // https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
 func doNotDisrupt() map[string]string {
-	return map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+	return map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+		"karpenter.sh/do-not-disrupt": "true"}
 }
 
 // isRecord reports the annotations in which kubectl, a kubelet or a network records something about
@@ -120,7 +131,8 @@ func doNotDisrupt() map[string]string {
 func isRecord(key string) bool {
 	domain, name, _ := strings.Cut(key, "/")
 	switch domain {
-	case "kubectl.kubernetes.io", "batch.kubernetes.io", "k8s.ovn.org", "ovn.kubernetes.io", "vpc.amazonaws.com", "prometheus.io", "scheduling.k8s.io":
+	case "kubectl.kubernetes.io", "batch.kubernetes.io", "k8s.ovn.org", "ovn.kubernetes.io",
+		"vpc.amazonaws.com", "prometheus.io", "scheduling.k8s.io":
 		return true
 	case "cni.projectcalico.org": // addresses are one pod's; pools to take one from are not
 		return !strings.HasSuffix(name, "pools")
@@ -140,9 +152,11 @@ func isRecord(key string) bool {
 
 // ofDroppedContainer reports an annotation with a setting for a container that does not run.
 func (c *clone) ofDroppedContainer(key string) bool {
-	for _, prefix := range []string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix, "container.seccomp.security.alpha.kubernetes.io/"} {
+	for _, prefix := range []string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix,
+		"container.seccomp.security.alpha.kubernetes.io/"} {
 		if name, found := strings.CutPrefix(key, prefix); found {
-			return !slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool { return container.Name == name })
+			return !slices.ContainsFunc(c.containers(),
+				func(container *corev1.Container) bool { return container.Name == name })
 		}
 	}
 	return false

@@ -53,7 +53,8 @@ type Options struct {
 func (o Options) agent(via agent.Via, w agent.Watchdog) agent.Options {
 	return agent.Options{
 		Session: o.Session, Via: via, Command: o.Command, TTY: o.TTY, Term: o.Term, Toolbox: o.Toolbox != "",
-		Entrypoint: o.Entrypoint, Direct: o.Direct, Detached: o.Detach, HeartbeatTimeout: o.HeartbeatTimeout, Watchdog: w,
+		Entrypoint: o.Entrypoint, Direct: o.Direct, Detached: o.Detach, HeartbeatTimeout: o.HeartbeatTimeout,
+		Watchdog: w,
 	}
 }
 

@@ -16,8 +16,10 @@ func (c *clone) override() error {
 		main.Image = c.options.Image
 		c.note(Changed, "image "+main.Image, "--image")
 	}
-	if c.workload.Indexed && !slices.ContainsFunc(main.Env, func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {
-		c.note(Warning, "JOB_COMPLETION_INDEX is not set", "each pod of "+c.workload.String()+" is given its own; set one with -e JOB_COMPLETION_INDEX=0")
+	if c.workload.Indexed && !slices.ContainsFunc(main.Env,
+		func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {
+		c.note(Warning, "JOB_COMPLETION_INDEX is not set",
+			"each pod of "+c.workload.String()+" is given its own; set one with -e JOB_COMPLETION_INDEX=0")
 	}
 	c.resize(corev1.ResourceCPU, c.options.CPU)
 	c.resize(corev1.ResourceMemory, c.options.Memory)
@@ -57,9 +59,11 @@ func (c *clone) pin() error {
 			container.Image = image
 			c.note(Changed, "image "+image, "container "+container.Name+" runs it")
 		case container.Name == c.workload.Container:
-			return hint.Wrap(fmt.Errorf("--pin: the image that container %s runs has no digest in a registry", container.Name), "leave out --pin for the image of the template: "+container.Image)
+			return hint.Wrap(fmt.Errorf("--pin: the image that container %s runs has no digest in a registry",
+				container.Name), "leave out --pin for the image of the template: "+container.Image)
 		default:
-			c.note(Warning, "image "+container.Image+" of container "+container.Name+" is not pinned", "the one that runs has no digest in a registry")
+			c.note(Warning, "image "+container.Image+" of container "+container.Name+" is not pinned",
+				"the one that runs has no digest in a registry")
 		}
 	}
 	return nil

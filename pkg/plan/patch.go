@@ -29,7 +29,10 @@ func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 	case runtime.IsStrictDecodingError(err):
 		return nil, fmt.Errorf("--overrides: %w", err) // it names fields
 	case err != nil: // its text may repeat what is in the patch: a secret
-		return nil, fmt.Errorf("--overrides: the patch does not fit a pod: it names what is not there, has a value of another type, or (strategic) an element of a list without its key")
+		return nil, fmt.Errorf(
+			"--overrides: the patch does not fit a pod: " +
+				"it names what is not there, has a value of another type, " +
+				"or (strategic) an element of a list without its key")
 	}
 	result, isPod := object.(*corev1.Pod)
 	if !isPod {
@@ -45,7 +48,8 @@ func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	codecs := serializer.NewCodecFactory(scheme, serializer.EnableStrict)
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeJSON)
-	codec := codecs.CodecForVersions(info.Serializer, info.StrictSerializer, corev1.SchemeGroupVersion, corev1.SchemeGroupVersion)
+	codec := codecs.CodecForVersions(info.Serializer, info.StrictSerializer, corev1.SchemeGroupVersion,
+		corev1.SchemeGroupVersion)
 	switch cmdutil.OverrideType(overrides.Type) {
 	case cmdutil.OverrideTypeJSON:
 		return cmdutil.JSONPatch(codec, pod, overrides.Patch)
@@ -63,23 +67,34 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	switch {
 	case after.Name != before.Name || after.Namespace != before.Namespace || after.GenerateName != "":
 		return errors.New("--overrides: metadata.name and metadata.namespace cannot be overridden")
-	case !equality.Semantic.DeepEqual(after.OwnerReferences, before.OwnerReferences) || len(after.Finalizers) > 0:
-		return errors.New("--overrides: a clone has no owner but its lease and no finalizers: it could not be deleted with the session")
-	case after.Spec.RestartPolicy != before.Spec.RestartPolicy || !equality.Semantic.DeepEqual(after.Spec.ActiveDeadlineSeconds, before.Spec.ActiveDeadlineSeconds):
+	case !equality.Semantic.DeepEqual(after.OwnerReferences, before.OwnerReferences) ||
+		len(after.Finalizers) > 0:
+		return errors.New("--overrides: a clone has no owner but its lease and no finalizers: " +
+			"it could not be deleted with the session")
+	case after.Spec.RestartPolicy != before.Spec.RestartPolicy ||
+		!equality.Semantic.DeepEqual(after.Spec.ActiveDeadlineSeconds, before.Spec.ActiveDeadlineSeconds):
 		return errors.New("--overrides: restartPolicy Never and activeDeadlineSeconds end the session")
 	case grace == nil || *grace < 1:
-		return errors.New("--overrides: terminationGracePeriodSeconds is at least 1: 0 frees the name and the volumes before the processes are gone")
-	case !slices.ContainsFunc(after.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
-		return errors.New("--overrides: readiness gate " + owned.NeverReady + " keeps the clone out of Services; add others beside it with --override-type strategic or json")
+		return errors.New("--overrides: terminationGracePeriodSeconds is at least 1: " +
+			"0 frees the name and the volumes before the processes are gone")
+	case !slices.ContainsFunc(after.Spec.ReadinessGates,
+		func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
+		return errors.New("--overrides: readiness gate " + owned.NeverReady +
+			" keeps the clone out of Services; add others beside it with --override-type strategic or json")
 	case !sameProcess(c.workload.Container, before.Spec.Containers, after.Spec.Containers):
-		return hint.Wrap(fmt.Errorf("--overrides: container %s must stay, with its command and stdin and never restarted: they are the session", c.workload.Container), "lists are replaced as a whole by a merge; --override-type strategic merges containers by name")
+		return hint.Wrap(fmt.Errorf(
+			"--overrides: container %s must stay, with its command and stdin and never restarted: "+
+				"they are the session",
+			c.workload.Container), "lists are replaced as a whole by a merge; "+
+			"--override-type strategic merges containers by name")
 	}
 	for key := range owned.Labels(c.options.Session) {
 		if after.Labels[key] != before.Labels[key] {
 			return fmt.Errorf("--overrides: label %s is reserved: eshell finds its clones by it", key)
 		}
 	}
-	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.NamespaceState, c.options.Labels.Keep); err != nil {
+	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.NamespaceState,
+		c.options.Labels.Keep); err != nil {
 		return fmt.Errorf("--overrides: %w", err)
 	}
 	return nil
@@ -94,6 +109,7 @@ func sameProcess(name string, before, after []corev1.Container) bool {
 		return &list[i]
 	}
 	a, b := find(before), find(after)
-	return b != nil && equality.Semantic.DeepEqual(a.Command, b.Command) && equality.Semantic.DeepEqual(a.Args, b.Args) &&
+	return b != nil && equality.Semantic.DeepEqual(a.Command, b.Command) &&
+		equality.Semantic.DeepEqual(a.Args, b.Args) &&
 		b.RestartPolicy == nil && a.Stdin == b.Stdin && a.StdinOnce == b.StdinOnce && a.TTY == b.TTY
 }

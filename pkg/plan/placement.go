@@ -60,12 +60,15 @@ func (c *clone) pinToNode(node, reason string) error {
 	}
 	affinity := c.spec.Affinity.NodeAffinity
 	if affinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
+		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{}},
+		}
 	}
 	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 	for i := range terms {
 		if other := nodeOf(terms[i]); other != "" && other != node {
-			return fmt.Errorf("the clone cannot be on node %s (%s): it has to be on node %s", node, reason, other)
+			return fmt.Errorf("the clone cannot be on node %s (%s): it has to be on node %s", node, reason,
+				other)
 		}
 		if nodeOf(terms[i]) == "" {
 			terms[i].MatchFields = append(terms[i].MatchFields, corev1.NodeSelectorRequirement{
@@ -80,7 +83,8 @@ func (c *clone) pinToNode(node, reason string) error {
 // nodeOf is the node that a term requires by its name, or "".
 func nodeOf(term corev1.NodeSelectorTerm) string {
 	for _, field := range term.MatchFields {
-		if field.Key == metav1.ObjectNameField && field.Operator == corev1.NodeSelectorOpIn && len(field.Values) == 1 {
+		if field.Key == metav1.ObjectNameField && field.Operator == corev1.NodeSelectorOpIn &&
+			len(field.Values) == 1 {
 			return field.Values[0]
 		}
 	}
@@ -94,11 +98,14 @@ func (c *clone) dropPodIdentity() error {
 	if len(spec.SchedulingGates) > 0 || spec.SchedulingGroup != nil {
 		c.note(LeftOut, "scheduling gates", "nobody would open them for a clone")
 	}
-	if spec.Hostname != "" || spec.Subdomain != "" || spec.HostnameOverride != nil || spec.SetHostnameAsFQDN != nil {
+	if spec.Hostname != "" || spec.Subdomain != "" || spec.HostnameOverride != nil ||
+		spec.SetHostnameAsFQDN != nil {
 		c.note(LeftOut, "host name", "it is the original's in DNS")
 	}
 	if c.workload.Kind == "Pod" {
-		c.note(Detail, "what one running pod has is left out", "node, priority, overhead, token volume, tolerations of the node's own taints, ephemeral containers")
+		c.note(Detail, "what one running pod has is left out",
+			"node, priority, overhead, token volume, tolerations of the node's own taints, "+
+				"ephemeral containers")
 	}
 	spec.NodeName, spec.Hostname, spec.Subdomain = "", "", ""
 	spec.SetHostnameAsFQDN, spec.HostnameOverride = nil, nil
@@ -112,7 +119,8 @@ func (c *clone) dropPodIdentity() error {
 // isAutomatic reports the tolerations that admission adds to every pod.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
 func isAutomatic(t corev1.Toleration) bool {
-	return (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable) && t.Operator == corev1.TolerationOpExists &&
+	return (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable) &&
+		t.Operator == corev1.TolerationOpExists &&
 		t.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil && *t.TolerationSeconds == 300
 }
 
@@ -143,7 +151,8 @@ func (o Options) ends() string {
 	case o.Detach:
 		with, after = "", ""
 	}
-	return fmt.Sprintf("%swithin %d s of a delete, %safter %s at the latest", with, gracePeriod, after, duration.HumanDuration(o.TTL))
+	return fmt.Sprintf("%swithin %d s of a delete, %safter %s at the latest", with, gracePeriod, after,
+		duration.HumanDuration(o.TTL))
 }
 
 // owner is the lease. It is no controller: the job controller would release or delete the pod.
@@ -151,5 +160,6 @@ func (c *clone) owner() []metav1.OwnerReference {
 	if c.options.Lease == nil {
 		return nil
 	}
-	return []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: c.options.Lease.Name, UID: c.options.Lease.UID}}
+	return []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: c.options.Lease.Name,
+		UID: c.options.Lease.UID}}
 }

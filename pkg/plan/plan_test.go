@@ -32,7 +32,8 @@ func deployment(change ...func(*workload.Workload)) *workload.Workload {
 		Access: workload.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true},
 		Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "api"}},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1", Command: []string{"serve"}, Args: []string{"--all"}}}},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1",
+				Command: []string{"serve"}, Args: []string{"--all"}}}},
 		},
 	}
 	for _, c := range change {
@@ -44,11 +45,13 @@ func deployment(change ...func(*workload.Workload)) *workload.Workload {
 // running turns a workload into a live pod, as debug mode needs it.
 func running(t *workload.Workload) {
 	t.Pod = &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: t.Namespace, UID: "1234", Labels: t.Template.Labels},
-		Spec:       t.Template.Spec,
+		ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: t.Namespace, UID: "1234",
+			Labels: t.Template.Labels},
+		Spec: t.Template.Spec,
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{
 			Name: t.Container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-			User: &corev1.ContainerUser{Linux: &corev1.LinuxContainerUser{UID: 1000, GID: 1001, SupplementalGroups: []int64{2000}}},
+			User: &corev1.ContainerUser{Linux: &corev1.LinuxContainerUser{UID: 1000, GID: 1001,
+				SupplementalGroups: []int64{2000}}},
 		}}},
 	}
 }
@@ -63,22 +66,29 @@ func options(change ...func(*Options)) Options {
 
 // busy gives the container everything that a server has and a shell must not.
 func busy(t *workload.Workload) {
-	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(8080)}}}
+	probe := &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(8080)}}}
 	always := corev1.ContainerRestartPolicyAlways
 	spec := &t.Template.Spec
-	spec.Containers[0].LivenessProbe, spec.Containers[0].ReadinessProbe, spec.Containers[0].StartupProbe = probe, probe, probe
+	spec.Containers[0].LivenessProbe, spec.Containers[0].ReadinessProbe,
+		spec.Containers[0].StartupProbe = probe, probe, probe
 	spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{}}
 	spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8080}}
-	spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "config", MountPath: "/etc/api"}, {Name: "part", MountPath: "/part", SubPath: "a"}}
+	spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "config", MountPath: "/etc/api"},
+		{Name: "part", MountPath: "/part", SubPath: "a"}}
 	spec.Containers = append(spec.Containers, corev1.Container{Name: "proxy", Image: "proxy:1"})
 	spec.InitContainers = []corev1.Container{
-		{Name: "render", Image: "render:1", VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/out"}}},
-		{Name: "reads", Image: "render:1", VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/in", ReadOnly: true}}},
+		{Name: "render", Image: "render:1",
+			VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/out"}}},
+		{Name: "reads", Image: "render:1",
+			VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/in", ReadOnly: true}}},
 		{Name: "migrate", Image: "api:1"},
-		{Name: "mesh", Image: "proxy:1", RestartPolicy: &always, VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/in"}}},
+		{Name: "mesh", Image: "proxy:1", RestartPolicy: &always,
+			VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/in"}}},
 	}
 	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
-	spec.Volumes = []corev1.Volume{{Name: "config", VolumeSource: empty}, {Name: "part", VolumeSource: empty}, {Name: "unused", VolumeSource: empty}}
+	spec.Volumes = []corev1.Volume{{Name: "config", VolumeSource: empty}, {Name: "part", VolumeSource: empty},
+		{Name: "unused", VolumeSource: empty}}
 	spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/ready"}}
 	spec.TerminationGracePeriodSeconds = new(int64(3600))
 	spec.RestartPolicy = corev1.RestartPolicyAlways
@@ -92,12 +102,14 @@ func bound(t *workload.Workload) {
 	spec.Priority, spec.PreemptionPolicy = new(int32(100)), new(corev1.PreemptLowerPriority)
 	spec.Overhead = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}
 	spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/wait"}}
-	spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "old"}}}
+	spec.EphemeralContainers = []corev1.EphemeralContainer{
+		{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "old"}}}
 	spec.ActiveDeadlineSeconds = new(int64(5))
 }
 
 func strict(t *workload.Workload) {
-	t.Template.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true), RunAsUser: new(int64(1234))}
+	t.Template.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true),
+		RunAsUser: new(int64(1234))}
 	t.Template.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
 		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -109,7 +121,8 @@ func variables(t *workload.Workload) {
 	t.Template.Spec.Containers[0].Env = []corev1.EnvVar{
 		{Name: "A", Value: "1"}, {Name: "B", Value: "$(A)"},
 		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "k"}}},
-		{Name: "LIMIT", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}}},
+		{Name: "LIMIT", ValueFrom: &corev1.EnvVarSource{
+			ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}}},
 	}
 	t.Template.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{}}}
 }
@@ -118,14 +131,17 @@ func stateful(t *workload.Workload) {
 	t.Kind, t.Name = "StatefulSet", "db"
 	t.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 	t.ClaimTemplates = []corev1.PersistentVolumeClaim{
-		{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOnce"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "data"},
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOnce"}}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "not-mounted"}},
 	}
 }
 
 func overrides(o *Options) {
 	o.Image, o.CPU, o.Memory = "api:2", resource.MustParse("500m"), resource.MustParse("1Gi")
-	o.Env = []EnvChange{{Name: "A", Value: "$$ $(A)"}, {Name: "SECRET", Remove: true}, {Name: "NEW", Value: "n"}, {Name: "NOSUCH", Remove: true}}
+	o.Env = []EnvChange{{Name: "A", Value: "$$ $(A)"}, {Name: "SECRET", Remove: true},
+		{Name: "NEW", Value: "n"}, {Name: "NOSUCH", Remove: true}}
 	o.Command = []string{"rails", "console", "$(HOME)"}
 	o.TTY, o.Term = true, "xterm-256color"
 }
@@ -151,31 +167,47 @@ func TestGolden(t *testing.T) {
 		{"clone-bound", Clone, deployment(bound), options()},
 		{"clone-strict", Clone, deployment(strict), options()},
 		{"clone-overrides", Clone, deployment(variables), options(overrides)},
-		{"clone-leased", Clone, deployment(func(t *workload.Workload) { t.Access.User = "ada" }), options(func(o *Options) {
-			o.Lease, o.Reason = &Lease{Name: "eshell-x7k2p", UID: "abcd"}, "incident 12"
-		})},
-		{"clone-unleased", Clone, deployment(), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
+		{"clone-leased", Clone, deployment(func(t *workload.Workload) { t.Access.User = "ada" }),
+			options(func(o *Options) {
+				o.Lease, o.Reason = &Lease{Name: "eshell-x7k2p", UID: "abcd"}, "incident 12"
+			})},
+		{"clone-unleased", Clone, deployment(),
+			options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
-		{"clone-attach-unleased", Clone, deployment(), options(byAttach, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
+		{"clone-attach-unleased", Clone, deployment(),
+			options(byAttach, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-direct", Clone, deployment(), options(direct)},
-		{"clone-detached", Clone, deployment(func(t *workload.Workload) { t.Access.AttachPods, t.Access.ExecPods = false, false }), options(detached, func(o *Options) {
-			o.Lease = &Lease{Name: "eshell-x7k2p", UID: "abcd"}
-		})},
-		{"clone-detached-command", Clone, deployment(variables), options(detached, overrides, func(o *Options) { o.TTY = false })},
-		{"clone-detached-entrypoint", Clone, deployment(), options(detached, func(o *Options) { o.Entrypoint = true })},
-		{"clone-detached-toolbox", Clone, deployment(), options(detached, func(o *Options) { o.Toolbox = "busybox:musl" })},
-		{"clone-detached-unleased", Clone, deployment(), options(detached, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
+		{"clone-detached", Clone,
+			deployment(func(t *workload.Workload) { t.Access.AttachPods, t.Access.ExecPods = false, false }),
+			options(detached, func(o *Options) {
+				o.Lease = &Lease{Name: "eshell-x7k2p", UID: "abcd"}
+			})},
+		{"clone-detached-command", Clone, deployment(variables),
+			options(detached, overrides, func(o *Options) { o.TTY = false })},
+		{"clone-detached-entrypoint", Clone, deployment(),
+			options(detached, func(o *Options) { o.Entrypoint = true })},
+		{"clone-detached-toolbox", Clone, deployment(),
+			options(detached, func(o *Options) { o.Toolbox = "busybox:musl" })},
+		{"clone-detached-unleased", Clone, deployment(),
+			options(detached, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-statefulset", Clone, deployment(stateful), options()},
-		{"clone-without-exec", Clone, deployment(func(t *workload.Workload) { t.Access.ExecPods = false }), options()},
+		{"clone-without-exec", Clone, deployment(func(t *workload.Workload) { t.Access.ExecPods = false }),
+			options()},
 		{"debug", Debug, deployment(running), options()},
-		{"debug-unleased", Debug, deployment(running), options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
+		{"debug-unleased", Debug, deployment(running),
+			options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"debug-busy", Debug, deployment(busy, strict, running), options()},
-		{"debug-detached", Debug, deployment(running, func(t *workload.Workload) { t.Access.ExecPods = false }), options(detached)},
+		{"debug-detached", Debug,
+			deployment(running, func(t *workload.Workload) { t.Access.ExecPods = false }), options(detached)},
 		{"debug-overrides", Debug, deployment(variables, running), options(overrides)},
 		{"debug-attach", Debug, deployment(running), options(overrides, byAttach)},
-		{"debug-without-exec", Debug, deployment(running, func(t *workload.Workload) { t.Access.ExecPods = false }), options()},
-		{"debug-shared-pids", Debug, deployment(func(t *workload.Workload) { t.Template.Spec.ShareProcessNamespace = new(true) }, running), options()},
-		{"debug-newest-of-3", Debug, deployment(running, func(t *workload.Workload) { t.Ready = 3 }), options()},
+		{"debug-without-exec", Debug,
+			deployment(running, func(t *workload.Workload) { t.Access.ExecPods = false }), options()},
+		{"debug-shared-pids", Debug,
+			deployment(func(t *workload.Workload) { t.Template.Spec.ShareProcessNamespace = new(true) },
+				running), options()},
+		{"debug-newest-of-3", Debug, deployment(running, func(t *workload.Workload) { t.Ready = 3 }),
+			options()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -215,14 +247,17 @@ func render(t *testing.T, p *Plan) string {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, p.Headline)
 	for _, note := range p.Notes {
-		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!", "+", "."}[note.Kind], note.What, note.Reason)
+		fmt.Fprintf(&b, "%s %s: %s\n", [...]string{"-", "~", "!", "+", "."}[note.Kind], note.What,
+			note.Reason)
 	}
 	a := p.Agent
 	fmt.Fprintf(&b, "pod %s/%s %s, container %s\nvia %s, terminal %t, gate %t, tells its end %t, heartbeats within %s, attached within %s\n",
-		p.Namespace, p.PodName, p.PodUID, p.Container, a.Via, a.TTY, a.HasGate(), a.TellsEnd(), a.HeartbeatTimeout, a.AttachTimeout)
+		p.Namespace, p.PodName, p.PodUID, p.Container, a.Via, a.TTY, a.HasGate(), a.TellsEnd(),
+		a.HeartbeatTimeout, a.AttachTimeout)
 	pod := p.Pod
 	if pod == nil {
-		pod = &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*p.Ephemeral}}}
+		pod = &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+			Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*p.Ephemeral}}}
 	}
 	pod = pod.DeepCopy()
 	for _, words := range containerWords(pod) {
@@ -240,7 +275,8 @@ func shorten(words []string) {
 		switch {
 		case strings.HasPrefix(words[i], "cp /proc/"):
 			words[i] = "FILL"
-		case i+1 < len(words) && strings.HasPrefix(words[i+1], "eshell") && (words[i-1] == "-c" || strings.Contains(words[i], "\n")):
+		case i+1 < len(words) && strings.HasPrefix(words[i+1], "eshell") &&
+			(words[i-1] == "-c" || strings.Contains(words[i], "\n")):
 			words[i] = "SCRIPT"
 		}
 	}
@@ -270,33 +306,46 @@ func TestRefusals(t *testing.T) {
 		err     string
 		hint    string
 	}{
-		{"may not delete", Clone, deployment(func(t *workload.Workload) { t.Access.DeletePods = false }), options(),
+		{"may not delete", Clone, deployment(func(t *workload.Workload) { t.Access.DeletePods = false }),
+			options(),
 			"you are not allowed to delete pods in namespace shop: the clone could not be removed",
 			"ask for the permission, and check it: kubectl auth can-i delete pods -n shop"},
-		{"may not watch", Clone, deployment(func(t *workload.Workload) { t.Access.WatchPods = false }), options(),
+		{"may not watch", Clone, deployment(func(t *workload.Workload) { t.Access.WatchPods = false }),
+			options(),
 			"you are not allowed to watch pods in namespace shop: eshell could not see the session start",
 			"ask for the permission, and check it: kubectl auth can-i watch pods -n shop"},
-		{"may not attach", Debug, deployment(running, func(t *workload.Workload) { t.Access.AttachPods = false }), options(),
+		{"may not attach", Debug,
+			deployment(running, func(t *workload.Workload) { t.Access.AttachPods = false }), options(),
 			"you are not allowed to create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
 			"ask for the permission, and check it: kubectl auth can-i create pods/attach -n shop"},
-		{"may not attach, and nothing else ends the container", Debug, deployment(running, func(t *workload.Workload) { t.Access.AttachPods = false }), options(detached),
+		{"may not attach, and nothing else ends the container", Debug,
+			deployment(running, func(t *workload.Workload) { t.Access.AttachPods = false }),
+			options(detached),
 			"you are not allowed to create pods/attach in namespace shop: eshell keeps a session alive by attaching to it",
 			"ask for the permission, and check it: kubectl auth can-i create pods/attach -n shop"},
-		{"may not exec, but asked for it", Clone, deployment(func(t *workload.Workload) { t.Access.ExecPods = false }), options(func(o *Options) { o.Via = agent.ViaExec }),
+		{"may not exec, but asked for it", Clone,
+			deployment(func(t *workload.Workload) { t.Access.ExecPods = false }),
+			options(func(o *Options) { o.Via = agent.ViaExec }),
 			"you are not allowed to create pods/exec in namespace shop: --via exec needs it",
 			"ask for the permission, and check it: kubectl auth can-i create pods/exec -n shop"},
 		{"pending", Debug, deployment(running, phase(corev1.PodPending)), options(),
-			"pod/api-7d4b9 is Pending: debug mode needs a running pod", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+			"pod/api-7d4b9 is Pending: debug mode needs a running pod",
+			"clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
 		{"static", Debug, deployment(running, func(t *workload.Workload) {
 			t.Pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
 		}), options(),
-			"pod/api-7d4b9 is a static pod of its node: Kubernetes does not add ephemeral containers to it", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
-		{"being deleted", Debug, deployment(running, func(t *workload.Workload) { t.Pod.DeletionTimestamp = &metav1.Time{} }), options(),
+			"pod/api-7d4b9 is a static pod of its node: Kubernetes does not add ephemeral containers to it",
+			"clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+		{"being deleted", Debug,
+			deployment(running, func(t *workload.Workload) { t.Pod.DeletionTimestamp = &metav1.Time{} }),
+			options(),
 			"pod/api-7d4b9 is being deleted", ""},
 		{"crashing", Debug, deployment(running, func(t *workload.Workload) {
-			t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+			t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 		}), options(),
-			"container app in pod/api-7d4b9 is not running (CrashLoopBackOff): there is no process to join", "clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+			"container app in pod/api-7d4b9 is not running (CrashLoopBackOff): there is no process to join",
+			"clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -26,7 +26,8 @@ func (c *clone) setCommand(a agent.Agent) error {
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
 	case c.options.Preview && a.Via == agent.ViaExec:
-		c.note(Detail, "the pod itself runs no command", "eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
+		c.note(Detail, "the pod itself runs no command",
+			"eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
 	}
 	c.dropToolbox()
 	if c.options.Toolbox != "" {
@@ -54,7 +55,9 @@ func (c *clone) addToolbox() {
 	mount.ReadOnly = true
 	main.VolumeMounts = append(main.VolumeMounts, mount)
 	c.spec.InitContainers = slices.Insert(c.spec.InitContainers, 0, fill)
-	c.spec.Volumes = append(c.spec.Volumes, corev1.Volume{Name: owned.ToolboxName, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	c.spec.Volumes = append(c.spec.Volumes,
+		corev1.Volume{Name: owned.ToolboxName,
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
 	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+agent.Toolbox, "--toolbox")
 }
 
@@ -62,7 +65,8 @@ func (c *clone) addToolbox() {
 func plainResources(resources corev1.ResourceRequirements) corev1.ResourceRequirements {
 	plain := func(list corev1.ResourceList) corev1.ResourceList {
 		kept := corev1.ResourceList{}
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory,
+			corev1.ResourceEphemeralStorage} {
 			if quantity, has := list[name]; has {
 				kept[name] = quantity
 			}
@@ -74,9 +78,12 @@ func plainResources(resources corev1.ResourceRequirements) corev1.ResourceRequir
 
 // dropToolbox takes out what another clone's toolbox has left in its spec.
 func (c *clone) dropToolbox() {
-	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(init corev1.Container) bool { return init.Name == owned.ToolboxName })
-	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == owned.ToolboxName })
+	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers,
+		func(init corev1.Container) bool { return init.Name == owned.ToolboxName })
+	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes,
+		func(v corev1.Volume) bool { return v.Name == owned.ToolboxName })
 	for _, container := range c.containers() {
-		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == owned.ToolboxName })
+		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts,
+			func(m corev1.VolumeMount) bool { return m.Name == owned.ToolboxName })
 	}
 }

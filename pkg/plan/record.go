@@ -15,7 +15,8 @@ func Record(mode Mode, t *workload.Workload, o Options) map[string]string {
 	if mode == ModeDebug {
 		pod, container = t.Pod.Name, owned.ContainerName(o.Session)
 	}
-	record := map[string]string{owned.ModeAnnotation: string(mode), owned.PodAnnotation: pod, owned.ContainerAnnotation: container}
+	record := map[string]string{owned.ModeAnnotation: string(mode), owned.PodAnnotation: pod,
+		owned.ContainerAnnotation: container}
 	maps.Copy(record, owned.Annotations(t.Kind, t.Name))
 	maps.Copy(record, owned.Who(t.Access.User, o.Reason))
 	return record

@@ -25,11 +25,13 @@ func TestRecord(t *testing.T) {
 			Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-0"}},
 		}
 		want := map[string]string{
-			owned.ModeAnnotation: string(tt.mode), owned.PodAnnotation: tt.pod, owned.ContainerAnnotation: tt.container,
+			owned.ModeAnnotation: string(tt.mode), owned.PodAnnotation: tt.pod,
+			owned.ContainerAnnotation:  tt.container,
 			owned.SourceKindAnnotation: "Deployment", owned.SourceNameAnnotation: "api",
 			owned.UserAnnotation: "ada", owned.ReasonAnnotation: "incident 12",
 		}
-		if got := Record(tt.mode, found, options(func(o *Options) { o.Reason = "incident 12" })); !maps.Equal(got, want) {
+		if got := Record(tt.mode, found,
+			options(func(o *Options) { o.Reason = "incident 12" })); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", tt.mode, got, want)
 		}
 	}

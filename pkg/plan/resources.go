@@ -70,7 +70,8 @@ func (c *clone) beside() []corev1.Container {
 	return beside
 }
 
-func setResource(resources *corev1.ResourceRequirements, name corev1.ResourceName, request, limit resource.Quantity) {
+func setResource(resources *corev1.ResourceRequirements, name corev1.ResourceName, request,
+	limit resource.Quantity) {
 	if resources.Requests == nil {
 		resources.Requests = corev1.ResourceList{}
 	}
@@ -91,7 +92,8 @@ func (c *clone) keepDevices() {
 			}
 		}
 	}
-	c.spec.ResourceClaims = slices.DeleteFunc(c.spec.ResourceClaims, func(claim corev1.PodResourceClaim) bool { return !c.claimsDevice(claim.Name) })
+	c.spec.ResourceClaims = slices.DeleteFunc(c.spec.ResourceClaims,
+		func(claim corev1.PodResourceClaim) bool { return !c.claimsDevice(claim.Name) })
 	for _, claim := range c.spec.ResourceClaims {
 		devices = append(devices, "resource claim "+claim.Name)
 	}
@@ -101,7 +103,8 @@ func (c *clone) keepDevices() {
 		c.withoutDevices()
 		c.note(LeftOut, plural("device", devices), "--no-devices")
 	default:
-		c.note(Kept, plural("device", devices), "the clone waits for it and holds it; --no-devices does without")
+		c.note(Kept, plural("device", devices),
+			"the clone waits for it and holds it; --no-devices does without")
 	}
 }
 
@@ -114,7 +117,8 @@ func isDevice(name corev1.ResourceName) bool {
 
 func (c *clone) claimsDevice(name string) bool {
 	return slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool {
-		return slices.ContainsFunc(container.Resources.Claims, func(claim corev1.ResourceClaim) bool { return claim.Name == name })
+		return slices.ContainsFunc(container.Resources.Claims,
+			func(claim corev1.ResourceClaim) bool { return claim.Name == name })
 	})
 }
 
@@ -123,7 +127,8 @@ func (c *clone) withoutDevices() {
 	for _, container := range c.containers() {
 		container.Resources.Claims = nil
 		for _, list := range []corev1.ResourceList{container.Resources.Limits, container.Resources.Requests} {
-			maps.DeleteFunc(list, func(name corev1.ResourceName, _ resource.Quantity) bool { return isDevice(name) })
+			maps.DeleteFunc(list,
+				func(name corev1.ResourceName, _ resource.Quantity) bool { return isDevice(name) })
 		}
 	}
 }

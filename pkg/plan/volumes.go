@@ -41,7 +41,9 @@ func (c *clone) keepVolume(volume *corev1.Volume) error {
 		c.mountReadOnly(volume.Name)
 		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own")
 	default:
-		c.note(Kept, sourceOf(*volume), "it is not the clone's own: what is written there stays; --volumes readonly keeps it from being written")
+		c.note(Kept, sourceOf(*volume),
+			"it is not the clone's own: what is written there stays; "+
+				"--volumes readonly keeps it from being written")
 	}
 	return nil
 }
@@ -50,7 +52,8 @@ func (c *clone) keepVolume(volume *corev1.Volume) error {
 // https://kubernetes.io/docs/concepts/storage/volumes/
 func outlives(volume corev1.Volume) bool {
 	s := volume.VolumeSource
-	own := s.EmptyDir != nil || s.ConfigMap != nil || s.Secret != nil || s.DownwardAPI != nil || s.Projected != nil ||
+	own := s.EmptyDir != nil || s.ConfigMap != nil || s.Secret != nil || s.DownwardAPI != nil ||
+		s.Projected != nil ||
 		s.Ephemeral != nil || s.CSI != nil || s.Image != nil || s.GitRepo != nil
 	return !own && s != (corev1.VolumeSource{})
 }
@@ -76,13 +79,16 @@ func (c *clone) mountReadOnly(volume string) {
 }
 
 func (c *clone) mounted(volume string) bool {
-	return slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool { return mounts(*container, volume) })
+	return slices.ContainsFunc(c.containers(),
+		func(container *corev1.Container) bool { return mounts(*container, volume) })
 }
 
 // mounts reports a volume that the container uses: as files, as a device, or for the values of variables.
 func mounts(container corev1.Container, volume string) bool {
-	return slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume }) ||
-		slices.ContainsFunc(container.VolumeDevices, func(d corev1.VolumeDevice) bool { return d.Name == volume }) ||
+	return slices.ContainsFunc(container.VolumeMounts,
+		func(m corev1.VolumeMount) bool { return m.Name == volume }) ||
+		slices.ContainsFunc(container.VolumeDevices,
+			func(d corev1.VolumeDevice) bool { return d.Name == volume }) ||
 		slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool { return readsFile(e, volume) })
 }
 
@@ -90,8 +96,8 @@ func readsFile(e corev1.EnvVar, volume string) bool {
 	return e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil && e.ValueFrom.FileKeyRef.VolumeName == volume
 }
 
-// tokenVolume begins the name of the volume that admission mounts into every container of a live
-// pod. It does so again for the clone.
+// tokenVolume begins the name of the volume that admission mounts into every container of a live pod. It does
+// so again for the clone.
 // https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
 const tokenVolume = "kube-api-access-"
 
@@ -107,12 +113,14 @@ func (c *clone) dropToken() {
 	name := c.spec.Volumes[i].Name
 	c.spec.Volumes = slices.Delete(c.spec.Volumes, i, i+1)
 	for _, container := range c.containers() {
-		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == name })
+		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts,
+			func(m corev1.VolumeMount) bool { return m.Name == name })
 	}
 }
 
 // isAdmitted knows the token's volume by its name and what is in it.
 func isAdmitted(volume corev1.Volume) bool {
 	return strings.HasPrefix(volume.Name, tokenVolume) && volume.Projected != nil &&
-		slices.ContainsFunc(volume.Projected.Sources, func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
+		slices.ContainsFunc(volume.Projected.Sources,
+			func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
 }

@@ -44,7 +44,8 @@ func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease
 func (r Request) terms(namespace string) lease.Terms {
 	annotations := owned.Who("", r.Plan.Reason)
 	annotations[owned.ModeAnnotation] = string(r.Mode)
-	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: r.Plan.HeartbeatTimeout, TTL: r.Plan.TTL, Annotations: annotations}
+	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: r.Plan.HeartbeatTimeout,
+		TTL: r.Plan.TTL, Annotations: annotations}
 }
 
 // resolveLease waits for the lease, and takes another where it turns out that this one will not do: the
@@ -82,7 +83,8 @@ func (r Request) giveUp(ctx context.Context, t *pendingLease) {
 	defer cancel()
 	if err := t.lease.Release(ctx); err != nil {
 		left, _ := t.lease.Left()
-		r.Session.Reporter.Warn("a lease could not be released; it ends by itself within %s: %v", duration.HumanDuration(left), err)
+		r.Session.Reporter.Warn("a lease could not be released; it ends by itself within %s: %v",
+			duration.HumanDuration(left), err)
 	}
 }
 

@@ -40,9 +40,11 @@ func shop() *fake.Clientset {
 				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
 			},
 		})
-	client.PrependReactor("create", "selfsubjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, &authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
-	})
+	client.PrependReactor("create", "selfsubjectaccessreviews",
+		func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, &authorizationv1.SelfSubjectAccessReview{
+				Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
+		})
 	return client
 }
 
@@ -60,15 +62,17 @@ func request(client *fake.Clientset) (Request, *told) {
 	told := &told{}
 	return Request{
 		Cluster: workload.Cluster{Client: client},
-		Query:   workload.Query{Reference: workload.Reference{Kind: "Deployment", Name: "api"}, Namespace: "shop"},
-		Mode:    plan.ModeClone, Plan: plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
+		Query: workload.Query{Reference: workload.Reference{Kind: "Deployment", Name: "api"},
+			Namespace: "shop"},
+		Mode: plan.ModeClone, Plan: plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
 		Session: session.Config{Client: client, Reporter: told},
 	}, told
 }
 
 // found is the workload that was asked for; a test states what is different.
 func found(change ...func(*workload.Workload)) *workload.Workload {
-	w := &workload.Workload{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app", Access: workload.Access{PatchJobs: true, User: "ada"}}
+	w := &workload.Workload{Kind: "Deployment", Name: "api", Namespace: "shop", Container: "app",
+		Access: workload.Access{PatchJobs: true, User: "ada"}}
 	for _, c := range change {
 		c(w)
 	}
@@ -91,7 +95,8 @@ func leases(t *testing.T, client *fake.Clientset) []batchv1.Job {
 
 func refuseJobs(client *fake.Clientset, verb, namespace string) {
 	client.PrependReactor(verb, "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		return action.GetNamespace() == namespace, nil, apierrors.NewForbidden(jobResource, "x", errors.New("no"))
+		return action.GetNamespace() == namespace, nil,
+			apierrors.NewForbidden(jobResource, "x", errors.New("no"))
 	})
 }
 
@@ -110,7 +115,8 @@ func TestResolveLease(t *testing.T) {
 		{"that may not be renewed", "", []func(*workload.Workload){withoutPatch}, false, "shop", 28801},
 		{"forbidden", "shop", nil, true, "", 0},
 		{"forbidden, and not to be renewed", "shop", []func(*workload.Workload){withoutPatch}, true, "", 0},
-		{"forbidden, but not where the workload is", "shop", []func(*workload.Workload){elsewhere}, false, "other", 121},
+		{"forbidden, but not where the workload is", "shop", []func(*workload.Workload){elsewhere}, false,
+			"other", 121},
 		{"forbidden where the workload is", "other", []func(*workload.Workload){elsewhere}, false, "", 0},
 	}
 	for _, tt := range tests {
@@ -120,15 +126,19 @@ func TestResolveLease(t *testing.T) {
 			r, told := request(client)
 			first := r.takeLease(t.Context(), r.terms("shop"))
 			got := r.resolveLease(t.Context(), found(tt.target...), first)
-			if (got == first) != tt.same || (got.lease == nil) != (tt.in == "") || (got.err == nil) != (tt.in != "") {
+			if (got == first) != tt.same || (got.lease == nil) != (tt.in == "") ||
+				(got.err == nil) != (tt.in != "") {
 				t.Errorf("the first one: %t, lease %v, error %v", got == first, got.lease, got.err)
 			}
 			left := leases(t, client)
 			if tt.in == "" && len(left) == 0 {
 				return
 			}
-			if len(left) != 1 || left[0].Namespace != tt.in || *left[0].Spec.ActiveDeadlineSeconds != tt.deadline || left[0].Name != owned.LeaseName(got.terms.Session) {
-				t.Errorf("leases %+v; want one for session %s in %s with a deadline of %d", left, got.terms.Session, tt.in, tt.deadline)
+			if len(left) != 1 || left[0].Namespace != tt.in ||
+				*left[0].Spec.ActiveDeadlineSeconds != tt.deadline ||
+				left[0].Name != owned.LeaseName(got.terms.Session) {
+				t.Errorf("leases %+v; want one for session %s in %s with a deadline of %d", left,
+					got.terms.Session, tt.in, tt.deadline)
 			}
 			if told.String() != "" {
 				t.Errorf("told %q", told.String())
@@ -145,12 +155,15 @@ func TestWhatALeaseSays(t *testing.T) {
 		r.Plan.Detach, r.Plan.Reason = kept == owned.Detached, "incident 12"
 		w := found(func(w *workload.Workload) { w.Access.PatchJobs = !fixed })
 		got := r.resolveLease(t.Context(), w, r.takeLease(t.Context(), r.terms("shop")))
-		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12", owned.ModeAnnotation: "clone"}
+		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12",
+			owned.ModeAnnotation: "clone"}
 		if fixed {
 			maps.Copy(want, map[string]string{
-				owned.UserAnnotation: "ada", owned.SourceKindAnnotation: "Deployment", owned.SourceNameAnnotation: "api",
-				owned.PodAnnotation: owned.PodName("api", got.terms.Session), owned.ContainerAnnotation: "app",
-				owned.KeptAnnotation: kept,
+				owned.UserAnnotation: "ada", owned.SourceKindAnnotation: "Deployment",
+				owned.SourceNameAnnotation: "api",
+				owned.PodAnnotation:        owned.PodName("api", got.terms.Session),
+				owned.ContainerAnnotation:  "app",
+				owned.KeptAnnotation:       kept,
 			})
 		}
 		if said := leases(t, client)[0].Annotations; !maps.Equal(said, want) {
@@ -172,10 +185,11 @@ func TestGivenUp(t *testing.T) {
 			r.Plan.Overrides = plan.Overrides{Patch: `{"metadata":{"name":"x"}}`, Type: "merge"}
 		}, "--overrides: metadata.name and metadata.namespace cannot be overridden"},
 		{"interrupted on the way", func(r *Request, interrupt context.CancelCauseFunc) {
-			r.Cluster.Client.(*fake.Clientset).PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
-				interrupt(errors.New("a signal"))
-				return false, nil, nil
-			})
+			r.Cluster.Client.(*fake.Clientset).PrependReactor("get", "deployments",
+				func(clienttesting.Action) (bool, runtime.Object, error) {
+					interrupt(errors.New("a signal"))
+					return false, nil, nil
+				})
 		}, "a signal"},
 	}
 	for _, tt := range tests {
@@ -206,7 +220,8 @@ func TestGiveUpThatFails(t *testing.T) {
 	refuseJobs(client, "patch", "shop")
 	r, told := request(client)
 	r.giveUp(t.Context(), r.takeLease(t.Context(), r.terms("shop")))
-	if want := "warning: a lease could not be released; it ends by itself within "; !strings.HasPrefix(told.String(), want) {
+	if want := "warning: a lease could not be released; it ends by itself within "; !strings.HasPrefix(
+		told.String(), want) {
 		t.Errorf("told %q, want %q", told.String(), want)
 	}
 }

@@ -24,8 +24,8 @@ type Request struct {
 	Session session.Config // without a lease: it is taken here
 }
 
-// Session runs a session of the workload that is asked for, and returns the exit status of its command. The errors
-// are those of session.Run; after one nothing is left, or the Reporter was warned of what is.
+// Session runs a session of the workload that is asked for, and returns the exit status of its command. The
+// errors are those of session.Run; after one nothing is left, or the Reporter was warned of what is.
 func Session(ctx context.Context, r Request) (int, error) {
 	pending := r.takeLease(ctx, r.terms(r.Query.Namespace))
 	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
@@ -85,7 +85,8 @@ func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
 		return err
 	}
 	if planned.Ephemeral != nil && r.Session.Lease == nil { // which would be its record
-		r.Session.Reporter.Say("a shell in it: kubectl exec -it %s -c %s -n %s -- sh", planned.PodName, planned.Container, planned.Namespace)
+		r.Session.Reporter.Say("a shell in it: kubectl exec -it %s -c %s -n %s -- sh", planned.PodName,
+			planned.Container, planned.Namespace)
 		return nil
 	}
 	r.Session.Reporter.Say("a shell in it: kubectl eshell attach %s -n %s", planned.Name(), planned.Namespace)
@@ -104,7 +105,10 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, er
 		return 0, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
 			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
 	}
-	r.Session.Reporter.Warn("no shell (sh) is in the image's PATH: the command runs by attach, and its output is recorded in the container's log; what it prints before eshell is attached is read from there, with stderr on stdout")
+	r.Session.Reporter.Warn(
+		"no shell (sh) is in the image's PATH: the command runs by attach, " +
+			"and its output is recorded in the container's log; " +
+			"what it prints before eshell is attached is read from there, with stderr on stdout")
 	r.Plan.Via, r.Plan.Direct = agent.ViaAttach, true
 	status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {

@@ -27,7 +27,8 @@ func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
 		{"attach for a shell", "", plan.Options{Via: agent.ViaAttach}, bring},
 		{"exec for a shell too", "", plan.Options{Via: agent.ViaExec}, bring},
 		{"the toolbox has none", "", plan.Options{Toolbox: "scratch"}, "--toolbox busybox:musl"},
-		{"a command that is detached needs none", "", plan.Options{Command: []string{"sh"}, Detach: true}, bring},
+		{"a command that is detached needs none", "", plan.Options{Command: []string{"sh"}, Detach: true},
+			bring},
 		{"a running pod", plan.ModeDebug, plan.Options{}, another},
 		{"a running pod and a command", plan.ModeDebug, plan.Options{Command: []string{"id"}}, another},
 	}
@@ -36,8 +37,10 @@ func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
 		told := &told{}
 		r := Request{Mode: tt.mode, Plan: tt.o, Session: session.Config{Reporter: told}}
 		status, err := r.startWithoutShell(t.Context(), found(), noShell)
-		if err == nil || err.Error() != noShell.Error() || !strings.Contains(hint.Of(err), tt.hint) || status != 0 || told.String() != "" {
-			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint at %s", tt.name, status, err, hint.Of(err), told.String(), tt.hint)
+		if err == nil || err.Error() != noShell.Error() || !strings.Contains(hint.Of(err), tt.hint) ||
+			status != 0 || told.String() != "" {
+			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint at %s", tt.name,
+				status, err, hint.Of(err), told.String(), tt.hint)
 		}
 	}
 }

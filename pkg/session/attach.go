@@ -70,11 +70,13 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 		return byCtrlC, nil
 	case s.agent.HasGate() && !s.agent.IsOpen():
 		return 0, diagnosis.EndedEarly(s.watch.pod, s.plan.Container, end).Err
-	case broken != nil && (end.ExitCode != agent.Killed || !errors.Is(broken, errUntold)): // who was killed tells nothing
+	case broken != nil &&
+		(end.ExitCode != agent.Killed || !errors.Is(broken, errUntold)): // who was killed tells nothing
 		return 0, s.lostOutput(int(end.ExitCode), broken)
 	case diagnosis.OutOfMemory(end):
 		words := diagnosis.DescribeExit(s.watch.pod, s.plan.Container, end)
-		s.Reporter.Warn("%s ended: %s\n%s", s.where(), words, diagnosis.Hint(s.watch.pod, s.plan.Container, words))
+		s.Reporter.Warn("%s ended: %s\n%s", s.where(), words,
+			diagnosis.Hint(s.watch.pod, s.plan.Container, words))
 	}
 	return int(end.ExitCode), nil
 }
@@ -88,10 +90,11 @@ func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) (tol
 		if s.agent.TTY {
 			return s.stayAttached(ctx, streams)
 		}
-		told, err = s.agent.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
-			late, err := s.attachFirst(ctx, streams)
-			return s.missed(ctx, late, err)
-		})
+		told, err = s.agent.UntilEnd(ctx, streams,
+			func(ctx context.Context, streams remotecommand.StreamOptions) error {
+				late, err := s.attachFirst(ctx, streams)
+				return s.missed(ctx, late, err)
+			})
 		return err
 	})
 	return told, err
@@ -99,7 +102,8 @@ func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) (tol
 
 // attachFirst attaches to a command that waits behind a gate, or has started without waiting: then there
 // is a backlog.
-func (s *session) attachFirst(ctx context.Context, streams remotecommand.StreamOptions) (*stream.Backlog, error) {
+func (s *session) attachFirst(ctx context.Context, streams remotecommand.StreamOptions) (*stream.Backlog,
+	error) {
 	if s.agent.HasGate() {
 		return nil, s.agent.Attach(ctx, streams, s.user.Size)
 	}
@@ -130,10 +134,12 @@ func (s *session) missed(ctx context.Context, late *stream.Backlog, err error) e
 
 var errNoStatus = errors.New("the container has no exit status")
 
-func (s *session) waitUntilTerminated(ctx context.Context, patience time.Duration) (*corev1.ContainerStateTerminated, error) {
+func (s *session) waitUntilTerminated(ctx context.Context,
+	patience time.Duration) (*corev1.ContainerStateTerminated, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w after %s", errNoStatus, patience))
 	defer cancel()
-	told := time.AfterFunc(3*time.Second, func() { s.Reporter.Say("waiting for the exit status of %s", s.where()) })
+	told := time.AfterFunc(3*time.Second,
+		func() { s.Reporter.Say("waiting for the exit status of %s", s.where()) })
 	defer told.Stop()
 	for {
 		if end := diagnosis.Of(s.watch.pod, s.plan.Container).Terminated; end != nil {

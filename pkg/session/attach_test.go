@@ -42,7 +42,8 @@ func (l tooLate) Attach(_ context.Context, _ stream.Container, streams remotecom
 // TestAttachTooLate: a command that ended before the runtime attached to it has lost nothing, whether or
 // not the stream was open; one of which a part came through the stream has.
 func TestAttachTooLate(t *testing.T) {
-	gone, cut := errors.New("no running task found"), fmt.Errorf("error reading from error stream: %w", io.ErrUnexpectedEOF)
+	gone, cut := errors.New("no running task found"),
+		fmt.Errorf("error reading from error stream: %w", io.ErrUnexpectedEOF)
 	tests := []struct {
 		name   string
 		stream tooLate
@@ -61,15 +62,20 @@ func TestAttachTooLate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "ns"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
-			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}}}
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "ns"},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app",
+				State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}}}
 			var out bytes.Buffer
-			s := newSession(Config{Client: fake.NewClientset(pod), Streams: tt.stream, Reporter: &story{}, Stdin: strings.NewReader(tt.input), Stdout: &out, Stderr: io.Discard},
-				&plan.Plan{Namespace: "ns", PodName: "x", Container: "app", Agent: agent.Agent{Via: agent.ViaAttach}})
+			s := newSession(Config{Client: fake.NewClientset(pod), Streams: tt.stream, Reporter: &story{},
+				Stdin: strings.NewReader(tt.input), Stdout: &out, Stderr: io.Discard},
+				&plan.Plan{Namespace: "ns", PodName: "x", Container: "app",
+					Agent: agent.Agent{Via: agent.ViaAttach}})
 			s.watch = &podWatch{pod: pod}
 			exit, err := s.runCommand(t.Context())
 			if exit != tt.exit || (err != nil) != tt.lost || out.String() != tt.shown {
-				t.Errorf("exit status %d, error %v, output %q; want %d, %t, %q", exit, err, out.String(), tt.exit, tt.lost, tt.shown)
+				t.Errorf("exit status %d, error %v, output %q; want %d, %t, %q", exit, err, out.String(),
+					tt.exit, tt.lost, tt.shown)
 			}
 		})
 	}
@@ -104,9 +110,12 @@ func TestAttachToldEnd(t *testing.T) {
 		err       string
 	}{
 		{"told, and cut by us", finished{told: "\x1eeshell x ended 3\n"}, -1, 3, ""},
-		{"told, and broken", finished{told: "\x1eeshell x ended 3\n", err: cut}, -1, 0, "was lost before all of the output had come; the command's exit status was 3: "},
-		{"not told", finished{}, 3, 0, "was lost before all of the output had come; the command's exit status was 3: the stream ended without the command's exit status"},
-		{"not told, and the pod is gone", finished{}, -1, 0, "ended during the session: it was deleted by somebody else"},
+		{"told, and broken", finished{told: "\x1eeshell x ended 3\n", err: cut}, -1, 0,
+			"was lost before all of the output had come; the command's exit status was 3: "},
+		{"not told", finished{}, 3, 0,
+			"was lost before all of the output had come; the command's exit status was 3: the stream ended without the command's exit status"},
+		{"not told, and the pod is gone", finished{}, -1, 0,
+			"ended during the session: it was deleted by somebody else"},
 		{"killed with all that could tell", finished{}, 137, 137, ""},
 		{"killed, told and cut", finished{told: "\x1eeshell x ended 137\n"}, -1, 137, ""},
 	}
@@ -115,16 +124,22 @@ func TestAttachToldEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}
 				if tt.container >= 0 {
-					pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: tt.container}}}}
+					pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app",
+						State: corev1.ContainerState{
+							Terminated: &corev1.ContainerStateTerminated{ExitCode: tt.container}}}}
 				}
-				s := newSession(Config{Streams: tt.stream, Reporter: &story{}, StartTimeout: time.Minute, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard},
-					&plan.Plan{Container: "app", Agent: agent.New(agent.Options{Session: "x", Via: agent.ViaAttach, HeartbeatTimeout: time.Minute})})
+				s := newSession(Config{Streams: tt.stream, Reporter: &story{}, StartTimeout: time.Minute,
+					Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard},
+					&plan.Plan{Container: "app",
+						Agent: agent.New(agent.Options{Session: "x", Via: agent.ViaAttach,
+							HeartbeatTimeout: time.Minute})})
 				s.watch = &podWatch{pod: pod, news: make(chan podEvent, 1)}
 				if strings.Contains(tt.err, "deleted") {
 					s.watch.put(podEvent{err: errDeleted})
 				}
 				exit, err := s.runCommand(t.Context())
-				if exit != tt.exit || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				if exit != tt.exit || (err == nil) != (tt.err == "") || err != nil &&
+					!strings.Contains(err.Error(), tt.err) {
 					t.Errorf("exit status %d, error %v; want %d, %q", exit, err, tt.exit, tt.err)
 				}
 			})

@@ -67,8 +67,8 @@ func (s *session) deletePod(ctx context.Context) error {
 	})
 }
 
-// persist tries again while there is no answer. A try that hangs is broken off once, for a new connection; the
-// next one has the rest of the time, for a server that is slow.
+// persist tries again while there is no answer. A try that hangs is broken off once, for a new connection;
+// the next one has the rest of the time, for a server that is slow.
 func (s *session) persist(ctx context.Context, request func(context.Context) error) error {
 	backoff := wait.Backoff{Duration: retryInterval, Steps: int(cleanUpTimeout / retryInterval)}
 	reconnected := false
@@ -124,7 +124,8 @@ func (s *session) otherEnd() string {
 
 func (s *session) reportRelease(err error) {
 	if err != nil {
-		s.Reporter.Warn("the lease could not be released; it ends by itself within %s: %v", s.remaining(), err)
+		s.Reporter.Warn("the lease could not be released; it ends by itself within %s: %v", s.remaining(),
+			err)
 	}
 }
 

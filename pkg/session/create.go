@@ -57,10 +57,12 @@ func DryRun(ctx context.Context, client kubernetes.Interface, p *plan.Plan) (*co
 }
 
 // send creates the plan's pod, or adds its ephemeral container, and returns the pod.
-func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun bool) (pod *corev1.Pod, err error) {
+func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun bool) (pod *corev1.Pod,
+	err error) {
 	pods, options := client.CoreV1().Pods(p.Namespace), metav1.CreateOptions{}
 	if dryRun {
-		options = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}
+		options = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
+			FieldValidation: metav1.FieldValidationStrict}
 	}
 	switch {
 	case p.Ephemeral != nil && dryRun:
@@ -86,5 +88,6 @@ func isRefused(err error) bool {
 		return false
 	}
 	code := status.Status().Code
-	return code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusRequestTimeout
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError &&
+		code != http.StatusRequestTimeout
 }

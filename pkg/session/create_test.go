@@ -53,22 +53,27 @@ func TestCreatedIsDeleted(t *testing.T) {
 		says    []string
 	}{
 		{"the answer was lost", lost, 1, []string{"pod/api-eshell-x7k2p is being deleted"}},
-		{"the server timed out", apierrors.NewServerTimeout(pods, "create", 1), 1, []string{"pod/api-eshell-x7k2p is being deleted"}},
+		{"the server timed out", apierrors.NewServerTimeout(pods, "create", 1), 1,
+			[]string{"pod/api-eshell-x7k2p is being deleted"}},
 		{"forbidden", apierrors.NewForbidden(pods, "x", errors.New("quota")), 0, nil},
 		{"the name is taken", apierrors.NewAlreadyExists(pods, "x"), 0, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client, told := fake.NewClientset(), &story{}
-			client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
-				if !isRefused(tt.answer) {
-					if err := client.Tracker().Add(action.(clienttesting.CreateAction).GetObject()); err != nil {
-						t.Fatal(err)
+			client.PrependReactor("create", "pods",
+				func(action clienttesting.Action) (bool, runtime.Object, error) {
+					if !isRefused(tt.answer) {
+						if err := client.Tracker().Add(
+							action.(clienttesting.CreateAction).GetObject()); err != nil {
+							t.Fatal(err)
+						}
 					}
-				}
-				return true, nil, tt.answer
-			})
-			_, err := Run(t.Context(), Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
+					return true, nil, tt.answer
+				})
+			_, err := Run(t.Context(),
+				Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard,
+					Stderr: io.Discard}, clonePlan())
 			if !errors.Is(err, tt.answer) {
 				t.Errorf("error %v, want %v", err, tt.answer)
 			}
@@ -92,8 +97,10 @@ func TestInterruptedCreate(t *testing.T) {
 		interrupt(signal)
 		return false, nil, nil // goes on to the tracker
 	})
-	_, err := Run(ctx, Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard, Stderr: io.Discard}, clonePlan())
-	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
+	_, err := Run(ctx, Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard,
+		Stderr: io.Discard}, clonePlan())
+	if !errors.Is(err, signal) || !slices.Equal(told.lines,
+		[]string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
 }

@@ -38,7 +38,8 @@ func (s *session) detachLease(ctx context.Context) error {
 	case errors.Is(err, lease.ErrLost):
 		return s.leaseExpired(err)
 	case err != nil:
-		return fmt.Errorf("the lease of %s could not be extended for its full time: %w", s.where(), Interrupted(ctx, err))
+		return fmt.Errorf("the lease of %s could not be extended for its full time: %w", s.where(),
+			Interrupted(ctx, err))
 	}
 	return nil
 }

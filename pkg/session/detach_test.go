@@ -87,18 +87,25 @@ func TestStart(t *testing.T) {
 		{"it runs", agent.ViaExec, runs, nil, ""},
 		{"a command runs", agent.ViaAttach, runs, nil, ""},
 		{"a command that has ended at once", agent.ViaAttach, ended, nil, ""},
-		{"its process has ended", agent.ViaExec, ended, nil, "pod/api-eshell-x7k2p did not start: container app ended before the session began: Error, exit status 3"},
-		{"the server is away for a moment", agent.ViaExec, runs, answers(errors.New("connection refused"), nil), ""},
-		{"the lease is lost", agent.ViaExec, runs, answers(lease.ErrLost), "pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
-		{"the lease may not be changed", agent.ViaExec, runs, answers(refusal), `the lease of pod/api-eshell-x7k2p could not be extended for its full time: pods "x" is forbidden: no`},
+		{"its process has ended", agent.ViaExec, ended, nil,
+			"pod/api-eshell-x7k2p did not start: container app ended before the session began: Error, exit status 3"},
+		{"the server is away for a moment", agent.ViaExec, runs,
+			answers(errors.New("connection refused"), nil), ""},
+		{"the lease is lost", agent.ViaExec, runs, answers(lease.ErrLost),
+			"pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
+		{"the lease may not be changed", agent.ViaExec, runs, answers(refusal),
+			`the lease of pod/api-eshell-x7k2p could not be extended for its full time: pods "x" is forbidden: no`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			client, l, p := fake.NewClientset(), newLease(func(l *aLease) { l.detach = tt.detach }), clonePlan()
+			client, l, p := fake.NewClientset(), newLease(func(l *aLease) { l.detach = tt.detach }),
+				clonePlan()
 			inState(client, tt.state)
 			p.Agent.Via, p.Agent.Detached = tt.via, true
 			var out strings.Builder
-			err := Start(t.Context(), Config{Client: client, Reporter: &story{}, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: &out}, p)
+			err := Start(t.Context(),
+				Config{Client: client, Reporter: &story{}, StartTimeout: time.Minute, TTL: time.Hour,
+					Lease: l, Stdout: &out}, p)
 			if got := said(err); got != tt.want || (got == "") != (out.String() == "api-eshell-x7k2p\n") {
 				t.Errorf("error %q, output %q; want %q", got, out.String(), tt.want)
 			}
@@ -129,8 +136,10 @@ func TestStartInterrupted(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	err := Start(ctx, Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: l, Stdout: io.Discard}, clonePlan())
-	if !errors.Is(err, signal) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
+	err := Start(ctx, Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour,
+		Lease: l, Stdout: io.Discard}, clonePlan())
+	if !errors.Is(err, signal) || !slices.Equal(told.lines,
+		[]string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
 }
@@ -141,9 +150,12 @@ func TestStartUnheard(t *testing.T) {
 	inState(client, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
 	r, w := io.Pipe()
 	r.Close()
-	err := Start(t.Context(), Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: newLease(), Stdout: w}, clonePlan())
+	err := Start(t.Context(),
+		Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Lease: newLease(),
+			Stdout: w}, clonePlan())
 	var output *stream.OutputError
-	if !errors.As(err, &output) || !slices.Equal(told.lines, []string{"pod/api-eshell-x7k2p is being deleted"}) {
+	if !errors.As(err, &output) || !slices.Equal(told.lines,
+		[]string{"pod/api-eshell-x7k2p is being deleted"}) {
 		t.Errorf("error %v, said %q", err, told.lines)
 	}
 }
@@ -152,7 +164,8 @@ func TestStartUnheard(t *testing.T) {
 func debugPlan() *plan.Plan {
 	p := clonePlan()
 	p.Pod, p.PodName, p.Container, p.Agent.Detached = nil, "api-7d4b9", "eshell-x7k2p", true
-	p.Ephemeral = &corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: p.Container}}
+	p.Ephemeral = &corev1.EphemeralContainer{
+		EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: p.Container}}
 	return p
 }
 
@@ -166,16 +179,20 @@ func TestDetachDebug(t *testing.T) {
 		heard          []string
 	}{
 		{"told", nil, nil, "", []string{"stay\n"}},
-		{"its lease does not last", lease.ErrLost, nil, "container eshell-x7k2p in pod/api-7d4b9 ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
+		{"its lease does not last", lease.ErrLost, nil,
+			"container eshell-x7k2p in pod/api-7d4b9 ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"not told", nil, no, "container eshell-x7k2p in pod/api-7d4b9 could not be left running: no", nil},
 	}
 	for _, tt := range tests {
 		r := &idler{answer: tt.attach}
 		var out strings.Builder
-		s := newSession(Config{Streams: r, Reporter: &story{}, Stdout: &out, Lease: newLease(func(l *aLease) { l.detach = func() error { return tt.detach } })}, debugPlan())
+		s := newSession(Config{Streams: r, Reporter: &story{}, Stdout: &out,
+			Lease: newLease(func(l *aLease) { l.detach = func() error { return tt.detach } })}, debugPlan())
 		got, left := said(s.detach(t.Context())), tt.want == ""
-		if got != tt.want || !slices.Equal(r.heard, tt.heard) || (s.phase == detached) != left || left != (out.String() == "eshell-x7k2p\n") {
-			t.Errorf("%s: error %q, told %q, output %q, it stays: %t; want %q, %q", tt.name, got, r.heard, out.String(), s.phase == detached, tt.want, tt.heard)
+		if got != tt.want || !slices.Equal(r.heard, tt.heard) || (s.phase == detached) != left ||
+			left != (out.String() == "eshell-x7k2p\n") {
+			t.Errorf("%s: error %q, told %q, output %q, it stays: %t; want %q, %q", tt.name, got, r.heard,
+				out.String(), s.phase == detached, tt.want, tt.heard)
 		}
 	}
 }
@@ -186,7 +203,8 @@ func TestCleanUpStopsAnIdler(t *testing.T) {
 	s := newSession(Config{Client: fake.NewClientset(), Streams: r, Reporter: told}, debugPlan())
 	s.enter(running)
 	s.cleanUp(t.Context())
-	if want := []string{"container eshell-x7k2p in pod/api-7d4b9 has ended"}; !slices.Equal(r.heard, []string{"end\n"}) || !slices.Equal(told.lines, want) {
+	if want := []string{"container eshell-x7k2p in pod/api-7d4b9 has ended"}; !slices.Equal(r.heard,
+		[]string{"end\n"}) || !slices.Equal(told.lines, want) {
 		t.Errorf("it was told %q, the user %q", r.heard, told.lines)
 	}
 }
@@ -196,9 +214,10 @@ func TestStop(t *testing.T) {
 	no := errors.New("no")
 	at := stream.Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"}
 	in := func(state corev1.ContainerState) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: at.Pod, Namespace: at.Namespace}, Status: corev1.PodStatus{
-			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: at.Name, State: state}},
-		}}
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: at.Pod, Namespace: at.Namespace},
+			Status: corev1.PodStatus{
+				EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: at.Name, State: state}},
+			}}
 	}
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 	refuses := func(context.Context) error { return no }
@@ -209,12 +228,14 @@ func TestStop(t *testing.T) {
 		want  string
 	}{
 		{"told", in(running), tries(isDone), ""},
-		{"ended", in(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), tries(refuses), ""},
+		{"ended", in(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), tries(refuses),
+			""},
 		{"gone", nil, tries(refuses), ""},
 		{"not to be told", in(running), tries(refuses), "end container eshell-x7k2p in pod/api-7d4b9: no"},
 		{"not to be told for a moment", in(running), tries(refuses, isDone), ""},
 		{"it does not listen for a moment", in(running), tries(hangs, isDone), ""},
-		{"it does not listen", in(running), tries(hangs), "end container eshell-x7k2p in pod/api-7d4b9: it has not ended after 15s"},
+		{"it does not listen", in(running), tries(hangs),
+			"end container eshell-x7k2p in pod/api-7d4b9: it has not ended after 15s"},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -235,8 +256,10 @@ func TestStopInterrupted(t *testing.T) {
 		ctx, interrupt := context.WithCancelCause(t.Context())
 		defer time.AfterFunc(time.Second, func() { interrupt(errors.New("signal")) }).Stop()
 		client, began := fake.NewClientset(joinedPod(runs())), time.Now()
-		err := Stop(ctx, client, &stubborn{tries: tries(hangs)}, stream.Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"})
-		if got := said(err); got != "end container eshell-x7k2p in pod/api-7d4b9: signal" || time.Since(began) != time.Second {
+		err := Stop(ctx, client, &stubborn{tries: tries(hangs)},
+			stream.Container{Namespace: "shop", Pod: "api-7d4b9", Name: "eshell-x7k2p"})
+		if got := said(err); got != "end container eshell-x7k2p in pod/api-7d4b9: signal" ||
+			time.Since(began) != time.Second {
 			t.Errorf("error %q after %s", got, time.Since(began))
 		}
 	})

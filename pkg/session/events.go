@@ -36,7 +36,8 @@ func repeatsReason(message string) bool {
 
 // missingPullSecret returns the kubelet's warning that a pull secret of the pod's is not there, or "".
 func (s *session) missingPullSecret(ctx context.Context) string {
-	return s.newest(ctx, func(event corev1.Event) bool { return event.Reason == "FailedToRetrieveImagePullSecret" })
+	return s.newest(ctx,
+		func(event corev1.Event) bool { return event.Reason == "FailedToRetrieveImagePullSecret" })
 }
 
 // newest returns the message of the newest warning that concerns the session, or "".
@@ -44,7 +45,8 @@ func (s *session) newest(ctx context.Context, concerns func(corev1.Event) bool) 
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	events, err := s.Client.CoreV1().Events(s.plan.Namespace).List(ctx, metav1.ListOptions{
-		FieldSelector: fields.Set{"involvedObject.name": s.plan.PodName, "type": corev1.EventTypeWarning}.String(),
+		FieldSelector: fields.Set{"involvedObject.name": s.plan.PodName,
+			"type": corev1.EventTypeWarning}.String(),
 	})
 	if err != nil {
 		return ""

@@ -17,7 +17,8 @@ func TestWarnings(t *testing.T) {
 		return &corev1.Event{
 			ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: name},
 			InvolvedObject: corev1.ObjectReference{UID: "1", FieldPath: path},
-			Reason:         reason, Message: message, LastTimestamp: metav1.NewTime(time.Unix(1e9, 0).Add(-age)),
+			Reason:         reason, Message: message,
+			LastTimestamp: metav1.NewTime(time.Unix(1e9, 0).Add(-age)),
 		}
 	}
 	other := event("z", "FailedMount", "", "of another pod of that name", 0)
@@ -30,7 +31,8 @@ func TestWarnings(t *testing.T) {
 		event("e", "FailedToRetrieveImagePullSecret", "", "no secret", 3*time.Minute),
 		event("f", "FailedMount", "", "no volume", 2*time.Minute),
 		event("g", "FailedScheduling", "", "no node", time.Minute))
-	tests := []struct{ subject, want string }{{"", "no volume"}, {"app", "readiness probe failed"}, {"eshell-x", "still no such image"}, {"eshell-y", ""}}
+	tests := []struct{ subject, want string }{{"", "no volume"}, {"app", "readiness probe failed"},
+		{"eshell-x", "still no such image"}, {"eshell-y", ""}}
 	s := &session{Config: Config{Client: client}, uid: "1", plan: &plan.Plan{Namespace: "shop"}}
 	for _, tt := range tests {
 		if got := s.lastWarning(t.Context(), tt.subject); got != tt.want {

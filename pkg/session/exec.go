@@ -96,7 +96,9 @@ func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told 
 func (s *session) stopUnlessOpen(stop context.CancelCauseFunc) (done func()) {
 	timer := time.AfterFunc(s.StartTimeout, func() {
 		if s.agent.HasGate() && !s.agent.IsOpen() {
-			stop(fmt.Errorf("the command in %s did not start within %s: the container's process does not run it", s.where(), s.StartTimeout))
+			stop(fmt.Errorf("the command in %s did not start within %s: "+
+				"the container's process does not run it",
+				s.where(), s.StartTimeout))
 		}
 	})
 	return func() { timer.Stop() }
@@ -104,11 +106,12 @@ func (s *session) stopUnlessOpen(stop context.CancelCauseFunc) (done func()) {
 
 // lostOutput is for a command whose end is known, and whose stream broke before it had ended.
 func (s *session) lostOutput(status int, err error) error {
-	return fmt.Errorf("the connection to %s was lost before all of the output had come; the command's exit status was %d: %w", s.where(), status, err)
+	return fmt.Errorf("the connection to %s was lost before all of the output had come; "+
+		"the command's exit status was %d: %w", s.where(), status, err)
 }
 
-// terminationCause says why the container ended under its shell, as the pod's status tells it within patience;
-// nil: it has not ended.
+// terminationCause says why the container ended under its shell, as the pod's status tells it within
+// patience; nil: it has not ended.
 func (s *session) terminationCause(ctx context.Context, patience time.Duration) error {
 	holderEnded, holderErr := s.agent.HolderEnded(holderDelay)
 	if !holderEnded {
@@ -138,14 +141,16 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 func (s *session) podFailure(pod *corev1.Pod) error {
 	switch end := diagnosis.Of(pod, s.plan.Container).Terminated; {
 	case pod.Status.Reason != "":
-		return fmt.Errorf("%s ended during the session: %s: %s", s.where(), pod.Status.Reason, pod.Status.Message)
+		return fmt.Errorf("%s ended during the session: %s: %s", s.where(), pod.Status.Reason,
+			pod.Status.Message)
 	case pod.DeletionTimestamp != nil:
 		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	case end != nil && end.Reason == "Completed": // the pod's reason would have come before
 		return fmt.Errorf("%s ended during the session: the process that keeps it alive was ended", s.where())
 	case end != nil:
 		words := diagnosis.DescribeExit(pod, s.plan.Container, end)
-		return hint.Wrap(fmt.Errorf("%s ended during the session: %s", s.where(), words), diagnosis.Hint(pod, s.plan.Container, words))
+		return hint.Wrap(fmt.Errorf("%s ended during the session: %s", s.where(), words),
+			diagnosis.Hint(pod, s.plan.Container, words))
 	}
 	return nil
 }

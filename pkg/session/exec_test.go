@@ -21,14 +21,16 @@ import (
 
 // byExec is a plan whose command runs by exec.
 func byExec(tty bool) *plan.Plan {
-	a := agent.New(agent.Options{Session: "x7k2p", Via: agent.ViaExec, TTY: tty, HeartbeatTimeout: time.Minute})
+	a := agent.New(agent.Options{Session: "x7k2p", Via: agent.ViaExec, TTY: tty,
+		HeartbeatTimeout: time.Minute})
 	return &plan.Plan{PodName: "api", Agent: a}
 }
 
 // endless is a stream.Client whose command tells its end and whose stream never ends by itself.
 type endless struct{ stream.Client }
 
-func (endless) Exec(ctx context.Context, _ stream.Container, _ []string, streams remotecommand.StreamOptions) error {
+func (endless) Exec(ctx context.Context, _ stream.Container, _ []string,
+	streams remotecommand.StreamOptions) error {
 	fmt.Fprint(streams.Stderr, "\x1eeshell x7k2p ended 3\n")
 	<-ctx.Done()
 	return ctx.Err()
@@ -39,7 +41,8 @@ func TestLostEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
 		defer stop(nil)
-		s := newSession(Config{Streams: endless{}, Reporter: &story{}, Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+		s := newSession(Config{Streams: endless{}, Reporter: &story{}, Stdout: io.Discard,
+			Stderr: io.Discard}, byExec(false))
 		told, _ := s.exec(ctx, stop)
 		if told == nil || *told != 3 || ctx.Err() != nil {
 			t.Errorf("told %v, session %v; want 3, alive", told, ctx.Err())
@@ -62,7 +65,8 @@ func (closed) Attach(context.Context, stream.Container, remotecommand.StreamOpti
 func TestUntold(t *testing.T) {
 	for _, tty := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSession(Config{Streams: closed{}, Reporter: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
+			s := newSession(Config{Streams: closed{}, Reporter: &story{}, Stdin: strings.NewReader(""),
+				Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
 			const lost = "the connection to pod/api was lost: the stream ended without the command's exit status"
 			if status, err := s.runByExec(t.Context()); status != 0 || errorText(err) != lost {
 				t.Errorf("terminal %t: status %d, error %v", tty, status, err)
@@ -89,7 +93,8 @@ func TestRefused(t *testing.T) {
 		nil:        "the connection to pod/api was lost: no running task found",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, Stdin: strings.NewReader(""),
+				Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
 			s.watch = &podWatch{pod: &corev1.Pod{}, news: make(chan podEvent, 1)}
 			if what != nil {
 				s.watch.put(podEvent{err: what})
@@ -106,13 +111,15 @@ func TestOnlooker(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer error
 		lost   bool
-	}{"alive": {nil, false}, "no answer": {errors.New("connection refused"), false}, "ended": {lease.ErrLost, true}} {
+	}{"alive": {nil, false}, "no answer": {errors.New("connection refused"), false},
+		"ended": {lease.ErrLost, true}} {
 		l := newLease(func(l *aLease) {
 			l.ttl = -time.Hour
 			l.answer = func(context.Context, time.Duration) error { return tt.answer }
 		})
 		s := newSession(Config{Lease: onlooker{l, time.Second}, Reporter: &story{}}, clonePlan())
-		if expired := s.leaseExpired(s.renew(t.Context())); errors.Is(expired, lease.ErrLost) != tt.lost || (expired != nil) != tt.lost {
+		if expired := s.leaseExpired(s.renew(t.Context())); errors.Is(expired, lease.ErrLost) != tt.lost ||
+			(expired != nil) != tt.lost {
 			t.Errorf("%s: %v", name, expired)
 		}
 	}

@@ -28,7 +28,8 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	leased, stopRenewing := s.renewLease(ctx)
 	status, err = s.runBeside(leased)
 	err = stopRenewing(err)
-	if err == nil && status == agent.Killed { // which is seen first, the lease's end or what comes of it, is chance
+	// Which is seen first, the end of the lease or its consequence, is chance.
+	if err == nil && status == agent.Killed {
 		err = s.leaseExpired(s.renew(ctx))
 	}
 	if err != nil && s.phase != ended && !errors.Is(err, lease.ErrLost) {
@@ -70,7 +71,8 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	status, err := s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
 	switch {
 	case err == nil && status == agent.Killed && s.agent.WasSilent():
-		return 0, fmt.Errorf("the command in %s was ended: this client had sent no heartbeat for %s", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout))
+		return 0, fmt.Errorf("the command in %s was ended: this client had sent no heartbeat for %s",
+			s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout))
 	case err == nil || s.phase == ended:
 		return status, err
 	}
@@ -78,7 +80,8 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 		return 0, why
 	}
 	if !s.agent.IsOpen() {
-		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err), "check your permission: kubectl auth can-i create pods/exec -n "+s.plan.Namespace)
+		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err),
+			"check your permission: kubectl auth can-i create pods/exec -n "+s.plan.Namespace)
 	}
 	return 0, hint.Wrap(err, "open another: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace)
 }
@@ -127,6 +130,7 @@ func (s *session) killJoined(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 	defer cancel()
 	if err := s.agent.Stop(ctx); err != nil {
-		s.Reporter.Warn("the command in %s might still run for up to %s: %v", s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout), err)
+		s.Reporter.Warn("the command in %s might still run for up to %s: %v", s.where(),
+			duration.HumanDuration(s.agent.HeartbeatTimeout), err)
 	}
 }

@@ -32,9 +32,9 @@ type renewer struct {
 	most    time.Duration // how long the session was still allowed to live when that was looked at last
 }
 
-// renewLease renews the lease until stop is called, and ends the context that it returns when the lease, or the
-// session's own time, has ended. stop returns err, or why that context has ended. One at a time may use the lease:
-// after stop it is the caller's.
+// renewLease renews the lease until stop is called, and ends the context that it returns when the lease, or
+// the session's own time, has ended. stop returns err, or why that context has ended. One at a time may use
+// the lease: after stop it is the caller's.
 func (s *session) renewLease(ctx context.Context) (leased context.Context, stop func(err error) error) {
 	leased, cancel := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
@@ -105,8 +105,9 @@ func (s *session) leaseExpired(err error) error {
 	return nil
 }
 
-// preferLeaseError prefers the end of the lease to what came of it: the pod is deleted with its lease, and what
-// runs in it ends when its client is silent (which a stopped client is), and which is seen first is chance.
+// preferLeaseError prefers the end of the lease to what came of it: the pod is deleted with its lease, and
+// what runs in it ends when its client is silent (which a stopped client is), and which is seen first is
+// chance.
 func (s *session) preferLeaseError(ctx context.Context, status int, err error) error {
 	unrenewed, _ := s.left()
 	suspicious := errors.Is(err, errDeleted) || unrenewed <= 0 && (err != nil || status == agent.Killed)
@@ -129,13 +130,15 @@ func (r *renewer) report(err error) {
 	case err != nil && unrenewed == most: // nothing depends on it
 		err = nil
 	case err != nil && !r.failing:
-		r.Reporter.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", r.where(), duration.HumanDuration(unrenewed), err)
+		r.Reporter.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", r.where(),
+			duration.HumanDuration(unrenewed), err)
 	case err == nil && r.failing:
 		r.Reporter.Say("the lease is renewed again")
 	}
 	for _, before := range warnings() {
 		if r.most > before && most <= before {
-			r.Reporter.Warn("%s ends in %s (--ttl)%s", r.where(), duration.HumanDuration(most.Round(time.Second)), r.moreTime())
+			r.Reporter.Warn("%s ends in %s (--ttl)%s", r.where(),
+				duration.HumanDuration(most.Round(time.Second)), r.moreTime())
 		}
 	}
 	r.failing, r.most = err != nil, most

@@ -23,10 +23,11 @@ type aLease struct {
 	taken, renewed time.Time
 	renewals       int
 	answer         func(ctx context.Context, since time.Duration) error // nil: it is renewed
-	extended       func(since time.Duration) time.Duration              // by how much, as somebody else did it
-	release        func(context.Context) error                          // nil: it is done
-	detach         func() error                                         // nil: it is done
-	detached       bool
+	// by how much, as somebody else did it
+	extended func(since time.Duration) time.Duration
+	release  func(context.Context) error // nil: it is done
+	detach   func() error                // nil: it is done
+	detached bool
 }
 
 func newLease(change ...func(*aLease)) *aLease {
@@ -112,26 +113,53 @@ func TestRenew(t *testing.T) {
 		says  []string
 	}{
 		{"renewed", nil, time.Hour, "", nil},
-		{"the server is away for a minute", []func(*aLease){away(time.Minute, 2*time.Minute)}, time.Hour, "", []string{
-			"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: connection refused", "the lease is renewed again"}},
+		{"the server is away for a minute", []func(*aLease){away(time.Minute, 2*time.Minute)}, time.Hour, "",
+			[]string{
+				"warning: the lease could not be renewed; " + where +
+					" ends in 105s unless it can: connection refused", "the lease is renewed again"}},
 		{"the server stays away", []func(*aLease){away(time.Minute, time.Hour)}, 165 * time.Second,
 			where + " ended: its lease could not be renewed in time: connection refused", []string{
-				"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: connection refused"}},
+				"warning: the lease could not be renewed; " + where +
+					" ends in 105s unless it can: connection refused"}},
 		{"the server hangs", []func(*aLease){func(l *aLease) { l.answer = hanging }}, 135 * time.Second,
-			where + " ended: its lease could not be renewed in time: the API server does not answer", []string{
-				"warning: the lease could not be renewed; " + where + " ends in 105s unless it can: the API server does not answer"}},
-		{"one that is not to be renewed, and the server is away", []func(*aLease){away(time.Minute, 2*time.Minute), func(l *aLease) { l.length = l.ttl }}, time.Hour, "", nil},
+			where + " ended: its lease could not be renewed in time: the API server does not answer",
+			[]string{
+				"warning: the lease could not be renewed; " + where +
+					" ends in 105s unless it can: the API server does not answer"}},
+		{"one that is not to be renewed, and the server is away",
+			[]func(*aLease){away(time.Minute, 2*time.Minute), func(l *aLease) { l.length = l.ttl }},
+			time.Hour, "", nil},
 		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 30 * time.Second,
 			where + " ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"at its TTL", []func(*aLease){func(l *aLease) { l.ttl = 10 * time.Minute }}, 10 * time.Minute,
-			where + " has reached the end of its time (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
-		{"at a TTL shorter than a warning", []func(*aLease){func(l *aLease) { l.ttl = 30 * time.Second }}, 30 * time.Second,
+			where + " has reached the end of its time (--ttl)",
+			[]string{"warning: " + where +
+				" ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop",
+				"warning: " + where +
+					" ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
+		{"at a TTL shorter than a warning", []func(*aLease){func(l *aLease) { l.ttl = 30 * time.Second }},
+			30 * time.Second,
 			where + " has reached the end of its time (--ttl)", nil},
-		{"with a long lease the warnings are on time too", []func(*aLease){func(l *aLease) { l.ttl, l.length = 20*time.Minute, time.Hour }}, 20 * time.Minute,
-			where + " has reached the end of its time (--ttl)", []string{"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
-		{"extended after the first warning", []func(*aLease){func(l *aLease) { l.ttl, l.extended = 10*time.Minute, once(6*time.Minute, 10*time.Minute) }}, 20 * time.Minute,
+		{"with a long lease the warnings are on time too",
+			[]func(*aLease){func(l *aLease) { l.ttl, l.length = 20*time.Minute, time.Hour }},
+			20 * time.Minute,
+			where + " has reached the end of its time (--ttl)",
+			[]string{"warning: " + where +
+				" ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop",
+				"warning: " + where +
+					" ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
+		{"extended after the first warning",
+			[]func(*aLease){func(l *aLease) {
+				l.ttl, l.extended = 10*time.Minute,
+					once(6*time.Minute, 10*time.Minute)
+			}}, 20 * time.Minute,
 			where + " has reached the end of its time (--ttl)", []string{
-				"warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop", "warning: " + where + " ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
+				"warning: " + where +
+					" ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop",
+				"warning: " + where +
+					" ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop",
+				"warning: " + where +
+					" ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,7 +179,8 @@ func TestRenew(t *testing.T) {
 					t.Errorf("it ended after %s, %q; want %s, %q", lived, why, tt.until, tt.why)
 				}
 				if !slices.Equal(told.lines, tt.says) {
-					t.Errorf("said\n%s, want\n%s", strings.Join(told.lines, "\n"), strings.Join(tt.says, "\n"))
+					t.Errorf("said\n%s, want\n%s", strings.Join(told.lines, "\n"),
+						strings.Join(tt.says, "\n"))
 				}
 			})
 		})
@@ -176,10 +205,12 @@ func TestRenewWithoutALease(t *testing.T) {
 		told, begin := &story{}, time.Now()
 		ctx, stop := context.WithCancelCause(t.Context())
 		newSession(Config{Reporter: told, TTL: 2 * time.Minute}, clonePlan()).renewUntil(ctx, stop)
-		if lived := time.Since(begin); lived != 2*time.Minute || context.Cause(ctx).Error() != "pod/api-eshell-x7k2p has reached the end of its time (--ttl)" {
+		if lived := time.Since(begin); lived != 2*time.Minute ||
+			context.Cause(ctx).Error() != "pod/api-eshell-x7k2p has reached the end of its time (--ttl)" {
 			t.Errorf("it ended after %s: %v", lived, context.Cause(ctx))
 		}
-		if want := []string{"warning: pod/api-eshell-x7k2p ends in 60s (--ttl)"}; !slices.Equal(told.lines, want) {
+		if want := []string{"warning: pod/api-eshell-x7k2p ends in 60s (--ttl)"}; !slices.Equal(told.lines,
+			want) {
 			t.Errorf("said %q, want %q", told.lines, want)
 		}
 	})
@@ -200,7 +231,8 @@ func TestPreferLeaseError(t *testing.T) {
 	}{
 		{"deleted with its lease", lost, 0, deleted, byLease},
 		{"deleted by itself", nil, 0, deleted, "it was deleted by somebody else"},
-		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, 0, deleted, "pod/api-eshell-x7k2p has reached the end of its time (--ttl)"},
+		{"at the end of its TTL", []func(*aLease){func(l *aLease) { l.ttl = 0 }}, 0, deleted,
+			"pod/api-eshell-x7k2p has reached the end of its time (--ttl)"},
 		{"another end", lost, 0, other, "no luck"},
 		{"killed", lost, 137, nil, ""},
 		{"another end, overdue", overdue, 0, other, byLease},
@@ -226,19 +258,28 @@ func TestCleanUpWithALease(t *testing.T) {
 	}{
 		{"both", nil, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
 		{"by the lease alone", forbidden, nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
-		{"by the lease, faster", apierrors.NewNotFound(pods, "x"), nil, []string{"pod/api-eshell-x7k2p is being deleted"}},
-		{"the pod was gone, and the lease stays", apierrors.NewNotFound(pods, "x"), forbidden, []string{"pod/api-eshell-x7k2p was already gone",
-			`warning: the lease could not be released; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
+		{"by the lease, faster", apierrors.NewNotFound(pods, "x"), nil,
+			[]string{"pod/api-eshell-x7k2p is being deleted"}},
+		{"the pod was gone, and the lease stays", apierrors.NewNotFound(pods, "x"), forbidden,
+			[]string{"pod/api-eshell-x7k2p was already gone",
+				`warning: the lease could not be released; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
 		{"the lease stays", nil, forbidden, []string{"pod/api-eshell-x7k2p is being deleted",
 			`warning: the lease could not be released; it ends by itself within 2m30s: pods "x" is forbidden: no`}},
-		{"neither", no, no, []string{"warning: pod/api-eshell-x7k2p could not be deleted: no\nit ends by itself within 2m15s"}},
+		{"neither", no, no, []string{
+			"warning: pod/api-eshell-x7k2p could not be deleted: no\nit ends by itself within 2m15s"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, told := fake.NewClientset(), &story{}
-				client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tt.deleted })
-				l := newLease(func(l *aLease) { l.release = func(context.Context) error { return tt.release } })
+				client.PrependReactor("delete", "pods",
+					func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tt.deleted })
+				l := newLease(func(l *aLease) {
+					l.release = func(
+						context.Context) error {
+						return tt.release
+					}
+				})
 				s := newSession(Config{Client: client, Reporter: told, Lease: l}, clonePlan())
 				s.enter(created)
 				s.cleanUp(t.Context())
@@ -261,8 +302,10 @@ func TestWait(t *testing.T) {
 		says      []string
 	}{
 		{"gone", []podEvent{deleting, gone}, 2 * time.Second, nil},
-		{"it takes too long", []podEvent{deleting}, goneTimeout, []string{"warning: pod/api-eshell-x7k2p might not be gone yet: it is still being deleted after 1m0s"}},
-		{"it is not known", []podEvent{{err: errors.New("watch: forbidden")}}, time.Second, []string{"warning: pod/api-eshell-x7k2p might not be gone yet: watch: forbidden"}},
+		{"it takes too long", []podEvent{deleting}, goneTimeout,
+			[]string{"warning: pod/api-eshell-x7k2p might not be gone yet: it is still being deleted after 1m0s"}},
+		{"it is not known", []podEvent{{err: errors.New("watch: forbidden")}}, time.Second,
+			[]string{"warning: pod/api-eshell-x7k2p might not be gone yet: watch: forbidden"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -279,7 +322,8 @@ func TestWait(t *testing.T) {
 				s.enter(created)
 				s.watch = w
 				s.cleanUp(t.Context())
-				if want := append([]string{"pod/api-eshell-x7k2p was already gone"}, tt.says...); !slices.Equal(told.lines, want) {
+				if want := append([]string{"pod/api-eshell-x7k2p was already gone"},
+					tt.says...); !slices.Equal(told.lines, want) {
 					t.Errorf("said %q, want %q", told.lines, want)
 				}
 				if waited := time.Since(begin); waited != tt.waits {

@@ -31,7 +31,8 @@ func (s *session) reportLog(ctx context.Context, container string) {
 
 // endOfLog streams: an answer that is read as a whole loses the server's words where it says no.
 func (s *session) endOfLog(ctx context.Context, container string) ([]byte, error) {
-	options := &corev1.PodLogOptions{Container: container, TailLines: new(int64(lastLines)), LimitBytes: new(int64(someBytes))}
+	options := &corev1.PodLogOptions{Container: container, TailLines: new(int64(lastLines)),
+		LimitBytes: new(int64(someBytes))}
 	stream, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).Stream(ctx)
 	if err != nil {
 		return nil, err

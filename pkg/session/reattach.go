@@ -61,18 +61,22 @@ func (s *session) reattach(ctx context.Context, user *stream.Console) error {
 			return err
 		case !told && time.Since(lost) > 2*settleTime: // the status of a process that has ended may be late
 			told = true
-			s.Reporter.Warn("the connection to %s was lost and is not restored yet; Ctrl-C ends the session: %v", s.where(), err)
+			s.Reporter.Warn("the connection to %s was lost and is not restored yet; "+
+				"Ctrl-C ends the session: %v",
+				s.where(), err)
 		}
 	}
 }
 
 // attachAgain reports whether the connection was back, once it has ended. It is when something comes, or
 // when the stream has lasted.
-func (s *session) attachAgain(ctx context.Context, user *stream.Console, lost time.Time) (back bool, err error) {
+func (s *session) attachAgain(ctx context.Context, user *stream.Console, lost time.Time) (back bool,
+	err error) {
 	var is atomic.Bool
 	came := sync.OnceFunc(func() {
 		is.Store(true)
-		s.Reporter.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
+		s.Reporter.Say("reattached to %s: the connection was lost for %s; "+
+			"what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
 			duration.HumanDuration(time.Since(lost)), s.plan.PodName, s.plan.Container, s.plan.Namespace)
 	})
 	lasted := time.AfterFunc(dialTimeout, came)
@@ -105,7 +109,8 @@ func (s *session) hasEnded(ctx context.Context) bool {
 	limited, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	for {
-		if ctx.Err() != nil || s.watch.pod.DeletionTimestamp != nil || diagnosis.Of(s.watch.pod, s.plan.Container).Terminated != nil {
+		if ctx.Err() != nil || s.watch.pod.DeletionTimestamp != nil || diagnosis.Of(s.watch.pod,
+			s.plan.Container).Terminated != nil {
 			return true
 		}
 		if err := s.watch.next(limited); err != nil {

@@ -69,36 +69,55 @@ func ways() []way {
 			want: outcome{err: `create pod/api-eshell-x7k2p in namespace shop: pods "x" is forbidden: no`},
 			but:  debug(outcome{err: `add a debug container to pod/api-7d4b9: pods "x" is forbidden: no`})},
 		{name: "unanswered create", events: func(s *scene) { s.node.unanswered = true },
-			want: outcome{err: "create pod/api-eshell-x7k2p in namespace shop: " + errReset.Error(), says: deleting},
-			but:  debug(outcome{err: "add a debug container to pod/api-7d4b9: " + errReset.Error(), says: hasEnded})},
-		{name: "start that fails", events: func(s *scene) { s.node.starts = waiting("CreateContainerError", "no such device") },
-			want: outcome{err: "WHERE did not start: container IT: CreateContainerError: no such device", says: deleting},
-			but:  debug(outcome{err: "WHERE did not start: container IT: CreateContainerError: no such device", says: "WHERE never ran; the pod keeps its entry"})},
-		{name: "start that takes too long", events: func(s *scene) { s.node.starts = waiting("ContainerCreating", "") },
-			want: outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started", says: deleting},
+			want: outcome{err: "create pod/api-eshell-x7k2p in namespace shop: " + errReset.Error(),
+				says: deleting},
+			but: debug(outcome{err: "add a debug container to pod/api-7d4b9: " + errReset.Error(),
+				says: hasEnded})},
+		{name: "start that fails",
+			events: func(s *scene) { s.node.starts = waiting("CreateContainerError", "no such device") },
+			want: outcome{err: "WHERE did not start: container IT: CreateContainerError: no such device",
+				says: deleting},
+			but: debug(outcome{err: "WHERE did not start: container IT: CreateContainerError: no such device",
+				says: "WHERE never ran; the pod keeps its entry"})},
+		{name: "start that takes too long",
+			events: func(s *scene) { s.node.starts = waiting("ContainerCreating", "") },
+			want:   outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started", says: deleting},
 			but: debug(outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started",
 				says: "warning: WHERE could not be stopped before its start: if it starts, it ends by itself within 2m20s"})},
-		{name: "interrupted while waiting", events: interrupt(startTime / 2), want: outcome{err: signalled, says: deleting},
-			but: debug(outcome{err: signalled, says: hasEnded})},
+		{name: "interrupted while waiting", events: interrupt(startTime / 2),
+			want: outcome{err: signalled, says: deleting},
+			but:  debug(outcome{err: signalled, says: hasEnded})},
 		{name: "interrupted while attached", command: untilKilled, events: interrupt(time.Minute),
-			want: outcome{err: signalled, output: "hello\n", says: deleting}, but: debug(outcome{err: signalled, output: "hello\n", says: hasEnded})},
-		{name: "lost connection", command: untilKilled, events: func(s *scene) { time.AfterFunc(time.Minute, s.node.loseConnections) },
-			want: outcome{err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n", says: deleting},
+			want: outcome{err: signalled, output: "hello\n", says: deleting},
+			but:  debug(outcome{err: signalled, output: "hello\n", says: hasEnded})},
+		{name: "lost connection", command: untilKilled,
+			events: func(s *scene) { time.AfterFunc(time.Minute, s.node.loseConnections) },
+			want: outcome{err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n",
+				says: deleting},
 			but: map[string]outcome{
-				"clone attach": {err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n", says: statusAwaited + deleting},
-				"debug exec":   {err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n", says: hasEnded},
-				"debug attach": {err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n", says: statusAwaited + hasEnded},
+				"clone attach": {err: "the connection to WHERE was lost: " + errBroken.Error(),
+					output: "hello\n", says: statusAwaited + deleting},
+				"debug exec": {err: "the connection to WHERE was lost: " + errBroken.Error(),
+					output: "hello\n", says: hasEnded},
+				"debug attach": {err: "the connection to WHERE was lost: " + errBroken.Error(),
+					output: "hello\n", says: statusAwaited + hasEnded},
 			}},
-		{name: "lost lease", command: untilKilled, events: func(s *scene) { time.AfterFunc(time.Minute, s.loseLease) },
-			want: outcome{err: "WHERE ended with its lease: job/eshell-x7k2p: it was deleted by somebody else, or not renewed in time", output: "hello\n", says: deleting},
+		{name: "lost lease", command: untilKilled,
+			events: func(s *scene) { time.AfterFunc(time.Minute, s.loseLease) },
+			want:   outcome{err: "WHERE ended with its lease: job/eshell-x7k2p: it was deleted by somebody else, or not renewed in time", output: "hello\n", says: deleting},
 			but: debug(outcome{err: "WHERE ended with its lease: job/eshell-x7k2p: it was deleted by somebody else, or not renewed in time",
 				output: "hello\n", says: hasEnded})},
-		{name: "pod deleted", command: untilKilled, events: func(s *scene) { time.AfterFunc(time.Minute, s.deletePod) },
-			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else", output: "hello\n", says: deleting},
-			but:  debug(outcome{err: "WHERE ended during the session: it was deleted by somebody else", output: "hello\n", says: hasEnded})},
+		{name: "pod deleted", command: untilKilled,
+			events: func(s *scene) { time.AfterFunc(time.Minute, s.deletePod) },
+			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else",
+				output: "hello\n", says: deleting},
+			but: debug(outcome{err: "WHERE ended during the session: it was deleted by somebody else",
+				output: "hello\n", says: hasEnded})},
 		{name: "TTL", command: untilKilled, events: func(s *scene) { s.extend(10 * time.Minute) },
-			want: outcome{err: "WHERE has reached the end of its time (--ttl)", output: "hello\n", says: warnings + deleting},
-			but:  debug(outcome{err: "WHERE has reached the end of its time (--ttl)", output: "hello\n", says: warnings + hasEnded})},
+			want: outcome{err: "WHERE has reached the end of its time (--ttl)", output: "hello\n",
+				says: warnings + deleting},
+			but: debug(outcome{err: "WHERE has reached the end of its time (--ttl)", output: "hello\n",
+				says: warnings + hasEnded})},
 	}
 }
 
@@ -145,7 +164,8 @@ func TestRun(t *testing.T) {
 					if !special {
 						want = w.want
 					}
-					s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(), says: s.told.String()}, want)
+					s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
+						says: s.told.String()}, want)
 					s.checkNothingLeft()
 				})
 			})
@@ -176,7 +196,8 @@ func TestReattach(t *testing.T) {
 				if mode == plan.ModeDebug {
 					end = hasEnded
 				}
-				s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(), says: s.told.String()},
+				s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
+					says: s.told.String()},
 					outcome{status: 7, output: "before\nafter\n", says: told + end})
 				s.checkNothingLeft()
 			})
@@ -191,9 +212,11 @@ func TestDetached(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t, combination{mode, ""}, func(o *plan.Options) { o.Detach = true })
 				err := session.Start(s.ctx, s.config, s.plan)
-				s.check(outcome{err: errorText(err), output: s.stdout.String(), says: s.told.String()}, outcome{output: "NAME\n"})
+				s.check(outcome{err: errorText(err), output: s.stdout.String(), says: s.told.String()},
+					outcome{output: "NAME\n"})
 				if unrenewed, most := s.lease.Left(); unrenewed != most || !s.node.isRunning() {
-					t.Errorf("it runs: %t, for %s without a renewal, and for %s at most", s.node.isRunning(), unrenewed, most)
+					t.Errorf("it runs: %t, for %s without a renewal, and for %s at most", s.node.isRunning(),
+						unrenewed, most)
 				}
 				if stay := mode == plan.ModeDebug; stay != slices.Contains(s.node.heard, "stay") {
 					t.Errorf("it was told %q", s.node.heard)
@@ -214,7 +237,8 @@ func TestDetachedThatDoesNotStay(t *testing.T) {
 				if mode == plan.ModeDebug {
 					end = hasEnded
 				}
-				s.check(outcome{err: errorText(err), output: s.stdout.String(), says: s.told.String()}, outcome{err: signalled, says: end})
+				s.check(outcome{err: errorText(err), output: s.stdout.String(), says: s.told.String()},
+					outcome{err: signalled, says: end})
 				s.checkNothingLeft()
 			})
 		})
@@ -232,13 +256,20 @@ func TestJoin(t *testing.T) {
 		ends    bool // the session, not only what has joined it
 	}{
 		{name: "normal end", command: helloThenSeven, want: outcome{status: 7, output: "hello\n"}},
-		{name: "interrupted", command: untilKilled, want: outcome{err: signalled, output: "hello\n"}, kills: true,
-			events: func(s *scene) { time.AfterFunc(time.Minute, func() { s.interrupt(errors.New(signalled)) }) }},
+		{name: "interrupted", command: untilKilled, want: outcome{err: signalled, output: "hello\n"},
+			kills: true,
+			events: func(s *scene) {
+				time.AfterFunc(time.Minute,
+					func() { s.interrupt(errors.New(signalled)) })
+			}},
 		{name: "lost connection", command: untilKilled, kills: true,
 			events: func(s *scene) { time.AfterFunc(time.Minute, s.node.loseConnections) },
-			want:   outcome{err: "the connection to WHERE was lost: " + errBroken.Error(), output: "hello\n"}},
-		{name: "lost lease", command: untilKilled, events: func(s *scene) { time.AfterFunc(time.Minute+time.Second, s.loseLease) },
-			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else", output: "hello\n"}, ends: true},
+			want: outcome{err: "the connection to WHERE was lost: " + errBroken.Error(),
+				output: "hello\n"}},
+		{name: "lost lease", command: untilKilled,
+			events: func(s *scene) { time.AfterFunc(time.Minute+time.Second, s.loseLease) },
+			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else",
+				output: "hello\n"}, ends: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -252,10 +283,14 @@ func TestJoin(t *testing.T) {
 				if tt.events != nil {
 					tt.events(s)
 				}
-				at := plan.Place{Mode: plan.ModeClone, Namespace: s.plan.Namespace, Pod: s.plan.PodName, Container: s.plan.Container}
-				joined := plan.Join(at, plan.Options{Session: sessionID, HeartbeatTimeout: time.Minute, Command: []string{"report"}})
+				at := plan.Place{Mode: plan.ModeClone, Namespace: s.plan.Namespace, Pod: s.plan.PodName,
+					Container: s.plan.Container}
+				joined := plan.Join(at,
+					plan.Options{Session: sessionID, HeartbeatTimeout: time.Minute,
+						Command: []string{"report"}})
 				status, err := session.Join(s.ctx, s.config, joined)
-				s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(), says: s.told.String()}, tt.want)
+				s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
+					says: s.told.String()}, tt.want)
 				if s.node.killed != tt.kills {
 					t.Errorf("killed: %t, want %t", s.node.killed, tt.kills)
 				}

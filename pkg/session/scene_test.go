@@ -58,13 +58,15 @@ func newScene(t *testing.T, c combination, change func(*plan.Options)) *scene {
 	s := &scene{t: t, node: newNode(t)}
 	s.ctx, s.interrupt = context.WithCancelCause(t.Context())
 	t.Cleanup(func() { s.interrupt(nil) })
-	terms := lease.Terms{Namespace: namespace, Session: sessionID, Length: 2 * time.Minute, TTL: 8 * time.Hour}
+	terms := lease.Terms{Namespace: namespace, Session: sessionID, Length: 2 * time.Minute,
+		TTL: 8 * time.Hour}
 	var err error
 	if s.lease, err = lease.Take(s.ctx, s.node, terms); err != nil {
 		t.Fatal(err)
 	}
 	o := plan.Options{
-		Session: sessionID, HeartbeatTimeout: terms.Length, TTL: terms.TTL, Via: c.via, Lease: &plan.Lease{Name: s.lease.Name, UID: s.lease.UID},
+		Session: sessionID, HeartbeatTimeout: terms.Length, TTL: terms.TTL, Via: c.via,
+		Lease: &plan.Lease{Name: s.lease.Name, UID: s.lease.UID},
 	}
 	change(&o)
 	if c.mode == plan.ModeDebug {
@@ -76,7 +78,8 @@ func newScene(t *testing.T, c combination, change func(*plan.Options)) *scene {
 		t.Fatal(err)
 	}
 	s.config = session.Config{
-		Client: s.node, Streams: s.node, Reporter: &s.told, StartTimeout: time.Minute, TTL: o.TTL, Lease: s.lease,
+		Client: s.node, Streams: s.node, Reporter: &s.told, StartTimeout: time.Minute, TTL: o.TTL,
+		Lease: s.lease,
 		Stdin: strings.NewReader(""), Stdout: &s.stdout, Stderr: &s.stdout,
 	}
 	return s
@@ -89,8 +92,10 @@ func (s *scene) check(got, want outcome) {
 	if s.plan.InPod() {
 		where = "container " + s.plan.Container + " in " + where
 	}
-	words := strings.NewReplacer("WHERE", where, "IT", s.plan.Container, "NAME", s.plan.Name(), "POD", s.plan.PodName, "IMAGE", image)
-	want.err, want.says, want.output = words.Replace(want.err), words.Replace(want.says), words.Replace(want.output)
+	words := strings.NewReplacer("WHERE", where, "IT", s.plan.Container, "NAME", s.plan.Name(), "POD",
+		s.plan.PodName, "IMAGE", image)
+	want.err, want.says, want.output = words.Replace(want.err), words.Replace(want.says),
+		words.Replace(want.output)
 	if got != want {
 		s.t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -99,7 +104,8 @@ func (s *scene) check(got, want outcome) {
 // checkNothingLeft fails if something of the session is in the cluster.
 func (s *scene) checkNothingLeft() {
 	s.t.Helper()
-	pods, err := s.node.CoreV1().Pods(namespace).List(s.t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kubectl-eshell"})
+	pods, err := s.node.CoreV1().Pods(namespace).List(s.t.Context(),
+		metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kubectl-eshell"})
 	if err != nil || len(pods.Items) > 0 || s.node.isRunning() {
 		s.t.Errorf("left: %d pods, a process: %t, %v", len(pods.Items), s.node.isRunning(), err)
 	}
@@ -111,7 +117,8 @@ func (s *scene) checkNothingLeft() {
 
 // loseLease is what the controllers do when a lease has ended.
 func (s *scene) loseLease() {
-	if err := s.node.BatchV1().Jobs(namespace).Delete(s.t.Context(), s.lease.Name, metav1.DeleteOptions{}); err != nil {
+	if err := s.node.BatchV1().Jobs(namespace).Delete(s.t.Context(), s.lease.Name,
+		metav1.DeleteOptions{}); err != nil {
 		s.t.Error(err)
 	}
 	if s.plan.Pod != nil {
@@ -121,7 +128,8 @@ func (s *scene) loseLease() {
 
 // deletePod is what somebody else does.
 func (s *scene) deletePod() {
-	if err := s.node.CoreV1().Pods(namespace).Delete(s.t.Context(), s.plan.PodName, metav1.DeleteOptions{}); err != nil {
+	if err := s.node.CoreV1().Pods(namespace).Delete(s.t.Context(), s.plan.PodName,
+		metav1.DeleteOptions{}); err != nil {
 		s.t.Error(err)
 	}
 }
@@ -158,10 +166,11 @@ type node struct {
 	*fake.Clientset
 	t *testing.T
 
-	command    func(context.Context, remotecommand.StreamOptions) int // the user's
-	starts     *corev1.ContainerState                                 // how a container starts; nil: it runs after startTime
-	refuse     error                                                  // the answer to a create
-	unanswered bool                                                   // the answer to a create is lost
+	command func(context.Context, remotecommand.StreamOptions) int // the user's
+	// how a container starts; nil: it runs after startTime
+	starts     *corev1.ContainerState
+	refuse     error // the answer to a create
+	unanswered bool  // the answer to a create is lost
 
 	lost   chan struct{} // closed with all connections
 	heard  []string      // by an idler
@@ -180,7 +189,8 @@ type node struct {
 }
 
 func newNode(t *testing.T) *node {
-	n := &node{Clientset: fake.NewClientset(), t: t, lost: make(chan struct{}), version: 5, again: make(chan io.Writer, 1)}
+	n := &node{Clientset: fake.NewClientset(), t: t, lost: make(chan struct{}), version: 5,
+		again: make(chan io.Writer, 1)}
 	live := n.deployment().Pod
 	if err := n.Tracker().Add(live); err != nil {
 		t.Fatal(err)
@@ -197,15 +207,19 @@ func (n *node) deployment() *workload.Workload {
 	started := metav1.Now()
 	return &workload.Workload{
 		Kind: "Deployment", Name: "api", Namespace: namespace, Container: "app",
-		Access:   workload.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true, PatchJobs: true},
+		Access: workload.Access{DeletePods: true, WatchPods: true, ExecPods: true, AttachPods: true,
+			PatchJobs: true},
 		Template: corev1.PodTemplateSpec{Spec: *spec.DeepCopy()},
 		Pod: &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: namespace, UID: "uid-1", ResourceVersion: "5"},
-			Spec:       spec,
+			ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: namespace, UID: "uid-1",
+				ResourceVersion: "5"},
+			Spec: spec,
 			Status: corev1.PodStatus{
 				Phase: corev1.PodRunning, StartTime: &started,
-				Conditions:        []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}},
-				ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
+				Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
+					Status: corev1.ConditionTrue}},
+				ContainerStatuses: []corev1.ContainerStatus{{Name: "app",
+					State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}},
 			},
 		},
 	}
@@ -328,7 +342,8 @@ func (n *node) terminate(status int) {
 	if status != 0 {
 		reason = "Error"
 	}
-	n.become(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: int32(status)}})
+	n.become(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason,
+		ExitCode: int32(status)}})
 }
 
 func (n *node) isRunning() bool {
@@ -343,7 +358,8 @@ func (n *node) loseConnections() { close(n.lost) }
 func (n *node) reattached() io.Writer { return <-n.again }
 
 // Exec runs a command beside the container's process.
-func (n *node) Exec(ctx context.Context, _ stream.Container, words []string, streams remotecommand.StreamOptions) error {
+func (n *node) Exec(ctx context.Context, _ stream.Container, words []string,
+	streams remotecommand.StreamOptions) error {
 	status := make(chan int, 1)
 	go func() {
 		switch script(words) {
@@ -425,7 +441,8 @@ func (n *node) listen(again bool, streams remotecommand.StreamOptions) {
 		n.terminate(0)
 	case "eshell-gate":
 		if again && streams.Tty {
-			go func() { _, _ = streams.Stdin.Read(make([]byte, 1)) }() // as client-go does, once the stream is open
+			// as client-go does, once the stream is open
+			go func() { _, _ = streams.Stdin.Read(make([]byte, 1)) }()
 			n.again <- streams.Stdout
 			<-n.alive.Done()
 			return

@@ -1,5 +1,5 @@
-// Package session carries out a plan: it creates what the plan says, waits until that runs, runs the command and
-// cleans up. From the moment that the create is sent, clean-up is certain, whatever happens to the rest.
+// Package session carries out a plan: it creates what the plan says, waits until that runs, runs the command
+// and cleans up. From the moment that the create is sent, clean-up is certain, whatever happens to the rest.
 package session
 
 import (
@@ -129,7 +129,8 @@ func (s *session) where() string {
 	return "pod/" + s.plan.PodName
 }
 
-// Interrupted prefers the reason why ctx was cancelled, if it was, to err, which is what the cancelling broke.
+// Interrupted prefers the reason why ctx was cancelled, if it was, to err, which is what the cancelling
+// broke.
 func Interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

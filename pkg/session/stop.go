@@ -51,7 +51,8 @@ func (s *session) stopContainer(ctx context.Context) {
 // stopSurely tries again to end a container's process until it has ended, as stop's success says, or isOver.
 // A container that is paused for a moment takes no exec, and a try that hangs is not to use up the time
 // of all.
-func stopSurely(ctx context.Context, stop func(context.Context) error, isOver func(context.Context) bool) error {
+func stopSurely(ctx context.Context, stop func(context.Context) error,
+	isOver func(context.Context) bool) error {
 	began := time.Now()
 	var why error
 	for {
@@ -95,8 +96,8 @@ var (
 )
 
 // waitUntilStoppable waits a little for a container that was about to start when the session was interrupted:
-// only then can it be ended. The error is errDeleted if the pod is gone, and errNotAdded if the container is not
-// there.
+// only then can it be ended. The error is errDeleted if the pod is gone, and errNotAdded if the container is
+// not there.
 func (s *session) waitUntilStoppable(ctx context.Context) error {
 	if s.phase >= running {
 		return nil
@@ -109,7 +110,8 @@ func (s *session) waitUntilStoppable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startingTimeout)
 	defer cancel()
 	for {
-		now, added := diagnosis.Of(s.watch.pod, s.plan.Container), containers.Spec(s.watch.pod, s.plan.Container) != nil
+		now, added := diagnosis.Of(s.watch.pod, s.plan.Container),
+			containers.Spec(s.watch.pod, s.plan.Container) != nil
 		switch {
 		case added && now.Terminated != nil:
 			s.enter(ended)
@@ -129,8 +131,8 @@ func (s *session) waitUntilStoppable(ctx context.Context) error {
 	}
 }
 
-// lookUp reads the pod that a container was to be added to, and watches it from there: the answer was lost, and
-// the server may have acted, or be about to.
+// lookUp reads the pod that a container was to be added to, and watches it from there: the answer was lost,
+// and the server may have acted, or be about to.
 func (s *session) lookUp(ctx context.Context) error {
 	var pod *corev1.Pod
 	err := s.persist(ctx, func(ctx context.Context) (err error) {

@@ -18,8 +18,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// stubborn is a stream.Client whose container does not let itself be ended at once: each stream ends as the next
-// of tries says, and as the last in the end.
+// stubborn is a stream.Client whose container does not let itself be ended at once: each stream ends as the
+// next of tries says, and as the last in the end.
 type stubborn struct {
 	tries   []func(context.Context) error
 	heard   []string
@@ -27,11 +27,13 @@ type stubborn struct {
 	release chan struct{} // closed when a stream ends that nothing else ends, a nil of tries
 }
 
-func (s *stubborn) Exec(ctx context.Context, _ stream.Container, command []string, _ remotecommand.StreamOptions) error {
+func (s *stubborn) Exec(ctx context.Context, _ stream.Container, command []string,
+	_ remotecommand.StreamOptions) error {
 	return s.try(ctx, strings.Join(command[3:], " "))
 }
 
-func (s *stubborn) Attach(ctx context.Context, _ stream.Container, streams remotecommand.StreamOptions) error {
+func (s *stubborn) Attach(ctx context.Context, _ stream.Container,
+	streams remotecommand.StreamOptions) error {
 	if mark := s.mark; mark != "" {
 		s.mark = ""
 		_, err := io.WriteString(streams.Stdout, mark)
@@ -73,7 +75,8 @@ func TestStopIsTriedAgain(t *testing.T) {
 	)
 	byAttach := func(s *session, c *stubborn) {
 		c.mark = "eshell x7k2p 12 34\n"
-		if err := s.agent.Attach(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard}, s.user.Size); err != nil || !s.agent.IsOpen() {
+		if err := s.agent.Attach(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard},
+			s.user.Size); err != nil || !s.agent.IsOpen() {
 			t.Errorf("the gate is open: %t, %v", s.agent.IsOpen(), err)
 		}
 	}
@@ -89,22 +92,34 @@ func TestStopIsTriedAgain(t *testing.T) {
 		took  time.Duration
 		says  string
 	}{
-		{name: "paused for a moment", with: byAttach, tries: tries(paused, paused, isDone), heard: []string{kill, kill, kill}, took: 2 * retryInterval, says: hasEnded},
-		{name: "it hangs", with: byAttach, tries: tries(hangs, isDone), heard: []string{kill, kill}, took: tryTimeout, says: hasEnded},
-		{name: "paused, and then it hangs", with: byAttach, tries: tries(paused, hangs), heard: []string{kill, kill, kill, kill}, took: cleanUpTimeout, says: isPaused},
-		{name: "it hangs for ever", with: byAttach, tries: tries(hangs), heard: []string{kill, kill, kill}, took: cleanUpTimeout, says: mayRun + "it has not ended after 15s"},
-		{name: "its status says it", with: byAttach, tries: tries(paused), later: over, took: 2 * time.Second, says: hasEnded},
-		{name: "its pod goes", with: byAttach, tries: tries(paused), later: &corev1.Pod{}, took: 2 * time.Second, says: hasEnded},
-		{name: "the holder's stream is lost", with: byExec, tries: tries(isLost, isDone), heard: []string{"\n", "\x04"}, took: retryInterval, says: hasEnded},
-		{name: "the holder's stream hangs", with: byExec, tries: tries(nil, paused, isDone), heard: []string{"\n", "\x04", "\x04"}, took: tryTimeout + retryInterval, says: hasEnded},
-		{name: "not heard yet", with: func(*session, *stubborn) {}, tries: tries(hangs, isDone), heard: []string{"\x04", "\x04"}, took: tryTimeout, says: hasEnded},
-		{name: "an idler", with: idle, tries: tries(paused, hangs, isDone), heard: []string{"end\n", "end\n", "end\n"}, took: tryTimeout + retryInterval, says: hasEnded},
+		{name: "paused for a moment", with: byAttach, tries: tries(paused, paused, isDone),
+			heard: []string{kill, kill, kill}, took: 2 * retryInterval, says: hasEnded},
+		{name: "it hangs", with: byAttach, tries: tries(hangs, isDone), heard: []string{kill, kill},
+			took: tryTimeout, says: hasEnded},
+		{name: "paused, and then it hangs", with: byAttach, tries: tries(paused, hangs),
+			heard: []string{kill, kill, kill, kill}, took: cleanUpTimeout, says: isPaused},
+		{name: "it hangs for ever", with: byAttach, tries: tries(hangs), heard: []string{kill, kill, kill},
+			took: cleanUpTimeout, says: mayRun + "it has not ended after 15s"},
+		{name: "its status says it", with: byAttach, tries: tries(paused), later: over, took: 2 * time.Second,
+			says: hasEnded},
+		{name: "its pod goes", with: byAttach, tries: tries(paused), later: &corev1.Pod{},
+			took: 2 * time.Second, says: hasEnded},
+		{name: "the holder's stream is lost", with: byExec, tries: tries(isLost, isDone),
+			heard: []string{"\n", "\x04"}, took: retryInterval, says: hasEnded},
+		{name: "the holder's stream hangs", with: byExec, tries: tries(nil, paused, isDone),
+			heard: []string{"\n", "\x04", "\x04"}, took: tryTimeout + retryInterval, says: hasEnded},
+		{name: "not heard yet", with: func(*session, *stubborn) {}, tries: tries(hangs, isDone),
+			heard: []string{"\x04", "\x04"}, took: tryTimeout, says: hasEnded},
+		{name: "an idler", with: idle, tries: tries(paused, hangs, isDone),
+			heard: []string{"end\n", "end\n", "end\n"}, took: tryTimeout + retryInterval, says: hasEnded},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				objects, streamer, told, p := fake.NewClientset(joinedPod(runs())), &stubborn{tries: tt.tries}, &story{}, holderPlan()
-				p.Agent = agent.New(agent.Options{Session: "x7k2p", Via: agent.ViaAttach, HeartbeatTimeout: 20 * time.Second})
+				objects, streamer, told, p := fake.NewClientset(joinedPod(runs())),
+					&stubborn{tries: tt.tries}, &story{}, holderPlan()
+				p.Agent = agent.New(agent.Options{Session: "x7k2p", Via: agent.ViaAttach,
+					HeartbeatTimeout: 20 * time.Second})
 				s := newSession(Config{Client: objects, Streams: streamer, Reporter: told}, p)
 				s.enter(running)
 				streamer.release = make(chan struct{})

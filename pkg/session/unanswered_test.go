@@ -29,8 +29,11 @@ func holderPlan() *plan.Plan {
 	container := &corev1.EphemeralContainer{}
 	container.Name = "eshell-x7k2p"
 	return &plan.Plan{
-		Mode: plan.ModeDebug, Namespace: "shop", PodName: "api-7d4b9", PodUID: "uid-1", Container: container.Name,
-		Ephemeral: container, Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: 20 * time.Second, AttachTimeout: 40 * time.Second},
+		Mode: plan.ModeDebug, Namespace: "shop", PodName: "api-7d4b9", PodUID: "uid-1",
+		Container: container.Name,
+		Ephemeral: container,
+		Agent: agent.Agent{Via: agent.ViaExec, HeartbeatTimeout: 20 * time.Second,
+			AttachTimeout: 40 * time.Second},
 	}
 }
 
@@ -38,8 +41,9 @@ func holderPlan() *plan.Plan {
 func joinedPod(state *corev1.ContainerState) *corev1.Pod {
 	started := metav1.Now()
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop", UID: "uid-1", ResourceVersion: "5"},
-		Spec:       corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app"}}},
+		ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop", UID: "uid-1",
+			ResourceVersion: "5"},
+		Spec: corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app"}}},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, StartTime: &started,
 			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}},
@@ -47,7 +51,8 @@ func joinedPod(state *corev1.ContainerState) *corev1.Pod {
 	}
 	if state != nil {
 		pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{*holderPlan().Ephemeral}
-		pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "eshell-x7k2p", State: *state}}
+		pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "eshell-x7k2p",
+			State: *state}}
 	}
 	return pod
 }
@@ -86,7 +91,8 @@ func (p serverPods) Get(ctx context.Context, name string, options metav1.GetOpti
 	return p.PodInterface.Get(ctx, name, options)
 }
 
-func (p serverPods) Patch(ctx context.Context, _ string, _ types.PatchType, _ []byte, _ metav1.PatchOptions, _ ...string) (*corev1.Pod, error) {
+func (p serverPods) Patch(ctx context.Context, _ string, _ types.PatchType, _ []byte, _ metav1.PatchOptions,
+	_ ...string) (*corev1.Pod, error) {
 	return nil, p.server.patch(ctx)
 }
 
@@ -132,7 +138,8 @@ func TestUnanswered(t *testing.T) {
 	other := joinedPod(runs())
 	other.UID = "uid-2"
 	waits := &corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
-	unpulled := &corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "not found"}}
+	unpulled := &corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff",
+		Message: "not found"}}
 	over := &corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
 	tests := []struct {
 		name      string
@@ -145,8 +152,10 @@ func TestUnanswered(t *testing.T) {
 		took      time.Duration
 	}{
 		{name: "it runs", pod: joinedPod(runs()), says: ended, attached: 1},
-		{name: "it starts", pod: joinedPod(waits), later: joinedPod(runs()), says: ended, attached: 1, took: 2 * time.Second},
-		{name: "it comes later", pod: joinedPod(nil), later: joinedPod(runs()), says: ended, attached: 1, took: 2 * time.Second},
+		{name: "it starts", pod: joinedPod(waits), later: joinedPod(runs()), says: ended, attached: 1,
+			took: 2 * time.Second},
+		{name: "it comes later", pod: joinedPod(nil), later: joinedPod(runs()), says: ended, attached: 1,
+			took: 2 * time.Second},
 		{name: "it has ended", pod: joinedPod(over), says: ended},
 		{name: "it is not there", pod: joinedPod(nil), says: notAdded, took: startingTimeout},
 		{name: "it does not start", pod: joinedPod(waits), says: left, took: startingTimeout},
@@ -154,12 +163,17 @@ func TestUnanswered(t *testing.T) {
 		{name: "no pod"},
 		{name: "another pod", pod: other},
 		{name: "the pod goes", pod: joinedPod(waits), later: &corev1.Pod{}, took: 2 * time.Second},
-		{name: "the server is away for a while", pod: joinedPod(runs()), get: isAway(4 * time.Second), says: ended, attached: 1, took: 4 * time.Second},
-		{name: "the server stays away", pod: joinedPod(runs()), get: isReset, says: left, took: cleanUpTimeout},
-		{name: "the network stays away", pod: joinedPod(runs()), get: hangs, says: left, took: cleanUpTimeout},
+		{name: "the server is away for a while", pod: joinedPod(runs()), get: isAway(4 * time.Second),
+			says: ended, attached: 1, took: 4 * time.Second},
+		{name: "the server stays away", pod: joinedPod(runs()), get: isReset, says: left,
+			took: cleanUpTimeout},
+		{name: "the network stays away", pod: joinedPod(runs()), get: hangs, says: left,
+			took: cleanUpTimeout},
 		{name: "not for the caller", pod: joinedPod(runs()), get: isForbidden, says: left},
-		{name: "interrupted", pod: joinedPod(runs()), interrupt: true, says: ended, attached: 1, took: answerTimeout},
-		{name: "interrupted, and it is not there", pod: joinedPod(nil), interrupt: true, says: notAdded, took: answerTimeout + startingTimeout},
+		{name: "interrupted", pod: joinedPod(runs()), interrupt: true, says: ended, attached: 1,
+			took: answerTimeout},
+		{name: "interrupted, and it is not there", pod: joinedPod(nil), interrupt: true, says: notAdded,
+			took: answerTimeout + startingTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -181,12 +195,14 @@ func TestUnanswered(t *testing.T) {
 				}
 				become(t, objects, tt.later)
 				began := time.Now()
-				_, err := Run(ctx, Config{Client: client, Reconnect: func() { renewed = true }, Streams: streamer, Reporter: told, TTL: time.Hour}, holderPlan())
+				_, err := Run(ctx, Config{Client: client, Reconnect: func() { renewed = true },
+					Streams: streamer, Reporter: told, TTL: time.Hour}, holderPlan())
 				if took := time.Since(began); took > tt.took+retryInterval || took < tt.took-retryInterval {
 					t.Errorf("it took %s, want %s", took, tt.took)
 				}
 				if !errors.Is(err, wantErr) || streamer.attached != tt.attached {
-					t.Errorf("error %v, attached %d times; want %v, %d", err, streamer.attached, wantErr, tt.attached)
+					t.Errorf("error %v, attached %d times; want %v, %d", err, streamer.attached, wantErr,
+						tt.attached)
 				}
 				if said := strings.Join(told.lines, "\n"); said != tt.says {
 					t.Errorf("said %q, want %q", said, tt.says)
@@ -237,11 +253,13 @@ func TestHungDelete(t *testing.T) {
 		told, renewed := &story{}, false
 		l := newLease()
 		l.release = hangsUntil(&renewed)
-		s := newSession(Config{Client: fake.NewClientset(), Reconnect: func() { renewed = true }, Reporter: told, Lease: l}, clonePlan())
+		s := newSession(Config{Client: fake.NewClientset(), Reconnect: func() { renewed = true },
+			Reporter: told, Lease: l}, clonePlan())
 		s.enter(created)
 		began := time.Now()
 		s.cleanUp(t.Context())
-		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) || time.Since(began) > tryTimeout+retryInterval {
+		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) ||
+			time.Since(began) > tryTimeout+retryInterval {
 			t.Errorf("said %q after %s, want %q", told.lines, time.Since(began), want)
 		}
 	})

@@ -80,7 +80,8 @@ func (s *session) late(ctx context.Context, now diagnosis.Status) error {
 	if now.Next == "" {
 		now.Next = fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)
 	}
-	err := hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(), s.StartTimeout, now.Waiting), now.Next)
+	err := hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(),
+		s.StartTimeout, now.Waiting), now.Next)
 	if now.Retrying {
 		return s.withPullSecret(ctx, err)
 	}

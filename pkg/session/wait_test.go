@@ -26,19 +26,27 @@ func TestWhatIsRead(t *testing.T) {
 		err  string
 	}{
 		{"runs", pending(withState(running)), nil, ""},
-		{"said by the status", pending(withWaiting("CreateContainerError", "no such device")), nil, "did not start: container app: CreateContainerError"},
-		{"no image", pending(withWaiting("ErrImagePull", "not found")), []string{"list events"}, "did not start: container app: image api:1"},
-		{"no registry", pending(withWaiting("ErrImagePull", "refused")), []string{"list events"}, "did not start within 1s: it still waits for image api:1"},
-		{"no volume", pending(withoutVolumes), []string{"list events"}, "did not start within 1s: it still waits for volumes"},
-		{"init failed", pending(withInit(terminatedBy("Error", 9))), []string{"get pods/log"}, "did not start: init container first failed"},
-		{"init runs", pending(withInit(running)), []string{"get pods/log", "list events"}, "did not start within 1s: it still waits for init container first"},
-		{"ended early", pending(withState(terminatedBy("Error", 1))), []string{"get pods/log"}, "did not start: container app ended before the session began"},
+		{"said by the status", pending(withWaiting("CreateContainerError", "no such device")), nil,
+			"did not start: container app: CreateContainerError"},
+		{"no image", pending(withWaiting("ErrImagePull", "not found")), []string{"list events"},
+			"did not start: container app: image api:1"},
+		{"no registry", pending(withWaiting("ErrImagePull", "refused")), []string{"list events"},
+			"did not start within 1s: it still waits for image api:1"},
+		{"no volume", pending(withoutVolumes), []string{"list events"},
+			"did not start within 1s: it still waits for volumes"},
+		{"init failed", pending(withInit(terminatedBy("Error", 9))), []string{"get pods/log"},
+			"did not start: init container first failed"},
+		{"init runs", pending(withInit(running)), []string{"get pods/log", "list events"},
+			"did not start within 1s: it still waits for init container first"},
+		{"ended early", pending(withState(terminatedBy("Error", 1))), []string{"get pods/log"},
+			"did not start: container app ended before the session began"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := fake.NewClientset()
-				s := newSession(Config{Client: client, Reporter: &story{}, StartTimeout: time.Second}, clonePlan())
+				s := newSession(Config{Client: client, Reporter: &story{}, StartTimeout: time.Second},
+					clonePlan())
 				s.watch = &podWatch{pod: tt.pod, news: make(chan podEvent, 1)}
 				err := s.waitUntilStarted(t.Context())
 				if got := fmt.Sprint(err); tt.err == "" && err != nil || !strings.Contains(got, tt.err) {
@@ -46,7 +54,8 @@ func TestWhatIsRead(t *testing.T) {
 				}
 				var read []string
 				for _, action := range client.Actions() {
-					read = append(read, strings.TrimSuffix(action.GetVerb()+" "+action.GetResource().Resource+"/"+action.GetSubresource(), "/"))
+					read = append(read, strings.TrimSuffix(action.GetVerb()+" "+action.GetResource().Resource+
+						"/"+action.GetSubresource(), "/"))
 				}
 				if !slices.Equal(read, tt.read) {
 					t.Errorf("read %q, want %q", read, tt.read)
@@ -59,7 +68,8 @@ func TestWhatIsRead(t *testing.T) {
 // TestCutLog: the end of it, in whole characters.
 func TestCutLog(t *testing.T) {
 	long := strings.Repeat("é", lastBytes)
-	for log, want := range map[string]string{"": "", "one\n\n": "one", "x" + long + "y\n": long[:lastBytes-2] + "y"} {
+	for log, want := range map[string]string{"": "", "one\n\n": "one",
+		"x" + long + "y\n": long[:lastBytes-2] + "y"} {
 		if got := string(cutLog([]byte(log))); got != want {
 			t.Errorf("%d bytes: %d, want %d", len(log), len(got), len(want))
 		}
@@ -69,10 +79,12 @@ func TestCutLog(t *testing.T) {
 // pending is a clone's pod that has been scheduled; a test states its deviations.
 func pending(change ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
-		Spec: corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: "api:1", Stdin: true}}},
-		Status: corev1.PodStatus{Phase: corev1.PodPending, StartTime: &metav1.Time{}, Conditions: []corev1.PodCondition{
-			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
-		}},
+		Spec: corev1.PodSpec{NodeName: "node1",
+			Containers: []corev1.Container{{Name: "app", Image: "api:1", Stdin: true}}},
+		Status: corev1.PodStatus{Phase: corev1.PodPending, StartTime: &metav1.Time{},
+			Conditions: []corev1.PodCondition{
+				{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+			}},
 	}
 	pod.Name, pod.Namespace = "api-eshell-x7k2p", "shop"
 	for _, c := range change {
@@ -93,19 +105,22 @@ func withState(state corev1.ContainerState) func(*corev1.Pod) {
 }
 
 func withWaiting(reason, message string) func(*corev1.Pod) {
-	return withState(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}})
+	return withState(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason,
+		Message: message}})
 }
 
 // withInit adds the init container first.
 func withInit(state corev1.ContainerState) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {
 		pod.Spec.InitContainers = []corev1.Container{{Name: "first", Image: "init:1"}}
-		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "first", Image: "init:1", State: state}}
+		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "first", Image: "init:1",
+			State: state}}
 	}
 }
 
 func terminatedBy(reason string, status int32) corev1.ContainerState {
-	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: status}}
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason,
+		ExitCode: status}}
 }
 
 // What a cancelled request says is not why it was cancelled.

@@ -20,7 +20,8 @@ import (
 // does not answer for a while: the pod is read and watched from there.
 func TestWatchAnew(t *testing.T) {
 	version := func(version string) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1", ResourceVersion: version}}
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1",
+			ResourceVersion: version}}
 	}
 	forgotten := apierrors.NewResourceExpired("too old resource version: 5 (9)").Status()
 	tests := []struct {
@@ -30,10 +31,16 @@ func TestWatchAnew(t *testing.T) {
 		want string // the error; empty: the new versions are seen
 	}{
 		{name: "at once", now: version("9")},
-		{name: "when it answers again", get: []error{errors.New("connection refused"), apierrors.NewInternalError(errors.New("starting"))}, now: version("9")},
-		{name: "another pod has the name", now: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-2", ResourceVersion: "9"}}, want: "pod/api: it was deleted by somebody else"},
-		{name: "gone", get: []error{apierrors.NewNotFound(pods, "api")}, want: "pod/api: it was deleted by somebody else"},
-		{name: "not for the caller", get: []error{apierrors.NewForbidden(pods, "api", errors.New("no"))}, want: `read pod/api again: pods "api" is forbidden: no`},
+		{name: "when it answers again",
+			get: []error{errors.New("connection refused"),
+				apierrors.NewInternalError(errors.New("starting"))}, now: version("9")},
+		{name: "another pod has the name",
+			now: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-2",
+				ResourceVersion: "9"}}, want: "pod/api: it was deleted by somebody else"},
+		{name: "gone", get: []error{apierrors.NewNotFound(pods, "api")},
+			want: "pod/api: it was deleted by somebody else"},
+		{name: "not for the caller", get: []error{apierrors.NewForbidden(pods, "api", errors.New("no"))},
+			want: `read pod/api again: pods "api" is forbidden: no`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,21 +56,23 @@ func TestWatchAnew(t *testing.T) {
 					}
 					return true, events, nil
 				})
-				client.PrependReactor("get", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-					if len(tt.get) > 0 {
-						err := tt.get[0]
-						tt.get = tt.get[1:]
-						return true, nil, err
-					}
-					return true, tt.now, nil
-				})
+				client.PrependReactor("get", "pods",
+					func(clienttesting.Action) (bool, runtime.Object, error) {
+						if len(tt.get) > 0 {
+							err := tt.get[0]
+							tt.get = tt.get[1:]
+							return true, nil, err
+						}
+						return true, tt.now, nil
+					})
 				w, err := watchPod(t.Context(), client, version("5"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer w.stop()
 				<-time.After(time.Minute)
-				if err = w.next(t.Context()); errorText(err) != tt.want || err == nil && w.pod.ResourceVersion != "10" {
+				if err = w.next(t.Context()); errorText(err) != tt.want || err == nil &&
+					w.pod.ResourceVersion != "10" {
 					t.Errorf("pod %+v, error %v; want %q", w.pod, err, tt.want)
 				}
 			})

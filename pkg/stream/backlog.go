@@ -15,7 +15,8 @@ import (
 // input are held back until then, and what both have is shown once. Two limits: the log does not
 // tell stderr from stdout, so what comes from it goes to stdout; and output that repeats itself in
 // the very moment of attaching cannot be told from output that both have.
-func AttachLate(ctx context.Context, client Client, c Container, streams remotecommand.StreamOptions, log func() []byte) (*Backlog, error) {
+func AttachLate(ctx context.Context, client Client, c Container, streams remotecommand.StreamOptions,
+	log func() []byte) (*Backlog, error) {
 	late := newBacklog(streams.Stdout, streams.Tty, log)
 	streams.Stdin, streams.Stdout = late.reader(streams.Stdin), late.writer(streams.Stdout)
 	if streams.Stderr != nil {
@@ -52,7 +53,8 @@ type Backlog struct {
 }
 
 func newBacklog(out io.Writer, terminal bool, log func() []byte) *Backlog {
-	return &Backlog{out: out, terminal: terminal, log: log, opened: make(chan struct{}), released: make(chan struct{})}
+	return &Backlog{out: out, terminal: terminal, log: log, opened: make(chan struct{}),
+		released: make(chan struct{})}
 }
 
 type chunk struct {

@@ -32,9 +32,11 @@ const (
 	ahead = 1024
 )
 
-// NewConsole takes over the streams' stdin and sizes. interrupt is called by Ctrl-C while no stream takes the keys.
+// NewConsole takes over the streams' stdin and sizes. interrupt is called by Ctrl-C while no stream takes the
+// keys.
 func NewConsole(streams remotecommand.StreamOptions, interrupt func()) *Console {
-	c := &Console{streams: streams, interrupt: interrupt, keys: make(chan []byte, ahead), newer: make(chan struct{})}
+	c := &Console{streams: streams, interrupt: interrupt, keys: make(chan []byte, ahead),
+		newer: make(chan struct{})}
 	go c.listen(streams.Stdin)
 	if streams.TerminalSizeQueue != nil {
 		go c.measure(streams.TerminalSizeQueue)

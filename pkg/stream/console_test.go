@@ -25,12 +25,14 @@ func TestConsole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keyboard, keys := io.Pipe()
 		window := make(windows, 1)
-		user := NewConsole(remotecommand.StreamOptions{Stdin: keyboard, TerminalSizeQueue: window}, func() { t.Error("interrupted") })
+		user := NewConsole(remotecommand.StreamOptions{Stdin: keyboard, TerminalSizeQueue: window},
+			func() { t.Error("interrupted") })
 		begun := 0
 		first, giveBack := user.Lend(func() { begun++ })
 
 		window <- remotecommand.TerminalSize{Width: 80, Height: 24}
-		if size := first.TerminalSizeQueue.Next(); *size != (remotecommand.TerminalSize{Width: 80, Height: 24}) {
+		if size := first.TerminalSizeQueue.Next(); *size != (remotecommand.TerminalSize{Width: 80,
+			Height: 24}) {
 			t.Errorf("the first stream's size is %v", *size)
 		}
 		read := func(stream remotecommand.StreamOptions) chan string {
@@ -68,7 +70,8 @@ func TestConsole(t *testing.T) {
 			}
 		}
 		got = read(second)
-		if _, err := keys.Write([]byte("more than it reads")); err != nil || <-got != "more than " || <-read(second) != "it reads" {
+		if _, err := keys.Write([]byte("more than it reads")); err != nil || <-got != "more than " ||
+			<-read(second) != "it reads" {
 			t.Errorf("error %v, or the second stream did not read it all", err)
 		}
 		if begun != 2 {

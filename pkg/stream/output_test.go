@@ -44,7 +44,8 @@ func TestBacklog(t *testing.T) {
 // TestBacklogCatchesUp: what a command said between the log's reading and the runtime's attaching comes
 // before what came through the stream, and what the log has beyond that comes through it.
 func TestBacklogCatchesUp(t *testing.T) {
-	for _, ahead := range []string{"early\nmeanwhile\nlive\n", "early\nmeanwhile\nli", "early\nmeanwhile\n", "early\nmeanwhile\nlive\nlater\n"} {
+	for _, ahead := range []string{"early\nmeanwhile\nlive\n", "early\nmeanwhile\nli", "early\nmeanwhile\n",
+		"early\nmeanwhile\nlive\nlater\n"} {
 		var out bytes.Buffer
 		log := "early\n"
 		late := newBacklog(&out, false, func() []byte { return []byte(log) })

@@ -34,14 +34,15 @@ const (
 )
 
 func newScreen(out io.Writer) *screen {
-	return &screen{Writer: out, modes: regexp.MustCompile(sequences), changed: map[string]bool{}, usually: map[string]bool{
-		keypad: false, "1": false, // keypad and cursor keys that send codes of their own
-		"7": true, "25": true, // lines that wrap, a cursor that is seen
-		"9": false, "1000": false, "1001": false, "1002": false, "1003": false, // the mouse
-		"1004": false, "1005": false, "1006": false, "1015": false, "1016": false,
-		"47": false, "1047": false, "1049": false, // the alternate screen
-		"2004": false, "2026": false, // bracketed paste, held output
-	}}
+	return &screen{Writer: out, modes: regexp.MustCompile(sequences), changed: map[string]bool{},
+		usually: map[string]bool{
+			keypad: false, "1": false, // keypad and cursor keys that send codes of their own
+			"7": true, "25": true, // lines that wrap, a cursor that is seen
+			"9": false, "1000": false, "1001": false, "1002": false, "1003": false, // the mouse
+			"1004": false, "1005": false, "1006": false, "1015": false, "1016": false,
+			"47": false, "1047": false, "1049": false, // the alternate screen
+			"2004": false, "2026": false, // bracketed paste, held output
+		}}
 }
 
 // Write passes p on.

@@ -14,7 +14,8 @@ func TestScreen(t *testing.T) {
 	tests := []struct{ name, output, restored string }{
 		{"nothing", "plain\r\n", ""},
 		{"an editor", "\x1b[?1049h\x1b[?1h\x1b=\x1b[?25l~", "\x1b[?1l\x1b[?1049l\x1b[?25h\x1b>"},
-		{"an editor that has ended", "\x1b[?1049h\x1b[?1h\x1b=\x1b[?25l~\x1b[?25h\x1b[?1l\x1b>\x1b[?1049l$ ", ""},
+		{"an editor that has ended", "\x1b[?1049h\x1b[?1h\x1b=\x1b[?25l~\x1b[?25h\x1b[?1l\x1b>\x1b[?1049l$ ",
+			""},
 		{"several at once", "\x1b[?1000;1006h", "\x1b[?1000l\x1b[?1006l"},
 		{"set twice", "\x1b[?2004h$ \x1b[?2004h$ ", "\x1b[?2004l"},
 		{"wrapping", "\x1b[?7l", "\x1b[?7h"},
@@ -27,13 +28,15 @@ func TestScreen(t *testing.T) {
 			var out bytes.Buffer
 			s := newScreen(&out)
 			// a reader whose WriterTo would write all at once is hidden from io.CopyBuffer
-			if _, err := io.CopyBuffer(struct{ io.Writer }{s}, struct{ io.Reader }{strings.NewReader(tt.output)}, make([]byte, size)); err != nil {
+			if _, err := io.CopyBuffer(struct{ io.Writer }{s},
+				struct{ io.Reader }{strings.NewReader(tt.output)}, make([]byte, size)); err != nil {
 				t.Fatal(err)
 			}
 			s.restore()
 			s.restore()
 			if got := strings.TrimPrefix(out.String(), tt.output); got != tt.restored {
-				t.Errorf("%s, %d bytes at a time: changed back by %q, want %q", tt.name, size, got, tt.restored)
+				t.Errorf("%s, %d bytes at a time: changed back by %q, want %q", tt.name, size, got,
+					tt.restored)
 			}
 		}
 	}

@@ -1,5 +1,5 @@
-// Package stream opens the streams of a container, and joins them to the user's: the terminal with its size and
-// its modes, or files and pipes. It knows nothing of what runs there.
+// Package stream opens the streams of a container, and joins them to the user's: the terminal with its size
+// and its modes, or files and pipes. It knows nothing of what runs there.
 package stream
 
 import (
@@ -28,7 +28,8 @@ type Client interface {
 // IsAnswer reports whether a stream failed by the server's word for it. The word comes as a bare text;
 // where the connection has ended, the error wraps what ended it.
 func IsAnswer(err error) bool {
-	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
+	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err,
+		io.ErrUnexpectedEOF)
 }
 
 // NewClient returns the Client of a real cluster: WebSocket first, as kubectl does, and SPDY
@@ -42,10 +43,12 @@ type remote struct {
 	client rest.Interface
 }
 
-func (r remote) Exec(ctx context.Context, c Container, command []string, streams remotecommand.StreamOptions) error {
+func (r remote) Exec(ctx context.Context, c Container, command []string,
+	streams remotecommand.StreamOptions) error {
 	request := r.request(c, "exec").VersionedParams(&corev1.PodExecOptions{
 		Container: c.Name, Command: command,
-		Stdin: streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil, TTY: streams.Tty,
+		Stdin: streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
+		TTY: streams.Tty,
 	}, scheme.ParameterCodec)
 	return r.stream(ctx, request, streams)
 }
@@ -53,7 +56,8 @@ func (r remote) Exec(ctx context.Context, c Container, command []string, streams
 func (r remote) Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error {
 	request := r.request(c, "attach").VersionedParams(&corev1.PodAttachOptions{
 		Container: c.Name,
-		Stdin:     streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil, TTY: streams.Tty,
+		Stdin:     streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
+		TTY: streams.Tty,
 	}, scheme.ParameterCodec)
 	return r.stream(ctx, request, streams)
 }
@@ -62,7 +66,8 @@ func (r remote) request(c Container, subresource string) *rest.Request {
 	return r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).SubResource(subresource)
 }
 
-func (r remote) stream(ctx context.Context, request *rest.Request, streams remotecommand.StreamOptions) error {
+func (r remote) stream(ctx context.Context, request *rest.Request,
+	streams remotecommand.StreamOptions) error {
 	spdy, err := remotecommand.NewSPDYExecutor(r.config, "POST", request.URL())
 	if err != nil {
 		return err

@@ -14,8 +14,9 @@ import (
 type User struct {
 	In       io.Reader // nil: the command gets no stdin
 	Out, Err io.Writer
-	TTY      bool       // In and Out are a terminal, on which the command runs
-	Raw      func(bool) // called when the terminal begins to belong to the command, and when it no longer does
+	TTY      bool // In and Out are a terminal, on which the command runs
+	// called when the terminal begins to belong to the command, and when it no longer does
+	Raw func(bool)
 }
 
 // Connect calls fn with the user's streams. Meanwhile a terminal is in raw mode; afterwards its settings are

@@ -17,7 +17,8 @@ func askAccess(ctx context.Context, client kubernetes.Interface, namespace strin
 	ask := func(allowed *bool, verb, group, resource, subresource string) {
 		asked.Go(func() {
 			*allowed = access.Allowed(ctx, client, &authorizationv1.ResourceAttributes{
-				Namespace: namespace, Verb: verb, Group: group, Version: "v1", Resource: resource, Subresource: subresource,
+				Namespace: namespace, Verb: verb, Group: group, Version: "v1", Resource: resource,
+				Subresource: subresource,
 			})
 		})
 	}

@@ -26,7 +26,8 @@ func objectMeta(name string) metav1.ObjectMeta {
 func template(changes ...func(*corev1.PodTemplateSpec)) corev1.PodTemplateSpec {
 	t := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "api"}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:2"}, {Name: "proxy", Image: "proxy:2"}}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:2"},
+			{Name: "proxy", Image: "proxy:2"}}},
 	}
 	for _, change := range changes {
 		change(&t)
@@ -45,12 +46,14 @@ func selector() *metav1.LabelSelector {
 }
 
 func deployment(changes ...func(*corev1.PodTemplateSpec)) *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: objectMeta("api"), Spec: appsv1.DeploymentSpec{Selector: selector(), Template: template(changes...)}}
+	return &appsv1.Deployment{ObjectMeta: objectMeta("api"),
+		Spec: appsv1.DeploymentSpec{Selector: selector(), Template: template(changes...)}}
 }
 
 func job(name string, changes ...func(*corev1.PodTemplateSpec)) *batchv1.Job {
 	return &batchv1.Job{ObjectMeta: objectMeta(name), Spec: batchv1.JobSpec{
-		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.JobNameLabel: name}}, Template: template(changes...),
+		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.JobNameLabel: name}},
+		Template: template(changes...),
 	}}
 }
 
@@ -67,8 +70,10 @@ func cronJob(active ...string) *batchv1.CronJob {
 func pod(name string, changes ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: objectMeta(name),
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1"}, {Name: "proxy", Image: "proxy:1"}}},
-		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: "True"}, {Type: corev1.PodReady, Status: "True"}}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "api:1"},
+			{Name: "proxy", Image: "proxy:1"}}},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
+			Status: "True"}, {Type: corev1.PodReady, Status: "True"}}},
 	}
 	p.Labels = map[string]string{"app": "api"}
 	born(0)(p)
@@ -111,18 +116,21 @@ func noAnswer(string) (bool, error) { return false, errors.New("no answer") }
 func cluster(t *testing.T, may judge, objects ...runtime.Object) *fake.Clientset {
 	t.Helper()
 	client := fake.NewClientset(objects...)
-	client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
-		asked := *review.Spec.ResourceAttributes
-		what := asked.Verb + " " + asked.Resource
-		if asked.Subresource != "" {
-			what += "/" + asked.Subresource
-		}
-		allowed, err := may(what)
-		if asked.Namespace != "shop" || asked.Group != map[string]string{"jobs": "batch"}[asked.Resource] {
-			allowed, err = false, nil
-		}
-		return true, &authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}}, err
-	})
+	client.PrependReactor("create", "selfsubjectaccessreviews",
+		func(action clienttesting.Action) (bool, runtime.Object, error) {
+			object := action.(clienttesting.CreateAction).GetObject()
+			asked := *object.(*authorizationv1.SelfSubjectAccessReview).Spec.ResourceAttributes
+			what := asked.Verb + " " + asked.Resource
+			if asked.Subresource != "" {
+				what += "/" + asked.Subresource
+			}
+			allowed, err := may(what)
+			if asked.Namespace != "shop" ||
+				asked.Group != map[string]string{"jobs": "batch"}[asked.Resource] {
+				allowed, err = false, nil
+			}
+			return true, &authorizationv1.SelfSubjectAccessReview{
+				Status: authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}}, err
+		})
 	return client
 }

@@ -48,15 +48,16 @@ func (s *search) askPods(ctx context.Context, t *Workload, w workload, claimants
 	return err
 }
 
-// claimNames are those of the template's volumes and, with an ordinal, those that a StatefulSet's
-// controller makes for its pod: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage
+// claimNames are those of the template's volumes and, with an ordinal, those that a StatefulSet's controller
+// makes for its pod: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage
 func claimNames(w workload, ordinal *int) []string {
 	names := podClaims(w.template.Spec)
 	if ordinal == nil || w.kind != "StatefulSet" {
 		return names
 	}
 	for _, template := range w.claimTemplates {
-		if name := fmt.Sprintf("%s-%s-%d", template.Name, w.meta.Name, *ordinal); !slices.Contains(names, name) {
+		if name := fmt.Sprintf("%s-%s-%d", template.Name, w.meta.Name, *ordinal); !slices.Contains(names,
+			name) {
 			names = append(names, name)
 		}
 	}
@@ -81,8 +82,12 @@ func sharing(names []string, w workload, claimants []workload) []workload {
 			return true
 		}
 		return !slices.ContainsFunc(names, func(name string) bool {
-			ofTemplate := func(t corev1.PersistentVolumeClaim) bool { return strings.HasPrefix(name, t.Name+"-"+c.meta.Name+"-") }
-			return slices.Contains(podClaims(c.template.Spec), name) || slices.ContainsFunc(c.claimTemplates, ofTemplate)
+			ofTemplate := func(t corev1.PersistentVolumeClaim) bool {
+				return strings.HasPrefix(name,
+					t.Name+"-"+c.meta.Name+"-")
+			}
+			return slices.Contains(podClaims(c.template.Spec), name) || slices.ContainsFunc(c.claimTemplates,
+				ofTemplate)
 		})
 	})
 }

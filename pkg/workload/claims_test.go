@@ -16,7 +16,8 @@ import (
 )
 
 func claim(name string) *corev1.PersistentVolumeClaim {
-	return &corev1.PersistentVolumeClaim{ObjectMeta: objectMeta(name), Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "of-" + name}}
+	return &corev1.PersistentVolumeClaim{ObjectMeta: objectMeta(name),
+		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "of-" + name}}
 }
 
 func claimVolume(claim string) corev1.Volume {
@@ -50,7 +51,8 @@ func ordinal(n int) func(*Query) { return func(q *Query) { q.Ordinal = &n } }
 
 func statefulSet(changes ...func(*corev1.PodTemplateSpec)) *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{ObjectMeta: objectMeta("api"), Spec: appsv1.StatefulSetSpec{
-		Selector: selector(), Template: template(changes...), VolumeClaimTemplates: []corev1.PersistentVolumeClaim{*claim("data"), *claim("logs")},
+		Selector: selector(), Template: template(changes...),
+		VolumeClaimTemplates: []corev1.PersistentVolumeClaim{*claim("data"), *claim("logs")},
 	}}
 }
 
@@ -66,21 +68,30 @@ func TestClaims(t *testing.T) {
 		want    string
 	}{
 		{"none", []runtime.Object{deployment(), pod("a", using("data", "n1"))}, query("Deployment"), ""},
-		{"users", []runtime.Object{deployment(mounting("data")), claim("data"), pod("a", using("data", "n1")), pod("b", using("data", "")),
+		{"users", []runtime.Object{deployment(mounting("data")), claim("data"), pod("a", using("data", "n1")),
+			pod("b", using("data", "")),
 			pod("other", using("logs", "n1")), pod("stranger", using("data", "n2"), labelled("app", "web")),
-			pod("done", using("data", "n1"), inPhase(corev1.PodSucceeded)), pod("failed", using("data", "n1"), inPhase(corev1.PodFailed))},
+			pod("done", using("data", "n1"), inPhase(corev1.PodSucceeded)),
+			pod("failed", using("data", "n1"), inPhase(corev1.PodFailed))},
 			query("Deployment"), "data: of-data used by a on n1, b on "},
-		{"not there", []runtime.Object{deployment(mounting("data"))}, query("Deployment"), `data: persistentvolumeclaims "data" not found`},
-		{"named twice", []runtime.Object{deployment(mounting("data", "data", "logs")), claim("data"), claim("logs")}, query("Deployment"),
+		{"not there", []runtime.Object{deployment(mounting("data"))}, query("Deployment"),
+			`data: persistentvolumeclaims "data" not found`},
+		{"named twice", []runtime.Object{deployment(mounting("data", "data", "logs")), claim("data"),
+			claim("logs")}, query("Deployment"),
 			"data: of-data; logs: of-logs"},
-		{"a pod's", []runtime.Object{pod("api", using("data", "n1")), pod("other", using("data", "n2")), claim("data")}, query("Pod"),
+		{"a pod's", []runtime.Object{pod("api", using("data", "n1")), pod("other", using("data", "n2")),
+			claim("data")}, query("Pod"),
 			"data: of-data used by api on n1"},
-		{"a stateful set's", []runtime.Object{statefulSet(mounting("shared")), claim("shared")}, query("StatefulSet"), "shared: of-shared"},
-		{"of its pod 1", []runtime.Object{statefulSet(mounting("shared")), claim("shared"), claim("data-api-1"), claim("logs-api-1"),
+		{"a stateful set's", []runtime.Object{statefulSet(mounting("shared")), claim("shared")},
+			query("StatefulSet"), "shared: of-shared"},
+		{"of its pod 1", []runtime.Object{statefulSet(mounting("shared")), claim("shared"),
+			claim("data-api-1"), claim("logs-api-1"),
 			pod("api-1", using("data-api-1", "n2"))}, query("StatefulSet", ordinal(1)),
 			"shared: of-shared; data-api-1: of-data-api-1 used by api-1 on n2; logs-api-1: of-logs-api-1"},
-		{"a cron job's", []runtime.Object{cron, claim("data"), pod("a", labelled(batchv1.JobNameLabel, "api-1"), using("data", "n1")),
-			pod("b", labelled(batchv1.JobNameLabel, "api-0"), using("data", "n2"))}, query("CronJob"), "data: of-data used by a on n1"},
+		{"a cron job's", []runtime.Object{cron, claim("data"),
+			pod("a", labelled(batchv1.JobNameLabel, "api-1"), using("data", "n1")),
+			pod("b", labelled(batchv1.JobNameLabel, "api-0"), using("data", "n2"))}, query("CronJob"),
+			"data: of-data used by a on n1"},
 		{"an idle cron job's", []runtime.Object{idle, claim("data")}, query("CronJob"), "data: of-data"},
 	}
 	for _, tt := range tests {
@@ -136,7 +147,8 @@ func TestClaimsWithoutTheirUsers(t *testing.T) {
 func running(init, app, proxy string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "init", ImageID: init}}
-		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", ImageID: app}, {Name: "proxy", ImageID: proxy}}
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", ImageID: app},
+			{Name: "proxy", ImageID: proxy}}
 	}
 }
 
@@ -150,10 +162,14 @@ func TestRunning(t *testing.T) {
 		want    string
 	}{
 		{"not asked for", []runtime.Object{deployment(), pod("a", ids)}, query("Deployment"), "map[]"},
-		{"the newest ready pod's", []runtime.Object{deployment(), pod("old"), pod("new", born(1), ids), pod("newer", born(2), unready)}, query("Deployment", pinned), want},
+		{"the newest ready pod's",
+			[]runtime.Object{deployment(), pod("old"), pod("new", born(1), ids),
+				pod("newer", born(2), unready)}, query("Deployment", pinned), want},
 		{"a pod's own", []runtime.Object{pod("api", ids, unready)}, query("Pod", pinned), want},
-		{"a live pod's", []runtime.Object{deployment(), pod("a", ids)}, query("Deployment", pinned, live), want},
-		{"of no registry", []runtime.Object{pod("api", running("docker://sha256:1", "sha256:2", ""))}, query("Pod", pinned), "map[]"},
+		{"a live pod's", []runtime.Object{deployment(), pod("a", ids)}, query("Deployment", pinned, live),
+			want},
+		{"of no registry", []runtime.Object{pod("api", running("docker://sha256:1", "sha256:2", ""))},
+			query("Pod", pinned), "map[]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,14 +192,16 @@ func TestRunningFails(t *testing.T) {
 		err, hint string
 	}{
 		{"none is ready", []runtime.Object{deployment(), pod("a", unready)}, query("Deployment", pinned),
-			"deployment/api in namespace shop: none of its 1 pods is ready, so there is no running image", "leave out --pin; its pods: kubectl get pods -n shop -l 'app=api'"},
+			"deployment/api in namespace shop: none of its 1 pods is ready, so there is no running image",
+			"leave out --pin; its pods: kubectl get pods -n shop -l 'app=api'"},
 		{"no active job", []runtime.Object{cronJob()}, query("CronJob", pinned),
 			"cronjob/api in namespace shop: it has no pods whose images could be used", "leave out --pin"},
 	}
 	for _, tt := range tests {
 		_, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, tt.cluster...)}, tt.query)
 		if err == nil || err.Error() != tt.err || hint.Of(err) != tt.hint {
-			t.Errorf("%s: error: %v\nhint: %s\nwant error: %s\nhint: %s", tt.name, err, hint.Of(err), tt.err, tt.hint)
+			t.Errorf("%s: error: %v\nhint: %s\nwant error: %s\nhint: %s", tt.name, err, hint.Of(err), tt.err,
+				tt.hint)
 		}
 	}
 }

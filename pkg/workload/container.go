@@ -10,8 +10,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// defaultContainerAnnotation is how a pod tells kubectl which container is meant when none is
-// named: https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
+// defaultContainerAnnotation is how a pod tells kubectl which container is meant when none is named:
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
 const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
 
 func chooseContainer(t *Workload, wanted string) (string, error) {
@@ -22,7 +22,8 @@ func chooseContainer(t *Workload, wanted string) (string, error) {
 	if wanted != "" {
 		running := append(slices.Clone(containers), sidecars(t.Template.Spec)...)
 		if !hasContainer(running, wanted) {
-			return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted), "containers: "+containerNames(running))
+			return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted),
+				"containers: "+containerNames(running))
 		}
 		return wanted, nil
 	}

@@ -24,11 +24,14 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	}
 	kind := strings.ToLower(mapping.GroupVersionKind.Kind)
 	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
-		return workload{}, hint.Wrap(fmt.Errorf("%s/%s is not in a namespace, and a pod has to be", kind, s.Reference.Name), typesHint())
+		return workload{}, hint.Wrap(fmt.Errorf("%s/%s is not in a namespace, and a pod has to be", kind,
+			s.Reference.Name), typesHint())
 	}
 	object, err := s.getCustom(ctx, mapping, s.Reference.Name)
 	if apierrors.IsNotFound(err) {
-		return workload{}, hint.Wrap(fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err), "list what there is: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace)
+		return workload{}, hint.Wrap(fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name,
+			s.Namespace, err), "list what there is: kubectl get "+mapping.Resource.GroupResource().String()+
+			" -n "+s.Namespace)
 	}
 	if err == nil {
 		var w workload
@@ -63,7 +66,8 @@ func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 	return mapper.RESTMapping(kind.GroupKind(), kind.Version)
 }
 
-func (s *search) getCustom(ctx context.Context, mapping *meta.RESTMapping, name string) (*unstructured.Unstructured, error) {
+func (s *search) getCustom(ctx context.Context, mapping *meta.RESTMapping,
+	name string) (*unstructured.Unstructured, error) {
 	client, err := s.Dynamic()
 	if err != nil {
 		return nil, err
@@ -126,7 +130,8 @@ func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 // ReplicationController's. An empty or another one is none.
 func readSelector(object *unstructured.Unstructured) (workload, error) {
 	w := workload{kind: object.GetKind(), meta: metav1.ObjectMeta{
-		Name: object.GetName(), Namespace: object.GetNamespace(), UID: object.GetUID(), Labels: object.GetLabels(),
+		Name: object.GetName(), Namespace: object.GetNamespace(), UID: object.GetUID(),
+		Labels: object.GetLabels(),
 	}}
 	content, _, _ := unstructured.NestedMap(object.Object, "spec", "selector")
 	if len(content) == 0 {

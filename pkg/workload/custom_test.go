@@ -61,7 +61,8 @@ func rolloutSpec(changes map[string]any) map[string]any {
 	if err != nil {
 		panic(err)
 	}
-	spec := map[string]any{"template": content, "selector": map[string]any{"matchLabels": map[string]any{"app": "api"}}}
+	spec := map[string]any{"template": content,
+		"selector": map[string]any{"matchLabels": map[string]any{"app": "api"}}}
 	maps.Copy(spec, changes)
 	return spec
 }
@@ -88,16 +89,26 @@ func TestCustom(t *testing.T) {
 	}{
 		{"singular", "rollout", rolloutSpec(nil), nil, found(ofRollout), "rollout/api app=api"},
 		{"plural", "Rollouts", rolloutSpec(nil), nil, found(ofRollout), "rollout/api app=api"},
-		{"with its group", "rollouts.argoproj.io", rolloutSpec(nil), nil, found(ofRollout), "rollout/api app=api"},
-		{"with its version", "rollouts.v1alpha1.argoproj.io", rolloutSpec(nil), nil, found(ofRollout), "rollout/api app=api"},
-		{"a plain selector", "rollout", rolloutSpec(map[string]any{"selector": map[string]any{"tier": "web"}}), nil, found(ofRollout), "rollout/api tier=web"},
+		{"with its group", "rollouts.argoproj.io", rolloutSpec(nil), nil, found(ofRollout),
+			"rollout/api app=api"},
+		{"with its version", "rollouts.v1alpha1.argoproj.io", rolloutSpec(nil), nil, found(ofRollout),
+			"rollout/api app=api"},
+		{"a plain selector", "rollout",
+			rolloutSpec(map[string]any{"selector": map[string]any{"tier": "web"}}), nil, found(ofRollout),
+			"rollout/api tier=web"},
 		{"no selector", "rollout", rolloutSpec(map[string]any{"selector": nil}), nil, found(ofRollout), ""},
-		{"a selector in words", "rollout", rolloutSpec(map[string]any{"selector": "app=api"}), nil, found(ofRollout), ""},
-		{"claim templates", "rollout", rolloutSpec(map[string]any{"volumeClaimTemplates": claims}), nil, found(ofRollout, withClaims), "rollout/api app=api"},
+		{"a selector in words", "rollout", rolloutSpec(map[string]any{"selector": "app=api"}), nil,
+			found(ofRollout), ""},
+		{"claim templates", "rollout", rolloutSpec(map[string]any{"volumeClaimTemplates": claims}), nil,
+			found(ofRollout, withClaims), "rollout/api app=api"},
 		{"a template elsewhere", "rollout", rolloutSpec(reference), nil,
-			found(ofRollout, func(t *Workload) { t.Template, t.Container = template(byDefault("proxy")), "proxy" }),
+			found(ofRollout, func(t *Workload) {
+				t.Template, t.Container = template(byDefault("proxy")),
+					"proxy"
+			}),
 			"deployment/base app=api, rollout/api app=api"},
-		{"a live pod", "rollout", rolloutSpec(nil), []func(*Query){live}, found(ofRollout, joined(pod("api-1"), 1)), ""},
+		{"a live pod", "rollout", rolloutSpec(nil), []func(*Query){live},
+			found(ofRollout, joined(pod("api-1"), 1)), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -124,7 +135,8 @@ func TestCustom(t *testing.T) {
 func TestCustomFails(t *testing.T) {
 	const types = "types: pod, deployment, replicaset, statefulset, daemonset, job, cronjob, replicationcontroller, service, and custom ones with a pod template"
 	refTo := func(apiVersion, kind string) map[string]any {
-		return map[string]any{"workloadRef": map[string]any{"apiVersion": apiVersion, "kind": kind, "name": "base"}}
+		return map[string]any{"workloadRef": map[string]any{"apiVersion": apiVersion, "kind": kind,
+			"name": "base"}}
 	}
 	misspelt := rolloutSpec(nil)
 	misspelt["template"].(map[string]any)["spec"].(map[string]any)["contaners"] = []any{}
@@ -135,21 +147,26 @@ func TestCustomFails(t *testing.T) {
 		err, hint string
 	}{
 		{"no such type", "deplyo", nil, nil, `the server doesn't have a resource type "deplyo"`, types},
-		{"no such group", "rollouts.example.com", nil, nil, `the server doesn't have a resource type "rollouts.example.com"`, types},
+		{"no such group", "rollouts.example.com", nil, nil,
+			`the server doesn't have a resource type "rollouts.example.com"`, types},
 		{"no namespace", "node", nil, nil, "node/api is not in a namespace, and a pod has to be", types},
-		{"not there", "rollout", nil, nil, `rollout/api in namespace shop: rollouts.argoproj.io "api" not found`,
+		{"not there", "rollout", nil, nil,
+			`rollout/api in namespace shop: rollouts.argoproj.io "api" not found`,
 			"list what there is: kubectl get rollouts.argoproj.io -n shop"},
 		{"no template", "rollout", map[string]any{"replicas": int64(1)}, nil,
 			"rollout/api in namespace shop: it has no pod template at .spec.template", types},
 		{"another template", "rollout", map[string]any{"template": map[string]any{"type": "Opaque"}}, nil,
 			"rollout/api in namespace shop: it has no pod template at .spec.template", types},
-		{"an unknown field of the selector", "rollout", rolloutSpec(map[string]any{"selector": map[string]any{"match": map[string]any{}}}), nil,
-			`rollout/api in namespace shop: .spec.selector: strict decoding error: unknown field "match"`, ""},
+		{"an unknown field of the selector", "rollout",
+			rolloutSpec(map[string]any{"selector": map[string]any{"match": map[string]any{}}}), nil,
+			`rollout/api in namespace shop: .spec.selector: strict decoding error: unknown field "match"`,
+			""},
 		{"a reference to nothing", "rollout", refTo("apps/v1", "Deployment"), nil,
 			`rollout/api in namespace shop: its workloadRef: deployments.apps "base" not found`, ""},
 		{"a reference to another custom one", "rollout", refTo("apps.kruise.io/v1alpha1", "CloneSet"), nil,
 			"rollout/api in namespace shop: its workloadRef is to CloneSet base of apps.kruise.io/v1alpha1, which eshell does not support", ""},
-		{"no selector to find a live pod", "rollout", rolloutSpec(map[string]any{"selector": nil}), []func(*Query){live},
+		{"no selector to find a live pod", "rollout", rolloutSpec(map[string]any{"selector": nil}),
+			[]func(*Query){live},
 			"rollout/api in namespace shop: it has no selector to find its pods", ""},
 	}
 	for _, tt := range tests {
@@ -158,7 +175,8 @@ func TestCustomFails(t *testing.T) {
 			if tt.spec != nil {
 				objects = append(objects, object(rollouts, "api", tt.spec))
 			}
-			_, err := Resolve(t.Context(), customCluster(t, cluster(t, everything), objects...), ofType(tt.typ, tt.query...))
+			_, err := Resolve(t.Context(), customCluster(t, cluster(t, everything), objects...),
+				ofType(tt.typ, tt.query...))
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -57,7 +57,8 @@ func kinds() []kind {
 			func(c client, ns string) getter[batchv1.Job] { return c.BatchV1().Jobs(ns) }),
 		builtIn("CronJob", "batch", []string{"cronjob", "cronjobs", "cj"}, ofCronJob,
 			func(c client, ns string) getter[batchv1.CronJob] { return c.BatchV1().CronJobs(ns) }),
-		builtIn("ReplicationController", "", []string{"replicationcontroller", "replicationcontrollers", "rc"}, ofReplicationController,
+		builtIn("ReplicationController", "",
+			[]string{"replicationcontroller", "replicationcontrollers", "rc"}, ofReplicationController,
 			func(c client, ns string) getter[corev1.ReplicationController] {
 				return c.CoreV1().ReplicationControllers(ns)
 			}),
@@ -70,10 +71,12 @@ type getter[T any] interface {
 	Get(context.Context, string, metav1.GetOptions) (*T, error)
 }
 
-func builtIn[T any](name, group string, types []string, read func(*T) workload, in func(kubernetes.Interface, string) getter[T]) kind {
+func builtIn[T any](name, group string, types []string, read func(*T) workload,
+	in func(kubernetes.Interface, string) getter[T]) kind {
 	return kind{
 		name: name, group: group, types: types,
-		get: func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload, error) {
+		get: func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload,
+			error) {
 			object, err := in(client, namespace).Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				return workload{}, err
@@ -103,19 +106,23 @@ func kindOf(gvk schema.GroupVersionKind) (kind, bool) {
 }
 
 func ofPod(o *corev1.Pod) workload {
-	return workload{kind: "Pod", meta: o.ObjectMeta, pod: o, template: corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}}
+	return workload{kind: "Pod", meta: o.ObjectMeta, pod: o,
+		template: corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}}
 }
 
 func ofDeployment(o *appsv1.Deployment) workload {
-	return workload{kind: "Deployment", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true}
+	return workload{kind: "Deployment", meta: o.ObjectMeta, template: o.Spec.Template,
+		selector: o.Spec.Selector, adopts: true}
 }
 
 func ofReplicaSet(o *appsv1.ReplicaSet) workload {
-	return workload{kind: "ReplicaSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true}
+	return workload{kind: "ReplicaSet", meta: o.ObjectMeta, template: o.Spec.Template,
+		selector: o.Spec.Selector, adopts: true}
 }
 
 func ofStatefulSet(o *appsv1.StatefulSet) workload {
-	w := workload{kind: "StatefulSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true,
+	w := workload{kind: "StatefulSet", meta: o.ObjectMeta, template: o.Spec.Template,
+		selector: o.Spec.Selector, adopts: true,
 		claimTemplates: o.Spec.VolumeClaimTemplates}
 	if o.Spec.Ordinals != nil {
 		w.firstOrdinal = int(o.Spec.Ordinals.Start)
@@ -124,14 +131,16 @@ func ofStatefulSet(o *appsv1.StatefulSet) workload {
 }
 
 func ofDaemonSet(o *appsv1.DaemonSet) workload {
-	return workload{kind: "DaemonSet", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: true}
+	return workload{kind: "DaemonSet", meta: o.ObjectMeta, template: o.Spec.Template,
+		selector: o.Spec.Selector, adopts: true}
 }
 
 // ofJob counts a Job as adopting only with a selector of its user's. A generated one requires the
 // Job's own UID as a label, which no clone carries.
 func ofJob(o *batchv1.Job) workload {
 	manual := o.Spec.ManualSelector != nil && *o.Spec.ManualSelector
-	return workload{kind: "Job", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector, adopts: manual, indexed: isIndexed(o.Spec)}
+	return workload{kind: "Job", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector,
+		adopts: manual, indexed: isIndexed(o.Spec)}
 }
 
 func ofCronJob(o *batchv1.CronJob) workload {
@@ -154,7 +163,8 @@ func isIndexed(job batchv1.JobSpec) bool {
 }
 
 func ofReplicationController(o *corev1.ReplicationController) workload {
-	w := workload{kind: "ReplicationController", meta: o.ObjectMeta, adopts: true, selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
+	w := workload{kind: "ReplicationController", meta: o.ObjectMeta, adopts: true,
+		selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
 	if o.Spec.Template != nil { // optional in the API
 		w.template = *o.Spec.Template
 	}
@@ -162,5 +172,6 @@ func ofReplicationController(o *corev1.ReplicationController) workload {
 }
 
 func ofService(o *corev1.Service) workload {
-	return workload{kind: "Service", meta: o.ObjectMeta, service: o, selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
+	return workload{kind: "Service", meta: o.ObjectMeta, service: o,
+		selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
 }

@@ -17,7 +17,8 @@ func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, err
 		return w.pod, 0, nil
 	}
 	if w.kind == "CronJob" && w.selector == nil {
-		return nil, 0, hint.Wrap(fmt.Errorf("it has no active job, so there is no pod to debug"), "leave out --mode debug for a clone")
+		return nil, 0, hint.Wrap(fmt.Errorf("it has no active job, so there is no pod to debug"),
+			"leave out --mode debug for a clone")
 	}
 	pods, err := s.podsOf(ctx, w)
 	if err != nil {
@@ -25,7 +26,8 @@ func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, err
 	}
 	pod, ready := newestReady(pods)
 	if pod == nil {
-		return nil, 0, hint.Wrap(fmt.Errorf("none of its %d pods is ready", len(pods)), "leave out --mode debug for a clone, or name a pod: "+s.getPods(w))
+		return nil, 0, hint.Wrap(fmt.Errorf("none of its %d pods is ready", len(pods)),
+			"leave out --mode debug for a clone, or name a pod: "+s.getPods(w))
 	}
 	return pod, ready, nil
 }

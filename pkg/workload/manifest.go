@@ -57,7 +57,9 @@ func (s *search) enter(namespace string) error {
 		return nil
 	}
 	if s.EnforceNamespace { // in kubectl's words
-		return hint.Wrap(fmt.Errorf("the namespace from the provided object %q does not match the namespace %q", namespace, s.Namespace), "You must pass '--namespace="+namespace+"' to perform this operation.")
+		return hint.Wrap(fmt.Errorf(
+			"the namespace from the provided object %q does not match the namespace %q", namespace,
+			s.Namespace), "You must pass '--namespace="+namespace+"' to perform this operation.")
 	}
 	s.Namespace = namespace
 	return nil
@@ -133,9 +135,11 @@ func choose(objects []*unstructured.Unstructured, named Reference) (*unstructure
 	case len(workloads) == 1:
 		return workloads[0], nil
 	case len(workloads) == 0:
-		return nil, hint.Wrap(fmt.Errorf("no workload is in the manifest: it has %s", describeAll(objects)), typesHint())
+		return nil, hint.Wrap(fmt.Errorf("no workload is in the manifest: it has %s", describeAll(objects)),
+			typesHint())
 	}
-	return nil, hint.Wrap(fmt.Errorf("several workloads are in the manifest: %s", describeAll(workloads)), "name one beside -f, as in: "+describe(workloads[0]))
+	return nil, hint.Wrap(fmt.Errorf("several workloads are in the manifest: %s", describeAll(workloads)),
+		"name one beside -f, as in: "+describe(workloads[0]))
 }
 
 // isWorkload says that there is a pod template where it is looked for.
@@ -160,9 +164,11 @@ func (r Reference) names(object *unstructured.Unstructured) bool {
 	}
 	plural, singular := meta.UnsafeGuessKindToResource(gvk)
 	versioned, resource := schema.ParseResourceArg(strings.ToLower(r.Type))
-	return slices.ContainsFunc([]schema.GroupVersionResource{plural, singular}, func(known schema.GroupVersionResource) bool {
-		return versioned != nil && *versioned == known || resource == known.GroupResource() || resource.Group == "" && resource.Resource == known.Resource
-	})
+	return slices.ContainsFunc([]schema.GroupVersionResource{plural, singular},
+		func(known schema.GroupVersionResource) bool {
+			return versioned != nil && *versioned == known || resource == known.GroupResource() ||
+				resource.Group == "" && resource.Resource == known.Resource
+		})
 }
 
 func decode(object *unstructured.Unstructured) (workload, error) {
@@ -171,7 +177,8 @@ func decode(object *unstructured.Unstructured) (workload, error) {
 		return decodeCustom(object)
 	}
 	if k.name == "Service" {
-		return workload{}, hint.Wrap(fmt.Errorf("the workload behind it is not looked for in a manifest"), "name the workload itself, or leave out the name")
+		return workload{}, hint.Wrap(fmt.Errorf("the workload behind it is not looked for in a manifest"),
+			"name the workload itself, or leave out the name")
 	}
 	return k.decode(object.Object)
 }

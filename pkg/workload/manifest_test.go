@@ -59,19 +59,27 @@ func TestManifest(t *testing.T) {
 		{"a custom one", rolloutYAML, nil, "rollout/web in shop: rollout/web app=web"},
 		{"JSON", `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": {"containers": [{"name": "app", "image": "api:3"}]}}`, nil, "pod/one in shop: "},
 		{"without a name", jobYAML, nil, "job/job in shop: "},
-		{"among others", "# comment\n" + next + serviceYAML + next + sealedYAML + next + deploymentYAML + next, nil, "deployment/api in shop: deployment/api app=api"},
-		{"in a list", listOf("List", serviceYAML, deploymentYAML), nil, "deployment/api in shop: deployment/api app=api"},
-		{"in a list of its kind", listOf("PodList", strings.Replace(podYAML, "apiVersion: v1\nkind: Pod\n", "", 1)), nil, "pod/one in shop: "},
+		{"among others", "# comment\n" + next + serviceYAML + next + sealedYAML + next + deploymentYAML +
+			next, nil, "deployment/api in shop: deployment/api app=api"},
+		{"in a list", listOf("List", serviceYAML, deploymentYAML), nil,
+			"deployment/api in shop: deployment/api app=api"},
+		{"in a list of its kind",
+			listOf("PodList", strings.Replace(podYAML, "apiVersion: v1\nkind: Pod\n", "", 1)), nil,
+			"pod/one in shop: "},
 		{"by name", deploymentYAML + next + podYAML, []func(*Query){named("po", "one")}, "pod/one in shop: "},
-		{"a custom one by name", deploymentYAML + next + rolloutYAML, []func(*Query){named("rollouts", "web")}, "rollout/web in shop: rollout/web app=web"},
-		{"by group and name", deploymentYAML + next + rolloutYAML, []func(*Query){named("Rollout.argoproj.io", "web")}, "rollout/web in shop: rollout/web app=web"},
+		{"a custom one by name", deploymentYAML + next + rolloutYAML,
+			[]func(*Query){named("rollouts", "web")}, "rollout/web in shop: rollout/web app=web"},
+		{"by group and name", deploymentYAML + next + rolloutYAML,
+			[]func(*Query){named("Rollout.argoproj.io", "web")}, "rollout/web in shop: rollout/web app=web"},
 		{"its namespace", namespaced(podYAML), nil, "pod/one in other: "},
-		{"the same namespace", strings.Replace(namespaced(podYAML), "other", "shop", 1), []func(*Query){enforced}, "pod/one in shop: "},
+		{"the same namespace", strings.Replace(namespaced(podYAML), "other", "shop", 1),
+			[]func(*Query){enforced}, "pod/one in shop: "},
 		{"no namespace, enforced", podYAML, []func(*Query){enforced}, "pod/one in shop: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything)}, query("", append([]func(*Query){unnamed, manifest(tt.manifest)}, tt.changes...)...))
+			got, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything)},
+				query("", append([]func(*Query){unnamed, manifest(tt.manifest)}, tt.changes...)...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,13 +95,15 @@ func TestManifest(t *testing.T) {
 
 // The cluster's workload of the same name is not asked for; its pods use the claims.
 func TestManifestBesideItsWorkload(t *testing.T) {
-	yaml := strings.Replace(deploymentYAML, "spec: {containers", "spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: data}}], containers", 1)
+	yaml := strings.Replace(deploymentYAML, "spec: {containers",
+		"spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: data}}], containers", 1)
 	client := cluster(t, everything, deployment(), claim("data"), pod("a", using("data", "n1")))
 	got, err := Resolve(t.Context(), Cluster{Client: client}, query("", unnamed, manifest(yaml)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := around(got)+"; "+claimWords(got.Claims), "deployment/api app=api; data: of-data used by a on n1"; got != want {
+	if got, want := around(got)+"; "+claimWords(got.Claims),
+		"deployment/api app=api; data: of-data used by a on n1"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -107,27 +117,38 @@ func TestManifestFails(t *testing.T) {
 		err, hint string
 	}{
 		{"empty", query("", unnamed, manifest("")), "no workload is in the manifest: it has nothing", types},
-		{"no workload", query("", unnamed, manifest(serviceYAML+next+sealedYAML)), "no workload is in the manifest: it has service/api, sealedsecret/key", types},
+		{"no workload", query("", unnamed, manifest(serviceYAML+next+sealedYAML)),
+			"no workload is in the manifest: it has service/api, sealedsecret/key", types},
 		{"several", query("", unnamed, manifest(deploymentYAML+next+jobYAML+next+serviceYAML)),
-			"several workloads are in the manifest: deployment/api, job/seed-", "name one beside -f, as in: deployment/api"},
-		{"another name", query("Deployment", manifest(strings.Replace(deploymentYAML, "name: api", "name: web", 1)+next+serviceYAML)),
+			"several workloads are in the manifest: deployment/api, job/seed-",
+			"name one beside -f, as in: deployment/api"},
+		{"another name", query("Deployment",
+			manifest(strings.Replace(deploymentYAML, "name: api", "name: web", 1)+next+serviceYAML)),
 			"the manifest has no deployment/api", "it has: deployment/web, service/api"},
-		{"twice", query("Deployment", manifest(deploymentYAML+next+deploymentYAML)), "the manifest has deployment/api 2 times", ""},
-		{"a service", query("Service", manifest(serviceYAML)), "service/api of the manifest: the workload behind it is not looked for in a manifest",
+		{"twice", query("Deployment", manifest(deploymentYAML+next+deploymentYAML)),
+			"the manifest has deployment/api 2 times", ""},
+		{"a service", query("Service", manifest(serviceYAML)),
+			"service/api of the manifest: the workload behind it is not looked for in a manifest",
 			"name the workload itself, or leave out the name"},
 		{"an unknown field", query("Deployment", manifest(misspelt(deploymentYAML))),
 			`deployment/api of the manifest: strict decoding error: unknown field "spec.template.spec.containers[0].imgae"`, ""},
-		{"no kind", query("", unnamed, manifest(podYAML+next+"password: s3cret\n")), "document 2 of the manifest has no apiVersion and kind", ""},
-		{"not an object", query("", unnamed, manifest("- s3cret\n")), "document 1 of the manifest is not an object", ""},
-		{"a list of something else", query("", unnamed, manifest("apiVersion: v1\nkind: List\nitems: [s3cret]\n")),
+		{"no kind", query("", unnamed, manifest(podYAML+next+"password: s3cret\n")),
+			"document 2 of the manifest has no apiVersion and kind", ""},
+		{"not an object", query("", unnamed, manifest("- s3cret\n")),
+			"document 1 of the manifest is not an object", ""},
+		{"a list of something else",
+			query("", unnamed, manifest("apiVersion: v1\nkind: List\nitems: [s3cret]\n")),
 			"document 1 of the manifest has no apiVersion and kind", ""},
 		{"another namespace", query("", unnamed, manifest(namespaced(podYAML)), enforced),
-			`the namespace from the provided object "other" does not match the namespace "shop"`, "You must pass '--namespace=other' to perform this operation."},
-		{"a live pod", query("", unnamed, manifest(podYAML), live), "a manifest has no running pods to debug", "leave out --mode debug for a clone"},
+			`the namespace from the provided object "other" does not match the namespace "shop"`,
+			"You must pass '--namespace=other' to perform this operation."},
+		{"a live pod", query("", unnamed, manifest(podYAML), live), "a manifest has no running pods to debug",
+			"leave out --mode debug for a clone"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, []runtime.Object{}...)}, tt.query)
+			_, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, []runtime.Object{}...)},
+				tt.query)
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -74,38 +74,52 @@ func unlisted(listings []listing, errs []error) error {
 	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), first)
 }
 
-// listings are not narrowed. Of the ReplicaSets only few can match a clone, but their own labels do not
-// tell which: it is the selector that has to require pod-template-hash. Of the Jobs status.successful=0,
-// the only field there is, would leave out a running one some of whose pods have succeeded, and it still adopts.
+// listings are not narrowed. Of the ReplicaSets only few can match a clone, but their own labels do not tell
+// which: it is the selector that has to require pod-template-hash. Of the Jobs status.successful=0, the only
+// field there is, would leave out a running one some of whose pods have succeeded, and it still adopts.
 func listings(client kubernetes.Interface, namespace string) []listing {
 	core, apps := client.CoreV1(), client.AppsV1()
 	return []listing{
 		listed("services", core.Services(namespace).List, addServices),
-		listed("poddisruptionbudgets.policy", client.PolicyV1().PodDisruptionBudgets(namespace).List, addBudgets),
+		listed("poddisruptionbudgets.policy", client.PolicyV1().PodDisruptionBudgets(namespace).List,
+			addBudgets),
 		listed("networkpolicies.networking.k8s.io", client.NetworkingV1().NetworkPolicies(namespace).List,
 			func(l *networkingv1.NetworkPolicyList, near *neighbours) error {
 				near.Policies = l.Items
 				return nil
 			}),
 		listed("deployments.apps", apps.Deployments(namespace).List,
-			func(l *appsv1.DeploymentList, near *neighbours) error { return addAll(near, l.Items, ofDeployment) }),
+			func(l *appsv1.DeploymentList,
+				near *neighbours) error {
+				return addAll(near, l.Items, ofDeployment)
+			}),
 		listed("statefulsets.apps", apps.StatefulSets(namespace).List,
-			func(l *appsv1.StatefulSetList, near *neighbours) error { return addAll(near, l.Items, ofStatefulSet) }),
+			func(l *appsv1.StatefulSetList,
+				near *neighbours) error {
+				return addAll(near, l.Items, ofStatefulSet)
+			}),
 		listed("daemonsets.apps", apps.DaemonSets(namespace).List,
-			func(l *appsv1.DaemonSetList, near *neighbours) error { return addAll(near, l.Items, ofDaemonSet) }),
+			func(l *appsv1.DaemonSetList,
+				near *neighbours) error {
+				return addAll(near, l.Items, ofDaemonSet)
+			}),
 		listed("replicationcontrollers", core.ReplicationControllers(namespace).List,
 			func(l *corev1.ReplicationControllerList, near *neighbours) error {
 				return addAll(near, l.Items, ofReplicationController)
 			}),
 		listed("replicasets.apps", apps.ReplicaSets(namespace).List,
-			func(l *appsv1.ReplicaSetList, near *neighbours) error { return addAll(near, l.Items, ofReplicaSet) }),
+			func(l *appsv1.ReplicaSetList,
+				near *neighbours) error {
+				return addAll(near, l.Items, ofReplicaSet)
+			}),
 		listed("jobs.batch", client.BatchV1().Jobs(namespace).List,
 			func(l *batchv1.JobList, near *neighbours) error { return addAll(near, l.Items, ofJob) }),
 	}
 }
 
 // listed reads from the API server's cache: resourceVersion 0.
-func listed[L any](resource string, list func(context.Context, metav1.ListOptions) (*L, error), add func(*L, *neighbours) error) listing {
+func listed[L any](resource string, list func(context.Context, metav1.ListOptions) (*L, error),
+	add func(*L, *neighbours) error) listing {
 	return listing{resource, func(ctx context.Context, near *neighbours) error {
 		found, err := list(ctx, metav1.ListOptions{ResourceVersion: "0"})
 		if err != nil {
@@ -167,7 +181,8 @@ func (n *neighbours) add(w workload) error {
 // isHashed says of a ReplicaSet that it can match no clone: its selector requires the hash of a pod
 // template, which no clone carries.
 func isHashed(w workload) bool {
-	return w.kind == "ReplicaSet" && w.selector != nil && w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != ""
+	return w.kind == "ReplicaSet" && w.selector != nil &&
+		w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != ""
 }
 
 // include adds the source itself, which may be newer than the cache, of a kind that is not listed,
@@ -209,7 +224,8 @@ func (s *search) includeOwner(ctx context.Context, w workload, near *neighbours)
 		err = fmt.Errorf("it has no selector")
 	}
 	if err != nil {
-		near.unknown(fmt.Errorf("the pod's controller %s %s may adopt by labels that are not known: %w", owner.Kind, owner.Name, err))
+		near.unknown(fmt.Errorf("the pod's controller %s %s may adopt by labels that are not known: %w",
+			owner.Kind, owner.Name, err))
 		return
 	}
 	near.include(adopter)

@@ -23,28 +23,35 @@ func service(name string, selector map[string]string) *corev1.Service {
 }
 
 func budget(name string, selector *metav1.LabelSelector) *policyv1.PodDisruptionBudget {
-	return &policyv1.PodDisruptionBudget{ObjectMeta: objectMeta(name), Spec: policyv1.PodDisruptionBudgetSpec{Selector: selector}}
+	return &policyv1.PodDisruptionBudget{ObjectMeta: objectMeta(name),
+		Spec: policyv1.PodDisruptionBudgetSpec{Selector: selector}}
 }
 
 // replicaSet is of the Deployment api, or a bare one where hash is empty.
 func replicaSet(name, hash string) *appsv1.ReplicaSet {
-	r := &appsv1.ReplicaSet{ObjectMeta: objectMeta(name), Spec: appsv1.ReplicaSetSpec{Selector: selector(), Template: template()}}
+	r := &appsv1.ReplicaSet{ObjectMeta: objectMeta(name),
+		Spec: appsv1.ReplicaSetSpec{Selector: selector(), Template: template()}}
 	if hash == "" {
 		return r
 	}
 	r.OwnerReferences = []metav1.OwnerReference{controller("apps/v1", "Deployment", "api")}
-	for _, labels := range []*map[string]string{&r.Labels, &r.Spec.Selector.MatchLabels, &r.Spec.Template.Labels} {
+	for _, labels := range []*map[string]string{&r.Labels, &r.Spec.Selector.MatchLabels,
+		&r.Spec.Template.Labels} {
 		*labels = map[string]string{"app": "api", "pod-template-hash": hash}
 	}
 	return r
 }
 
 func controller(apiVersion, kind, name string) metav1.OwnerReference {
-	return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: name, UID: objectMeta(name).UID, Controller: new(true)}
+	return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: name, UID: objectMeta(name).UID,
+		Controller: new(true)}
 }
 
 func ownedBy(apiVersion, kind, name string) func(*corev1.Pod) {
-	return func(p *corev1.Pod) { p.OwnerReferences = []metav1.OwnerReference{controller(apiVersion, kind, name)} }
+	return func(p *corev1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{controller(apiVersion, kind,
+			name)}
+	}
 }
 
 func manual(j *batchv1.Job) *batchv1.Job {
@@ -53,7 +60,9 @@ func manual(j *batchv1.Job) *batchv1.Job {
 }
 
 func badBudget() *policyv1.PodDisruptionBudget {
-	return budget("bad", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Like"}}})
+	return budget("bad",
+		&metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app",
+			Operator: "Like"}}})
 }
 
 // marked has the label of a Deployment's ReplicaSet, as a copy of one has.
@@ -65,7 +74,8 @@ func marked(rs *appsv1.ReplicaSet) *appsv1.ReplicaSet {
 // apart keeps its pods on different nodes.
 func apart(d *appsv1.Deployment) *appsv1.Deployment {
 	d.Spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
-		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{LabelSelector: selector(), TopologyKey: "kubernetes.io/hostname"}},
+		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{LabelSelector: selector(),
+			TopologyKey: "kubernetes.io/hostname"}},
 	}}
 	return d
 }
@@ -83,22 +93,32 @@ func TestSurroundings(t *testing.T) {
 		{"nothing", []runtime.Object{pod("api")}, query("Pod"), ""},
 		{"the source", []runtime.Object{deployment()}, query("Deployment"), "deployment/api app=api"},
 		{"every kind", []runtime.Object{
-			pod("api"), service("api", map[string]string{"app": "api"}), service("headless", nil), far, budget("api", selector()), policy,
-			deployment(), replicaSet("api-1", "1"), replicaSet("bare", ""), job("auto"), manual(job("manual")),
-			&appsv1.StatefulSet{ObjectMeta: objectMeta("db"), Spec: appsv1.StatefulSetSpec{Selector: selector()}},
-			&appsv1.DaemonSet{ObjectMeta: objectMeta("log"), Spec: appsv1.DaemonSetSpec{Selector: selector()}},
-			&corev1.ReplicationController{ObjectMeta: objectMeta("old"), Spec: corev1.ReplicationControllerSpec{Selector: map[string]string{"app": "old"}}},
+			pod("api"), service("api", map[string]string{"app": "api"}), service("headless", nil), far,
+			budget("api", selector()), policy,
+			deployment(), replicaSet("api-1", "1"), replicaSet("bare", ""), job("auto"),
+			manual(job("manual")),
+			&appsv1.StatefulSet{ObjectMeta: objectMeta("db"),
+				Spec: appsv1.StatefulSetSpec{Selector: selector()}},
+			&appsv1.DaemonSet{ObjectMeta: objectMeta("log"),
+				Spec: appsv1.DaemonSetSpec{Selector: selector()}},
+			&corev1.ReplicationController{ObjectMeta: objectMeta("old"),
+				Spec: corev1.ReplicationControllerSpec{Selector: map[string]string{"app": "old"}}},
 		}, query("Pod"), "service/api app=api, poddisruptionbudget/api app=api, deployment/api app=api, statefulset/db app=api, daemonset/log app=api, " +
 			"replicationcontroller/old app=old, replicaset/bare app=api, job/manual batch.kubernetes.io/job-name=manual, policy deny"},
-		{"a replica set that requires a hash", []runtime.Object{replicaSet("api", "1")}, query("ReplicaSet"), ""},
-		{"a replica set with a hash that it does not require", []runtime.Object{pod("api"), marked(replicaSet("bare", ""))}, query("Pod"), "replicaset/bare app=api"},
-		{"a placement", []runtime.Object{apart(deployment())}, query("Deployment"), "the placement of deployment/api app=api, deployment/api app=api"},
+		{"a replica set that requires a hash", []runtime.Object{replicaSet("api", "1")}, query("ReplicaSet"),
+			""},
+		{"a replica set with a hash that it does not require",
+			[]runtime.Object{pod("api"), marked(replicaSet("bare", ""))}, query("Pod"),
+			"replicaset/bare app=api"},
+		{"a placement", []runtime.Object{apart(deployment())}, query("Deployment"),
+			"the placement of deployment/api app=api, deployment/api app=api"},
 		{"a job's own selector", []runtime.Object{job("api")}, query("Job"), ""},
 		{"a selector of the future", []runtime.Object{pod("api"), badBudget()}, query("Pod"),
 			`unknown: poddisruptionbudgets.policy cannot be listed: selector of poddisruptionbudget/bad: "Like" is not a valid label selector operator`},
 
 		// The controller of a pod.
-		{"a replica set's pod", []runtime.Object{pod("api", ownedBy("apps/v1", "ReplicaSet", "api-1"))}, query("Pod"), ""},
+		{"a replica set's pod", []runtime.Object{pod("api", ownedBy("apps/v1", "ReplicaSet", "api-1"))},
+			query("Pod"), ""},
 		{"a static pod", []runtime.Object{pod("api", ownedBy("v1", "Node", "a"))}, query("Pod"), ""},
 	}
 	for _, tt := range tests {
@@ -135,17 +155,21 @@ func TestSurroundingsForbidden(t *testing.T) {
 		resources []string
 		want      string
 	}{
-		{[]string{"services"}, "deployment/api app=api, unknown: services cannot be listed: services is forbidden: not you"},
-		{[]string{"deployments"}, "service/api app=api, deployment/api app=api, unknown: deployments.apps cannot be listed: deployments.apps is forbidden: not you"},
+		{[]string{"services"},
+			"deployment/api app=api, unknown: services cannot be listed: services is forbidden: not you"},
+		{[]string{"deployments"},
+			"service/api app=api, deployment/api app=api, unknown: deployments.apps cannot be listed: deployments.apps is forbidden: not you"},
 		{[]string{"services", "jobs", "replicasets"},
 			"deployment/api app=api, unknown: services, replicasets.apps, jobs.batch cannot be listed: services is forbidden: not you"},
 	}
 	for _, tt := range tests {
 		client := cluster(t, everything, deployment(), service("api", map[string]string{"app": "api"}))
 		for _, resource := range tt.resources {
-			client.PrependReactor("list", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
-				return true, nil, apierrors.NewForbidden(action.GetResource().GroupResource(), "", fmt.Errorf("not you"))
-			})
+			client.PrependReactor("list", resource,
+				func(action clienttesting.Action) (bool, runtime.Object, error) {
+					return true, nil, apierrors.NewForbidden(action.GetResource().GroupResource(), "",
+						fmt.Errorf("not you"))
+				})
 		}
 		got, err := Resolve(t.Context(), Cluster{Client: client}, query("Deployment"))
 		if err != nil {
@@ -170,9 +194,12 @@ func TestRequests(t *testing.T) {
 	}{
 		{"a clone", []runtime.Object{deployment()}, query("Deployment"), "get deployments, " + lists},
 		{"a live pod", []runtime.Object{pod("api")}, query("Pod", live), "get pods"},
-		{"a workload's live pod", []runtime.Object{deployment(), pod("api-1")}, query("Deployment", live), "get deployments, list pods app=api"},
-		{"claims and images share their pods", []runtime.Object{withClaim, claim("data"), pod("api-1")}, query("Deployment", pinned),
-			"get deployments, get persistentvolumeclaims, " + strings.Replace(lists, "list poddis", "list pods app=api, list poddis", 1)},
+		{"a workload's live pod", []runtime.Object{deployment(), pod("api-1")}, query("Deployment", live),
+			"get deployments, list pods app=api"},
+		{"claims and images share their pods", []runtime.Object{withClaim, claim("data"), pod("api-1")},
+			query("Deployment", pinned),
+			"get deployments, get persistentvolumeclaims, " + strings.Replace(lists, "list poddis",
+				"list pods app=api, list poddis", 1)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -221,7 +248,8 @@ func TestOwner(t *testing.T) {
 		owner map[string]any // its spec; nil: it is not there
 		want  string
 	}{
-		{"a selector", map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"app": "web"}}}, "cloneset/web app=web"},
+		{"a selector", map[string]any{
+			"selector": map[string]any{"matchLabels": map[string]any{"app": "web"}}}, "cloneset/web app=web"},
 		{"no selector", map[string]any{}, unknown + "it has no selector"},
 		{"gone", nil, unknown + `clonesets.apps.kruise.io "web" not found`},
 	}
@@ -231,7 +259,8 @@ func TestOwner(t *testing.T) {
 			if tt.owner != nil {
 				objects = append(objects, object(cloneSets, "web", tt.owner))
 			}
-			got, err := Resolve(t.Context(), customCluster(t, cluster(t, everything, ofCloneSet), objects...), query("Pod"))
+			got, err := Resolve(t.Context(), customCluster(t, cluster(t, everything, ofCloneSet), objects...),
+				query("Pod"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -60,7 +60,8 @@ func splitWords(words []string) (typ, name string, err error) {
 		typ, name, slash := strings.Cut(words[0], "/")
 		kind, known := kindNamed(typ)
 		if known && name == "" {
-			return "", "", hint.Wrap(fmt.Errorf("%s is a type, and no name follows", typ), "name one, as in "+typ+"/NAME; list what there is: kubectl get "+kind.types[1])
+			return "", "", hint.Wrap(fmt.Errorf("%s is a type, and no name follows", typ),
+				"name one, as in "+typ+"/NAME; list what there is: kubectl get "+kind.types[1])
 		}
 		if slash {
 			return typ, name, nil
@@ -76,14 +77,17 @@ func splitWords(words []string) (typ, name string, err error) {
 
 // moreWords does not repeat them: one may be a variable's value whose -e was forgotten.
 func moreWords(first string) error {
-	return hint.Wrap(fmt.Errorf("expected one workload, but there are more words after %s", first), "a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e")
+	return hint.Wrap(fmt.Errorf("expected one workload, but there are more words after %s", first),
+		"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; "+
+			"each variable needs its own -e")
 }
 
 func kindNamed(typ string) (kind, bool) {
 	typ = strings.ToLower(typ)
 	typ, group, _ := strings.Cut(typ, ".")
 	for _, k := range kinds() {
-		if slices.Contains(k.types, typ) && (group == "" || group == k.group || group == "v1."+k.group || group == "v1") {
+		if slices.Contains(k.types, typ) &&
+			(group == "" || group == k.group || group == "v1."+k.group || group == "v1") {
 			return k, true
 		}
 	}

@@ -88,23 +88,30 @@ func TestParseReferenceFails(t *testing.T) {
 		{[]string{"/TOKEN=s3cret"}, "no type stands before the slash", types},
 
 		{[]string{"API"}, `"API" is not a valid name: ` + notAName, ""},
-		{[]string{"deploy/"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; list what there is: kubectl get deployments"},
-		{[]string{"deploy"}, "deploy is a type, and no name follows", "name one, as in deploy/NAME; list what there is: kubectl get deployments"},
+		{[]string{"deploy/"}, "deploy is a type, and no name follows",
+			"name one, as in deploy/NAME; list what there is: kubectl get deployments"},
+		{[]string{"deploy"}, "deploy is a type, and no name follows",
+			"name one, as in deploy/NAME; list what there is: kubectl get deployments"},
 		{[]string{"deploy", "-a"}, `"-a" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/a/b"}, `"a/b" is not a valid name: ` + notAName, ""},
 		{[]string{"deploy/.."}, `".." is not a valid name: ` + notAName, ""},
-		{[]string{strings.Repeat("a", 254)}, `"` + strings.Repeat("a", 254) + `" is not a valid name: must be no more than 253 characters`, ""},
+		{[]string{strings.Repeat("a", 254)},
+			`"` + strings.Repeat("a", 254) + `" is not a valid name: must be no more than 253 characters`,
+			""},
 
 		{
-			[]string{"deploy/api", "bash"}, "expected one workload, but there are more words after deploy/api",
+			[]string{"deploy/api", "bash"},
+			"expected one workload, but there are more words after deploy/api",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"deploy", "api", "TOKEN=s3cret"}, "expected one workload, but there are more words after deploy",
+			[]string{"deploy", "api", "TOKEN=s3cret"},
+			"expected one workload, but there are more words after deploy",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
-			[]string{"deploy", "TOKEN=s3cret"}, "expected one workload, but there are more words after deploy",
+			[]string{"deploy", "TOKEN=s3cret"},
+			"expected one workload, but there are more words after deploy",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
 		},
 		{
@@ -123,7 +130,8 @@ func TestParseReferenceFails(t *testing.T) {
 			continue
 		}
 		if err.Error() != tt.err || hint.Of(err) != tt.hint {
-			t.Errorf("ParseReference(%q):\n%s\nhint: %s\nwant\n%s\nhint: %s", tt.words, err, hint.Of(err), tt.err, tt.hint)
+			t.Errorf("ParseReference(%q):\n%s\nhint: %s\nwant\n%s\nhint: %s", tt.words, err, hint.Of(err),
+				tt.err, tt.hint)
 		}
 	}
 }

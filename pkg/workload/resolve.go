@@ -66,11 +66,13 @@ func Resolve(ctx context.Context, cluster Cluster, q Query) (*Workload, error) {
 func (q Query) check() error {
 	switch {
 	case q.Live && q.Manifest != nil:
-		return hint.Wrap(fmt.Errorf("a manifest has no running pods to debug"), "leave out --mode debug for a clone")
+		return hint.Wrap(fmt.Errorf("a manifest has no running pods to debug"),
+			"leave out --mode debug for a clone")
 	case q.Revision != 0 && q.Manifest != nil:
 		return fmt.Errorf("a manifest has no revisions")
 	case q.Revision != 0 && q.Live:
-		return hint.Wrap(fmt.Errorf("a revision is of the pod template, not of a running pod"), "leave out --mode debug for a clone")
+		return hint.Wrap(fmt.Errorf("a revision is of the pod template, not of a running pod"),
+			"leave out --mode debug for a clone")
 	case q.Revision != 0 && q.Running:
 		return fmt.Errorf("revision %d was asked for, and the images that run now", q.Revision)
 	}
@@ -94,7 +96,8 @@ func (s *search) run(ctx context.Context) (*Workload, error) {
 			return nil, fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
 		}
 	}
-	t := &Workload{Kind: w.kind, Name: w.meta.Name, Namespace: s.Namespace, Access: access, Indexed: w.indexed, FirstOrdinal: w.firstOrdinal, ClaimTemplates: w.claimTemplates}
+	t := &Workload{Kind: w.kind, Name: w.meta.Name, Namespace: s.Namespace, Access: access,
+		Indexed: w.indexed, FirstOrdinal: w.firstOrdinal, ClaimTemplates: w.claimTemplates}
 	if !s.Live {
 		near.include(w)
 		s.includeOwner(ctx, w, &near)
@@ -141,7 +144,8 @@ func (s *search) find(ctx context.Context) (workload, error) {
 		if k.name == "Pod" {
 			next += "; a name without a type is a pod's"
 		}
-		return workload{}, hint.Wrap(fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err), next)
+		return workload{}, hint.Wrap(fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err),
+			next)
 	}
 	if err != nil {
 		return workload{}, fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)

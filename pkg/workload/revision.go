@@ -29,7 +29,9 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	case "StatefulSet", "DaemonSet":
 		list = s.controllerRevisions
 	default:
-		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("its kind has no revisions"), "kinds with revisions: deployments, statefulsets, daemonsets")
+		return corev1.PodTemplateSpec{},
+			hint.Wrap(fmt.Errorf("its kind has no revisions"),
+				"kinds with revisions: deployments, statefulsets, daemonsets")
 	}
 	options, err := selecting(w)
 	if err != nil {
@@ -41,7 +43,8 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	}
 	template, ok := revisions[s.Revision]
 	if !ok {
-		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("it has no revision %d", s.Revision), "revisions: "+numbers(revisions))
+		return corev1.PodTemplateSpec{},
+			hint.Wrap(fmt.Errorf("it has no revision %d", s.Revision), "revisions: "+numbers(revisions))
 	}
 	return template, nil
 }
@@ -55,7 +58,8 @@ func numbers(revisions map[int64]corev1.PodTemplateSpec) string {
 }
 
 // deploymentRevisions are the templates of its ReplicaSets without the hash that tells them apart.
-func (s *search) deploymentRevisions(ctx context.Context, w workload, options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
+func (s *search) deploymentRevisions(ctx context.Context, w workload,
+	options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
 	list, err := s.Client.AppsV1().ReplicaSets(s.Namespace).List(ctx, options)
 	if err != nil {
 		return nil, err
@@ -74,7 +78,8 @@ func (s *search) deploymentRevisions(ctx context.Context, w workload, options me
 
 // controllerRevisions are the templates in its ControllerRevisions. Their data is a patch that
 // replaces the whole of .spec.template.
-func (s *search) controllerRevisions(ctx context.Context, w workload, options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
+func (s *search) controllerRevisions(ctx context.Context, w workload,
+	options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
 	list, err := s.Client.AppsV1().ControllerRevisions(s.Namespace).List(ctx, options)
 	if err != nil {
 		return nil, err

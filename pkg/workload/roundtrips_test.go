@@ -27,19 +27,24 @@ func (s *slowServer) RoundTrip(request *http.Request) (*http.Response, error) {
 	s.asked.Add(1)
 	status, object := http.StatusOK, s.objects[request.URL.Path]
 	if object == nil {
-		status, object = http.StatusNotFound, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Reason: metav1.StatusReasonNotFound}
+		status, object = http.StatusNotFound,
+			metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+				Reason: metav1.StatusReasonNotFound}
 	}
 	body, err := json.Marshal(object)
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)), Request: request}, err
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(body)), Request: request}, err
 }
 
 // What is asked at once takes the time of one answer.
 func TestRoundTrips(t *testing.T) {
-	plain, claiming, api := deployment(), deployment(mounting("a", "b")), service("api", map[string]string{"app": "api"})
+	plain, claiming, api := deployment(), deployment(mounting("a", "b")),
+		service("api", map[string]string{"app": "api"})
 	plain.APIVersion, plain.Kind = "apps/v1", "Deployment"
 	claiming.TypeMeta = plain.TypeMeta
 	api.APIVersion, api.Kind = "v1", "Service"
-	pods := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []corev1.Pod{*pod("api-1")}}
+	pods := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"},
+		Items: []corev1.Pod{*pod("api-1")}}
 	tests := []struct {
 		name       string
 		deployment any
@@ -62,7 +67,8 @@ func TestRoundTrips(t *testing.T) {
 					"/api/v1/namespaces/shop/services/api":          api,
 					"/api/v1/namespaces/shop/pods":                  pods,
 				}}
-				client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://shop.example", Transport: server, QPS: -1})
+				client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://shop.example",
+					Transport: server, QPS: -1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -72,7 +78,8 @@ func TestRoundTrips(t *testing.T) {
 				}
 				trips := int(time.Since(start) / time.Second)
 				if requests := server.asked.Load(); trips != tt.trips || requests != tt.requests {
-					t.Errorf("%d round trips, %d requests; want %d and %d", trips, requests, tt.trips, tt.requests)
+					t.Errorf("%d round trips, %d requests; want %d and %d", trips, requests, tt.trips,
+						tt.requests)
 				}
 			})
 		})

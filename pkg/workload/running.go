@@ -22,7 +22,8 @@ func (s *search) running(w workload, pods []corev1.Pod) (map[string]string, erro
 	if w.selector == nil {
 		return nil, hint.Wrap(fmt.Errorf("it has no pods whose images could be used"), "leave out --pin")
 	}
-	return nil, hint.Wrap(fmt.Errorf("none of its %d pods is ready, so there is no running image", len(pods)), "leave out --pin; its pods: "+s.getPods(w))
+	return nil, hint.Wrap(fmt.Errorf("none of its %d pods is ready, so there is no running image", len(pods)),
+		"leave out --pin; its pods: "+s.getPods(w))
 }
 
 // digests are the images that a pod's containers run, by container, as registries name them. An

@@ -16,7 +16,9 @@ import (
 func (s *search) behind(ctx context.Context, service workload, workloads []workload) (workload, error) {
 	selector := service.service.Spec.Selector
 	if len(selector) == 0 {
-		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"), "name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n "+s.Namespace)
+		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"),
+			"name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n "+
+				s.Namespace)
 	}
 	if s.Live {
 		return service, nil
@@ -33,7 +35,8 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	case 1:
 		return found[0], nil
 	}
-	return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", list(found)), "name one: kubectl eshell "+found[0].String()+" -n "+s.Namespace)
+	return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", list(found)),
+		"name one: kubectl eshell "+found[0].String()+" -n "+s.Namespace)
 }
 
 // serves says that a workload is one to be named for its pods. A ReplicaSet with a controller is
@@ -49,7 +52,8 @@ func (s *search) podBehind(ctx context.Context, service workload) (workload, err
 	}
 	pod, _ := newestReady(pods)
 	if pod == nil {
-		return workload{}, hint.Wrap(fmt.Errorf("no workload is behind it, and none of its %d pods is ready", len(pods)), "list what it selects: "+s.getPods(service))
+		return workload{}, hint.Wrap(fmt.Errorf("no workload is behind it, and none of its %d pods is ready",
+			len(pods)), "list what it selects: "+s.getPods(service))
 	}
 	return ofPod(pod), nil
 }

@@ -17,22 +17,31 @@ func renamed(d *appsv1.Deployment, name string) *appsv1.Deployment {
 
 func TestService(t *testing.T) {
 	api := service("api", map[string]string{"app": "api"})
-	web := renamed(deployment(func(t *corev1.PodTemplateSpec) { t.Labels = map[string]string{"app": "web"} }), "web")
+	web := renamed(deployment(func(t *corev1.PodTemplateSpec) { t.Labels = map[string]string{"app": "web"} }),
+		"web")
 	ofRollout := replicaSet("rollout-1", "")
-	ofRollout.OwnerReferences = append(ofRollout.OwnerReferences, controller("argoproj.io/v1alpha1", "Rollout", "rollout"))
+	ofRollout.OwnerReferences = append(ofRollout.OwnerReferences,
+		controller("argoproj.io/v1alpha1", "Rollout", "rollout"))
 	tests := []struct {
 		name    string
 		cluster []runtime.Object
 		query   Query
 		want    string // the workload, and its live pod
 	}{
-		{"the workload behind it", []runtime.Object{api, renamed(deployment(), "shop"), web, pod("a")}, query("Service"), "deployment/shop"},
-		{"a bare replica set", []runtime.Object{api, replicaSet("bare", "")}, query("Service"), "replicaset/bare"},
-		{"its replica sets do not count", []runtime.Object{api, deployment(), replicaSet("api-1", "1")}, query("Service"), "deployment/api"},
-		{"nor do jobs", []runtime.Object{api, deployment(), manual(job("seed"))}, query("Service"), "deployment/api"},
-		{"a replica set with a controller", []runtime.Object{api, ofRollout, pod("a")}, query("Service"), "pod/a"},
-		{"only pods", []runtime.Object{api, web, pod("old"), pod("new", born(1)), pod("newer", born(2), unready)}, query("Service"), "pod/new"},
-		{"a live pod", []runtime.Object{api, deployment(), pod("old"), pod("new", born(1))}, query("Service", live), "service/api joins new, newest of 2"},
+		{"the workload behind it", []runtime.Object{api, renamed(deployment(), "shop"), web, pod("a")},
+			query("Service"), "deployment/shop"},
+		{"a bare replica set", []runtime.Object{api, replicaSet("bare", "")}, query("Service"),
+			"replicaset/bare"},
+		{"its replica sets do not count", []runtime.Object{api, deployment(), replicaSet("api-1", "1")},
+			query("Service"), "deployment/api"},
+		{"nor do jobs", []runtime.Object{api, deployment(), manual(job("seed"))}, query("Service"),
+			"deployment/api"},
+		{"a replica set with a controller", []runtime.Object{api, ofRollout, pod("a")}, query("Service"),
+			"pod/a"},
+		{"only pods", []runtime.Object{api, web, pod("old"), pod("new", born(1)),
+			pod("newer", born(2), unready)}, query("Service"), "pod/new"},
+		{"a live pod", []runtime.Object{api, deployment(), pod("old"), pod("new", born(1))},
+			query("Service", live), "service/api joins new, newest of 2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,16 +69,22 @@ func TestServiceFails(t *testing.T) {
 		query     Query
 		err, hint string
 	}{
-		{"not there", nil, query("Service"), `service/api in namespace shop: services "api" not found`, "list what there is: kubectl get services -n shop"},
+		{"not there", nil, query("Service"), `service/api in namespace shop: services "api" not found`,
+			"list what there is: kubectl get services -n shop"},
 		{"no selector", []runtime.Object{service("api", nil)}, query("Service"),
-			"service/api in namespace shop: it has no selector, so there is no workload behind it", workloads},
+			"service/api in namespace shop: it has no selector, so there is no workload behind it",
+			workloads},
 		{"no selector, live", []runtime.Object{service("api", nil)}, query("Service", live),
-			"service/api in namespace shop: it has no selector, so there is no workload behind it", workloads},
-		{"several workloads", []runtime.Object{api, deployment(), renamed(deployment(), "canary"), statefulSet()}, query("Service"),
+			"service/api in namespace shop: it has no selector, so there is no workload behind it",
+			workloads},
+		{"several workloads",
+			[]runtime.Object{api, deployment(), renamed(deployment(), "canary"), statefulSet()},
+			query("Service"),
 			"service/api in namespace shop: it selects the pods of deployment/api, deployment/canary, statefulset/api",
 			"name one: kubectl eshell deployment/api -n shop"},
 		{"nothing", []runtime.Object{api, pod("a", unready)}, query("Service"),
-			"service/api in namespace shop: no workload is behind it, and none of its 1 pods is ready", "list what it selects: kubectl get pods -n shop -l 'app=api'"},
+			"service/api in namespace shop: no workload is behind it, and none of its 1 pods is ready",
+			"list what it selects: kubectl get pods -n shop -l 'app=api'"},
 		{"no live pod", []runtime.Object{api, deployment()}, query("Service", live),
 			"service/api in namespace shop: none of its 0 pods is ready",
 			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'app=api'"},

@@ -57,13 +57,15 @@ func TestRefused(t *testing.T) {
 			hint: `meet the policy: --as-user 1000 --override-type strategic --overrides '{"spec":{"containers":[{"name":"app","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"add":null,"drop":["ALL"]},"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}}]}}'`},
 		{name: "policy", rules: policy, typed: "deploy/app",
 			says: `ValidatingAdmissionPolicy 'NAMESPACE' with binding 'NAMESPACE' denied request: pods need the label team`,
-			hint: `change the clone with --overrides, and check it: --dry-run=server -o name`, also: labelled},
+			hint: `change the clone with --overrides, and check it: --dry-run=server -o name`,
+			also: labelled},
 		{name: "policy, debug mode", rules: policy, typed: "pod/old --mode debug",
 			says: `ValidatingAdmissionPolicy 'NAMESPACE' with binding 'NAMESPACE' denied request: pods need the label team`,
 			hint: `leave out --mode debug for a clone`, also: labelled},
 		{name: "webhook", rules: webhook, typed: "deploy/app",
 			says: `admission webhook "hook.eshell.test" denied the request: pods need the label team`,
-			hint: `change the clone with --overrides, and check it: --dry-run=server -o name`, also: labelled},
+			hint: `change the clone with --overrides, and check it: --dry-run=server -o name`,
+			also: labelled},
 		{name: "service account", rules: noAccount, typed: "deploy/app",
 			says: `error looking up service account NAMESPACE/none: serviceaccount "none" not found`,
 			hint: `use one that exists: --service-account default`},
@@ -79,7 +81,8 @@ func TestRefused(t *testing.T) {
 			before := here.pods(t)
 			end := here.run(t, "kubectl-eshell "+tt.typed+" -- true")
 			says := strings.ReplaceAll(tt.says, "NAMESPACE", here.namespace)
-			want := `(?m)^error: (.+: )?` + says + `\nhint: ` + regexp.QuoteMeta(strings.ReplaceAll(tt.hint, "NAMESPACE", here.namespace)) + `\n\z`
+			want := `(?m)^error: (.+: )?` + says + `\nhint: ` +
+				regexp.QuoteMeta(strings.ReplaceAll(tt.hint, "NAMESPACE", here.namespace)) + `\n\z`
 			if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
 				t.Errorf("exit status %d, want 125; stderr is\n%swant\n%s", end.status, end.stderr, want)
 			}
@@ -98,7 +101,8 @@ func TestRestricted(t *testing.T) {
 	restricted(t, here)
 	kubectl(t, "label", "namespace", here.namespace, "pod-security.kubernetes.io/warn=restricted")
 	end := here.run(t, "kubectl eshell deploy/app -- true")
-	if end.status != 0 || strings.Contains(end.stderr, "warning") || strings.Contains(end.stderr, "no lease") {
+	if end.status != 0 || strings.Contains(end.stderr, "warning") || strings.Contains(end.stderr,
+		"no lease") {
 		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
 	}
 }
@@ -131,7 +135,8 @@ func newRealm(t *testing.T, name, manifest string) namespaceFixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := core.Namespaces().Delete(context.Background(), r.namespace, metav1.DeleteOptions{}); err != nil {
+		if err := core.Namespaces().Delete(context.Background(), r.namespace,
+			metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -326,12 +331,18 @@ func webhook(t *testing.T, r namespaceFixture) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { kubectl(t, "delete", "validatingwebhookconfiguration", r.namespace) })
 	configuration, err := json.Marshal(map[string]any{
-		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": map[string]any{"name": r.namespace},
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+		"metadata": map[string]any{"name": r.namespace},
 		"webhooks": []any{map[string]any{
 			"name": "hook.eshell.test", "sideEffects": "None", "admissionReviewVersions": []string{"v1"},
-			"clientConfig":      map[string]any{"url": server.URL, "caBundle": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})},
-			"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": r.namespace}},
-			"rules":             []any{map[string]any{"apiGroups": []string{""}, "apiVersions": []string{"v1"}, "operations": []string{"CREATE"}, "resources": []string{"pods"}}},
+			"clientConfig": map[string]any{"url": server.URL,
+				"caBundle": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+					Bytes: server.Certificate().Raw})},
+			"namespaceSelector": map[string]any{
+				"matchLabels": map[string]any{"kubernetes.io/metadata.name": r.namespace}},
+			"rules": []any{map[string]any{"apiGroups": []string{""},
+				"apiVersions": []string{"v1"}, "operations": []string{"CREATE"},
+				"resources": []string{"pods"}}},
 		}},
 	})
 	if err != nil {
@@ -356,8 +367,10 @@ func review(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	_, allowed := asked.Request.Object.Metadata.Labels["team"]
-	answer := map[string]any{"uid": asked.Request.UID, "allowed": allowed, "status": map[string]any{"message": "pods need the label team"}}
-	_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer})
+	answer := map[string]any{"uid": asked.Request.UID, "allowed": allowed,
+		"status": map[string]any{"message": "pods need the label team"}}
+	_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1",
+		"kind": "AdmissionReview", "response": answer})
 }
 
 // refuses waits until the server has taken a rule to heart: nothing that could be watched says so.

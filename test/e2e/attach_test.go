@@ -85,7 +85,8 @@ func TestAttachGone(t *testing.T) {
 				marker := fmt.Sprint(86420 + 2*n + m)
 				term := open(t, "eshell", "attach", session.name(), fmt.Sprintf("--tty=%t", tty))
 				term.joined()
-				term.typed("sleep " + marker + "& echo up-$((40+2)); sleep " + marker + "\n") // on a terminal a job each
+				// on a terminal a job each
+				term.typed("sleep " + marker + "& echo up-$((40+2)); sleep " + marker + "\n")
 				term.expect(`up-42\r?\n`)
 				end.end(term)
 				if got := term.status(); got != end.status {
@@ -94,7 +95,8 @@ func TestAttachGone(t *testing.T) {
 				if end.status != 137 { // nobody was there to restore it
 					term.restored()
 				}
-				first.typed("while ps -o args | grep -v grep | grep -q " + marker + "; do sleep 1; done; echo gone-$((40+2))\n")
+				first.typed("while ps -o args | grep -v grep | grep -q " + marker +
+					"; do sleep 1; done; echo gone-$((40+2))\n")
 				first.expectWithin(2*time.Minute, `gone-42\r\n`)
 				first.typed("exit\n")
 				first.ended(0, session)
@@ -116,7 +118,8 @@ func TestAttachReaped(t *testing.T) {
 	}
 	before := zombies(0)
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		term := open(t, "eshell", "attach", session.name(), "--tty=false", "--", "sh", "-c", "echo up; exec sleep 86450")
+		term := open(t, "eshell", "attach", session.name(), "--tty=false", "--", "sh", "-c",
+			"echo up; exec sleep 86450")
 		term.expect(`up\r?\n`)
 		term.signal(s)
 		term.status()
@@ -137,16 +140,19 @@ func TestAttachCommand(t *testing.T) {
 	session := first.session()
 	first.expect(prompt)
 	here := namespaceFixture{namespace: env.namespace}
-	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(as("joiner", "attach", session.pod, "-q"), " ")+" -- sh -c 'cat; echo oops >&2; exit 5'")
+	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(as("joiner", "attach", session.pod, "-q"),
+		" ")+" -- sh -c 'cat; echo oops >&2; exit 5'")
 	if end.status != 5 || end.stdout != "a\nb\n" || end.stderr != "oops\n" {
 		t.Errorf("%+v", end)
 	}
 	end = eshell(t.Context(), "attach", session.pod, "--", "true")
-	if end.status != 125 || !strings.Contains(end.stderr, "error: session "+session.pod+" belongs to joiner, and you are ") {
+	if end.status != 125 || !strings.Contains(end.stderr,
+		"error: session "+session.pod+" belongs to joiner, and you are ") {
 		t.Errorf("somebody else's session: %+v", end)
 	}
 	end = eshell(t.Context(), "attach", "nosuch", "--", "true")
-	if end.status != 125 || !strings.Contains(end.stderr, "error: no session is called nosuch in namespace ") {
+	if end.status != 125 || !strings.Contains(end.stderr,
+		"error: no session is called nosuch in namespace ") {
 		t.Errorf("no session: %+v", end)
 	}
 	first.typed("exit\n")

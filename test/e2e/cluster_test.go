@@ -42,7 +42,8 @@ func existingCluster(ctx context.Context, name string) (cluster, error) {
 		return cluster{}, fmt.Errorf("ask kubectl for the current context: %w", err)
 	}
 	if got := strings.TrimSpace(string(current)); got != name {
-		return cluster{}, fmt.Errorf("ESHELL_E2E_CONTEXT is %q but the current context is %q: nothing was touched", name, got)
+		return cluster{}, fmt.Errorf(
+			"ESHELL_E2E_CONTEXT is %q but the current context is %q: nothing was touched", name, got)
 	}
 	config := os.Getenv("KUBECONFIG")
 	if config == "" {

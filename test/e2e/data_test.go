@@ -43,7 +43,8 @@ func TestData(t *testing.T) {
 		t.Run(place.name+", both ways", func(t *testing.T) {
 			end := w.transfer(t, place, size, "cat")
 			if end.out.size != size || end.out.sum() != end.in.sum() || end.stderr != "" {
-				t.Errorf("%d bytes came back with the sum %s, want %s; stderr is\n%s", end.out.size, end.out.sum(), end.in.sum(), end.stderr)
+				t.Errorf("%d bytes came back with the sum %s, want %s; stderr is\n%s", end.out.size,
+					end.out.sum(), end.in.sum(), end.stderr)
 			}
 		})
 	}
@@ -57,7 +58,8 @@ func TestData(t *testing.T) {
 		t.Run(place.name+", out", func(t *testing.T) {
 			end := w.transfer(t, place, 0, "sh", "-c", produce, "produce", strconv.Itoa(less))
 			if end.out.size != less || end.stderr != end.out.sum() {
-				t.Errorf("%d bytes came with the sum %s; stderr is\n%s", end.out.size, end.out.sum(), end.stderr)
+				t.Errorf("%d bytes came with the sum %s; stderr is\n%s", end.out.size, end.out.sum(),
+					end.stderr)
 			}
 		})
 	}
@@ -82,10 +84,12 @@ func (w testEnv) transfer(t *testing.T, place place, size int64, command ...stri
 	cmd.Env, cmd.Stdout, cmd.Stderr = w.env(), &end.out, &stderr
 	before := time.Now()
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("kubectl %q: %v; %d bytes were sent and %d came; stderr is\n%s", words, err, end.in.size, end.out.size, &stderr)
+		t.Fatalf("kubectl %q: %v; %d bytes were sent and %d came; stderr is\n%s", words, err, end.in.size,
+			end.out.size, &stderr)
 	}
 	took, peak := time.Since(before), peakMemory(cmd)
-	t.Logf("%d MiB in and %d MiB out in %.1f s: %.0f MiB/s; the client took %d MiB of memory", end.in.size/mebibyte, end.out.size/mebibyte,
+	t.Logf("%d MiB in and %d MiB out in %.1f s: %.0f MiB/s; the client took %d MiB of memory",
+		end.in.size/mebibyte, end.out.size/mebibyte,
 		took.Seconds(), float64(max(end.in.size, end.out.size)/mebibyte)/took.Seconds(), peak/mebibyte)
 	if end.in.size != size || peak > tight {
 		t.Errorf("the client took %d of %d bytes of input, and %d bytes of memory", end.in.size, size, peak)

@@ -18,19 +18,21 @@ func detached(t *testing.T, line string) started {
 	if end.status != 0 || len(sessions) != 1 || end.stdout != sessions[0].name()+"\n" {
 		t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
 	}
-	if last := "\na shell in it: kubectl eshell attach " + sessions[0].name() + " -n " + env.namespace + "\n"; !strings.HasSuffix(end.stderr, last) {
+	if last := "\na shell in it: kubectl eshell attach " + sessions[0].name() + " -n " + env.namespace +
+		"\n"; !strings.HasSuffix(end.stderr, last) {
 		t.Errorf("stderr is\n%swant at its end%s", end.stderr, last)
 	}
 	return sessions[0]
 }
 
-// outlives asserts that the session is there longer than what would have ended it, the lease of a client
-// that is gone or its first time: that has run out after so long, and the cluster's controllers get 30 s more.
+// outlives asserts that the session is there longer than what would have ended it, the lease of a client that
+// is gone or its first time: that has run out after so long, and the cluster's controllers get 30 s more.
 func (s started) outlives(t *testing.T, end time.Duration) {
 	t.Helper()
 	here := namespaceFixture{env.namespace}
 	words := s.untilEnded(end + 35*time.Second)
-	if ended := here.run(t, "kubectl "+quoted(words)); ended.status == 0 || !strings.Contains(ended.stderr, "timed out") {
+	if ended := here.run(t, "kubectl "+quoted(words)); ended.status == 0 || !strings.Contains(ended.stderr,
+		"timed out") {
 		t.Fatalf("it ended: %s%s", ended.stdout, ended.stderr)
 	}
 }
@@ -59,16 +61,19 @@ func TestDetach(t *testing.T) {
 				t.Errorf("a client that comes and goes: %+v", end)
 			}
 			session.outlives(t, 20*time.Second)
-			shows(t, []string{"eshell", "list"}, `(?m)^`+session.name()+` +`+place.name+` .* Running +\S+ +5\dm`)
+			shows(t, []string{"eshell", "list"},
+				`(?m)^`+session.name()+` +`+place.name+` .* Running +\S+ +5\dm`)
 			if removed := output(t, "gc", "--dry-run"); strings.Contains(removed, session.name()) {
 				t.Errorf("gc would remove it:\n%s", removed)
 			}
-			if got := kubectl(t, "eshell", "attach", session.name(), "-q", "--", "echo", "still there"); got != "still there\n" {
+			if got := kubectl(t, "eshell", "attach", session.name(), "-q", "--", "echo",
+				"still there"); got != "still there\n" {
 				t.Errorf("a command in it printed %q", got)
 			}
 			said := session.name() + ` deleted`
 			if session.container != "" {
-				said = session.container + `: container ` + session.container + ` in pod/target-detach has ended; lease deleted`
+				said = session.container + `: container ` + session.container +
+					` in pod/target-detach has ended; lease deleted`
 			}
 			shows(t, []string{"eshell", "delete", session.name()}, `\A`+said+`\n\z`)
 			session.gone(t)
@@ -83,7 +88,8 @@ func (s started) leftNobody(t *testing.T) {
 	if s.container == "" {
 		return
 	}
-	if left := kubectl(t, "exec", s.pod, "-c", "app", "--", "sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^eshell-idler$' || true"); left != "0\n" {
+	if left := kubectl(t, "exec", s.pod, "-c", "app", "--", "sh", "-c",
+		"cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^eshell-idler$' || true"); left != "0\n" {
 		t.Errorf("%s of its processes are left", strings.TrimSpace(left))
 	}
 }
@@ -91,7 +97,8 @@ func (s started) leftNobody(t *testing.T) {
 // TestDetachedTTL: its time ends it, and its process with it.
 func TestDetachedTTL(t *testing.T) {
 	t.Parallel()
-	for _, place := range append(detachedPlaces, struct{ name, line string }{"clone without a lease", "deploy/bash --as=clone-only"}) {
+	for _, place := range append(detachedPlaces,
+		struct{ name, line string }{"clone without a lease", "deploy/bash --as=clone-only"}) {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
 			session := detached(t, strings.Replace(place.line, "target-detach", "target-ttl", 1)+" --ttl=30s")
@@ -108,13 +115,15 @@ func TestDetachedTTL(t *testing.T) {
 // TestDetachedCommand: its output is in the log, until the session is deleted, and gc leaves it there.
 func TestDetachedCommand(t *testing.T) {
 	t.Parallel()
-	end := namespaceFixture{env.namespace}.run(t, "kubectl eshell deploy/bash --detach -- sh -c 'echo out; exit 3'")
+	end := namespaceFixture{env.namespace}.run(t,
+		"kubectl eshell deploy/bash --detach -- sh -c 'echo out; exit 3'")
 	sessions := headlines(end.stderr)
 	if end.status != 0 || len(sessions) != 1 || end.stdout != sessions[0].pod+"\n" {
 		t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
 	}
 	session := sessions[0]
-	if says := "\n  its output goes into the container's log: kubectl logs " + session.pod + " -c app -n " + env.namespace + "\n"; !strings.Contains(end.stderr, says) {
+	if says := "\n  its output goes into the container's log: kubectl logs " + session.pod + " -c app -n " +
+		env.namespace + "\n"; !strings.Contains(end.stderr, says) {
 		t.Errorf("stderr is\n%swant%s", end.stderr, says)
 	}
 	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Failed", "pod/"+session.pod, inTime)
@@ -132,11 +141,13 @@ func TestDetachedWithoutShell(t *testing.T) {
 	t.Parallel()
 	here := namespaceFixture{env.namespace}
 	end := here.run(t, "kubectl-eshell deploy/noshell --detach")
-	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr, "the image has no shell (sh) in its PATH") {
+	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr,
+		"the image has no shell (sh) in its PATH") {
 		t.Errorf("without a command: %+v", end)
 	}
 	end = here.run(t, "kubectl-eshell deploy/noshell --detach -- nosuch")
-	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr, `exec: "nosuch": executable file not found`) {
+	if end.status != 125 || end.stdout != "" || !strings.Contains(end.stderr,
+		`exec: "nosuch": executable file not found`) {
 		t.Errorf("with one that is not there: %+v", end)
 	}
 }
@@ -159,7 +170,8 @@ var stuck = []struct {
 	shows string
 }{
 	{"clone", []string{"eshell", "deploy/nowhere"}, `scheduling`},
-	{"debug", []string{"eshell", "pod/target-waiting", "--mode", "debug", "--image", "registry.invalid/none:1"}, `image registry`},
+	{"debug", []string{"eshell", "pod/target-waiting", "--mode", "debug", "--image",
+		"registry.invalid/none:1"}, `image registry`},
 }
 
 // TestDetachFails: a session that does not start leaves nothing, and no name for a script to take.
@@ -168,7 +180,8 @@ func TestDetachFails(t *testing.T) {
 	for _, place := range stuck {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			end := namespaceFixture{env.namespace}.run(t, "kubectl-"+strings.Join(place.args, " ")+" --detach --start-timeout=3s")
+			end := namespaceFixture{env.namespace}.run(t,
+				"kubectl-"+strings.Join(place.args, " ")+" --detach --start-timeout=3s")
 			sessions := headlines(end.stderr)
 			if end.status != 125 || end.stdout != "" || len(sessions) != 1 {
 				t.Fatalf("exit status %d, stdout %q, stderr\n%s", end.status, end.stdout, end.stderr)
@@ -208,7 +221,9 @@ func TestDetachedExtend(t *testing.T) {
 	session.gone(t)
 	debug := detached(t, "pod/target-extend --mode=debug")
 	end := eshell(t.Context(), "extend", debug.container, "1h")
-	if want := "error: " + debug.container + " cannot be extended: its container was given its time when it started\n"; end.status != 125 || !strings.HasPrefix(end.stderr, want) {
+	if want := "error: " + debug.container +
+		" cannot be extended: its container was given its time when it started\n"; end.status != 125 ||
+		!strings.HasPrefix(end.stderr, want) {
 		t.Errorf("extend of a debug session: %+v", end)
 	}
 	output(t, "delete", debug.container)
@@ -259,8 +274,10 @@ func TestFixedLeaseFollows(t *testing.T) {
 	session := term.session()
 	term.expect(`/ # `)
 	output(t, "extend", session.pod, "1h", "-n", here.namespace)
-	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n", here.namespace, inTime)
-	if end := here.run(t, "kubectl wait --for=delete pod/"+session.pod+" --timeout=45s -n "+here.namespace); end.status == 0 {
+	kubectl(t, "wait", "--for=jsonpath={.spec.activeDeadlineSeconds}=3631", session.lease(), "-n",
+		here.namespace, inTime)
+	if end := here.run(t,
+		"kubectl wait --for=delete pod/"+session.pod+" --timeout=45s -n "+here.namespace); end.status == 0 {
 		t.Error("it ended at its first time")
 	}
 	kubectl(t, "delete", session.lease(), "-n", here.namespace)
@@ -274,7 +291,8 @@ func TestFixedLeaseFollows(t *testing.T) {
 	here.without(t, session)
 }
 
-// TestReleaseWithoutDelete: who may patch Jobs but not delete them lets the lease run out, and hears no warning.
+// TestReleaseWithoutDelete: who may patch Jobs but not delete them lets the lease run out, and hears no
+// warning.
 func TestReleaseWithoutDelete(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "no-delete", application+jobVerbs("no-delete", "create, patch"))

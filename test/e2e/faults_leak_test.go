@@ -22,7 +22,8 @@ func (s *suite) leaks(t *testing.T) {
 		status: func(phase, mode) int { return 128 + int(syscall.SIGKILL) }}
 	// Somebody renews the lease of a client that is gone.
 	s.leak(t, killed, mode{tty: true}, "pod/", func(x *trial) {
-		kubectl(x.t, "patch", "-n", x.namespace, x.session.lease(), "--type=merge", "-p", `{"spec":{"activeDeadlineSeconds":86400}}`)
+		kubectl(x.t, "patch", "-n", x.namespace, x.session.lease(), "--type=merge", "-p",
+			`{"spec":{"activeDeadlineSeconds":86400}}`)
 	})
 	// A debug container has nothing that ends it.
 	s.leak(t, killed, mode{debug: true, tty: true}, "container leaks:", func(x *trial) {
@@ -48,7 +49,8 @@ func (s *suite) leak(t *testing.T, f *fault, m mode, object string, sabotage fun
 		x.connect()
 		x.start()
 		t.Cleanup(func() {
-			kubectl(t, "delete", "pod", x.session.pod, "-n", x.namespace, "--ignore-not-found", "--wait=false")
+			kubectl(t, "delete", "pod", x.session.pod, "-n", x.namespace, "--ignore-not-found",
+				"--wait=false")
 			kubectl(t, "delete", x.session.lease(), "-n", x.namespace, "--ignore-not-found", "--wait=false")
 		})
 		x.fault.strike(x)

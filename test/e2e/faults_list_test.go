@@ -49,23 +49,38 @@ func faults() []fault {
 		deleted  = `(was deleted by somebody else|is being deleted( by somebody else|: EvictionByEvictionAPI)|pods "\S+" not found)`
 	)
 	return []fault{
-		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost},
-		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), says: lost, answer: arrives, delete: arrives},
-		{name: "node drained", all: &clusterFault{drain, uncordon}, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true},
+		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere),
+			says: lost, answer: isLost, delete: isLost},
+		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), says: lost,
+			answer: arrives, delete: arrives},
+		{name: "node drained", all: &clusterFault{drain, uncordon}, status: ends(failedHere), says: deleted,
+			answer: arrives, delete: arrives, ruins: true},
 		sent("SIGTERM", syscall.SIGTERM),
-		asAnother(sent("SIGINT", syscall.SIGINT)), asAnother(sent("SIGHUP", syscall.SIGHUP)), asAnother(sent("SIGQUIT", syscall.SIGQUIT)),
-		{name: "SIGKILL", strike: signal(syscall.SIGKILL), status: func(phase, mode) int { return 128 + int(syscall.SIGKILL) }},
-		{name: "SIGSTOP", strike: signal(syscall.SIGSTOP), status: ends(failedHere), says: `ended with its lease: `, frozen: true},
-		{name: "closed terminal", strike: func(x *trial) { x.term.hangUp() }, status: ends(128 + int(syscall.SIGHUP)), delete: arrives, cleansUp: true},
-		{name: "network cut", strike: func(x *trial) { x.network.Stall() }, status: ends(failedHere), says: `(create pod/|add a debug container to |its lease could not be renewed in time)`, network: true},
-		{name: "connections reset", strike: func(x *trial) { x.network.Drop() }, status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost, network: true, cleansUp: true},
-		{name: "pod deleted", strike: deletePod, status: ends(failedHere), says: deleted, answer: arrives, delete: arrives, ruins: true, cleansUp: true},
-		{name: "OOM kill", strike: types("hog=x; while :; do hog=$hog$hog; done\n"), status: outOfMemory, ruins: true, small: true,
+		asAnother(sent("SIGINT", syscall.SIGINT)), asAnother(sent("SIGHUP", syscall.SIGHUP)),
+		asAnother(sent("SIGQUIT", syscall.SIGQUIT)),
+		{name: "SIGKILL", strike: signal(syscall.SIGKILL),
+			status: func(phase, mode) int { return 128 + int(syscall.SIGKILL) }},
+		{name: "SIGSTOP", strike: signal(syscall.SIGSTOP), status: ends(failedHere),
+			says: `ended with its lease: `, frozen: true},
+		{name: "closed terminal", strike: func(x *trial) { x.term.hangUp() },
+			status: ends(128 + int(syscall.SIGHUP)), delete: arrives, cleansUp: true},
+		{name: "network cut", strike: func(x *trial) { x.network.Stall() }, status: ends(failedHere),
+			says:    `(create pod/|add a debug container to |its lease could not be renewed in time)`,
+			network: true},
+		{name: "connections reset", strike: func(x *trial) { x.network.Drop() },
+			status: disconnected(failedHere), says: lost, answer: isLost, delete: isLost, network: true,
+			cleansUp: true},
+		{name: "pod deleted", strike: deletePod, status: ends(failedHere), says: deleted, answer: arrives,
+			delete: arrives, ruins: true, cleansUp: true},
+		{name: "OOM kill", strike: types("hog=x; while :; do hog=$hog$hog; done\n"), status: outOfMemory,
+			ruins: true, small: true,
 			only: []phase{attached}, why: "nothing else takes memory", cleansUp: true},
-		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full, status: ends(failedHere), says: `write the output: .*no space left on device`,
+		{name: "stdout on a full disk", strike: types("echo now-42\n"), stdout: full,
+			status: ends(failedHere), says: `write the output: .*no space left on device`,
 			only: []phase{attached}, why: noOutput, cleansUp: true},
-		{name: "stdout to head -1", strike: types("while echo now-42; do :; done\n"), stdout: head, status: ends(128 + int(syscall.SIGPIPE)),
-			only: []phase{attached}, why: noOutput, cleansUp: true},
+		{name: "stdout to head -1", strike: types("while echo now-42; do :; done\n"), stdout: head,
+			status: ends(128 + int(syscall.SIGPIPE)),
+			only:   []phase{attached}, why: noOutput, cleansUp: true},
 	}
 }
 
@@ -133,7 +148,8 @@ func outOfMemory(_ phase, s mode) int {
 
 // sent is a signal that the client hears.
 func sent(name string, number syscall.Signal) fault {
-	return fault{name: name, strike: signal(number), status: ends(128 + int(number)), delete: arrives, cleansUp: true}
+	return fault{name: name, strike: signal(number), status: ends(128 + int(number)), delete: arrives,
+		cleansUp: true}
 }
 
 func asAnother(f fault) fault {
@@ -177,12 +193,14 @@ func head(x *trial) *os.File {
 // restart is of a component that is killed and comes back.
 func restart(component string) *clusterFault {
 	c := embedded.Default().Component(component)
-	return &clusterFault{func(context.Context, *suite) error { return c.Kill() }, func(ctx context.Context, _ *suite) error { return c.Restart(ctx) }}
+	return &clusterFault{func(context.Context, *suite) error { return c.Kill() },
+		func(ctx context.Context, _ *suite) error { return c.Restart(ctx) }}
 }
 
 // drain takes the sessions and what they debug off the node, and nothing else.
 func drain(ctx context.Context, s *suite) error {
-	return s.world.kubectl(ctx, "drain", "--selector=kubernetes.io/hostname", "--pod-selector=faults=drained", "--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+	return s.world.kubectl(ctx, "drain", "--selector=kubernetes.io/hostname", "--pod-selector=faults=drained",
+		"--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
 }
 
 func uncordon(ctx context.Context, s *suite) error {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// outage is a fault of the cluster. It waits until all trials are where it is to find them, and strikes all of
-// them at once. A nil outage is none.
+// outage is a fault of the cluster. It waits until all trials are where it is to find them, and strikes all
+// of them at once. A nil outage is none.
 type outage struct {
 	trials         int
 	started, ready sync.WaitGroup

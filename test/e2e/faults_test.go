@@ -92,7 +92,8 @@ func TestFaults(t *testing.T) {
 	}
 	s := newSuite(t)
 	t.Cleanup(func() {
-		t.Logf("exit status, and seconds until nothing was left:\n%s\nwhat the machine needed:\n%s", s.table(), s.machine.summary())
+		t.Logf("exit status, and seconds until nothing was left:\n%s\nwhat the machine needed:\n%s",
+			s.table(), s.machine.summary())
 	})
 	for _, f := range faults() {
 		if f.all == nil {
@@ -167,7 +168,8 @@ func (s *suite) target(x *trial) string {
 		limits := pick(x.fault.small, "limits: {memory: 64Mi}", "")
 		s.apply(x.t, strings.NewReplacer("NAME", name, "LABEL", label, "LIMITS", limits).Replace(joined))
 	})
-	if !s.observer.until(patience, func(seen snapshot) bool { return seen.pods[name] != nil && podIsReady(seen.pods[name]) }) {
+	if !s.observer.until(patience,
+		func(seen snapshot) bool { return seen.pods[name] != nil && podIsReady(seen.pods[name]) }) {
 		x.t.Fatalf("pod/%s is not ready", name)
 	}
 	return name

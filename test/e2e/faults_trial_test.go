@@ -129,12 +129,14 @@ func (x *trial) connect() {
 	current := config.Contexts[config.CurrentContext]
 	cluster := config.Clusters[current.Cluster]
 	current.Namespace = x.namespace
-	if moment, held := map[phase]phaseproxy.Moment{creating: phaseproxy.Created, cleaning: phaseproxy.Deleting}[x.phase]; held {
+	if moment, held := map[phase]phaseproxy.Moment{creating: phaseproxy.Created,
+		cleaning: phaseproxy.Deleting}[x.phase]; held {
 		if x.phases, err = phaseproxy.New(x.config, moment); err != nil {
 			x.t.Fatal(err)
 		}
 		x.t.Cleanup(x.phases.Close)
-		cluster.Server, cluster.TLSServerName, cluster.CertificateAuthorityData = "https://"+x.phases.Addr(), "", x.phases.CA()
+		cluster.Server, cluster.TLSServerName, cluster.CertificateAuthorityData = "https://"+x.phases.Addr(),
+			"", x.phases.CA()
 	}
 	if x.fault.network {
 		if x.network, err = faultproxy.New(strings.TrimPrefix(cluster.Server, "https://")); err != nil {
@@ -159,7 +161,8 @@ func (x *trial) open() {
 	if x.phase == waiting {
 		args = append(args, "--image="+noImage)
 	}
-	args = append(args, "--via="+pick(x.mode.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.mode.tty), "--lease="+lease.String(), "-e", caseVariable+"="+x.id)
+	args = append(args, "--via="+pick(x.mode.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.mode.tty),
+		"--lease="+lease.String(), "-e", caseVariable+"="+x.id)
 	var stdout *os.File
 	if x.fault.stdout != nil {
 		stdout = x.fault.stdout(x)
@@ -179,7 +182,8 @@ func (x *trial) start() {
 	case x.fault.stdout == nil:
 		x.shell()
 	default: // its first output may end it
-		x.observer.until(patience, func(s snapshot) bool { return !s.startedAt(x.session).IsZero() || x.term.hasExited() })
+		x.observer.until(patience,
+			func(s snapshot) bool { return !s.startedAt(x.session).IsZero() || x.term.hasExited() })
 	}
 	x.term.started()
 }
@@ -199,7 +203,8 @@ func (x *trial) shell() {
 func (x *trial) seen(command string) {
 	x.t.Helper()
 	is := func(line string) bool { return strings.Contains(line, command) }
-	if !x.observer.until(patience, func(s snapshot) bool { return slices.ContainsFunc(s.processes[x.id], is) }) {
+	if !x.observer.until(patience,
+		func(s snapshot) bool { return slices.ContainsFunc(s.processes[x.id], is) }) {
 		x.t.Fatalf("no process %q has %s=%s", command, caseVariable, x.id)
 	}
 }
@@ -212,10 +217,12 @@ func (x *trial) arrive() {
 		x.open()
 		defer x.term.started()
 		x.held()
-		if !x.observer.until(patience, func(s snapshot) (found bool) { x.session, found = s.find(x.id); return found }) {
+		if !x.observer.until(patience,
+			func(s snapshot) (found bool) { x.session, found = s.find(x.id); return found }) {
 			x.t.Fatalf("there is no session with %s=%s", caseVariable, x.id)
 		}
-		if x.fault.status(x.phase, x.mode) == goesOn { // a kubelet that dies before it starts a debug container never does
+		if x.fault.status(x.phase,
+			x.mode) == goesOn { // a kubelet that dies before it starts a debug container never does
 			x.seen("")
 		}
 	case cleaning:
@@ -278,14 +285,16 @@ func (x *trial) stillRuns() {
 	x.t.Helper()
 	if x.term.hasExited() {
 		screen, _ := x.term.shown()
-		x.t.Fatalf("exit status %d, want a session that goes on; the terminal showed:\n%s", x.term.status(), screen)
+		x.t.Fatalf("exit status %d, want a session that goes on; the terminal showed:\n%s", x.term.status(),
+			screen)
 	}
 }
 
 // promised is how long anything of a session may be left after the fault, or after the start of a debug
 // container that started so much later.
 func (x *trial) promised(later time.Duration) time.Duration {
-	cleansUp := x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn // then it is the test that ends it
+	// then it is the test that ends it
+	cleansUp := x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn
 	if cleansUp && !x.tooLate(later) {
 		return cleanUp
 	}
@@ -303,8 +312,8 @@ func (x *trial) tooLate(later time.Duration) bool {
 }
 
 // deadline is when nothing may be left any more: the time that is promised counts from the fault, or from the
-// start of a debug container that started later. What the machine itself needs is added: a start that was late
-// is not added again.
+// start of a debug container that started later. What the machine itself needs is added: a start that was
+// late is not added again.
 func (x *trial) deadline(s snapshot) time.Time {
 	later := x.later(s)
 	needs := x.machine.needs(x.struck)
@@ -330,7 +339,8 @@ func (x *trial) later(s snapshot) time.Duration {
 // remains waits until nothing of the session is left, and returns what is when its time is over.
 func (x *trial) remains() (left []string) {
 	left = []string{"the observer has seen nothing"}
-	x.observer.untilDeadline(x.deadline, func(s snapshot) bool { left = s.left(x.id, x.session); return len(left) == 0 })
+	x.observer.untilDeadline(x.deadline,
+		func(s snapshot) bool { left = s.left(x.id, x.session); return len(left) == 0 })
 	return left
 }
 

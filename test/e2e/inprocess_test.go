@@ -47,12 +47,13 @@ func output(t *testing.T, args ...string) string {
 	return end.stdout
 }
 
-// undisturbed takes away what of the developer's environment the plugin and its libraries read, as
-// the.env() does for processes: KUBECONFIG, KUBECACHEDIR, KUBERNETES_SERVICE_HOST, KUBE_FEATURE_*,
-// KUBECTL_ESHELL_* and proxies. Nothing here reads them once the cluster is chosen. TERM matters on a terminal only.
+// undisturbed takes away what of the developer's environment the plugin and its libraries read, as the.env()
+// does for processes: KUBECONFIG, KUBECACHEDIR, KUBERNETES_SERVICE_HOST, KUBE_FEATURE_*, KUBECTL_ESHELL_* and
+// proxies. Nothing here reads them once the cluster is chosen. TERM matters on a terminal only.
 var undisturbed = sync.OnceFunc(func() {
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "KUBE") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "KUBE") ||
+			strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
 			_ = os.Unsetenv(name)
 		}
 	}

@@ -65,15 +65,18 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestApart: while it runs, a clone has our labels and those that nothing selects by, no owner but its lease, no endpoint, and an empty log.
+// TestApart: while it runs, a clone has our labels and those that nothing selects by, no owner but its lease,
+// no endpoint, and an empty log.
 func TestApart(t *testing.T) {
 	t.Parallel()
-	term := open(t, "eshell", "deploy/api", "--reason", "incident 12", "--as", "ada", "--as-group", "system:masters", "--", "sh", "-c", "echo up; cat")
+	term := open(t, "eshell", "deploy/api", "--reason", "incident 12", "--as", "ada", "--as-group",
+		"system:masters", "--", "sh", "-c", "echo up; cat")
 	session := term.session()
 	term.expect(`up\r\n`)
 	id := session.pod[strings.LastIndex(session.pod, "-")+1:]
 	facts := map[string]string{
-		"{.metadata.labels}": fmt.Sprintf(`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q,"runs":"yes"}`, id),
+		"{.metadata.labels}": fmt.Sprintf(
+			`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q,"runs":"yes"}`, id),
 		"{.metadata.annotations}": `{"cluster-autoscaler.kubernetes.io/safe-to-evict":"false","karpenter.sh/do-not-disrupt":"true",` +
 			`"kubectl-eshell.github.io/reason":"incident 12","kubectl-eshell.github.io/source-kind":"Deployment",` +
 			`"kubectl-eshell.github.io/source-name":"api","kubectl-eshell.github.io/user":"ada"}`,
@@ -89,7 +92,8 @@ func TestApart(t *testing.T) {
 		"{.spec.containers[0].resources.requests}":  `{"cpu":"10m","memory":"16Mi"}`,
 	}
 	paths := slices.Sorted(maps.Keys(facts))
-	got := strings.Split(kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+strings.Join(paths, "\n")), "\n")
+	got := strings.Split(kubectl(t, "get", "pod", session.pod, "-o", "jsonpath="+strings.Join(paths, "\n")),
+		"\n")
 	if len(got) != len(paths) {
 		t.Fatalf("%d lines for %d facts: %q", len(got), len(paths), got)
 	}
@@ -98,7 +102,8 @@ func TestApart(t *testing.T) {
 			t.Errorf("%s is %s, want %s", path, got[i], facts[path])
 		}
 	}
-	endpoints := kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=api", "-o", "jsonpath={.items[*].endpoints[*].targetRef.name}")
+	endpoints := kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name=api", "-o",
+		"jsonpath={.items[*].endpoints[*].targetRef.name}")
 	if len(strings.Fields(endpoints)) != 2 || strings.Contains(endpoints, session.pod) {
 		t.Errorf("the endpoints of the service are %q, want the two pods of the deployment", endpoints)
 	}
@@ -117,7 +122,8 @@ func TestShortCommand(t *testing.T) {
 		for run := range 5 {
 			t.Run(fmt.Sprintf("%s %d", place.name, run), func(t *testing.T) {
 				t.Parallel()
-				term := open(t, append(place.args, "--", "sh", "-c", "echo $(stty size) is the only line; exit 9")...)
+				term := open(t, append(place.args, "--", "sh", "-c",
+					"echo $(stty size) is the only line; exit 9")...)
 				if got := term.status(); got != 9 {
 					t.Errorf("exit status %d, want 9", got)
 				}
@@ -145,7 +151,8 @@ func TestInterruptedStart(t *testing.T) {
 	t.Parallel()
 	for n, tty := range []bool{true, false} {
 		for m := range 2 {
-			place := places(fmt.Sprintf("stopped-%d", 2*n+m))[2+m] // a pod each: one that starts several is slow to tell
+			// a pod each: one that starts several is slow to tell
+			place := places(fmt.Sprintf("stopped-%d", 2*n+m))[2+m]
 			t.Run(fmt.Sprintf("%s, terminal %t", place.name, tty), func(t *testing.T) {
 				t.Parallel()
 				term := open(t, append(place.args, fmt.Sprintf("--tty=%t", tty))...)
@@ -164,7 +171,8 @@ func TestInterruptedStart(t *testing.T) {
 func TestNohup(t *testing.T) {
 	t.Parallel()
 	defer env.startOne()()
-	cmd := exec.Command("nohup", filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "--", "sh", "-c", "echo up; read -r line; exit 7")
+	cmd := exec.Command("nohup", filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "--", "sh", "-c",
+		"echo up; read -r line; exit 7")
 	cmd.Env = env.env()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

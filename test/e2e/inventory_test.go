@@ -90,7 +90,8 @@ func TestInventory(t *testing.T) {
 \z`)
 	shows(t, auditor("list", "-o", "wide"), clone.pod+` +app +Running .* auditor +incident 12\n`)
 	shows(t, auditor("list", "-o", "name"), `\A`+clone.pod+`\n`+debug.container+`\n\z`)
-	shows(t, auditor("list", "-o", "yaml"), `(?s)\AapiVersion: .*container: `+debug.container+`.*kind: SessionList`)
+	shows(t, auditor("list", "-o", "yaml"),
+		`(?s)\AapiVersion: .*container: `+debug.container+`.*kind: SessionList`)
 	shows(t, auditor("list", "-A", "-o", "json"), `"namespace": "`+env.namespace+`"`)
 	shows(t, auditor("list", "pod/target-lease"), debug.container+` +\S+ +app +Running +<none> +\S+ +`)
 	shows(t, []string{"eshell", "list", "--all-users"}, debug.container+` .* auditor\n`)
@@ -100,7 +101,8 @@ func TestInventory(t *testing.T) {
 
 	showsTyped(t, auditor("extend", clone.pod, "1h"), `\A`+clone.pod+` ends in 11\dm\n\z`)
 	shows(t, auditor("list"), clone.pod+` +Running +\S+ +11\dm\n`)
-	if removed := output(t, auditor("gc", "--dry-run")[1:]...); strings.Contains(removed, clone.pod) || strings.Contains(removed, debug.container) {
+	if removed := output(t, auditor("gc", "--dry-run")[1:]...); strings.Contains(removed, clone.pod) ||
+		strings.Contains(removed, debug.container) {
 		t.Errorf("gc would remove living sessions:\n%s", removed)
 	}
 	for _, term := range []*terminal{inClone, inDebug} {
@@ -108,7 +110,9 @@ func TestInventory(t *testing.T) {
 		term.expect(`still-42\r\n`)
 	}
 
-	showsTyped(t, auditor("delete", debug.container), `\A`+debug.container+`: lease deleted; its client ends container `+debug.container+` in pod/target-lease\n\z`)
+	showsTyped(t, auditor("delete", debug.container),
+		`\A`+debug.container+`: lease deleted; its client ends container `+debug.container+
+			` in pod/target-lease\n\z`)
 	inDebug.endsWith(debug, debug.where()+` ended with its lease: `)
 	shows(t, auditor("delete", "--all"), `\A`+clone.pod+` deleted\n\z`)
 	inClone.endsWith(clone, clone.where()+` ended `)
@@ -135,7 +139,8 @@ func TestGC(t *testing.T) {
 	left.dead(t)
 	kubectl(t, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/"+left.pod, inTime)
 
-	shows(t, []string{"eshell", "gc", "--dry-run"}, `(?m)^`+left.pod+`: it has ended: would be removed \(dry run\)$`)
+	shows(t, []string{"eshell", "gc", "--dry-run"},
+		`(?m)^`+left.pod+`: it has ended: would be removed \(dry run\)$`)
 	showsTyped(t, []string{"eshell", "gc"}, `(?m)^`+left.pod+`: it has ended: removed$`)
 	kubectl(t, "wait", "--for=delete", "pod/"+left.pod, inTime)
 	for n, term := range living {

@@ -36,12 +36,14 @@ func TestRenewed(t *testing.T) {
 	for _, place := range places("lease") {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
-			term := open(t, append(place.args, "--lease=20s", "--reason=incident 12", "--", "bash", "-c", "sleep 45; exit 7")...)
+			term := open(t, append(place.args, "--lease=20s", "--reason=incident 12", "--", "bash", "-c",
+				"sleep 45; exit 7")...)
 			session := term.session()
 			mode, _, _ := strings.Cut(place.name, " ")
 			session.told(t)
 			says := session.taken(t).Annotations
-			for annotation, want := range map[string]string{"mode": mode, "reason": "incident 12", "user": user(t), "container": "app" + session.container, "ttl-seconds": "28800"} {
+			for annotation, want := range map[string]string{"mode": mode, "reason": "incident 12",
+				"user": user(t), "container": "app" + session.container, "ttl-seconds": "28800"} {
 				if got := says[annotated+annotation]; got != strings.Replace(want, "appeshell", "eshell", 1) {
 					t.Errorf("annotation %s is %q, want %q", annotation, got, want)
 				}
@@ -76,7 +78,9 @@ func TestLeaseDeleted(t *testing.T) {
 			session := term.session()
 			term.expect(prompt)
 			kubectl(t, "delete", session.lease())
-			term.endsWith(session, session.where()+` ended with its lease: `+session.lease()+`: it was deleted by somebody else, or not renewed in time\r\n`)
+			term.endsWith(session,
+				session.where()+` ended with its lease: `+session.lease()+
+					`: it was deleted by somebody else, or not renewed in time\r\n`)
 		})
 	}
 }
@@ -94,13 +98,15 @@ func TestTTL(t *testing.T) {
 			term.endsWith(session, session.where()+` has reached the end of its time \(--ttl\)\r\n`)
 		})
 	}
-	for ttl, left := range map[string]string{"330s": `(5m|4m5\ds)`, "90s": `(60|5\d)s`} { // as long as is left after a round trip
+	for ttl, left := range map[string]string{"330s": `(5m|4m5\ds)`,
+		"90s": `(60|5\d)s`} { // as long as is left after a round trip
 		t.Run("warned, "+ttl, func(t *testing.T) {
 			t.Parallel()
 			term := open(t, "eshell", "deploy/bash", "--ttl", ttl)
 			session := term.session()
 			term.expect(prompt)
-			term.expect(`\r\n\x1b\[Kwarning: ` + session.where() + ` ends in ` + left + ` \(--ttl\); for more: kubectl eshell extend \S+ 1h -n \S+\r\n`)
+			term.expect(`\r\n\x1b\[Kwarning: ` + session.where() + ` ends in ` + left +
+				` \(--ttl\); for more: kubectl eshell extend \S+ 1h -n \S+\r\n`)
 			term.typed("exit\n")
 			term.ended(0, session)
 		})
@@ -143,7 +149,8 @@ func TestNoRoomForALease(t *testing.T) {
 	kubectl(t, "create", "quota", "none", "-n", here.namespace, "--hard=count/jobs.batch=0")
 	here.counted(t, "none")
 	end := here.run(t, "kubectl-eshell deploy/app -- true")
-	if end.status != 0 || strings.Count(end.stderr, "lease") != 1 || !strings.Contains(end.stderr, "exceeded quota: none") {
+	if end.status != 0 || strings.Count(end.stderr, "lease") != 1 || !strings.Contains(end.stderr,
+		"exceeded quota: none") {
 		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
 	}
 }
@@ -165,7 +172,8 @@ func TestWait(t *testing.T) {
 func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
 	t.Helper()
 	server, proxy := newProxy(t)
-	args = append([]string{"eshell", "--server", "https://" + proxy.Addr(), "--tls-server-name", server.Hostname()}, args...)
+	args = append([]string{"eshell", "--server", "https://" + proxy.Addr(), "--tls-server-name",
+		server.Hostname()}, args...)
 	return open(t, args...), proxy
 }
 
@@ -202,7 +210,8 @@ func TestNetworkStalls(t *testing.T) {
 			session := term.session()
 			term.expect(prompt)
 			proxy.Stall()
-			term.expect(`\r\n\x1b\[Kwarning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: the API server does not answer\r\n`)
+			term.expect(`\r\n\x1b\[Kwarning: the lease could not be renewed; ` + session.where() +
+				` ends in \d+s unless it can: the API server does not answer\r\n`)
 			proxy.Resume()
 			term.expect(`\r\n\x1b\[Kthe lease is renewed again\r\n`)
 			term.typed("echo still-$((40+2)); exit 7\n")
@@ -231,7 +240,8 @@ func TestReattach(t *testing.T) {
 				dropped := fmt.Sprintf(`(?s)drop %d\r\n.*`, n+40)
 				term.expect(dropped + prompt)
 				proxy.Drop()
-				term.expect(dropped + `\r\n\x1b\[Kreattached to ` + session.where() + `: the connection was lost for \d+s; ` +
+				term.expect(dropped + `\r\n\x1b\[Kreattached to ` + session.where() +
+					`: the connection was lost for \d+s; ` +
 					`what was shown meanwhile: kubectl logs \S+ -c \S+ -n \S+\r\n.*` + prompt)
 			}
 			term.typed("while [ \"$(stty size)\" != '24 80' ]; do :; done; echo back to $(stty size); echo $before; exit 7\n")

@@ -20,20 +20,26 @@ func after(seconds int) time.Time { return struck.Add(time.Duration(seconds) * t
 // joinedPod is a pod with a debug container, as it is in a snapshot of so many seconds after the fault.
 func joinedPod(seconds int, image string, states ...corev1.ContainerState) snapshot {
 	pod := &corev1.Pod{}
-	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-debug", Image: image}}}
+	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{
+		{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-debug", Image: image}}}
 	for _, state := range states {
-		pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: "eshell-debug", State: state})
+		pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses,
+			corev1.ContainerStatus{Name: "eshell-debug", State: state})
 	}
 	return snapshot{at: after(seconds), pods: map[string]*corev1.Pod{"target": pod}}
 }
 
 func runningSince(seconds int) corev1.ContainerState {
-	return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(after(seconds))}}
+	return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(
+		after(seconds))}}
 }
 
 // TestDeadline: no trial gets more time than docs/faults.md has for it, and what the machine needs.
 func TestDeadline(t *testing.T) {
-	clone := snapshot{at: after(31), pods: map[string]*corev1.Pod{"clone": {Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{State: runningSince(30)}}}}}}
+	clone := snapshot{at: after(31),
+		pods: map[string]*corev1.Pod{
+			"clone": {Status: corev1.PodStatus{
+				ContainerStatuses: []corev1.ContainerStatus{{State: runningSince(30)}}}}}}
 	reset := fault{status: ends(failedHere), cleansUp: true, answer: isLost}
 	signalled, dead := sent("SIGTERM", syscall.SIGTERM), fault{status: ends(137)}
 	debug := mode{debug: true}
@@ -49,9 +55,12 @@ func TestDeadline(t *testing.T) {
 		{"the client is dead", dead, attached, mode{}, clone, 50 + 4},
 		{"a debug container that ran", dead, attached, debug, joinedPod(1, "bash", runningSince(-5)), 50 + 4},
 		{"one that started later", dead, creating, debug, joinedPod(9, "bash", runningSince(8)), 8 + 50 + 2},
-		{"one that its client waited for", reset, creating, debug, joinedPod(9, "bash", runningSince(3)), 3 + 15 + 2},
-		{"one that it did not wait for", reset, creating, debug, joinedPod(9, "bash", runningSince(8)), 8 + 50 + 2},
-		{"one that it waited for after the answer", signalled, creating, debug, joinedPod(9, "bash", runningSince(8)), 8 + 15 + 2},
+		{"one that its client waited for", reset, creating, debug, joinedPod(9, "bash", runningSince(3)),
+			3 + 15 + 2},
+		{"one that it did not wait for", reset, creating, debug, joinedPod(9, "bash", runningSince(8)),
+			8 + 50 + 2},
+		{"one that it waited for after the answer", signalled, creating, debug,
+			joinedPod(9, "bash", runningSince(8)), 8 + 15 + 2},
 		{"one that has not started", dead, creating, debug, joinedPod(20, "bash"), 20 + 50 + 2},
 		{"one that never does", dead, creating, debug, joinedPod(200, "bash"), 60 + 50 + 2},
 		{"one without an image", signalled, waiting, debug, joinedPod(20, noImage), 15 + 4},
@@ -59,8 +68,10 @@ func TestDeadline(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := &machine{steps: []step{{"start of a pod", after(0), after(4)}, {endOfPod, after(4), after(6)}}}
-			x := &trial{suite: &suite{machine: m}, fault: &tt.fault, phase: tt.phase, mode: tt.mode, struck: struck, session: started{pod: "clone"}}
+			m := &machine{steps: []step{{"start of a pod", after(0), after(4)},
+				{endOfPod, after(4), after(6)}}}
+			x := &trial{suite: &suite{machine: m}, fault: &tt.fault, phase: tt.phase, mode: tt.mode,
+				struck: struck, session: started{pod: "clone"}}
 			if tt.mode.debug {
 				x.session = started{pod: "target", container: "eshell-debug"}
 			}
@@ -94,7 +105,8 @@ func TestLeft(t *testing.T) {
 		{"its pod is gone", snapshot{}, inDebug, ""},
 		{"a process of it runs", withProcess, inDebug, "12: sleep"},
 		{"its lease is there", withLease, inDebug, "job/eshell-debug"},
-		{"a clone that has ended", snapshot{pods: map[string]*corev1.Pod{"clone": {}}}, started{pod: "clone"}, "pod/clone"},
+		{"a clone that has ended", snapshot{pods: map[string]*corev1.Pod{"clone": {}}}, started{pod: "clone"},
+			"pod/clone"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -75,14 +75,17 @@ func TestLoad(t *testing.T) {
 	sessions := l.runAll(t, seed)
 	ended := time.Now()
 	t.Logf("seed %d: %d sessions in %.0f s, %d at once; at most %d of their pods\n%s\nwhat the machine needed:\n%s",
-		seed, len(sessions), ended.Sub(began).Seconds(), concurrent(), l.observer.peak(), figures(sessions), l.machine.summary())
+		seed, len(sessions), ended.Sub(began).Seconds(), concurrent(), l.observer.peak(), figures(sessions),
+		l.machine.summary())
 	for _, s := range sessions {
 		if s.status != s.end.status {
-			t.Errorf("%v: exit status %d, want %d; its output:\n%s", s, s.status, s.end.status, s.output.text())
+			t.Errorf("%v: exit status %d, want %d; its output:\n%s", s, s.status, s.end.status,
+				s.output.text())
 		}
 	}
 	left := l.remains(ended)
-	t.Logf("%.1f s after the last client's end %d pods, Jobs and processes are left", time.Since(ended).Seconds(), len(left))
+	t.Logf("%.1f s after the last client's end %d pods, Jobs and processes are left",
+		time.Since(ended).Seconds(), len(left))
 	if len(left) > 0 {
 		t.Errorf("left is:\n%s", strings.Join(left, "\n"))
 	}
@@ -102,8 +105,10 @@ type load struct {
 
 func newLoad(t *testing.T) load {
 	t.Helper()
-	l := load{world: unraced(t), namespaceFixture: newRealm(t, "load", strings.ReplaceAll(busy, "SPEC", busySpec))}
-	kubectl(t, "wait", "-n", l.namespace, "--for=jsonpath={.status.readyReplicas}=8", "statefulset/target", "--timeout=120s")
+	l := load{world: unraced(t),
+		namespaceFixture: newRealm(t, "load", strings.ReplaceAll(busy, "SPEC", busySpec))}
+	kubectl(t, "wait", "-n", l.namespace, "--for=jsonpath={.status.readyReplicas}=8", "statefulset/target",
+		"--timeout=120s")
 	kubectl(t, "wait", "-n", l.namespace, "--for=condition=Available", "deployment/app", "--timeout=120s")
 	l.observer = observe(t, l.namespace)
 	l.machine = measure(t, l.observer)
@@ -127,7 +132,8 @@ type loadSession struct {
 }
 
 func (s *loadSession) String() string {
-	return fmt.Sprintf("%s: kubectl %s, terminal %t, %s %v after it %s", s.id, strings.Join(s.args, " "), s.tty, s.end.name, s.life,
+	return fmt.Sprintf("%s: kubectl %s, terminal %t, %s %v after it %s", s.id, strings.Join(s.args, " "),
+		s.tty, s.end.name, s.life,
 		pick(s.fromUp, "was up", "started"))
 }
 
@@ -146,11 +152,13 @@ var clientEnds = []end{
 // draw draws a session: two in three are clones. The lease is longer than a busy node takes to say that a
 // container runs.
 func (l load) draw(random *rand.Rand, number int) *loadSession {
-	s := &loadSession{id: fmt.Sprintf("%s-%d", l.namespace, number), end: clientEnds[random.IntN(len(clientEnds))], output: newWritten()}
+	s := &loadSession{id: fmt.Sprintf("%s-%d", l.namespace, number),
+		end: clientEnds[random.IntN(len(clientEnds))], output: newWritten()}
 	s.args = []string{"eshell", "-n", l.namespace, "deploy/app"}
 	debug, attach := random.IntN(3) == 0, random.IntN(3) == 0
 	if debug {
-		s.args = []string{"eshell", "-n", l.namespace, fmt.Sprintf("pod/target-%d", random.IntN(targets)), "--mode", "debug"}
+		s.args = []string{"eshell", "-n", l.namespace, fmt.Sprintf("pod/target-%d", random.IntN(targets)),
+			"--mode", "debug"}
 	}
 	if attach {
 		s.args = append(s.args, "--via", "attach")
@@ -158,7 +166,8 @@ func (l load) draw(random *rand.Rand, number int) *loadSession {
 	s.tty = random.IntN(4) == 0
 	s.fromUp, s.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
 	// What it leaves in the background must end with it.
-	s.args = append(s.args, "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e", caseVariable+"="+s.id, "--", "bash", "-c",
+	s.args = append(s.args, "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e",
+		caseVariable+"="+s.id, "--", "bash", "-c",
 		"sleep 86400 </dev/null >/dev/null 2>&1 & echo up-$((40+2)); read -r line; exit 7")
 	return s
 }
@@ -297,7 +306,8 @@ func figures(sessions []*loadSession) string {
 			ups = append(ups, s.up)
 		}
 		for line := range strings.Lines(s.output.text()) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "warning: ") || strings.HasPrefix(line, "error: ") {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "warning: ") || strings.HasPrefix(line,
+				"error: ") {
 				complaints[names.ReplaceAllString(line, "*")]++
 			}
 		}
@@ -312,7 +322,8 @@ func figures(sessions []*loadSession) string {
 
 // application is what identifies the application's processes.
 func (l load) application(t *testing.T) string {
-	return kubectl(t, "get", "pods,deployments,statefulsets", "-n", l.namespace, "-l", "part=application", "-o",
+	return kubectl(t, "get", "pods,deployments,statefulsets", "-n", l.namespace, "-l", "part=application",
+		"-o",
 		`jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid} {.status.containerStatuses[*].containerID} {.status.containerStatuses[*].restartCount}{"\n"}{end}`)
 }
 
@@ -321,7 +332,8 @@ func (l load) application(t *testing.T) string {
 func (l load) remains(ended time.Time) (left []string) {
 	deadline := func(snapshot) time.Time { return ended.Add(leftTime + l.machine.needs(ended)) }
 	left = []string{"the observer has seen nothing"}
-	l.observer.untilDeadline(deadline, func(s snapshot) bool { left = s.leftOfAll(l.namespace); return len(left) == 0 })
+	l.observer.untilDeadline(deadline,
+		func(s snapshot) bool { left = s.leftOfAll(l.namespace); return len(left) == 0 })
 	return left
 }
 

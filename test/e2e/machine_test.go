@@ -19,8 +19,8 @@ import (
 )
 
 // machine measures how long this machine needs, at the load that it has, for what Kubernetes does by itself:
-// to start a plain pod, to start a plain debug container, to delete a plain pod. A session cannot be faster, so
-// what is promised of one may come so much later.
+// to start a plain pod, to start a plain debug container, to delete a plain pod. A session cannot be faster,
+// so what is promised of one may come so much later.
 type machine struct {
 	*observer
 	node string
@@ -71,7 +71,8 @@ func (m *machine) round(ctx context.Context, name string) {
 	done()
 	done = m.begin("start of a debug container")
 	session.container = "plain"
-	if _, err := ephemeral.New(pods).Add(ctx, name, pod.UID, plainContainer(session.container)); err == nil && m.runs(session) {
+	if _, err := ephemeral.New(pods).Add(ctx, name, pod.UID, plainContainer(session.container)); err == nil &&
+		m.runs(session) {
 		done()
 	} else {
 		m.forget()
@@ -180,7 +181,8 @@ func spread(took map[string][]time.Duration) string {
 	for _, what := range slices.Sorted(maps.Keys(took)) {
 		if all := took[what]; len(all) > 0 {
 			slices.Sort(all)
-			fmt.Fprintf(&text, "  %s: %d times, median %.1f s, longest %.1f s\n", what, len(all), all[len(all)/2].Seconds(), all[len(all)-1].Seconds())
+			fmt.Fprintf(&text, "  %s: %d times, median %.1f s, longest %.1f s\n", what, len(all),
+				all[len(all)/2].Seconds(), all[len(all)-1].Seconds())
 		}
 	}
 	return text.String()
@@ -193,7 +195,8 @@ func plainPod(name, node string) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PodSpec{
 			NodeName: node, TerminationGracePeriodSeconds: &grace,
-			Containers: []corev1.Container{{Name: "app", Image: "localhost/eshell/bash:1", Command: []string{"sleep", "86400"}}},
+			Containers: []corev1.Container{{Name: "app", Image: "localhost/eshell/bash:1",
+				Command: []string{"sleep", "86400"}}},
 		},
 	}
 }
@@ -207,7 +210,8 @@ func plainContainer(name string) corev1.EphemeralContainer {
 // TestLongest: what is added to a limit is what the machine took at that time, not what it took before.
 func TestLongest(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
-	steps := []step{{"start", at(0), at(30)}, {"end", at(30), at(32)}, {"start", at(40), at(45)}, {"end", at(50), time.Time{}}}
+	steps := []step{{"start", at(0), at(30)}, {"end", at(30), at(32)}, {"start", at(40), at(45)},
+		{"end", at(50), time.Time{}}}
 	tests := []struct {
 		name       string
 		steps      []step

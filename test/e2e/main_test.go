@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 func runAll(m *testing.M) (status int, err error) {
-	if osignal.Ignored(syscall.SIGHUP) { // by nohup: every client would ignore it too, unless it is caught here
+	if osignal.Ignored(syscall.SIGHUP) { // by nohup: every client would ignore it too
 		osignal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	dir, err := os.MkdirTemp("", "eshell-e2e-")
@@ -58,7 +58,8 @@ func runAll(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	env = testEnv{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"), namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext,
+	env = testEnv{bin: filepath.Join(dir, "bin"), kubeconfig: filepath.Join(dir, "kubeconfig"),
+		namespace: "eshell-e2e-" + rand.String(5), embedded: c.context == embeddedContext,
 		starts: make(chan struct{}, startsAtOnce())}
 	if err := env.install(ctx, c); err != nil {
 		return 0, err
@@ -97,7 +98,8 @@ func (w testEnv) build(ctx context.Context, kubectl string, flags ...string) err
 		return err
 	}
 	words := append([]string{"build", "-o", w.bin + "/kubectl-eshell"}, flags...)
-	if out, err := exec.CommandContext(ctx, "go", append(words, "../../cmd/kubectl-eshell")...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go",
+		append(words, "../../cmd/kubectl-eshell")...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build the plugin: %w\n%s", err, out)
 	}
 	return nil
@@ -127,8 +129,10 @@ func (w testEnv) targets() string { return filepath.Join(filepath.Dir(w.bin), "t
 
 // targetNames are those pods. A test that counts what is in its pod has one of its own.
 var targetNames = []string{
-	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-reaped", "target-ended",
-	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1", "target-stopped-2", "target-stopped-3",
+	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data",
+	"target-reaped", "target-ended",
+	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1",
+	"target-stopped-2", "target-stopped-3",
 }
 
 func (w testEnv) writeTargets() error {
@@ -141,7 +145,8 @@ func (w testEnv) writeTargets() error {
 	}
 	for _, name := range targetNames {
 		manifest := strings.ReplaceAll(string(template), "NAME", name)
-		if err := os.WriteFile(filepath.Join(w.targets(), name+".yaml"), []byte(manifest), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(w.targets(), name+".yaml"), []byte(manifest),
+			0o600); err != nil {
 			return err
 		}
 	}
@@ -175,5 +180,6 @@ func (w testEnv) startOne() (started func()) {
 
 // env is all that a command gets: nothing of the developer's own settings.
 func (w testEnv) env() []string {
-	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig, "HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
+	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig,
+		"HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
 }

@@ -54,7 +54,8 @@ type snapshot struct {
 // observe looks until the test has ended.
 func observe(t *testing.T, namespace string) *observer {
 	t.Helper()
-	o := &observer{client: protobufClient(t), namespace: namespace, changed: make(chan struct{}), steady: map[string]string{}}
+	o := &observer{client: protobufClient(t), namespace: namespace, changed: make(chan struct{}),
+		steady: map[string]string{}}
 	untilCleanedUp(t, func(ctx context.Context) {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -98,7 +99,8 @@ func protobufClient(t *testing.T) kubernetes.Interface {
 func (o *observer) look(ctx context.Context) (snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*interval)
 	defer cancel()
-	s := snapshot{at: time.Now(), pods: map[string]*corev1.Pod{}, jobs: map[string]string{}, processes: map[string][]string{}}
+	s := snapshot{at: time.Now(), pods: map[string]*corev1.Pod{}, jobs: map[string]string{},
+		processes: map[string][]string{}}
 	pods, err := o.client.CoreV1().Pods(o.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return s, err
@@ -124,7 +126,8 @@ func (s snapshot) readProcesses() error {
 		for variable := range bytes.SplitSeq(environment, []byte{0}) {
 			if id, ok := bytes.CutPrefix(variable, []byte(caseVariable+"=")); ok {
 				words, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
-				line := fmt.Sprintf("%s: %q", filepath.Base(filepath.Dir(path)), bytes.ReplaceAll(words, []byte{0}, []byte(" ")))
+				line := fmt.Sprintf("%s: %q", filepath.Base(filepath.Dir(path)),
+					bytes.ReplaceAll(words, []byte{0}, []byte(" ")))
 				s.processes[string(id)] = append(s.processes[string(id)], line)
 			}
 		}
@@ -299,9 +302,10 @@ func (s snapshot) willRun(session started) bool {
 	if status := s.status(session); status != nil && status.State.Waiting == nil {
 		return status.State.Running != nil
 	}
-	return slices.ContainsFunc(s.pods[session.pod].Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool {
-		return c.Name == session.container && c.Image != noImage
-	})
+	return slices.ContainsFunc(s.pods[session.pod].Spec.EphemeralContainers,
+		func(c corev1.EphemeralContainer) bool {
+			return c.Name == session.container && c.Image != noImage
+		})
 }
 
 func inJSON(object any) string {

@@ -80,7 +80,8 @@ func TestRandomPods(t *testing.T) {
 				p.accepts(t, seed, "what is around", object)
 			}
 			t.Run("clone", func(t *testing.T) { p.clones(t, seed, c) })
-			t.Run("clone of the live pod", func(t *testing.T) { p.clones(t, seed, c.Live(answer.(*corev1.Pod))) })
+			t.Run("clone of the live pod",
+				func(t *testing.T) { p.clones(t, seed, c.Live(answer.(*corev1.Pod))) })
 		})
 	}
 }
@@ -95,7 +96,8 @@ func (p property) clones(t *testing.T, seed uint64, c podgen.Case) {
 		return
 	}
 	p.accepts(t, seed, "the clone", planned.Pod)
-	if matches := c.Target.NamespaceState.Matching(planned.Pod.Labels); len(matches) > 0 && !c.Options.Labels.Keep {
+	if matches := c.Target.NamespaceState.Matching(planned.Pod.Labels); len(matches) > 0 &&
+		!c.Options.Labels.Keep {
 		t.Errorf("seed %d: the clone is selected by %v", seed, matches)
 	}
 }
@@ -122,7 +124,9 @@ func (p property) prepare(t *testing.T) {
 	priority, runtimeClass := p.classes.Objects()
 	t.Cleanup(func() {
 		err := p.client.SchedulingV1().PriorityClasses().Delete(ctx, priority.Name, metav1.DeleteOptions{})
-		if err := errors.Join(err, p.client.NodeV1().RuntimeClasses().Delete(ctx, runtimeClass.Name, metav1.DeleteOptions{})); err != nil {
+		if err := errors.Join(err,
+			p.client.NodeV1().RuntimeClasses().Delete(ctx, runtimeClass.Name,
+				metav1.DeleteOptions{})); err != nil {
 			t.Error(err)
 		}
 	})
@@ -140,7 +144,8 @@ func (p property) accepts(t *testing.T, seed uint64, what string, object runtime
 	t.Helper()
 	answer, err := p.create(object)
 	if err != nil {
-		t.Fatalf("the server refuses %s: %v\nagain: %s=%d go test ./test/e2e -run TestRandomPods\n%s", what, err, seedVariable, seed, manifest(t, object))
+		t.Fatalf("the server refuses %s: %v\nagain: %s=%d go test ./test/e2e -run TestRandomPods\n%s", what,
+			err, seedVariable, seed, manifest(t, object))
 	}
 	return answer
 }
@@ -148,14 +153,17 @@ func (p property) accepts(t *testing.T, seed uint64, what string, object runtime
 func manifest(t *testing.T, object runtime.Object) string {
 	t.Helper()
 	var text strings.Builder
-	if err := printers.NewTypeSetter(scheme.Scheme).ToPrinter(&printers.YAMLPrinter{}).PrintObj(object, &text); err != nil {
+	if err := printers.NewTypeSetter(scheme.Scheme).ToPrinter(&printers.YAMLPrinter{}).PrintObj(object,
+		&text); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
 }
 
 func (p property) create(object runtime.Object) (runtime.Object, error) {
-	ctx, dry := context.Background(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}
+	ctx, dry := context.Background(),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
+			FieldValidation: metav1.FieldValidationStrict}
 	core, apps := p.client.CoreV1(), p.client.AppsV1()
 	switch o := object.(type) {
 	case *corev1.Pod:

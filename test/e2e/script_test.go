@@ -37,7 +37,8 @@ func TestScripts(t *testing.T) {
 			}
 			return env.embedded, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nothing-left": nothingLeft, "nothing-logged": nothingLogged},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits,
+			"nothing-left": nothingLeft, "nothing-logged": nothingLogged},
 	})
 }
 
@@ -127,11 +128,17 @@ func (s started) leaves(ctx context.Context, namespace string, limit time.Durati
 	if err != nil {
 		return err
 	}
-	hasEnded := func(ctx context.Context) (bool, error) { return s.hasEnded(ctx, client.CoreV1().Pods(namespace)) }
+	hasEnded := func(ctx context.Context) (bool,
+		error) {
+		return s.hasEnded(ctx, client.CoreV1().Pods(namespace))
+	}
 	if err := until(ctx, limit, hasEnded); err != nil {
 		return fmt.Errorf("pod %s/%s, container %q has not ended: %w", namespace, s.pod, s.container, err)
 	}
-	hasNoLease := func(ctx context.Context) (bool, error) { return s.hasNoLease(ctx, client.BatchV1().Jobs(namespace)) }
+	hasNoLease := func(ctx context.Context) (bool,
+		error) {
+		return s.hasNoLease(ctx, client.BatchV1().Jobs(namespace))
+	}
 	if err := until(ctx, limit, hasNoLease); err != nil {
 		return fmt.Errorf("%s in namespace %s is left: %w", s.lease(), namespace, err)
 	}
@@ -168,7 +175,8 @@ func (s started) hasNoLease(ctx context.Context, jobs typedbatchv1.JobInterface)
 	return false, err
 }
 
-// untilEnded are kubectl's words for waiting until the clone is gone, or the debug container's process has ended.
+// untilEnded are kubectl's words for waiting until the clone is gone, or the debug container's process has
+// ended.
 func (s started) untilEnded(limit time.Duration) []string {
 	end := "delete"
 	if s.container != "" {

@@ -61,13 +61,16 @@ func TestStarts(t *testing.T) {
 			says: `scheduling: .*untolerated taint.*`,
 			hint: `see the nodes' taints: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints`, helps: true},
 		{name: "claim not there", also: onlySessions, typed: "--as creator", // who may not look for it
-			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
+			spec: `{containers: [{name: app, ` + busybox +
+				`, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: none}}]}`,
 			says: `scheduling: .*persistentvolumeclaim "none" not found.*`,
 			hint: `list the claims: kubectl get persistentvolumeclaims -n NAMESPACE`, helps: true},
 		{name: "claim not bound", also: unboundClaim, typed: "--start-timeout 8s", late: true,
-			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: unbound}}]}`,
-			says: `scheduling: .*unbound immediate PersistentVolumeClaims.*`,
-			hint: `see what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`, helps: true},
+			spec: `{containers: [{name: app, ` + busybox +
+				`, volumeMounts: [{name: data, mountPath: /data}]}], volumes: [{name: data, persistentVolumeClaim: {claimName: unbound}}]}`,
+			says:  `scheduling: .*unbound immediate PersistentVolumeClaims.*`,
+			hint:  `see what it waits for: kubectl describe persistentvolumeclaim unbound -n NAMESPACE`,
+			helps: true},
 		{name: "image not found",
 			spec: `{containers: [{name: app, image: "notfound.test/none:1"}]}`,
 			says: `container app: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
@@ -90,19 +93,23 @@ func TestStarts(t *testing.T) {
 			says: `container app: image notfound.test/none:1: .*not found: Unable to retrieve some image pull secrets \(no-such-secret\).*`,
 			hint: `list the pull secrets: kubectl get secrets -n NAMESPACE --field-selector type=kubernetes.io/dockerconfigjson`, helps: true},
 		{name: "secret",
-			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: no-such-secret, key: password}}}]}]}`,
+			spec: `{containers: [{name: app, ` + busybox +
+				`, env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: no-such-secret, key: password}}}]}]}`,
 			says: `container app: CreateContainerConfigError: secret "no-such-secret" not found`,
 			hint: `start without it: -e PASSWORD-`, helps: true},
 		{name: "config map",
-			spec: `{containers: [{name: app, ` + busybox + `, envFrom: [{configMapRef: {name: no-such-config}}]}]}`,
+			spec: `{containers: [{name: app, ` + busybox +
+				`, envFrom: [{configMapRef: {name: no-such-config}}]}]}`,
 			says: `container app: CreateContainerConfigError: configmap "no-such-config" not found`,
 			hint: `list what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
 		{name: "key",
-			spec: `{containers: [{name: app, ` + busybox + `, env: [{name: LEVEL, valueFrom: {configMapKeyRef: {name: kube-root-ca.crt, key: none}}}]}]}`,
+			spec: `{containers: [{name: app, ` + busybox +
+				`, env: [{name: LEVEL, valueFrom: {configMapKeyRef: {name: kube-root-ca.crt, key: none}}}]}]}`,
 			says: `container app: CreateContainerConfigError: couldn't find key none in ConfigMap NAMESPACE/kube-root-ca.crt`,
 			hint: `start without it: -e LEVEL-`, helps: true},
 		{name: "volume", typed: "--start-timeout 15s", late: true,
-			spec: `{containers: [{name: app, ` + busybox + `, volumeMounts: [{name: config, mountPath: /etc/app}]}], volumes: [{name: config, configMap: {name: no-such-config}}]}`,
+			spec: `{containers: [{name: app, ` + busybox +
+				`, volumeMounts: [{name: config, mountPath: /etc/app}]}], volumes: [{name: config, configMap: {name: no-such-config}}]}`,
 			says: `volumes and network on node \S+: MountVolume.SetUp failed for volume "config" : configmap "no-such-config" not found`,
 			hint: `list what there is: kubectl get configmaps -n NAMESPACE`, helps: true},
 		{name: "root image",
@@ -128,17 +135,19 @@ func TestStarts(t *testing.T) {
 			tells: []string{`warning: the log of container setup could not be read: pods "\S+" is forbidden: User "creator" cannot get resource "pods/log" .*`},
 			hint:  `start without it: --init none`, helps: true},
 		{name: "init container without end", typed: "--start-timeout 12s", late: true,
-			spec:  preparing(`command: [sh, -c, "echo waiting for peers; sleep 3600"]`),
-			says:  `init container setup \(1 of 1\)`,
-			tells: []string{`waiting: init container setup \(1 of 1\)`, `warning: the log of container setup ends with:\n  waiting for peers`},
-			hint:  `start without it: --init none`, helps: true},
+			spec: preparing(`command: [sh, -c, "echo waiting for peers; sleep 3600"]`),
+			says: `init container setup \(1 of 1\)`,
+			tells: []string{`waiting: init container setup \(1 of 1\)`,
+				`warning: the log of container setup ends with:\n  waiting for peers`},
+			hint: `start without it: --init none`, helps: true},
 		{name: "init container out of memory",
 			spec:  preparing(`command: [sh, -c, "echo fills; tail /dev/zero"], resources: {limits: {memory: 16Mi}}`),
 			says:  `init container setup failed: OOMKilled, exit status 137, memory limit 16Mi`,
 			tells: []string{`warning: the log of container setup ends with:\n  fills`},
 			hint:  `raise the limit: --override-type strategic --overrides '{"spec":{"initContainers":[{"name":"setup","resources":{"limits":{"memory":"128Mi"}}}]}}'`},
 		{name: "sidecar", typed: "--with proxy",
-			spec: `{initContainers: [{name: proxy, restartPolicy: Always, ` + busybox + `, command: [sh, -c, "echo no upstream; sleep 1; exit 3"], startupProbe: {exec: {command: ["false"]}, failureThreshold: 100}}], ` +
+			spec: `{initContainers: [{name: proxy, restartPolicy: Always, ` + busybox +
+				`, command: [sh, -c, "echo no upstream; sleep 1; exit 3"], startupProbe: {exec: {command: ["false"]}, failureThreshold: 100}}], ` +
 				container + `}`,
 			says:  `sidecar proxy failed: Error, exit status 3`,
 			tells: []string{`warning: the log of container proxy ends with:\n  no upstream`},
@@ -156,11 +165,13 @@ func TestStarts(t *testing.T) {
 			spec: tolerant,
 			says: `node NODE to take the pod`,
 			hint: `see its node: kubectl describe node NODE`, helps: true},
-		{name: "image not found, debug mode", debug: true, needs: running, typed: "--image notfound.test/none:1",
-			spec: sleeping(""),
-			says: `container eshell-\w+: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
-			hint: `check the name, or use another image: --image IMAGE`},
-		{name: "registry unreachable, debug mode", debug: true, needs: running, typed: "--image registry.invalid/none:1 --start-timeout 20s", late: true,
+		{name: "image not found, debug mode", debug: true, needs: running,
+			typed: "--image notfound.test/none:1",
+			spec:  sleeping(""),
+			says:  `container eshell-\w+: image notfound.test/none:1: (ErrImagePull|ImagePullBackOff): .*not found`,
+			hint:  `check the name, or use another image: --image IMAGE`},
+		{name: "registry unreachable, debug mode", debug: true, needs: running,
+			typed: "--image registry.invalid/none:1 --start-timeout 20s", late: true,
 			spec: sleeping(""),
 			says: `image registry.invalid/none:1 .*connection refused`,
 			hint: `wait longer: --start-timeout 1m40s`},
@@ -221,7 +232,8 @@ func (tt failing) expect(t *testing.T, here stage, end ending) {
 	if tt.late {
 		before = `did not start within \d+s: it still waits for `
 	}
-	want := append(tt.tells, `error: (\S+|container \S+ in \S+) `+before+tt.says+`\nhint: `+regexp.QuoteMeta(tt.hint)+`\n\z`)
+	want := append(tt.tells,
+		`error: (\S+|container \S+ in \S+) `+before+tt.says+`\nhint: `+regexp.QuoteMeta(tt.hint)+`\n\z`)
 	for _, pattern := range want {
 		if !regexp.MustCompile(`(?m)^` + here.fill(pattern)).MatchString(end.stderr) {
 			t.Errorf("stderr is\n%swant\n%s", end.stderr, here.fill(pattern))
@@ -257,7 +269,8 @@ func (s stage) empty(t *testing.T, end ending) {
 	for _, session := range headlines(end.stderr) {
 		pod, err := pods.Get(t.Context(), session.pod, metav1.GetOptions{})
 		if err == nil && pod.Spec.NodeName == s.node() {
-			err = pods.Delete(t.Context(), session.pod, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+			err = pods.Delete(t.Context(), session.pod,
+				metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
 		}
 		if err != nil && !apierrors.IsNotFound(err) {
 			t.Fatal(err)
@@ -332,7 +345,8 @@ spec: {storageClassName: "", accessModes: [ReadWriteMany], resources: {requests:
 
 // sleeping is a pod that runs and goes at once.
 func sleeping(more string) string {
-	return `{terminationGracePeriodSeconds: 0, containers: [{name: app, ` + busybox + `, command: [sleep, "86400"], ` + more + `}]}`
+	return `{terminationGracePeriodSeconds: 0, containers: [{name: app, ` + busybox +
+		`, command: [sleep, "86400"], ` + more + `}]}`
 }
 
 func running(t *testing.T, s stage) {
@@ -356,8 +370,10 @@ func fakeNode(t *testing.T, s stage) {
 		t.Skip("an existing cluster gets no fake nodes")
 	}
 	t.Cleanup(func() { kubectl(t, "delete", "node", s.node()) })
-	s.apply(t, `{apiVersion: v1, kind: Node, metadata: {name: `+s.node()+`}, spec: {taints: [{key: eshell.test/fake, effect: NoSchedule}]}}`)
-	kubectl(t, "patch", "node", s.node(), "--subresource=status", "-p", `{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"10"},"capacity":{"cpu":"4","memory":"8Gi","pods":"10"}}}`)
+	s.apply(t, `{apiVersion: v1, kind: Node, metadata: {name: `+s.node()+
+		`}, spec: {taints: [{key: eshell.test/fake, effect: NoSchedule}]}}`)
+	kubectl(t, "patch", "node", s.node(), "--subresource=status", "-p",
+		`{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"10"},"capacity":{"cpu":"4","memory":"8Gi","pods":"10"}}}`)
 }
 
 // onlySessions lets a user have sessions, and read neither logs nor claims.
@@ -389,7 +405,9 @@ func TestLostStarts(t *testing.T) {
 		session := term.session()
 		term.expect(`waiting \d+s: node ` + here.node() + ` to take the pod`)
 		kubectl(t, "taint", "node", here.node(), "eshell.test/gone=:NoExecute")
-		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + ` is being deleted: DeletionByTaintManager: .*\r\nhint: see its node: kubectl describe node ` + here.node() + `\r\n`)
+		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod +
+			` is being deleted: DeletionByTaintManager: .*\r\nhint: see its node: kubectl describe node ` +
+			here.node() + `\r\n`)
 		kubectl(t, "delete", "pod", session.pod, "-n", here.namespace, "--force", "--grace-period=0")
 		if got := term.status(); got != 125 {
 			t.Errorf("exit status %d, want 125", got)
@@ -401,20 +419,24 @@ func TestLostStarts(t *testing.T) {
 		session := term.session()
 		term.expect(`waiting \d+s: scheduling: `)
 		kubectl(t, "delete", "pod", session.pod)
-		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod + `(: it was| is being) deleted by somebody else\r\nhint: see its events: kubectl get events -n \S+ --field-selector involvedObject.name=` + session.pod + `\r\n`)
+		term.expect(`error: pod/` + session.pod + ` did not start: pod/` + session.pod +
+			`(: it was| is being) deleted by somebody else\r\nhint: see its events: kubectl get events -n \S+ --field-selector involvedObject.name=` + session.pod + `\r\n`)
 		term.ended(125, session)
 	})
 	t.Run("deleted, debug mode", func(t *testing.T) {
 		t.Parallel()
-		spec := strings.Replace(sleeping(""), "terminationGracePeriodSeconds: 0", "terminationGracePeriodSeconds: 20", 1)
+		spec := strings.Replace(sleeping(""), "terminationGracePeriodSeconds: 0",
+			"terminationGracePeriodSeconds: 20", 1)
 		start := failing{spec: spec, name: "app", debug: true}
 		here := stage{newRealm(t, "start-deleted-debug", start.manifest()), start.app()}
 		running(t, here)
-		term := open(t, "eshell", "-n", here.namespace, "pod/app", "--mode", "debug", "--image", "registry.invalid/none:1")
+		term := open(t, "eshell", "-n", here.namespace, "pod/app", "--mode", "debug", "--image",
+			"registry.invalid/none:1")
 		session := term.session()
 		term.expect(`waiting \d+s: image registry.invalid/none:1`)
 		kubectl(t, "delete", "pod", "app", "-n", here.namespace, "--wait=false")
-		term.expect(`error: container ` + session.container + ` in pod/app did not start: pod/app is being deleted by somebody else\r\nhint: see its events: `)
+		term.expect(`error: container ` + session.container +
+			` in pod/app did not start: pod/app is being deleted by somebody else\r\nhint: see its events: `)
 		if got := term.status(); got != 125 {
 			t.Errorf("exit status %d, want 125", got)
 		}

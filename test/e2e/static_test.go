@@ -32,7 +32,8 @@ func TestMirrorPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(manifest) })
-	mirror := "pod/static-" + strings.TrimSpace(kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"))
+	mirror := "pod/static-" +
+		strings.TrimSpace(kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"))
 	kubectl(t, "wait", "--for=create", mirror, "--timeout=60s")
 	kubectl(t, "wait", "--for=condition=Ready", mirror, "--timeout=60s")
 
@@ -40,7 +41,8 @@ func TestMirrorPod(t *testing.T) {
 	if got := debug.status(); got != 125 {
 		t.Errorf("exit status %d, want 125", got)
 	}
-	debug.expect(`error: ` + mirror + ` is a static pod of its node: Kubernetes does not add ephemeral containers to it\r\nhint: clone it instead`)
+	debug.expect(`error: ` + mirror +
+		` is a static pod of its node: Kubernetes does not add ephemeral containers to it\r\nhint: clone it instead`)
 	if added := kubectl(t, "get", mirror, "-o", "jsonpath={.spec.ephemeralContainers}"); added != "" {
 		t.Errorf("it has ephemeral containers: %s", added)
 	}

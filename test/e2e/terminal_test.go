@@ -53,7 +53,8 @@ func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	keyboard := closable(t, master)
-	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}), exited: make(chan struct{}), started: w.startOne()}
+	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}),
+		exited: make(chan struct{}), started: w.startOne()}
 	t.Cleanup(term.started)
 	term.resize(80, 24)
 	term.before = term.settings()
@@ -127,7 +128,8 @@ func (term *terminal) read() {
 }
 
 // starting is what a session shows until it has started, or has waited for something for 5 s.
-var starting = regexp.MustCompile(`(?m)^pod/\S+: (a clone|debug container)[^\n]*\n|^  [^\n]*\n|\r|\x1b\[K|[|/\\-] waiting [0-4]s: [^\r\n]*`)
+var starting = regexp.MustCompile(
+	`(?m)^pod/\S+: (a clone|debug container)[^\n]*\n|^  [^\n]*\n|\r|\x1b\[K|[|/\\-] waiting [0-4]s: [^\r\n]*`)
 
 func hasStarted(screen string) bool {
 	return strings.TrimSpace(starting.ReplaceAllString(screen, "")) != ""

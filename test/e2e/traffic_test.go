@@ -117,7 +117,8 @@ func TestTrafficKeepLabels(t *testing.T) {
 		}
 	}
 	if asEndpoints < clones/2 {
-		t.Errorf("%d clones were endpoints, want those that served at least:\n%s", asEndpoints, strings.Join(felt, "\n"))
+		t.Errorf("%d clones were endpoints, want those that served at least:\n%s", asEndpoints,
+			strings.Join(felt, "\n"))
 	}
 	l.account(t)
 }
@@ -127,12 +128,15 @@ func TestTrafficByHand(t *testing.T) {
 	t.Parallel()
 	l := goLive(t, "traffic-by-hand")
 	l.apply(t, strings.NewReplacer("NAME", "shop-eshell-hand", "LABELS", "app: shop").Replace(byHand))
-	l.customer.until(t, "an answer of shop-eshell-hand", func() bool { return l.customer.answers["shop-eshell-hand"] > 0 })
+	l.customer.until(t, "an answer of shop-eshell-hand",
+		func() bool { return l.customer.answers["shop-eshell-hand"] > 0 })
 	l.witness.expect(t, `^endpointslice/shop-\w+ lists shop-eshell-hand as ready$`)
 	l.witness.expect(t, `^poddisruptionbudget/budget: 4 expected, 4 healthy, 2 may go; was 3, 3, 1$`)
 
-	hash := kubectl(t, "get", "replicasets", "-n", l.namespace, "-o", "jsonpath={.items[0].metadata.labels.pod-template-hash}")
-	l.apply(t, strings.NewReplacer("NAME", "shop-eshell-twin", "LABELS", "app: shop, pod-template-hash: "+hash).Replace(byHand))
+	hash := kubectl(t, "get", "replicasets", "-n", l.namespace, "-o",
+		"jsonpath={.items[0].metadata.labels.pod-template-hash}")
+	l.apply(t, strings.NewReplacer("NAME", "shop-eshell-twin", "LABELS",
+		"app: shop, pod-template-hash: "+hash).Replace(byHand))
 	l.witness.expect(t, `^pod/shop-eshell-twin is owned by ReplicaSet/shop-`)
 	l.witness.expect(t, `^replicaset/shop-\w+ has 4 replicas$`)
 }
@@ -148,7 +152,8 @@ func goLive(t *testing.T, name string) production {
 	t.Helper()
 	r := newRealm(t, name, live)
 	kubectl(t, "wait", "-n", r.namespace, "--for=condition=Available", "deployment/shop", "--timeout=120s")
-	kubectl(t, "wait", "-n", r.namespace, "--for=jsonpath={.status.disruptionsAllowed}=1", "poddisruptionbudget/budget", "--timeout=60s")
+	kubectl(t, "wait", "-n", r.namespace, "--for=jsonpath={.status.disruptionsAllowed}=1",
+		"poddisruptionbudget/budget", "--timeout=60s")
 	config, err := clientcmd.BuildConfigFromFlags("", env.kubeconfig)
 	if err != nil {
 		t.Fatal(err)
@@ -176,8 +181,10 @@ func (p production) watch(t *testing.T, client kubernetes.Interface) {
 		UpdateFunc: func(_, object any) { p.witness.see(object); p.customer.see(object) },
 	}
 	for _, informer := range []cache.SharedIndexInformer{
-		factory.Discovery().V1().EndpointSlices().Informer(), factory.Policy().V1().PodDisruptionBudgets().Informer(),
-		factory.Apps().V1().Deployments().Informer(), factory.Apps().V1().ReplicaSets().Informer(), factory.Core().V1().Pods().Informer(),
+		factory.Discovery().V1().EndpointSlices().Informer(),
+		factory.Policy().V1().PodDisruptionBudgets().Informer(),
+		factory.Apps().V1().Deployments().Informer(), factory.Apps().V1().ReplicaSets().Informer(),
+		factory.Core().V1().Pods().Informer(),
 	} {
 		if _, err := informer.AddEventHandler(see); err != nil {
 			t.Fatal(err)
@@ -270,11 +277,13 @@ func (p production) account(t *testing.T) {
 			t.Errorf("clone %s answered %d requests", pod, answers)
 		}
 	}
-	t.Logf("%d clones came and went; %d requests were answered, %d failed: %v", clones, served, len(c.failed), c.answers)
+	t.Logf("%d clones came and went; %d requests were answered, %d failed: %v", clones, served, len(c.failed),
+		c.answers)
 	if served < clones/2*meanwhile/sideBySide || len(c.failed) > 0 {
 		t.Errorf("%d requests were answered; failed: %q", served, c.failed)
 	}
-	if left := strings.Fields(kubectl(t, "get", "pods", "-n", p.namespace, "-o", "jsonpath={.items[*].metadata.name}")); len(left) != 3 || slices.ContainsFunc(left, isClone) {
+	if left := strings.Fields(kubectl(t, "get", "pods", "-n", p.namespace, "-o",
+		"jsonpath={.items[*].metadata.name}")); len(left) != 3 || slices.ContainsFunc(left, isClone) {
 		t.Errorf("the pods are %v, want the three of the application", left)
 	}
 }
@@ -330,7 +339,8 @@ type customer struct {
 }
 
 func newCustomer(client kubernetes.Interface, namespace string) *customer {
-	return &customer{board: newBoard(), client: client, namespace: namespace, endpoints: map[string][]string{}, answers: map[string]int{}}
+	return &customer{board: newBoard(), client: client, namespace: namespace,
+		endpoints: map[string][]string{}, answers: map[string]int{}}
 }
 
 func (c *customer) see(object any) {
@@ -446,9 +456,11 @@ func (w *witness) seeBudget(budget *policyv1.PodDisruptionBudget) {
 		w.budget = &is
 	}
 	was := w.budget
-	if is.ExpectedPods != was.ExpectedPods || is.CurrentHealthy != was.CurrentHealthy || is.DisruptionsAllowed != was.DisruptionsAllowed {
+	if is.ExpectedPods != was.ExpectedPods || is.CurrentHealthy != was.CurrentHealthy ||
+		is.DisruptionsAllowed != was.DisruptionsAllowed {
 		w.feel("poddisruptionbudget/%s: %d expected, %d healthy, %d may go; was %d, %d, %d", budget.Name,
-			is.ExpectedPods, is.CurrentHealthy, is.DisruptionsAllowed, was.ExpectedPods, was.CurrentHealthy, was.DisruptionsAllowed)
+			is.ExpectedPods, is.CurrentHealthy, is.DisruptionsAllowed, was.ExpectedPods, was.CurrentHealthy,
+			was.DisruptionsAllowed)
 	}
 }
 
@@ -475,7 +487,10 @@ func (w *witness) all() []string {
 
 func (w *witness) expect(t *testing.T, pattern string) {
 	t.Helper()
-	w.until(t, pattern, func() bool { return slices.ContainsFunc(w.felt, regexp.MustCompile(pattern).MatchString) })
+	w.until(t, pattern, func() bool {
+		return slices.ContainsFunc(w.felt,
+			regexp.MustCompile(pattern).MatchString)
+	})
 	if t.Failed() {
 		t.Logf("felt:\n%s", strings.Join(w.all(), "\n"))
 	}

@@ -120,7 +120,8 @@ func install(t *testing.T, all []workload) chart {
 	kubectl(t, "apply", "-n", c.namespace, "-f", manifests, "--validate=strict")
 	const counted = "!eshell.test/without-pods,!pod-template-hash"
 	for _, made := range [][3]string{
-		{"deployments,statefulsets,replicasets,replicationcontrollers", counted, "jsonpath={.status.replicas}=1"},
+		{"deployments,statefulsets,replicasets,replicationcontrollers", counted,
+			"jsonpath={.status.replicas}=1"},
 		{"jobs", counted, "jsonpath={.status.active}=1"},
 		// A daemon set has as many as there are nodes.
 		{"pods", "app.kubernetes.io/instance=node-exporter", "create"},
@@ -128,7 +129,8 @@ func install(t *testing.T, all []workload) chart {
 	} {
 		kubectl(t, "wait", "-n", c.namespace, made[0], "-l", made[1], "--for="+made[2], "--timeout=60s")
 	}
-	kubectl(t, "wait", "-n", c.namespace, "deployments", "-l", "runs=yes", "--for=condition=Available", "--timeout=120s")
+	kubectl(t, "wait", "-n", c.namespace, "deployments", "-l", "runs=yes", "--for=condition=Available",
+		"--timeout=120s")
 	c.nodes, c.pods, c.selectors = nodes(t), c.livePods(t), c.allSelectors(t)
 	return c
 }
@@ -209,10 +211,14 @@ func (c chart) livePods(t *testing.T) map[string]corev1.Pod {
 
 // isForFakeNode reports a daemon set's pod for a node that another test has made: it goes with that.
 func isForFakeNode(pod corev1.Pod) bool {
-	if pod.Spec.Affinity == nil || pod.Spec.Affinity.NodeAffinity == nil || pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+	if pod.Spec.Affinity == nil || pod.Spec.Affinity.NodeAffinity == nil {
 		return false
 	}
-	for _, term := range pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+	required := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	if required == nil {
+		return false
+	}
+	for _, term := range required.NodeSelectorTerms {
 		for _, field := range term.MatchFields {
 			if len(field.Values) > 0 && strings.HasPrefix(field.Values[0], fakeNodePrefix) {
 				return true
@@ -237,7 +243,8 @@ func (c chart) allSelectors(t *testing.T) []selector {
 	t.Helper()
 	var list unstructured.UnstructuredList
 	const kinds = "services,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets,jobs,replicationcontrollers,rollouts.argoproj.io,clonesets.apps.kruise.io"
-	if err := list.UnmarshalJSON([]byte(kubectl(t, "get", "-n", c.namespace, kinds, "-o", "json"))); err != nil {
+	if err := list.UnmarshalJSON(
+		[]byte(kubectl(t, "get", "-n", c.namespace, kinds, "-o", "json"))); err != nil {
 		t.Fatal(err)
 	}
 	var all []selector
@@ -245,7 +252,8 @@ func (c chart) allSelectors(t *testing.T) []selector {
 		if spec, found, err := unstructured.NestedMap(object.Object, "spec", "selector"); err != nil {
 			t.Fatal(err)
 		} else if found { // a Service without one selects nothing
-			all = append(all, selector{object.GetKind() + " " + object.GetName(), asSelector(t, object.GetKind(), spec)})
+			all = append(all, selector{object.GetKind() + " " + object.GetName(),
+				asSelector(t, object.GetKind(), spec)})
 		}
 	}
 	if len(all) < len(c.workloads) {
@@ -349,7 +357,8 @@ func (c chart) apart(t *testing.T, manifest string) {
 
 func serves(t *testing.T, container corev1.Container, startupProbe bool) {
 	t.Helper()
-	if startupProbe || container.LivenessProbe != nil || container.ReadinessProbe != nil || container.Lifecycle != nil || len(container.Ports) > 0 {
+	if startupProbe || container.LivenessProbe != nil || container.ReadinessProbe != nil ||
+		container.Lifecycle != nil || len(container.Ports) > 0 {
 		t.Errorf("container %s has probes, hooks or ports", container.Name)
 	}
 }
@@ -390,10 +399,12 @@ func (c chart) shown(t *testing.T, manifest string, replaced replacements) strin
 	if err != nil || session == "" {
 		t.Fatalf("the clone has no session: %v\n%s", err, manifest)
 	}
-	if err := unstructured.SetNestedField(pod, "USER", "metadata", "annotations", owned.UserAnnotation); err != nil {
+	if err := unstructured.SetNestedField(pod, "USER", "metadata", "annotations",
+		owned.UserAnnotation); err != nil {
 		t.Fatal(err)
 	}
-	anywhere := strings.NewReplacer(append(replaced, "-eshell-"+session, "-eshell-SESSION", "eshell "+session, "eshell SESSION")...)
+	anywhere := strings.NewReplacer(append(replaced, "-eshell-"+session, "-eshell-SESSION", "eshell "+session,
+		"eshell SESSION")...)
 	each(pod, func(text string) string {
 		switch {
 		case text == session:
@@ -407,7 +418,8 @@ func (c chart) shown(t *testing.T, manifest string, replaced replacements) strin
 	})
 	sortVolumes(t, pod)
 	var shown strings.Builder
-	if err := new(printers.YAMLPrinter).PrintObj(&unstructured.Unstructured{Object: pod}, &shown); err != nil {
+	if err := new(printers.YAMLPrinter).PrintObj(&unstructured.Unstructured{Object: pod},
+		&shown); err != nil {
 		t.Fatal(err)
 	}
 	return shown.String()

@@ -117,8 +117,10 @@ func checkMembers(t *testing.T, p platform, members []member) {
 		t.Fatalf("%d members, want LICENSE and the binary", len(members))
 	}
 	license, binary := members[0], members[1]
-	if license.Name != "LICENSE" || license.Mode != 0o644 || string(license.content) != read(t, root+"/LICENSE") {
-		t.Errorf("first member is %s, mode %o, want the repository's LICENSE, mode 644", license.Name, license.Mode)
+	if license.Name != "LICENSE" || license.Mode != 0o644 || string(license.content) != read(t,
+		root+"/LICENSE") {
+		t.Errorf("first member is %s, mode %o, want the repository's LICENSE, mode 644", license.Name,
+			license.Mode)
 	}
 	if binary.Name != p.executable() || binary.Mode != 0o755 {
 		t.Errorf("second member is %s, mode %o, want %s, mode 755", binary.Name, binary.Mode, p.executable())
@@ -143,7 +145,8 @@ func checkInstall(t *testing.T, p platform, version, manifest, file string) {
 	t.Helper()
 	krew := t.TempDir()
 	goos, goarch, _ := strings.Cut(p.name(), "_")
-	tool(t, []string{"KREW_ROOT=" + krew, "KREW_OS=" + goos, "KREW_ARCH=" + goarch, "KREW_NO_UPGRADE_CHECK=1"},
+	tool(t, []string{"KREW_ROOT=" + krew, "KREW_OS=" + goos, "KREW_ARCH=" + goarch,
+		"KREW_NO_UPGRADE_CHECK=1"},
 		"krew", "install", "--manifest="+manifest, "--archive="+file)
 	for _, file := range []string{p.executable(), "LICENSE"} {
 		if _, err := os.Stat(filepath.Join(krew, "store", "eshell", version, file)); err != nil {

@@ -106,14 +106,15 @@ func TestManifestIsRenderedFromTemplate(t *testing.T) {
 	committed := read(t, manifestFile)
 	p := parse(t, committed)
 	// The checksums are the release's, so those committed are taken as given.
-	rendered, err := packaging.Render(read(t, templateFile), p.Spec.Version, func(uri string) (string, error) {
-		for _, platform := range p.Spec.Platforms {
-			if platform.URI == uri {
-				return platform.SHA256, nil
+	rendered, err := packaging.Render(read(t, templateFile), p.Spec.Version,
+		func(uri string) (string, error) {
+			for _, platform := range p.Spec.Platforms {
+				if platform.URI == uri {
+					return platform.SHA256, nil
+				}
 			}
-		}
-		return "", fmt.Errorf("plugins/eshell.yaml lacks %s", uri)
-	})
+			return "", fmt.Errorf("plugins/eshell.yaml lacks %s", uri)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

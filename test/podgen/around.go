@@ -32,7 +32,9 @@ func (g *generator) service(meta metav1.ObjectMeta) runtime.Object {
 
 // budget may have an empty selector, which selects every pod, or none, which selects nothing.
 func (g *generator) budget(meta metav1.ObjectMeta) runtime.Object {
-	b := &policyv1.PodDisruptionBudget{ObjectMeta: meta, Spec: policyv1.PodDisruptionBudgetSpec{MinAvailable: new(intstr.FromInt32(1)), Selector: g.selector()}}
+	b := &policyv1.PodDisruptionBudget{ObjectMeta: meta,
+		Spec: policyv1.PodDisruptionBudgetSpec{MinAvailable: new(intstr.FromInt32(1)),
+			Selector: g.selector()}}
 	switch g.between(0, 20) {
 	case 0:
 		b.Spec.Selector = &metav1.LabelSelector{}
@@ -46,9 +48,11 @@ func (g *generator) networkPolicy(meta metav1.ObjectMeta) runtime.Object {
 	peers := func() []networkingv1.NetworkPolicyPeer {
 		return list(g, 0, 2, func(int) networkingv1.NetworkPolicyPeer {
 			if g.maybe(0.2) {
-				return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16"}}}
+				return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8",
+					Except: []string{"10.1.0.0/16"}}}
 			}
-			return networkingv1.NetworkPolicyPeer{PodSelector: g.selector(), NamespaceSelector: some(g, 0.3, g.selector)}
+			return networkingv1.NetworkPolicyPeer{PodSelector: g.selector(),
+				NamespaceSelector: some(g, 0.3, g.selector)}
 		})
 	}
 	p := &networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
@@ -68,24 +72,29 @@ func (g *generator) networkPolicy(meta metav1.ObjectMeta) runtime.Object {
 
 func (g *generator) replicaSet(meta metav1.ObjectMeta) runtime.Object {
 	s := g.selector()
-	return &appsv1.ReplicaSet{ObjectMeta: meta, Spec: appsv1.ReplicaSetSpec{Selector: s, Template: otherTemplate(s)}}
+	return &appsv1.ReplicaSet{ObjectMeta: meta,
+		Spec: appsv1.ReplicaSetSpec{Selector: s, Template: otherTemplate(s)}}
 }
 
 func (g *generator) otherDeployment(meta metav1.ObjectMeta) runtime.Object {
 	s := g.selector()
-	return &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Selector: s, Template: otherTemplate(s)}}
+	return &appsv1.Deployment{ObjectMeta: meta,
+		Spec: appsv1.DeploymentSpec{Selector: s, Template: otherTemplate(s)}}
 }
 
 func (g *generator) otherStatefulSet(meta metav1.ObjectMeta) runtime.Object {
 	s := g.selector()
-	return &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{ServiceName: Name, Selector: s, Template: otherTemplate(s)}}
+	return &appsv1.StatefulSet{ObjectMeta: meta,
+		Spec: appsv1.StatefulSetSpec{ServiceName: Name, Selector: s, Template: otherTemplate(s)}}
 }
 
 func (g *generator) replicationController(meta metav1.ObjectMeta) runtime.Object {
 	s := &metav1.LabelSelector{MatchLabels: g.equalities(2)}
-	return &corev1.ReplicationController{ObjectMeta: meta, Spec: corev1.ReplicationControllerSpec{Selector: s.MatchLabels, Template: new(otherTemplate(s))}}
+	return &corev1.ReplicationController{ObjectMeta: meta,
+		Spec: corev1.ReplicationControllerSpec{Selector: s.MatchLabels, Template: new(otherTemplate(s))}}
 }
 
 func otherTemplate(s *metav1.LabelSelector) corev1.PodTemplateSpec {
-	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: satisfying(s)}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "other", Image: "busybox"}}}}
+	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: satisfying(s)},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "other", Image: "busybox"}}}}
 }

@@ -90,7 +90,8 @@ func testClone(t *testing.T, seed uint64) (cloned bool) {
 func manifest(t *testing.T, object runtime.Object) string {
 	t.Helper()
 	var text strings.Builder
-	if err := printers.NewTypeSetter(scheme.Scheme).ToPrinter(&printers.YAMLPrinter{}).PrintObj(object, &text); err != nil {
+	if err := printers.NewTypeSetter(scheme.Scheme).ToPrinter(&printers.YAMLPrinter{}).PrintObj(object,
+		&text); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
@@ -123,7 +124,8 @@ func selectedBy(s sample) []string {
 	for _, selector := range s.Target.NamespaceState.Selectors {
 		if selector.Match.Matches(labels.Set(s.pod.Labels)) {
 			kinds = append(kinds, selector.String())
-			found = complain(found, !s.Options.Labels.Keep || takes(selector), "%s selects %v", selector, s.pod.Labels)
+			found = complain(found, !s.Options.Labels.Keep || takes(selector), "%s selects %v", selector,
+				s.pod.Labels)
 		}
 	}
 	var known []string
@@ -150,14 +152,16 @@ func metadataRules(s sample) []string {
 			found = complain(found, value != s.source.Annotations[key], "annotation %s is %q", key, value)
 		}
 	}
-	found = complain(found, s.pod.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] != "false", "it may be evicted")
+	found = complain(found, s.pod.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] != "false",
+		"it may be evicted")
 	return complain(found, s.pod.Annotations["karpenter.sh/do-not-disrupt"] != "true", "it may be disrupted")
 }
 
 // isBookkeeping are the annotations of words that are about the source itself.
 func isBookkeeping(key string) bool {
 	domain, _, _ := strings.Cut(key, "/")
-	return slices.Contains([]string{"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.sh", "meta.helm.sh", "kubectl.kubernetes.io",
+	return slices.Contains([]string{"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.sh",
+		"meta.helm.sh", "kubectl.kubernetes.io",
 		"prometheus.io", "scheduling.k8s.io"}, domain)
 }
 

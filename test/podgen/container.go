@@ -16,11 +16,12 @@ func (g *generator) container(name string) corev1.Container {
 		Args:    some(g, 0.5, func() []string { return []string{"serve", "$$HOME"} }),
 		Env:     g.env(), EnvFrom: g.envFrom(), Ports: g.ports(),
 		WorkingDir: pick(g, "", "/srv"), ImagePullPolicy: pick(g, "", corev1.PullAlways, corev1.PullNever),
-		TerminationMessagePath:   pick(g, "", "/dev/end"),
-		TerminationMessagePolicy: pick(g, "", corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError),
-		Resources:                g.resources(),
-		SecurityContext:          some(g, 0.6, g.security),
-		Stdin:                    g.maybe(0.1), StdinOnce: g.maybe(0.1), TTY: g.maybe(0.1),
+		TerminationMessagePath: pick(g, "", "/dev/end"),
+		TerminationMessagePolicy: pick(g, "", corev1.TerminationMessageReadFile,
+			corev1.TerminationMessageFallbackToLogsOnError),
+		Resources:       g.resources(),
+		SecurityContext: some(g, 0.6, g.security),
+		Stdin:           g.maybe(0.1), StdinOnce: g.maybe(0.1), TTY: g.maybe(0.1),
 	}
 	g.mounts(&c)
 	return c
@@ -32,7 +33,8 @@ func (g *generator) mainContainer(i int) corev1.Container {
 	c := g.container(containerName(i))
 	g.serves(&c)
 	if g.maybe(0.2) {
-		c.RestartPolicy = new(pick(g, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure))
+		c.RestartPolicy = new(pick(g, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever,
+			corev1.ContainerRestartPolicyOnFailure))
 		c.RestartPolicyRules = g.restartRules()
 	}
 	return c
@@ -53,7 +55,8 @@ func (g *generator) initContainer(i int) corev1.Container {
 		g.serves(&c)
 		c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 	case g.maybe(0.2):
-		c.RestartPolicy = new(pick(g, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure))
+		c.RestartPolicy = new(pick(g, corev1.ContainerRestartPolicyNever,
+			corev1.ContainerRestartPolicyOnFailure))
 		c.RestartPolicyRules = g.restartRules()
 	default:
 		c.ResizePolicy = g.resizePolicy(false)
@@ -64,9 +67,11 @@ func (g *generator) initContainer(i int) corev1.Container {
 func (g *generator) restartRules() []corev1.ContainerRestartRule {
 	return list(g, 0, 2, func(int) corev1.ContainerRestartRule {
 		return corev1.ContainerRestartRule{
-			Action: pick(g, corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers),
+			Action: pick(g, corev1.ContainerRestartRuleActionRestart,
+				corev1.ContainerRestartRuleActionRestartAllContainers),
 			ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{
-				Operator: pick(g, corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn), Values: []int32{1, 42}},
+				Operator: pick(g, corev1.ContainerRestartRuleOnExitCodesOpIn,
+					corev1.ContainerRestartRuleOnExitCodesOpNotIn), Values: []int32{1, 42}},
 		}
 	})
 }

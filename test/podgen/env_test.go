@@ -36,7 +36,8 @@ func envRules(s sample) []string {
 			continue
 		}
 		for i := range a {
-			was, is := shown(a[i], s.expected(), s.source.Annotations), shown(b[i], s.pod.Labels, s.pod.Annotations)
+			was, is := shown(a[i], s.expected(), s.source.Annotations),
+				shown(b[i], s.pod.Labels, s.pod.Annotations)
 			found = complain(found, was != is, "%s: %s shows %q, not %q", after.Name, a[i].Name, is, was)
 		}
 	}
@@ -82,7 +83,8 @@ func fileRules(s sample) []string {
 	after := s.files(s.pod.Spec.Volumes, s.pod.Labels, s.pod.Annotations)
 	before := s.files(s.source.Spec.Volumes, s.expected(), s.source.Annotations)
 	for _, path := range sortedKeys(after) {
-		found = complain(found, after[path] != before[path], "file %s shows %q, not %q", path, after[path], before[path])
+		found = complain(found, after[path] != before[path], "file %s shows %q, not %q", path, after[path],
+			before[path])
 	}
 	return found
 }
@@ -126,7 +128,8 @@ func (s sample) amount(ref *corev1.ResourceFieldSelector) string {
 	if source == nil {
 		source = &corev1.Container{}
 	}
-	if main := sourceOf(s, s.Target.Container); !limits(source, ref) && !limits(main, ref) && strings.HasPrefix(ref.Resource, "limits.") {
+	if main := sourceOf(s, s.Target.Container); !limits(source, ref) && !limits(main, ref) &&
+		strings.HasPrefix(ref.Resource, "limits.") {
 		ref = ref.DeepCopy() // both show what the node has
 		ref.ContainerName = main.Name
 		return s.amount(ref)

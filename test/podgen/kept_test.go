@@ -20,7 +20,8 @@ func keptRules(s sample) []string {
 	same("securityContext", before.SecurityContext, after.SecurityContext)
 	same("nodeSelector", before.NodeSelector, after.NodeSelector)
 	same("runtimeClassName", before.RuntimeClassName, after.RuntimeClassName)
-	same("host namespaces", []bool{before.HostNetwork, before.HostPID, before.HostIPC}, []bool{after.HostNetwork, after.HostPID, after.HostIPC})
+	same("host namespaces", []bool{before.HostNetwork, before.HostPID, before.HostIPC},
+		[]bool{after.HostNetwork, after.HostPID, after.HostIPC})
 	same("hostUsers", before.HostUsers, after.HostUsers)
 	same("DNS", before.DNSConfig, after.DNSConfig)
 	same("dnsPolicy", before.DNSPolicy, after.DNSPolicy)
@@ -34,10 +35,12 @@ func keptRules(s sample) []string {
 		same("serviceAccountName", before.ServiceAccountName, after.ServiceAccountName)
 	}
 	if !identity.NoToken {
-		same("automountServiceAccountToken", before.AutomountServiceAccountToken, after.AutomountServiceAccountToken)
+		same("automountServiceAccountToken", before.AutomountServiceAccountToken,
+			after.AutomountServiceAccountToken)
 	}
 	for _, secret := range before.ImagePullSecrets {
-		found = complain(found, !slices.Contains(after.ImagePullSecrets, secret), "pull secret %s is lost", secret.Name)
+		found = complain(found, !slices.Contains(after.ImagePullSecrets, secret), "pull secret %s is lost",
+			secret.Name)
 	}
 	return found
 }
@@ -47,17 +50,21 @@ func containerRules(s sample) []string {
 	o := s.Options
 	for _, c := range s.pod.Spec.Containers {
 		chosen := c.Name == s.Target.Container
-		found = complain(found, !chosen && !o.Components.WithAll && !slices.Contains(o.Components.With, c.Name), "%s runs too", c.Name)
+		found = complain(found,
+			!chosen && !o.Components.WithAll && !slices.Contains(o.Components.With, c.Name), "%s runs too",
+			c.Name)
 	}
 	for _, c := range s.source.Spec.Containers {
-		wanted := c.Name == s.Target.Container || o.Components.WithAll || slices.Contains(o.Components.With, c.Name)
+		wanted := c.Name == s.Target.Container || o.Components.WithAll || slices.Contains(o.Components.With,
+			c.Name)
 		found = complain(found, wanted != runs(s.pod.Spec, c.Name), "%s is wanted: %v", c.Name, wanted)
 	}
 	found = append(found, initRules(s)...)
 	for _, after := range slices.Concat(s.pod.Spec.InitContainers, s.pod.Spec.Containers) {
 		before := sourceOf(s, after.Name)
 		if before == nil {
-			found = complain(found, after.Name != owned.ToolboxName || o.Toolbox == "", "%s comes from nowhere", after.Name)
+			found = complain(found, after.Name != owned.ToolboxName || o.Toolbox == "",
+				"%s comes from nowhere", after.Name)
 			continue
 		}
 		found = append(found, sameContainer(s, *before, after)...)
@@ -76,30 +83,40 @@ func sameContainer(s sample, before, after corev1.Container) []string {
 			want.RunAsGroup = o.Identity.GID
 		}
 	}
-	found := complain(nil, !equality.Semantic.DeepEqual(want, after.SecurityContext), "%s: its security context is %v", after.Name, after.SecurityContext)
-	found = complain(found, !equality.Semantic.DeepEqual(before.EnvFrom, after.EnvFrom), "%s: envFrom", after.Name)
-	found = complain(found, before.WorkingDir != after.WorkingDir, "%s: folder %s", after.Name, after.WorkingDir)
-	found = complain(found, before.ImagePullPolicy != after.ImagePullPolicy, "%s: pull policy %s", after.Name, after.ImagePullPolicy)
-	return complain(found, before.Image != after.Image && o.Image == "" && !o.Pin, "%s: image %s", after.Name, after.Image)
+	found := complain(nil, !equality.Semantic.DeepEqual(want, after.SecurityContext),
+		"%s: its security context is %v", after.Name, after.SecurityContext)
+	found = complain(found, !equality.Semantic.DeepEqual(before.EnvFrom, after.EnvFrom), "%s: envFrom",
+		after.Name)
+	found = complain(found, before.WorkingDir != after.WorkingDir, "%s: folder %s", after.Name,
+		after.WorkingDir)
+	found = complain(found, before.ImagePullPolicy != after.ImagePullPolicy, "%s: pull policy %s", after.Name,
+		after.ImagePullPolicy)
+	return complain(found, before.Image != after.Image && o.Image == "" && !o.Pin, "%s: image %s", after.Name,
+		after.Image)
 }
 
 // initRules: the wanted ones run, in their order.
 func initRules(s sample) []string {
 	parts, before := s.Options.Components, namesOf(s.source.Spec.InitContainers)
-	after := slices.DeleteFunc(namesOf(s.pod.Spec.InitContainers), func(name string) bool { return name == owned.ToolboxName })
-	ordered := slices.DeleteFunc(slices.Clone(before), func(name string) bool { return !slices.Contains(after, name) })
-	found := complain(nil, !slices.Equal(after, ordered), "init containers %v are in another order: %v", before, after)
+	after := slices.DeleteFunc(namesOf(s.pod.Spec.InitContainers),
+		func(name string) bool { return name == owned.ToolboxName })
+	ordered := slices.DeleteFunc(slices.Clone(before),
+		func(name string) bool { return !slices.Contains(after, name) })
+	found := complain(nil, !slices.Equal(after, ordered), "init containers %v are in another order: %v",
+		before, after)
 	for _, c := range s.source.Spec.InitContainers {
 		has := slices.Contains(after, c.Name)
 		switch {
 		case isSidecar(c):
-			found = complain(found, has != (parts.WithAll || slices.Contains(parts.With, c.Name)), "sidecar %s runs: %v", c.Name, has)
+			found = complain(found, has != (parts.WithAll || slices.Contains(parts.With, c.Name)),
+				"sidecar %s runs: %v", c.Name, has)
 		case parts.Init == plan.InitAll:
 			found = complain(found, !has, "init container %s does not run", c.Name)
 		case parts.Init == plan.InitNone:
 			found = complain(found, has, "init container %s runs", c.Name)
 		case parts.Init == plan.InitNamed:
-			found = complain(found, has != slices.Contains(parts.InitNames, c.Name), "init container %s runs: %v", c.Name, has)
+			found = complain(found, has != slices.Contains(parts.InitNames, c.Name),
+				"init container %s runs: %v", c.Name, has)
 		}
 	}
 	return found
@@ -109,15 +126,19 @@ func initRules(s sample) []string {
 func placeRules(s sample) []string {
 	before, after := s.source.Spec, s.pod.Spec
 	found := complain(nil, len(after.TopologySpreadConstraints) > 0, "topology spread")
-	found = complain(found, after.Affinity != nil && (after.Affinity.PodAffinity != nil || after.Affinity.PodAntiAffinity != nil), "pod affinity")
+	found = complain(found,
+		after.Affinity != nil && (after.Affinity.PodAffinity != nil || after.Affinity.PodAntiAffinity != nil),
+		"pod affinity")
 	for _, t := range before.Tolerations {
 		automatic := t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable
-		kept := slices.ContainsFunc(after.Tolerations, func(k corev1.Toleration) bool { return equality.Semantic.DeepEqual(t, k) })
+		kept := slices.ContainsFunc(after.Tolerations,
+			func(k corev1.Toleration) bool { return equality.Semantic.DeepEqual(t, k) })
 		found = complain(found, automatic == kept, "toleration of %s: %v", t.Key, kept)
 	}
 	if before.Affinity != nil && before.Affinity.NodeAffinity != nil {
 		kept := after.Affinity != nil && after.Affinity.NodeAffinity != nil
-		found = complain(found, !kept || !equality.Semantic.DeepEqual(preferred(before), preferred(after)), "node affinity")
+		found = complain(found, !kept || !equality.Semantic.DeepEqual(preferred(before), preferred(after)),
+			"node affinity")
 	}
 	return found
 }

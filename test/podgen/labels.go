@@ -60,8 +60,9 @@ func (g *generator) someLabels() map[string]string {
 func (g *generator) requirements(keys []string) []metav1.LabelSelectorRequirement {
 	var made []metav1.LabelSelectorRequirement
 	for _, key := range keys {
-		r := metav1.LabelSelectorRequirement{Key: key, Operator: pick(g, metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn,
-			metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist)}
+		r := metav1.LabelSelectorRequirement{Key: key,
+			Operator: pick(g, metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn,
+				metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist)}
 		if r.Operator == metav1.LabelSelectorOpIn || r.Operator == metav1.LabelSelectorOpNotIn {
 			r.Values = list(g, 1, 2, func(int) string { return pick(g, values()...) })
 			r.Values = slices.Compact(r.Values)

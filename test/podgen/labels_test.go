@@ -20,17 +20,20 @@ func labelRules(s sample) []string {
 	var found []string
 	patched := s.patchesLabels()
 	for key, value := range s.fixed() {
-		found = complain(found, s.pod.Labels[key] != value && !patched, "label %s is %q, not %q", key, s.pod.Labels[key], value)
+		found = complain(found, s.pod.Labels[key] != value && !patched, "label %s is %q, not %q", key,
+			s.pod.Labels[key], value)
 	}
 	for _, key := range sortedKeys(s.pod.Labels) {
 		_, fixed := s.fixed()[key]
-		found = complain(found, !fixed && !slices.Contains(s.loose(), key) && !patched, "label %s is there", key)
+		found = complain(found, !fixed && !slices.Contains(s.loose(), key) && !patched, "label %s is there",
+			key)
 	}
 	if s.Options.Labels.Keep || patched {
 		return found
 	}
 	fewest, possible := s.fewest()
-	found = complain(found, !possible, "no choice of labels is selected by nobody, but %v was made", s.pod.Labels)
+	found = complain(found, !possible, "no choice of labels is selected by nobody, but %v was made",
+		s.pod.Labels)
 	given := slices.DeleteFunc(s.loose(), func(key string) bool { _, has := s.pod.Labels[key]; return has })
 	return complain(found, possible && len(given) != fewest, "%v are given up, %d would do", given, fewest)
 }
@@ -59,8 +62,10 @@ func (c Case) loose() []string {
 // goes reports the marks of controllers, GitOps tools and queues.
 func goes(key string) bool {
 	domain, _, _ := strings.Cut(key, "/")
-	return slices.Contains([]string{"pod-template-hash", "controller-revision-hash", "job-name", "controller-uid", "statefulset.kubernetes.io",
-		"apps.kubernetes.io", "batch.kubernetes.io", "kustomize.toolkit.fluxcd.io", "helm.sh", "argocd.argoproj.io",
+	return slices.Contains([]string{"pod-template-hash", "controller-revision-hash", "job-name",
+		"controller-uid", "statefulset.kubernetes.io",
+		"apps.kubernetes.io", "batch.kubernetes.io", "kustomize.toolkit.fluxcd.io", "helm.sh",
+		"argocd.argoproj.io",
 		"kueue.x-k8s.io", "pod-group.scheduling.sigs.k8s.io", "scheduling.x-k8s.io", "volcano.sh"}, domain)
 }
 
@@ -70,7 +75,8 @@ func (c Case) fewest() (int, bool) {
 	set, asked := c.fixed(), []string{}
 	for _, key := range c.loose() {
 		set[key] = c.Target.Template.Labels[key]
-		if slices.ContainsFunc(c.Target.NamespaceState.Selectors, func(s isolation.Selector) bool { return asks(s.Match, key) }) {
+		if slices.ContainsFunc(c.Target.NamespaceState.Selectors,
+			func(s isolation.Selector) bool { return asks(s.Match, key) }) {
 			asked = append(asked, key)
 		}
 	}
@@ -95,7 +101,8 @@ func asks(s labels.Selector, key string) bool {
 }
 
 func selected(t *workload.Workload, set map[string]string) bool {
-	return slices.ContainsFunc(t.NamespaceState.Selectors, func(s isolation.Selector) bool { return s.Match.Matches(labels.Set(set)) })
+	return slices.ContainsFunc(t.NamespaceState.Selectors,
+		func(s isolation.Selector) bool { return s.Match.Matches(labels.Set(set)) })
 }
 
 // labelsRefusable reports that no clone can be made with these labels: something selects it

@@ -50,8 +50,10 @@ func (g *generator) annotateContainers(t *corev1.PodTemplateSpec) {
 		return
 	}
 	for _, container := range all {
-		if (container.SecurityContext == nil || container.SecurityContext.AppArmorProfile == nil) && g.maybe(0.2) {
-			t.Annotations["container.apparmor.security.beta.kubernetes.io/"+container.Name] = pick(g, "runtime/default", "unconfined", "localhost/api")
+		if (container.SecurityContext == nil || container.SecurityContext.AppArmorProfile == nil) &&
+			g.maybe(0.2) {
+			t.Annotations["container.apparmor.security.beta.kubernetes.io/"+container.Name] = pick(g,
+				"runtime/default", "unconfined", "localhost/api")
 		}
 	}
 }
@@ -62,9 +64,12 @@ func (g *generator) lived(meta *metav1.ObjectMeta) {
 	meta.ResourceVersion, meta.Generation, meta.GenerateName = "4711", 1, "api-7d4b9c6f5-"
 	meta.CreationTimestamp = metav1.Unix(1_800_000_000, 0)
 	meta.Finalizers = some(g, 0.3, func() []string { return []string{"example.com/tidy"} })
-	meta.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1"}}
+	meta.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet",
+		Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1"}}
 	owner := metav1.OwnerReference{
-		APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "api-7d4b9c6f5", UID: "1b7a8c5e-1111-4222-8333-444455556666", Controller: new(true),
+		APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "api-7d4b9c6f5",
+		UID: "1b7a8c5e-1111-4222-8333-444455556666", Controller: new(true),
 	}
-	meta.OwnerReferences = some(g, 0.7, func() []metav1.OwnerReference { return []metav1.OwnerReference{owner} })
+	meta.OwnerReferences = some(g, 0.7,
+		func() []metav1.OwnerReference { return []metav1.OwnerReference{owner} })
 }

@@ -12,8 +12,13 @@ func (g *generator) network(spec *corev1.PodSpec) {
 		spec.ShareProcessNamespace = optional(g, true, false)
 	}
 	g.hostname(spec)
-	spec.HostAliases = some(g, 0.2, func() []corev1.HostAlias { return []corev1.HostAlias{{IP: "10.1.2.3", Hostnames: []string{"legacy"}}} })
-	spec.DNSPolicy = pick(g, "", corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSClusterFirstWithHostNet, corev1.DNSNone)
+	spec.HostAliases = some(g, 0.2,
+		func() []corev1.HostAlias {
+			return []corev1.HostAlias{{IP: "10.1.2.3",
+				Hostnames: []string{"legacy"}}}
+		})
+	spec.DNSPolicy = pick(g, "", corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSClusterFirstWithHostNet,
+		corev1.DNSNone)
 	if spec.DNSPolicy == corev1.DNSNone || g.maybe(0.2) {
 		spec.DNSConfig = &corev1.PodDNSConfig{
 			Nameservers: []string{"10.96.0.10"}, Searches: subset(g, 0.5, "shop.svc.cluster.local", "."),

@@ -24,7 +24,8 @@ func (g *generator) options(t *workload.Workload) plan.Options {
 	o.Image = pick(g, "", "", "registry.example.com/debug:1")
 	o.Pin = o.Image == "" && g.maybe(0.2)
 	o.Env = g.changes()
-	o.CPU, o.Memory = pick(g, resource.Quantity{}, resource.MustParse("3")), pick(g, resource.Quantity{}, resource.MustParse("2Gi"))
+	o.CPU, o.Memory = pick(g, resource.Quantity{}, resource.MustParse("3")),
+		pick(g, resource.Quantity{}, resource.MustParse("2Gi"))
 	o.Labels = g.wish(t)
 	o.Components = g.parts(t)
 	o.Identity = some(g, 0.3, g.identity)
@@ -51,13 +52,15 @@ func (g *generator) process(o *plan.Options) {
 
 func (g *generator) changes() []plan.EnvChange {
 	return list(g, 0, 2, func(int) plan.EnvChange {
-		return pick(g, plan.EnvChange{Name: "NAME_0", Value: "new $(x)"}, plan.EnvChange{Name: "NAME_1", Remove: true}, plan.EnvChange{Name: "NEW", Value: "1"})
+		return pick(g, plan.EnvChange{Name: "NAME_0", Value: "new $(x)"},
+			plan.EnvChange{Name: "NAME_1", Remove: true}, plan.EnvChange{Name: "NEW", Value: "1"})
 	})
 }
 
 // wish does not contradict itself, and leaves eshell's own labels alone.
 func (g *generator) wish(t *workload.Workload) isolation.LabelOptions {
-	w := isolation.LabelOptions{Keep: g.maybe(0.15), Set: some(g, 0.2, func() map[string]string { return g.equalities(2) })}
+	w := isolation.LabelOptions{Keep: g.maybe(0.15),
+		Set: some(g, 0.2, func() map[string]string { return g.equalities(2) })}
 	if g.maybe(0.2) {
 		w.Drop = slices.DeleteFunc(subset(g, 0.3, sortedKeys(t.Template.Labels)...), func(key string) bool {
 			_, own := owned.Labels("")[key]
@@ -102,7 +105,8 @@ func namesOf(containers []corev1.Container) []string {
 }
 
 func (g *generator) identity() plan.Identity {
-	i := plan.Identity{ServiceAccount: pick(g, "", ServiceAccount), NoToken: g.maybe(0.3), PullSecrets: subset(g, 0.5, "pull", "other")}
+	i := plan.Identity{ServiceAccount: pick(g, "", ServiceAccount), NoToken: g.maybe(0.3),
+		PullSecrets: subset(g, 0.5, "pull", "other")}
 	i.UID = optional[int64](g, 1234)
 	if i.UID != nil {
 		i.GID = optional[int64](g, 5678)
@@ -113,7 +117,8 @@ func (g *generator) identity() plan.Identity {
 func (g *generator) overrides() plan.Overrides {
 	return pick(g,
 		plan.Overrides{Type: "merge", Patch: `{"metadata":{"annotations":{"example.com/x":"y"}}}`},
-		plan.Overrides{Type: "strategic", Patch: `{"spec":{"hostAliases":[{"ip":"10.9.9.9","hostnames":["x"]}]}}`},
+		plan.Overrides{Type: "strategic",
+			Patch: `{"spec":{"hostAliases":[{"ip":"10.9.9.9","hostnames":["x"]}]}}`},
 		plan.Overrides{Type: "json", Patch: `[{"op":"add","path":"/spec/schedulerName","value":"mine"}]`},
 		plan.Overrides{Type: "merge", Patch: `{"metadata":{"labels":{"app":"api"}}}`},
 	)

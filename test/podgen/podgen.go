@@ -58,20 +58,23 @@ func New(seed uint64, namespace string, classes Classes) Case {
 
 func (g *generator) deployment() Case {
 	t := g.template(corev1.RestartPolicyAlways, 0)
-	w := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: Name}, Spec: appsv1.DeploymentSpec{Selector: g.selecting(t.Labels), Template: t}}
+	w := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: Name},
+		Spec: appsv1.DeploymentSpec{Selector: g.selecting(t.Labels), Template: t}}
 	return Case{Workload: w, Pod: podOf(t), Target: &workload.Workload{Kind: "Deployment", Template: t}}
 }
 
 func (g *generator) statefulSet() Case {
 	claims := list(g, 0, 2, func(i int) corev1.PersistentVolumeClaim {
-		return corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: []string{"volume-0", "claim"}[i]}, Spec: g.claimSpec()}
+		return corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: []string{"volume-0",
+			"claim"}[i]}, Spec: g.claimSpec()}
 	})
 	t := g.template(corev1.RestartPolicyAlways, 0, claims...)
 	w := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: Name}, Spec: appsv1.StatefulSetSpec{
 		ServiceName: Name, Selector: g.selecting(t.Labels), Template: t, VolumeClaimTemplates: claims}}
 	pod := podOf(t)
 	pod.Spec.Volumes = withClaims(pod.Spec.Volumes, claims)
-	return Case{Workload: w, Pod: pod, Target: &workload.Workload{Kind: "StatefulSet", Template: t, ClaimTemplates: claims}}
+	return Case{Workload: w, Pod: pod,
+		Target: &workload.Workload{Kind: "StatefulSet", Template: t, ClaimTemplates: claims}}
 }
 
 func (g *generator) job() Case {
@@ -83,16 +86,19 @@ func (g *generator) job() Case {
 
 // pod is a live one: what a server and a kubelet add is there already.
 func (g *generator) pod() Case {
-	t := g.template(pick(g, corev1.RestartPolicyAlways, corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure), 0.3)
+	t := g.template(pick(g, corev1.RestartPolicyAlways, corev1.RestartPolicyNever,
+		corev1.RestartPolicyOnFailure), 0.3)
 	created := podOf(t)
 	g.live(&t)
-	return Case{Workload: created.DeepCopy(), Pod: created, Target: &workload.Workload{Kind: "Pod", Template: t}}
+	return Case{Workload: created.DeepCopy(), Pod: created,
+		Target: &workload.Workload{Kind: "Pod", Template: t}}
 }
 
 func podOf(t corev1.PodTemplateSpec) *corev1.Pod {
 	t = *t.DeepCopy()
 	t.Name = Name
-	return &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: t.ObjectMeta, Spec: t.Spec}
+	return &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: t.ObjectMeta,
+		Spec: t.Spec}
 }
 
 // selecting selects pods by all or some of their labels, by one at least where there is any.

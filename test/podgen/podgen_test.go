@@ -50,28 +50,44 @@ func leftOut(field string) (string, bool) {
 		debug    = "an ephemeral container has none"
 	)
 	table := []struct{ prefix, reason string }{
-		{"PodSpec.EvictionResponders", newer}, {"EvictionResponder.", newer}, {"VolumeMount.BindMountOptions", newer},
-		{"ConfigMapVolumeSource.DefaultUser", newer}, {"SecretVolumeSource.DefaultUser", newer}, {"DownwardAPIVolumeSource.DefaultUser", newer},
-		{"ProjectedVolumeSource.DefaultUser", newer}, {"KeyToPath.User", newer}, {"DownwardAPIVolumeFile.User", newer},
-		{"ServiceAccountTokenProjection.User", newer}, {"EmptyDirVolumeSource.Mode", newer}, {"GRPCAction.Mode", newer}, {"HTTPGetAction.Protocol", newer},
+		{"PodSpec.EvictionResponders", newer}, {"EvictionResponder.", newer},
+		{"VolumeMount.BindMountOptions", newer},
+		{"ConfigMapVolumeSource.DefaultUser", newer}, {"SecretVolumeSource.DefaultUser", newer},
+		{"DownwardAPIVolumeSource.DefaultUser", newer},
+		{"ProjectedVolumeSource.DefaultUser", newer}, {"KeyToPath.User", newer},
+		{"DownwardAPIVolumeFile.User", newer},
+		{"ServiceAccountTokenProjection.User", newer}, {"EmptyDirVolumeSource.Mode", newer},
+		{"GRPCAction.Mode", newer}, {"HTTPGetAction.Protocol", newer},
 		{"PodSpec.SchedulingGroup", gated}, {"PodSchedulingGroup.", gated}, {"Lifecycle.StopSignal", gated},
 		{"VolumeProjection.ClusterTrustBundle", gated}, {"ClusterTrustBundleProjection.", gated},
 		{"VolumeProjection.PodCertificate", gated}, {"PodCertificateProjection.", gated},
-		{"WindowsSecurityContextOptions.", windows}, {"PodSecurityContext.WindowsOptions", windows}, {"SecurityContext.WindowsOptions", windows},
+		{"WindowsSecurityContextOptions.", windows}, {"PodSecurityContext.WindowsOptions", windows},
+		{"SecurityContext.WindowsOptions", windows},
 		{"ObjectMeta.Deletion", server}, {"ObjectMeta.SelfLink", server}, {"ObjectMeta.Namespace", server},
 		{"OwnerReference.BlockOwnerDeletion", server},
-		{"ManagedFieldsEntry.FieldsType", server}, {"ManagedFieldsEntry.FieldsV1", server}, {"ManagedFieldsEntry.Subresource", server}, {"ManagedFieldsEntry.Time", server}, {"FieldsV1.", server},
-		{"EphemeralContainerCommon.Lifecycle", debug}, {"EphemeralContainerCommon.LivenessProbe", debug}, {"EphemeralContainerCommon.ReadinessProbe", debug},
-		{"EphemeralContainerCommon.StartupProbe", debug}, {"EphemeralContainerCommon.Ports", debug}, {"EphemeralContainerCommon.Res", debug},
-		{"FCVolumeSource.FSType", whole}, {"FCVolumeSource.WWIDs", whole}, {"ISCSIVolumeSource.DiscoveryCHAPAuth", whole},
-		{"ISCSIVolumeSource.ISCSIInterface", whole}, {"ISCSIVolumeSource.InitiatorName", whole}, {"ISCSIVolumeSource.Portals", whole},
-		{"ISCSIVolumeSource.ReadOnly", whole}, {"ISCSIVolumeSource.SecretRef", whole}, {"ISCSIVolumeSource.SessionCHAPAuth", whole},
+		{"ManagedFieldsEntry.FieldsType", server}, {"ManagedFieldsEntry.FieldsV1", server},
+		{"ManagedFieldsEntry.Subresource", server}, {"ManagedFieldsEntry.Time", server},
+		{"FieldsV1.", server},
+		{"EphemeralContainerCommon.Lifecycle", debug}, {"EphemeralContainerCommon.LivenessProbe", debug},
+		{"EphemeralContainerCommon.ReadinessProbe", debug},
+		{"EphemeralContainerCommon.StartupProbe", debug}, {"EphemeralContainerCommon.Ports", debug},
+		{"EphemeralContainerCommon.Res", debug},
+		{"FCVolumeSource.FSType", whole}, {"FCVolumeSource.WWIDs", whole},
+		{"ISCSIVolumeSource.DiscoveryCHAPAuth", whole},
+		{"ISCSIVolumeSource.ISCSIInterface", whole}, {"ISCSIVolumeSource.InitiatorName", whole},
+		{"ISCSIVolumeSource.Portals", whole},
+		{"ISCSIVolumeSource.ReadOnly", whole}, {"ISCSIVolumeSource.SecretRef", whole},
+		{"ISCSIVolumeSource.SessionCHAPAuth", whole},
 		{"PersistentVolumeClaimSpec.VolumeName", "a template's claims are many"},
-		{"TypedObjectReference.Namespace", gated}, {"VolumeResourceRequirements.Limits", "no storage system limits"},
+		{"TypedObjectReference.Namespace", gated},
+		{"VolumeResourceRequirements.Limits", "no storage system limits"},
 	}
-	for _, source := range []string{"GCEPersistentDisk", "AWSElasticBlockStore", "GitRepo", "Glusterfs", "RBD", "Flex", "Cinder", "CephFS",
-		"Flocker", "AzureFile", "VsphereVolume", "VsphereVirtualDisk", "Quobyte", "AzureDisk", "PhotonPersistentDisk", "Portworx", "ScaleIO", "StorageOS"} {
-		table = append(table, struct{ prefix, reason string }{"VolumeSource." + source, replaced}, struct{ prefix, reason string }{source, replaced})
+	for _, source := range []string{"GCEPersistentDisk", "AWSElasticBlockStore", "GitRepo", "Glusterfs",
+		"RBD", "Flex", "Cinder", "CephFS",
+		"Flocker", "AzureFile", "VsphereVolume", "VsphereVirtualDisk", "Quobyte", "AzureDisk",
+		"PhotonPersistentDisk", "Portworx", "ScaleIO", "StorageOS"} {
+		table = append(table, struct{ prefix, reason string }{"VolumeSource." + source, replaced},
+			struct{ prefix, reason string }{source, replaced})
 	}
 	for _, row := range table {
 		if strings.HasPrefix(field, row.prefix) {
@@ -132,7 +148,8 @@ func TestSelectorsMeet(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"Service", "PodDisruptionBudget", "Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"} {
+	for _, kind := range []string{"Service", "PodDisruptionBudget", "Deployment", "StatefulSet", "ReplicaSet",
+		"ReplicationController"} {
 		if matched[kind] < 20 {
 			t.Errorf("in 1000 cases a %s selects the source %d times", kind, matched[kind])
 		}

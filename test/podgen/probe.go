@@ -12,7 +12,8 @@ import (
 func (g *generator) ports() []corev1.ContainerPort {
 	return list(g, 0, 2, func(i int) corev1.ContainerPort {
 		g.port++
-		p := corev1.ContainerPort{ContainerPort: g.port, Protocol: pick(g, "", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)}
+		p := corev1.ContainerPort{ContainerPort: g.port,
+			Protocol: pick(g, "", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)}
 		p.Name = pick(g, "", fmt.Sprintf("port-%d", i))
 		if g.maybe(0.2) {
 			p.HostPort = g.port
@@ -88,8 +89,10 @@ func exec() *corev1.ExecAction {
 
 func (g *generator) httpGet(c *corev1.Container) *corev1.HTTPGetAction {
 	return &corev1.HTTPGetAction{
-		Path: "/healthz", Port: g.portOf(c), Host: pick(g, "", "localhost"), Scheme: pick(g, "", corev1.URISchemeHTTP, corev1.URISchemeHTTPS),
-		HTTPHeaders: some(g, 0.3, func() []corev1.HTTPHeader { return []corev1.HTTPHeader{{Name: "Host", Value: "api"}} }),
+		Path: "/healthz", Port: g.portOf(c), Host: pick(g, "", "localhost"),
+		Scheme: pick(g, "", corev1.URISchemeHTTP, corev1.URISchemeHTTPS),
+		HTTPHeaders: some(g, 0.3,
+			func() []corev1.HTTPHeader { return []corev1.HTTPHeader{{Name: "Host", Value: "api"}} }),
 	}
 }
 

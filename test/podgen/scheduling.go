@@ -11,7 +11,8 @@ import (
 const Node = "node1"
 
 func (g *generator) schedule(spec *corev1.PodSpec) {
-	spec.NodeSelector = some(g, 0.2, func() map[string]string { return map[string]string{"disk": "ssd", corev1.LabelOSStable: "linux"} })
+	spec.NodeSelector = some(g, 0.2,
+		func() map[string]string { return map[string]string{"disk": "ssd", corev1.LabelOSStable: "linux"} })
 	spec.Affinity = some(g, 0.5, g.affinity)
 	spec.Tolerations = list(g, 0, 2, func(int) corev1.Toleration { return g.toleration() })
 	spec.TopologySpreadConstraints = g.spread()
@@ -31,9 +32,11 @@ func (g *generator) schedule(spec *corev1.PodSpec) {
 }
 
 func (g *generator) toleration() corev1.Toleration {
-	t := corev1.Toleration{Key: "dedicated", Operator: corev1.TolerationOpEqual, Value: "shop", Effect: pick(g, "", corev1.TaintEffectNoSchedule)}
+	t := corev1.Toleration{Key: "dedicated", Operator: corev1.TolerationOpEqual, Value: "shop",
+		Effect: pick(g, "", corev1.TaintEffectNoSchedule)}
 	if g.maybe(0.5) {
-		t = corev1.Toleration{Key: pick(g, "", "spot"), Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: optional[int64](g, 0, 300)}
+		t = corev1.Toleration{Key: pick(g, "", "spot"), Operator: corev1.TolerationOpExists,
+			Effect: corev1.TaintEffectNoExecute, TolerationSeconds: optional[int64](g, 0, 300)}
 	}
 	return t
 }
@@ -45,7 +48,8 @@ func (g *generator) spread() []corev1.TopologySpreadConstraint {
 		c := corev1.TopologySpreadConstraint{
 			MaxSkew: 1, TopologyKey: key, LabelSelector: some(g, 0.8, g.selector),
 			WhenUnsatisfiable:  pick(g, corev1.DoNotSchedule, corev1.ScheduleAnyway),
-			NodeAffinityPolicy: optional(g, corev1.NodeInclusionPolicyHonor), NodeTaintsPolicy: optional(g, corev1.NodeInclusionPolicyIgnore),
+			NodeAffinityPolicy: optional(g, corev1.NodeInclusionPolicyHonor),
+			NodeTaintsPolicy:   optional(g, corev1.NodeInclusionPolicyIgnore),
 		}
 		if c.WhenUnsatisfiable == corev1.DoNotSchedule {
 			c.MinDomains = optional[int32](g, 2)
@@ -68,10 +72,12 @@ func (g *generator) affinity() *corev1.Affinity {
 	return &corev1.Affinity{
 		NodeAffinity: some(g, 0.6, g.nodeAffinity),
 		PodAffinity: some(g, 0.5, func() *corev1.PodAffinity {
-			return &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: g.podTerms(), PreferredDuringSchedulingIgnoredDuringExecution: g.weightedPodTerms()}
+			return &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: g.podTerms(),
+				PreferredDuringSchedulingIgnoredDuringExecution: g.weightedPodTerms()}
 		}),
 		PodAntiAffinity: some(g, 0.5, func() *corev1.PodAntiAffinity {
-			return &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: g.podTerms(), PreferredDuringSchedulingIgnoredDuringExecution: g.weightedPodTerms()}
+			return &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: g.podTerms(),
+				PreferredDuringSchedulingIgnoredDuringExecution: g.weightedPodTerms()}
 		}),
 	}
 }
@@ -79,17 +85,20 @@ func (g *generator) affinity() *corev1.Affinity {
 func (g *generator) nodeAffinity() *corev1.NodeAffinity {
 	return &corev1.NodeAffinity{
 		RequiredDuringSchedulingIgnoredDuringExecution: some(g, 0.6, func() *corev1.NodeSelector {
-			return &corev1.NodeSelector{NodeSelectorTerms: list(g, 1, 2, func(int) corev1.NodeSelectorTerm { return g.nodeTerm() })}
+			return &corev1.NodeSelector{NodeSelectorTerms: list(g, 1, 2,
+				func(int) corev1.NodeSelectorTerm { return g.nodeTerm() })}
 		}),
-		PreferredDuringSchedulingIgnoredDuringExecution: list(g, 0, 2, func(i int) corev1.PreferredSchedulingTerm {
-			return corev1.PreferredSchedulingTerm{Weight: int32(10 + i), Preference: g.nodeTerm()}
-		}),
+		PreferredDuringSchedulingIgnoredDuringExecution: list(g, 0, 2,
+			func(i int) corev1.PreferredSchedulingTerm {
+				return corev1.PreferredSchedulingTerm{Weight: int32(10 + i), Preference: g.nodeTerm()}
+			}),
 	}
 }
 
 // nodeTerm may be empty: such a term matches no node.
 func (g *generator) nodeTerm() corev1.NodeSelectorTerm {
-	operator := pick(g, corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn, corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist, corev1.NodeSelectorOpGt)
+	operator := pick(g, corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn, corev1.NodeSelectorOpExists,
+		corev1.NodeSelectorOpDoesNotExist, corev1.NodeSelectorOpGt)
 	r := corev1.NodeSelectorRequirement{Key: "disk", Operator: operator}
 	switch operator {
 	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
@@ -98,9 +107,11 @@ func (g *generator) nodeTerm() corev1.NodeSelectorTerm {
 		r.Values = []string{"3"}
 	}
 	return corev1.NodeSelectorTerm{
-		MatchExpressions: some(g, 0.8, func() []corev1.NodeSelectorRequirement { return []corev1.NodeSelectorRequirement{r} }),
+		MatchExpressions: some(g, 0.8,
+			func() []corev1.NodeSelectorRequirement { return []corev1.NodeSelectorRequirement{r} }),
 		MatchFields: some(g, 0.2, func() []corev1.NodeSelectorRequirement {
-			return []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{Node}}}
+			return []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField,
+				Operator: corev1.NodeSelectorOpIn, Values: []string{Node}}}
 		}),
 	}
 }
@@ -118,7 +129,8 @@ func (g *generator) weightedPodTerms() []corev1.WeightedPodAffinityTerm {
 func (g *generator) podTerm() corev1.PodAffinityTerm {
 	t := corev1.PodAffinityTerm{
 		TopologyKey: pick(g, topologies()...), LabelSelector: some(g, 0.8, g.selector),
-		Namespaces: some(g, 0.2, func() []string { return []string{"shop"} }), NamespaceSelector: some(g, 0.2, g.selector),
+		Namespaces:        some(g, 0.2, func() []string { return []string{"shop"} }),
+		NamespaceSelector: some(g, 0.2, g.selector),
 	}
 	if t.LabelSelector != nil {
 		t.MatchLabelKeys = some(g, 0.2, hashKey)
@@ -129,6 +141,7 @@ func (g *generator) podTerm() corev1.PodAffinityTerm {
 
 func (g *generator) gates() []corev1.PodReadinessGate {
 	return list(g, 0, 1, func(i int) corev1.PodReadinessGate {
-		return corev1.PodReadinessGate{ConditionType: corev1.PodConditionType(fmt.Sprintf("target-health.example.com/%d", i))}
+		return corev1.PodReadinessGate{ConditionType: corev1.PodConditionType(
+			fmt.Sprintf("target-health.example.com/%d", i))}
 	})
 }

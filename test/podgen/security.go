@@ -19,16 +19,18 @@ func (g *generator) hostNamespaces() hostNamespaces {
 
 func (g *generator) podSecurity() *corev1.PodSecurityContext {
 	return &corev1.PodSecurityContext{
-		RunAsUser: optional[int64](g, 0, 1000), RunAsGroup: optional[int64](g, 0, 1000), RunAsNonRoot: optional(g, true, false),
-		SupplementalGroups:       some(g, 0.3, func() []int64 { return []int64{2000, 3000} }),
-		SupplementalGroupsPolicy: optional(g, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict),
-		FSGroup:                  optional[int64](g, 2000),
-		FSGroupChangePolicy:      optional(g, corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch),
-		SELinuxOptions:           some(g, 0.2, g.seLinux),
-		SELinuxChangePolicy:      optional(g, corev1.SELinuxChangePolicyRecursive),
-		SeccompProfile:           some(g, 0.3, g.seccomp),
-		AppArmorProfile:          some(g, 0.2, g.appArmor),
-		Sysctls:                  g.sysctls(),
+		RunAsUser: optional[int64](g, 0, 1000), RunAsGroup: optional[int64](g, 0, 1000),
+		RunAsNonRoot:       optional(g, true, false),
+		SupplementalGroups: some(g, 0.3, func() []int64 { return []int64{2000, 3000} }),
+		SupplementalGroupsPolicy: optional(g, corev1.SupplementalGroupsPolicyMerge,
+			corev1.SupplementalGroupsPolicyStrict),
+		FSGroup:             optional[int64](g, 2000),
+		FSGroupChangePolicy: optional(g, corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch),
+		SELinuxOptions:      some(g, 0.2, g.seLinux),
+		SELinuxChangePolicy: optional(g, corev1.SELinuxChangePolicyRecursive),
+		SeccompProfile:      some(g, 0.3, g.seccomp),
+		AppArmorProfile:     some(g, 0.2, g.appArmor),
+		Sysctls:             g.sysctls(),
 	}
 }
 
@@ -45,14 +47,16 @@ func (g *generator) sysctls() []corev1.Sysctl {
 
 func (g *generator) security() *corev1.SecurityContext {
 	s := &corev1.SecurityContext{
-		RunAsUser: optional[int64](g, 0, 1000), RunAsGroup: optional[int64](g, 0, 1000), RunAsNonRoot: optional(g, true, false),
+		RunAsUser: optional[int64](g, 0, 1000), RunAsGroup: optional[int64](g, 0, 1000),
+		RunAsNonRoot:           optional(g, true, false),
 		ReadOnlyRootFilesystem: optional(g, true, false),
 		SELinuxOptions:         some(g, 0.2, g.seLinux),
 		SeccompProfile:         some(g, 0.3, g.seccomp),
 		AppArmorProfile:        some(g, 0.2, g.appArmor),
 		ProcMount:              optional(g, corev1.DefaultProcMount),
 		Capabilities: some(g, 0.4, func() *corev1.Capabilities {
-			return &corev1.Capabilities{Add: subset[corev1.Capability](g, 0.5, "NET_ADMIN", "SYS_PTRACE"), Drop: subset[corev1.Capability](g, 0.5, "ALL")}
+			return &corev1.Capabilities{Add: subset[corev1.Capability](g, 0.5, "NET_ADMIN", "SYS_PTRACE"),
+				Drop: subset[corev1.Capability](g, 0.5, "ALL")}
 		}),
 	}
 	// A privileged container cannot be kept from gaining privileges.
@@ -77,7 +81,8 @@ func (g *generator) seLinux() *corev1.SELinuxOptions {
 }
 
 func (g *generator) seccomp() *corev1.SeccompProfile {
-	kind := pick(g, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined, corev1.SeccompProfileTypeLocalhost)
+	kind := pick(g, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined,
+		corev1.SeccompProfileTypeLocalhost)
 	profile := &corev1.SeccompProfile{Type: kind}
 	if kind == corev1.SeccompProfileTypeLocalhost {
 		profile.LocalhostProfile = new("profiles/api.json")
@@ -86,7 +91,8 @@ func (g *generator) seccomp() *corev1.SeccompProfile {
 }
 
 func (g *generator) appArmor() *corev1.AppArmorProfile {
-	kind := pick(g, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined, corev1.AppArmorProfileTypeLocalhost)
+	kind := pick(g, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined,
+		corev1.AppArmorProfileTypeLocalhost)
 	profile := &corev1.AppArmorProfile{Type: kind}
 	if kind == corev1.AppArmorProfileTypeLocalhost {
 		profile.LocalhostProfile = new("api")

@@ -11,21 +11,27 @@ import (
 
 func endRules(s sample) []string {
 	spec := s.pod.Spec
-	found := complain(nil, spec.RestartPolicy != corev1.RestartPolicyNever, "restart policy %s", spec.RestartPolicy)
-	found = complain(found, spec.ActiveDeadlineSeconds == nil || *spec.ActiveDeadlineSeconds != 8*3600, "deadline")
+	found := complain(nil, spec.RestartPolicy != corev1.RestartPolicyNever, "restart policy %s",
+		spec.RestartPolicy)
+	found = complain(found, spec.ActiveDeadlineSeconds == nil || *spec.ActiveDeadlineSeconds != 8*3600,
+		"deadline")
 	grace := spec.TerminationGracePeriodSeconds
 	found = complain(found, grace == nil || *grace < 1 || *grace > 5, "grace period")
 	found = complain(found, spec.NodeName != "", "on node %s", spec.NodeName)
-	named := spec.Hostname != "" || spec.Subdomain != "" || spec.SetHostnameAsFQDN != nil || spec.HostnameOverride != nil
+	named := spec.Hostname != "" || spec.Subdomain != "" || spec.SetHostnameAsFQDN != nil ||
+		spec.HostnameOverride != nil
 	found = complain(found, named, "the original's name: %s %s", spec.Hostname, spec.Subdomain)
-	classed := spec.Priority != nil || spec.PreemptionPolicy != nil || spec.PriorityClassName != "" || spec.Overhead != nil
+	classed := spec.Priority != nil || spec.PreemptionPolicy != nil || spec.PriorityClassName != "" ||
+		spec.Overhead != nil
 	found = complain(found, classed, "priority or overhead")
-	return complain(found, len(spec.SchedulingGates) > 0 || len(spec.EphemeralContainers) > 0, "gates or ephemeral containers")
+	return complain(found, len(spec.SchedulingGates) > 0 || len(spec.EphemeralContainers) > 0,
+		"gates or ephemeral containers")
 }
 
 func servingRules(s sample) []string {
 	gates := []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}}
-	found := complain(nil, !slices.Equal(s.pod.Spec.ReadinessGates, gates), "readiness gates %v", s.pod.Spec.ReadinessGates)
+	found := complain(nil, !slices.Equal(s.pod.Spec.ReadinessGates, gates), "readiness gates %v",
+		s.pod.Spec.ReadinessGates)
 	for _, c := range s.pod.Spec.Containers {
 		found = complain(found, c.RestartPolicy != nil, "%s restarts", c.Name)
 		found = complain(found, c.StartupProbe != nil, "%s has a startup probe", c.Name)
@@ -45,12 +51,15 @@ func servingRules(s sample) []string {
 // the names of ports. The other init containers end by themselves.
 func startRules(c corev1.Container, before *corev1.Container) []string {
 	if before == nil || !isSidecar(*before) {
-		return complain(nil, c.StartupProbe != nil || c.RestartPolicy != nil, "%s has a startup probe or restarts", c.Name)
+		return complain(nil, c.StartupProbe != nil || c.RestartPolicy != nil,
+			"%s has a startup probe or restarts", c.Name)
 	}
 	found := complain(nil, !isSidecar(c), "%s is a sidecar no more", c.Name)
-	found = complain(found, (before.StartupProbe == nil) != (c.StartupProbe == nil), "%s has lost its startup probe", c.Name)
+	found = complain(found, (before.StartupProbe == nil) != (c.StartupProbe == nil),
+		"%s has lost its startup probe", c.Name)
 	port := probed(c.StartupProbe)
-	return complain(found, port.Type == intstr.String, "%s is probed on port %s, which is gone", c.Name, port.StrVal)
+	return complain(found, port.Type == intstr.String, "%s is probed on port %s, which is gone", c.Name,
+		port.StrVal)
 }
 
 func probed(p *corev1.Probe) intstr.IntOrString {

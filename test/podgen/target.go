@@ -45,9 +45,10 @@ func (c Case) Live(pod *corev1.Pod) Case {
 }
 
 func (g *generator) found(claim string) workload.Claim {
-	return workload.Claim{Name: claim, Spec: new(g.claimSpec()), Users: list(g, 0, 2, func(i int) workload.User {
-		return workload.User{Pod: fmt.Sprintf("%s-%d", Name, i), Node: pick(g, Node, "")}
-	})}
+	return workload.Claim{Name: claim, Spec: new(g.claimSpec()),
+		Users: list(g, 0, 2, func(i int) workload.User {
+			return workload.User{Pod: fmt.Sprintf("%s-%d", Name, i), Node: pick(g, Node, "")}
+		})}
 }
 
 // surroundings reads the selectors of objects, by the rules of their kinds.
@@ -67,7 +68,8 @@ func surroundings(objects []runtime.Object) isolation.NamespaceState {
 func selectorOf(object runtime.Object) isolation.Selector {
 	switch o := object.(type) {
 	case *corev1.Service:
-		return isolation.Selector{Kind: "Service", Match: equal(o.Spec.Selector), NotReady: o.Spec.PublishNotReadyAddresses}
+		return isolation.Selector{Kind: "Service", Match: equal(o.Spec.Selector),
+			NotReady: o.Spec.PublishNotReadyAddresses}
 	case *policyv1.PodDisruptionBudget:
 		return isolation.Selector{Kind: "PodDisruptionBudget", Match: parsed(o.Spec.Selector)}
 	case *appsv1.Deployment:

@@ -26,12 +26,14 @@ func (g *generator) volumeSources() []func() corev1.VolumeSource {
 
 func (g *generator) emptyDir() corev1.VolumeSource {
 	return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
-		Medium: pick(g, corev1.StorageMediumDefault, corev1.StorageMediumMemory), SizeLimit: optional(g, resource.MustParse("1Gi"))}}
+		Medium:    pick(g, corev1.StorageMediumDefault, corev1.StorageMediumMemory),
+		SizeLimit: optional(g, resource.MustParse("1Gi"))}}
 }
 
 func (g *generator) configMap() corev1.VolumeSource {
 	return corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-		LocalObjectReference: named("config"), Items: g.items("c"), DefaultMode: g.mode(), Optional: optional(g, true, false)}}
+		LocalObjectReference: named("config"), Items: g.items("c"), DefaultMode: g.mode(),
+		Optional: optional(g, true, false)}}
 }
 
 func (g *generator) secret() corev1.VolumeSource {
@@ -50,16 +52,21 @@ func (g *generator) mode() *int32 { return optional[int32](g, 0o400, 0o644) }
 // projected has each kind of source once, so that their paths differ.
 func (g *generator) projected() corev1.VolumeSource {
 	sources := []corev1.VolumeProjection{
-		{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: named("config"), Items: g.items("c"), Optional: optional(g, true, false)}},
-		{Secret: &corev1.SecretProjection{LocalObjectReference: named("secret"), Items: g.items("s"), Optional: optional(g, true, false)}},
+		{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: named("config"), Items: g.items("c"),
+			Optional: optional(g, true, false)}},
+		{Secret: &corev1.SecretProjection{LocalObjectReference: named("secret"), Items: g.items("s"),
+			Optional: optional(g, true, false)}},
 		{DownwardAPI: &corev1.DownwardAPIProjection{Items: g.fields()}},
-		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", Audience: pick(g, "", "vault"), ExpirationSeconds: optional[int64](g, 600, 3600)}},
+		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token",
+			Audience: pick(g, "", "vault"), ExpirationSeconds: optional[int64](g, 600, 3600)}},
 	}
-	return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: subset(g, 0.6, sources...), DefaultMode: g.mode()}}
+	return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: subset(g, 0.6, sources...),
+		DefaultMode: g.mode()}}
 }
 
 func (g *generator) downwardAPI() corev1.VolumeSource {
-	return corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: g.fields(), DefaultMode: g.mode()}}
+	return corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: g.fields(),
+		DefaultMode: g.mode()}}
 }
 
 func (g *generator) fields() []corev1.DownwardAPIVolumeFile {
@@ -70,7 +77,8 @@ func (g *generator) fields() []corev1.DownwardAPIVolumeFile {
 			file.ResourceFieldRef = g.resourceField(containerName(g.between(0, 1)))
 		} else {
 			file.FieldRef = &corev1.ObjectFieldSelector{APIVersion: pick(g, "", "v1"),
-				FieldPath: g.fieldPath(pick(g, "metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations"))}
+				FieldPath: g.fieldPath(pick(g, "metadata.name", "metadata.namespace", "metadata.uid",
+					"metadata.labels", "metadata.annotations"))}
 		}
 		return file
 	})
@@ -78,7 +86,8 @@ func (g *generator) fields() []corev1.DownwardAPIVolumeFile {
 
 func (g *generator) hostPath() corev1.VolumeSource {
 	return corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{
-		Path: pick(g, "/var/log", "/dev/null", "/run/containerd/containerd.sock"), Type: optional(g, corev1.HostPathUnset, corev1.HostPathDirectoryOrCreate)}}
+		Path: pick(g, "/var/log", "/dev/null", "/run/containerd/containerd.sock"),
+		Type: optional(g, corev1.HostPathUnset, corev1.HostPathDirectoryOrCreate)}}
 }
 
 // claim names one of a few claims, so that two volumes may share one.
@@ -91,10 +100,13 @@ func claimNames() []string { return []string{"data", "cache", "shared"} }
 
 func (g *generator) claimSpec() corev1.PersistentVolumeClaimSpec {
 	return corev1.PersistentVolumeClaimSpec{
-		AccessModes:               []corev1.PersistentVolumeAccessMode{pick(g, corev1.ReadWriteOnce, corev1.ReadWriteMany, corev1.ReadOnlyMany, corev1.ReadWriteOncePod)},
-		Resources:                 corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
-		StorageClassName:          optional(g, "fast", ""),
-		VolumeMode:                optional(g, corev1.PersistentVolumeFilesystem, corev1.PersistentVolumeBlock),
+		AccessModes: []corev1.PersistentVolumeAccessMode{pick(g, corev1.ReadWriteOnce,
+			corev1.ReadWriteMany, corev1.ReadOnlyMany, corev1.ReadWriteOncePod)},
+		Resources: corev1.VolumeResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		StorageClassName: optional(g, "fast", ""),
+		VolumeMode: optional(g, corev1.PersistentVolumeFilesystem,
+			corev1.PersistentVolumeBlock),
 		VolumeAttributesClassName: optional(g, "gold"),
 	}
 }
@@ -103,33 +115,42 @@ func (g *generator) ephemeral() corev1.VolumeSource {
 	spec := g.claimSpec()
 	spec.Selector = some(g, 0.2, g.selector)
 	if g.maybe(0.2) {
-		spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: new("snapshot.storage.k8s.io"), Kind: "VolumeSnapshot", Name: "yesterday"}
-		spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: new("snapshot.storage.k8s.io"), Kind: "VolumeSnapshot", Name: "yesterday"}
+		spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: new("snapshot.storage.k8s.io"),
+			Kind: "VolumeSnapshot", Name: "yesterday"}
+		spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: new("snapshot.storage.k8s.io"),
+			Kind: "VolumeSnapshot", Name: "yesterday"}
 	}
-	return corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
-		ObjectMeta: metav1.ObjectMeta{Labels: g.someLabels(), Annotations: g.someAnnotations()}, Spec: spec}}}
+	return corev1.VolumeSource{
+		Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
+			ObjectMeta: metav1.ObjectMeta{Labels: g.someLabels(), Annotations: g.someAnnotations()},
+			Spec:       spec}}}
 }
 
 func (g *generator) csi() corev1.VolumeSource {
 	return corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{
 		Driver: "secrets-store.csi.k8s.io", ReadOnly: optional(g, true, false), FSType: optional(g, "ext4"),
-		VolumeAttributes:     map[string]string{"secretProviderClass": "vault"},
-		NodePublishSecretRef: some(g, 0.3, func() *corev1.LocalObjectReference { return new(named("secret")) }),
+		VolumeAttributes: map[string]string{"secretProviderClass": "vault"},
+		NodePublishSecretRef: some(g, 0.3,
+			func() *corev1.LocalObjectReference { return new(named("secret")) }),
 	}}
 }
 
 func (g *generator) image() corev1.VolumeSource {
-	return corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "registry.example.com/models:1", PullPolicy: pick(g, "", corev1.PullIfNotPresent)}}
+	return corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "registry.example.com/models:1",
+		PullPolicy: pick(g, "", corev1.PullIfNotPresent)}}
 }
 
 func (g *generator) networkVolume() corev1.VolumeSource {
 	switch g.between(0, 2) {
 	case 0:
-		return corev1.VolumeSource{ISCSI: &corev1.ISCSIVolumeSource{TargetPortal: "10.0.0.1", IQN: "iqn.2001-04.com.example:storage.disk1", Lun: 1, FSType: "ext4"}}
+		return corev1.VolumeSource{ISCSI: &corev1.ISCSIVolumeSource{TargetPortal: "10.0.0.1",
+			IQN: "iqn.2001-04.com.example:storage.disk1", Lun: 1, FSType: "ext4"}}
 	case 1:
-		return corev1.VolumeSource{FC: &corev1.FCVolumeSource{TargetWWNs: []string{"500a0982991b8dc5"}, Lun: new(int32(2)), ReadOnly: g.maybe(0.3)}}
+		return corev1.VolumeSource{FC: &corev1.FCVolumeSource{TargetWWNs: []string{"500a0982991b8dc5"},
+			Lun: new(int32(2)), ReadOnly: g.maybe(0.3)}}
 	}
-	return corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.example.com", Path: "/export", ReadOnly: g.maybe(0.3)}}
+	return corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.example.com", Path: "/export",
+		ReadOnly: g.maybe(0.3)}}
 }
 
 // mounts gives the container some of the pod's volumes, a few of them twice or as a device.
@@ -138,11 +159,13 @@ func (g *generator) mounts(c *corev1.Container) {
 		switch {
 		case !g.maybe(0.6):
 		case g.isBlock(volume) && g.maybe(0.4):
-			c.VolumeDevices = append(c.VolumeDevices, corev1.VolumeDevice{Name: volume.Name, DevicePath: fmt.Sprintf("/dev/x%d", i)})
+			c.VolumeDevices = append(c.VolumeDevices,
+				corev1.VolumeDevice{Name: volume.Name, DevicePath: fmt.Sprintf("/dev/x%d", i)})
 		default:
 			c.VolumeMounts = append(c.VolumeMounts, g.mount(c, volume.Name, fmt.Sprintf("/mnt/%d", i)))
 			if g.maybe(0.2) {
-				c.VolumeMounts = append(c.VolumeMounts, g.mount(c, volume.Name, fmt.Sprintf("/mnt/%d/again", i)))
+				c.VolumeMounts = append(c.VolumeMounts,
+					g.mount(c, volume.Name, fmt.Sprintf("/mnt/%d/again", i)))
 			}
 		}
 	}
@@ -161,7 +184,8 @@ func (g *generator) mount(c *corev1.Container, volume, path string) corev1.Volum
 	}
 	// Recursively read-only is only what is read-only and not propagated.
 	if m.ReadOnly && (m.MountPropagation == nil || *m.MountPropagation == corev1.MountPropagationNone) {
-		m.RecursiveReadOnly = optional(g, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyIfPossible, corev1.RecursiveReadOnlyEnabled)
+		m.RecursiveReadOnly = optional(g, corev1.RecursiveReadOnlyDisabled,
+			corev1.RecursiveReadOnlyIfPossible, corev1.RecursiveReadOnlyEnabled)
 	}
 	switch g.between(0, 4) {
 	case 0:

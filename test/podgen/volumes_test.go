@@ -15,7 +15,8 @@ func volumeRules(s sample) []string {
 	exists, used := map[string]bool{}, map[string]bool{}
 	for _, v := range s.pod.Spec.Volumes {
 		found = complain(found, exists[v.Name], "volume %s is there twice", v.Name)
-		found = complain(found, strings.HasPrefix(v.Name, "kube-api-access-"), "volume %s is admission's", v.Name)
+		found = complain(found, strings.HasPrefix(v.Name, "kube-api-access-"), "volume %s is admission's",
+			v.Name)
 		exists[v.Name] = true
 	}
 	for _, c := range slices.Concat(s.pod.Spec.Containers, s.pod.Spec.InitContainers) {
@@ -25,7 +26,11 @@ func volumeRules(s sample) []string {
 		}
 		if before := sourceOf(s, c.Name); before != nil {
 			lost := mounted(*before)
-			maps.DeleteFunc(lost, func(name string, _ bool) bool { return mounted(c)[name] || strings.HasPrefix(name, "kube-api-access-") })
+			maps.DeleteFunc(lost,
+				func(name string, _ bool) bool {
+					return mounted(c)[name] || strings.HasPrefix(name,
+						"kube-api-access-")
+				})
 			found = complain(found, len(lost) > 0, "%s has lost volumes %v", c.Name, sortedKeys(lost))
 		}
 	}
@@ -71,5 +76,6 @@ func deviceRules(s sample) []string {
 		found = complain(found, has && s.Options.Components.NoDevices, "%s holds a device", c.Name)
 	}
 	found = complain(found, len(used) > 0 && s.Options.Components.NoDevices, "resource claims are held")
-	return complain(found, !maps.Equal(exists, used), "resource claims %v, used %v", sortedKeys(exists), sortedKeys(used))
+	return complain(found, !maps.Equal(exists, used), "resource claims %v, used %v", sortedKeys(exists),
+		sortedKeys(used))
 }

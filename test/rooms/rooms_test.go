@@ -45,22 +45,26 @@ func rooms() map[string][]rule {
 	return map[string][]rule{
 		"cmd/kubectl-eshell": {
 			wordsAreParsed,
-			{not: []string{ourRooms}, but: module + "pkg/cli", because: "main fits pkg/cli to a process and does nothing else"},
+			{not: []string{ourRooms}, but: module + "pkg/cli",
+				because: "main fits pkg/cli to a process and does nothing else"},
 		},
 		"pkg/cli": {}, // it joins the others; that it decides nothing is for the reader to see
 		"pkg/workload": {
 			wordsAreParsed,
-			not("finding out what was meant comes before deciding and doing", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("finding out what was meant comes before deciding and doing", "pkg/plan", "pkg/session",
+				"pkg/cli"),
 		},
 		"pkg/isolation": {
 			wordsAreParsed,
-			not("judgement over facts depends on no one who asks for it", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("judgement over facts depends on no one who asks for it", "pkg/workload", "pkg/plan",
+				"pkg/session", "pkg/cli"),
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
 			{not: []string{"context", "os"}, because: "a judgement waits for nothing and reads nothing"},
 		},
 		"pkg/netpol": {
 			wordsAreParsed,
-			not("a comparison of facts depends on no one who asks for it", "pkg/workload", "pkg/isolation", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("a comparison of facts depends on no one who asks for it", "pkg/workload", "pkg/isolation",
+				"pkg/plan", "pkg/session", "pkg/cli"),
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the facts"},
 			{not: []string{"context", "os"}, because: "a comparison waits for nothing and reads nothing"},
 		},
@@ -80,36 +84,43 @@ func rooms() map[string][]rule {
 		},
 		"pkg/diagnosis": {
 			wordsAreParsed,
-			not("why a pod does not start does not depend on why it was made", "pkg/workload", "pkg/plan", "pkg/agent", "pkg/stream", "pkg/session", "pkg/cli"),
+			not("why a pod does not start does not depend on why it was made", "pkg/workload", "pkg/plan",
+				"pkg/agent", "pkg/stream", "pkg/session", "pkg/cli"),
 			{not: []string{"k8s.io/client-go"}, because: "somebody else has read the status"},
 			{not: []string{"context", "os"}, because: "a diagnosis waits for nothing and reads nothing"},
 		},
 		"pkg/stream": {
 			wordsAreParsed,
-			not("a stream knows nothing of what runs at its other end", "pkg/workload", "pkg/plan", "pkg/agent", "pkg/session", "pkg/cli"),
+			not("a stream knows nothing of what runs at its other end", "pkg/workload", "pkg/plan",
+				"pkg/agent", "pkg/session", "pkg/cli"),
 		},
 		"pkg/agent": {
 			wordsAreParsed,
-			not("an agent speaks one protocol, whatever it is used for", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("an agent speaks one protocol, whatever it is used for", "pkg/workload", "pkg/plan",
+				"pkg/session", "pkg/cli"),
 		},
 		"pkg/plan": {
 			wordsAreParsed,
 			not("deciding comes before doing, and does not depend on who asks", "pkg/session", "pkg/cli"),
 			{not: []string{"k8s.io/client-go"}, because: "a plan is made of facts; target has fetched them"},
 			{not: []string{"context", "os"}, because: "a plan waits for nothing and reads nothing"},
-			{not: []string{"math/rand", "crypto/rand", "k8s.io/apimachinery/pkg/util/rand"}, because: "the same input gives the same plan"},
+			{not: []string{"math/rand", "crypto/rand", "k8s.io/apimachinery/pkg/util/rand"},
+				because: "the same input gives the same plan"},
 		},
 		"pkg/ephemeral": {
 			wordsAreParsed,
-			not("a client of an API knows nothing of what it is used for", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("a client of an API knows nothing of what it is used for", "pkg/plan", "pkg/session",
+				"pkg/cli"),
 		},
 		"pkg/lease": {
 			wordsAreParsed,
-			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/workload", "pkg/plan",
+				"pkg/session", "pkg/cli"),
 		},
 		"pkg/inventory": {
 			wordsAreParsed,
-			not("what there is does not depend on how it came to be, nor on who asks", "pkg/workload", "pkg/plan", "pkg/session", "pkg/cli"),
+			not("what there is does not depend on how it came to be, nor on who asks", "pkg/workload",
+				"pkg/plan", "pkg/session", "pkg/cli"),
 		},
 		"pkg/run": {
 			wordsAreParsed,
@@ -117,7 +128,8 @@ func rooms() map[string][]rule {
 		},
 		"pkg/session": {
 			wordsAreParsed,
-			not("a session does what the plan says: everything it needs is in there", "pkg/workload", "pkg/cli"),
+			not("a session does what the plan says: everything it needs is in there", "pkg/workload",
+				"pkg/cli"),
 		},
 		"pkg/owned": {
 			wordsAreParsed,
@@ -190,7 +202,8 @@ type file struct {
 }
 
 func read(name, source string) file {
-	f := file{name: name, test: strings.HasSuffix(name, "_test.go"), set: token.NewFileSet(), imports: map[string]string{}}
+	f := file{name: name, test: strings.HasSuffix(name, "_test.go"), set: token.NewFileSet(),
+		imports: map[string]string{}}
 	f.syntax, f.err = parser.ParseFile(f.set, name, source, parser.SkipObjectResolution)
 	if f.err != nil {
 		return f
@@ -212,7 +225,8 @@ func pathOf(spec *ast.ImportSpec) string {
 
 // tested applies the rules. Tests use what their rooms may not; only what is not shipped stays apart.
 func (f file) tested(rules []rule) []string {
-	everywhere := rule{not: []string{module + "test"}, because: "what is shipped does not depend on what tests it"}
+	everywhere := rule{not: []string{module + "test"},
+		because: "what is shipped does not depend on what tests it"}
 	if f.test {
 		return f.imported([]rule{everywhere})
 	}
@@ -226,8 +240,10 @@ func (f file) tested(rules []rule) []string {
 		}
 	}
 	for _, declaration := range f.syntax.Decls {
-		if function, ok := declaration.(*ast.FuncDecl); ok && function.Recv == nil && function.Name.Name == "init" {
-			found = append(found, f.at(function.Pos(), "has an init", "nothing runs because something was imported"))
+		if function, ok := declaration.(*ast.FuncDecl); ok && function.Recv == nil &&
+			function.Name.Name == "init" {
+			found = append(found,
+				f.at(function.Pos(), "has an init", "nothing runs because something was imported"))
 		}
 	}
 	return found
@@ -237,7 +253,8 @@ func (f file) imported(rules []rule) []string {
 	var found []string
 	for _, spec := range f.syntax.Imports {
 		if spec.Name != nil && spec.Name.Name == "." {
-			found = append(found, f.at(spec.Pos(), "imports "+pathOf(spec)+" with a dot", "a call says whose it is"))
+			found = append(found,
+				f.at(spec.Pos(), "imports "+pathOf(spec)+" with a dot", "a call says whose it is"))
 		}
 		for _, r := range rules {
 			forbidden := slices.ContainsFunc(r.not, func(not string) bool { return below(pathOf(spec), not) })
@@ -328,13 +345,15 @@ func TestComplaints(t *testing.T) {
 	)
 	imports := []struct{ room, imported, because string }{
 		{"cmd/kubectl-eshell", cobra, words},
-		{"cmd/kubectl-eshell", module + "pkg/session", "main fits pkg/cli to a process and does nothing else"},
+		{"cmd/kubectl-eshell", module + "pkg/session",
+			"main fits pkg/cli to a process and does nothing else"},
 		{"cmd/kubectl-eshell", module + "pkg/clinic", "main fits pkg/cli to a process and does nothing else"},
 		{"cmd/kubectl-eshell", module + "test/cluster", shipped},
 		{"pkg/cli", module + "test", shipped},
 		{"pkg/workload", cobra, words},
 		{"pkg/workload", module + "pkg/plan", "finding out what was meant comes before deciding and doing"},
-		{"pkg/workload", module + "pkg/session", "finding out what was meant comes before deciding and doing"},
+		{"pkg/workload", module + "pkg/session",
+			"finding out what was meant comes before deciding and doing"},
 		{"pkg/workload", module + "pkg/cli", "finding out what was meant comes before deciding and doing"},
 		{"pkg/plan", pflag, words},
 		{"pkg/plan", module + "pkg/cli", "deciding comes before doing, and does not depend on who asks"},
@@ -351,8 +370,10 @@ func TestComplaints(t *testing.T) {
 		{"pkg/ephemeral", module + "pkg/session", "a client of an API knows nothing of what it is used for"},
 		{"pkg/ephemeral", module + "pkg/cli", "a client of an API knows nothing of what it is used for"},
 		{"pkg/session", pflag, words},
-		{"pkg/session", module + "pkg/workload", "a session does what the plan says: everything it needs is in there"},
-		{"pkg/session", module + "pkg/cli", "a session does what the plan says: everything it needs is in there"},
+		{"pkg/session", module + "pkg/workload",
+			"a session does what the plan says: everything it needs is in there"},
+		{"pkg/session", module + "pkg/cli",
+			"a session does what the plan says: everything it needs is in there"},
 		{"pkg/owned", cobra, words},
 		{"pkg/owned", module + "pkg/hint", "every other room may import it"},
 		{"pkg/hint", pflag, words},
@@ -366,30 +387,41 @@ func TestComplaints(t *testing.T) {
 	var rows []row
 	for _, i := range imports {
 		name := i.room + "/x.go"
-		rows = append(rows, row{name, importing(i.imported), []string{name + ":2: imports " + i.imported + ": " + i.because}})
+		rows = append(rows, row{name, importing(i.imported),
+			[]string{name + ":2: imports " + i.imported + ": " + i.because}})
 	}
 	rows = append(rows, []row{
-		{"pkg/cli/x_test.go", importing(module + "test/cluster"), []string{"pkg/cli/x_test.go:2: imports " + module + "test/cluster: " + shipped}},
-		{"pkg/cli/x.go", "package cli\nimport . \"fmt\"", []string{"pkg/cli/x.go:2: imports fmt with a dot: a call says whose it is"}},
+		{"pkg/cli/x_test.go", importing(module + "test/cluster"),
+			[]string{"pkg/cli/x_test.go:2: imports " + module + "test/cluster: " + shipped}},
+		{"pkg/cli/x.go", "package cli\nimport . \"fmt\"",
+			[]string{"pkg/cli/x.go:2: imports fmt with a dot: a call says whose it is"}},
 		{"pkg/util/x.go", "package util", []string{"pkg/util: the room is not in the table of test/rooms"}},
-		{"cmd/other/x_test.go", "package main", []string{"cmd/other: the room is not in the table of test/rooms"}},
-		{"pkg/plan/deep/x.go", "package deep", []string{"pkg/plan/deep: the room is not in the table of test/rooms"}},
+		{"cmd/other/x_test.go", "package main",
+			[]string{"cmd/other: the room is not in the table of test/rooms"}},
+		{"pkg/plan/deep/x.go", "package deep",
+			[]string{"pkg/plan/deep: the room is not in the table of test/rooms"}},
 		{"pkg/cli/x.go", "package", []string{"pkg/cli/x.go:1:8: expected 'IDENT', found 'EOF'"}},
 
 		{"pkg/cli/x.go", "package cli\nimport \"os\"\nfunc f() { os.Exit(1) }",
 			[]string{"pkg/cli/x.go:3: uses os.Exit: " + end, "os.Exit is in 2 places, not in one"}},
 		{"cmd/kubectl-eshell/x.go", "package main\nimport sys \"os\"\nvar exit = sys.Exit",
-			[]string{"cmd/kubectl-eshell/x.go:3: uses os.Exit: " + end, "os.Exit is in 2 places, not in one"}},
-		{mainFile, "package main\nimport \"os\"\nfunc main() {\nif f() { os.Exit(1) }\nos.Exit(0) }", []string{"os.Exit is in 2 places, not in one"}},
+			[]string{"cmd/kubectl-eshell/x.go:3: uses os.Exit: " + end,
+				"os.Exit is in 2 places, not in one"}},
+		{mainFile, "package main\nimport \"os\"\nfunc main() {\nif f() { os.Exit(1) }\nos.Exit(0) }",
+			[]string{"os.Exit is in 2 places, not in one"}},
 		{mainFile, "package main\nfunc main() {}", []string{"os.Exit is in 0 places, not in one"}},
-		{"pkg/cli/x.go", "package cli\nimport \"context\"\nvar c = context.Background()", []string{"pkg/cli/x.go:3: uses context.Background: " + born}},
-		{"pkg/cli/x.go", "package cli\nimport \"context\"\nvar c = context.TODO()", []string{"pkg/cli/x.go:3: uses context.TODO: " + born}},
+		{"pkg/cli/x.go", "package cli\nimport \"context\"\nvar c = context.Background()",
+			[]string{"pkg/cli/x.go:3: uses context.Background: " + born}},
+		{"pkg/cli/x.go", "package cli\nimport \"context\"\nvar c = context.TODO()",
+			[]string{"pkg/cli/x.go:3: uses context.TODO: " + born}},
 		{"pkg/session/x.go", "package session\nimport \"time\"\nfunc f() {\ntime.Sleep(1) }",
 			[]string{"pkg/session/x.go:4: uses time.Sleep: wait for what is awaited, under the context"}},
 		{"cmd/kubectl-eshell/x.go", "package main\nimport \"time\"\nfunc f() {\ntime.Sleep(1) }",
 			[]string{"cmd/kubectl-eshell/x.go:4: uses time.Sleep: wait for what is awaited, under the context"}},
-		{"pkg/plan/x.go", "package plan\nimport clock \"time\"\nvar now = clock.Now()", []string{"pkg/plan/x.go:3: uses time.Now: " + same}},
-		{"pkg/owned/x.go", "package owned\n\nfunc init() {}", []string{"pkg/owned/x.go:3: has an init: nothing runs because something was imported"}},
+		{"pkg/plan/x.go", "package plan\nimport clock \"time\"\nvar now = clock.Now()",
+			[]string{"pkg/plan/x.go:3: uses time.Now: " + same}},
+		{"pkg/owned/x.go", "package owned\n\nfunc init() {}",
+			[]string{"pkg/owned/x.go:3: has an init: nothing runs because something was imported"}},
 		{"cmd/kubectl-eshell/x.go", "package main\nfunc init() {}",
 			[]string{"cmd/kubectl-eshell/x.go:2: has an init: nothing runs because something was imported"}},
 	}...)

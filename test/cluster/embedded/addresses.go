@@ -29,7 +29,9 @@ const (
 // ports names the ports on loopback and who listens there.
 func ports() map[int]string {
 	return map[int]string{
-		apiserverPort: "apiserver", etcdPort: "etcd", etcdPeerPort: "etcd's peers", kubeletHealth: "kubelet's health",
-		controllerPort: "controller-manager", schedulerPort: "scheduler", registryPort: "registry notfound.test",
+		apiserverPort: "apiserver", etcdPort: "etcd", etcdPeerPort: "etcd's peers",
+		kubeletHealth:  "kubelet's health",
+		controllerPort: "controller-manager", schedulerPort: "scheduler",
+		registryPort: "registry notfound.test",
 	}
 }

@@ -36,7 +36,8 @@ func layer(entries []entry) ([]byte, error) {
 }
 
 func (e entry) header() *tar.Header {
-	header := &tar.Header{Name: e.path, Mode: e.mode, Size: int64(len(e.data)), Uid: e.owner, Gid: e.owner, Typeflag: tar.TypeReg}
+	header := &tar.Header{Name: e.path, Mode: e.mode, Size: int64(len(e.data)), Uid: e.owner, Gid: e.owner,
+		Typeflag: tar.TypeReg}
 	switch {
 	case e.link != "":
 		header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, e.link, 0o777
@@ -100,7 +101,8 @@ type archiveWriter struct {
 
 func (a *archiveWriter) add(i image) (manifest, error) {
 	m := manifest{RepoTags: []string{imageRef(i.name)}}
-	config := imageConfig{Architecture: runtime.GOARCH, OS: "linux", Config: i.config(), RootFS: rootFS{Type: "layers"}}
+	config := imageConfig{Architecture: runtime.GOARCH, OS: "linux", Config: i.config(),
+		RootFS: rootFS{Type: "layers"}}
 	for _, content := range i.layers {
 		sum := digest(content)
 		if err := a.file(sum+".tar", content); err != nil {
@@ -122,7 +124,8 @@ func (a *archiveWriter) file(name string, content []byte) error {
 		return nil
 	}
 	a.seen[name] = true
-	if err := a.tar.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
+	if err := a.tar.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)),
+		Typeflag: tar.TypeReg}); err != nil {
 		return err
 	}
 	_, err := a.tar.Write(content)

@@ -11,7 +11,8 @@ import (
 )
 
 func TestArchive(t *testing.T) {
-	lower, upper := testLayer(t, base()), testLayer(t, []entry{{path: "app", data: []byte("program"), mode: 0o755}})
+	lower, upper := testLayer(t, base()),
+		testLayer(t, []entry{{path: "app", data: []byte("program"), mode: 0o755}})
 	var written bytes.Buffer
 	err := writeArchive(&written, []image{
 		{name: "one", layers: [][]byte{lower}, command: []string{"sh"}},
@@ -29,14 +30,16 @@ func TestArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	two := manifests[1]
-	if !slices.Equal(two.RepoTags, []string{"localhost/eshell/two:1"}) || !slices.Equal(two.Layers, []string{digest(lower) + ".tar", digest(upper) + ".tar"}) {
+	if !slices.Equal(two.RepoTags, []string{"localhost/eshell/two:1"}) || !slices.Equal(two.Layers,
+		[]string{digest(lower) + ".tar", digest(upper) + ".tar"}) {
 		t.Errorf("manifest = %+v", two)
 	}
 	var config imageConfig
 	if err := json.Unmarshal(files[two.Config], &config); err != nil {
 		t.Fatal(err)
 	}
-	if config.Config.User != "1000:1000" || !slices.Equal(config.RootFS.DiffIDs, []string{"sha256:" + digest(lower), "sha256:" + digest(upper)}) {
+	if config.Config.User != "1000:1000" || !slices.Equal(config.RootFS.DiffIDs,
+		[]string{"sha256:" + digest(lower), "sha256:" + digest(upper)}) {
 		t.Errorf("config = %+v", config)
 	}
 }
@@ -62,7 +65,8 @@ func TestLayerEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Name != want.Name || got.Typeflag != want.Typeflag || got.Mode != want.Mode || got.Linkname != want.Linkname || got.Uid != want.Uid || got.Gid != want.Gid {
+		if got.Name != want.Name || got.Typeflag != want.Typeflag || got.Mode != want.Mode ||
+			got.Linkname != want.Linkname || got.Uid != want.Uid || got.Gid != want.Gid {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}

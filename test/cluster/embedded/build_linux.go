@@ -93,13 +93,15 @@ func (c *Cluster) buildToolset(ctx context.Context, t toolset, m *meter) error {
 	if err := os.MkdirAll(source, 0o755); err != nil {
 		return err
 	}
-	if err := m.during("fetching "+t.module+" "+t.version, func() error { return c.writeModule(ctx, t, source) }); err != nil {
+	if err := m.during("fetching "+t.module+" "+t.version,
+		func() error { return c.writeModule(ctx, t, source) }); err != nil {
 		return err
 	}
 	for _, p := range t.programs {
 		m.next()
 		err := m.during("building "+p.name+" "+t.version, func() error {
-			_, err := c.goRun(ctx, source, "build", "-mod=mod", "-trimpath", "-ldflags", "-s -w"+t.ldflags, "-o", filepath.Join(partial, p.name), p.pkg)
+			_, err := c.goRun(ctx, source, "build", "-mod=mod", "-trimpath", "-ldflags", "-s -w"+t.ldflags,
+				"-o", filepath.Join(partial, p.name), p.pkg)
 			return err
 		})
 		if err != nil {

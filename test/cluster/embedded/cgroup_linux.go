@@ -92,7 +92,8 @@ func removeCgroups(ctx context.Context) error {
 	}
 	for _, tree := range trees {
 		group := filepath.Join(tree, cgroupRoot)
-		if err := await(ctx, "the processes in "+group+" to end", func(context.Context) error { return removeTree(group) }, nil); err != nil {
+		if err := await(ctx, "the processes in "+group+" to end",
+			func(context.Context) error { return removeTree(group) }, nil); err != nil {
 			return err
 		}
 	}

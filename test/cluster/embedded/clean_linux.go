@@ -85,7 +85,8 @@ func (c *Cluster) killSupervisor(ctx context.Context, pid int) error {
 	if err := process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill supervisor %d: %w", pid, err)
 	}
-	return await(ctx, fmt.Sprintf("supervisor %d to end", pid), func(context.Context) error { return ended(pid) }, nil)
+	return await(ctx, fmt.Sprintf("supervisor %d to end", pid),
+		func(context.Context) error { return ended(pid) }, nil)
 }
 
 // ended wants the process gone, or a zombie with no thread left: only then has the

@@ -49,10 +49,12 @@ func TestConfigFilesAreFilledIn(t *testing.T) {
 
 func TestUnknownComponent(t *testing.T) {
 	c := &Cluster{Dir: t.TempDir(), Version: DefaultVersion}
-	if err := c.Component("apisrever").Kill(); err == nil || !strings.Contains(err.Error(), `no component "apisrever"`) {
+	if err := c.Component("apisrever").Kill(); err == nil || !strings.Contains(err.Error(),
+		`no component "apisrever"`) {
 		t.Errorf("Kill = %v", err)
 	}
-	if _, err := c.Logs("apisrever"); err == nil || !strings.Contains(err.Error(), `no component "apisrever"`) {
+	if _, err := c.Logs("apisrever"); err == nil || !strings.Contains(err.Error(),
+		`no component "apisrever"`) {
 		t.Errorf("Logs = %v", err)
 	}
 }
@@ -62,10 +64,11 @@ func TestStatusUp(t *testing.T) {
 		status Status
 		want   bool
 	}{
-		"nothing":     {Status{}, false},
-		"all run":     {Status{Components: []ComponentStatus{{"etcd", Running}, {"kubelet", Running}}}, true},
-		"one stopped": {Status{Components: []ComponentStatus{{"etcd", Running}, {"kubelet", Stopped}}}, false},
-		"one exited":  {Status{Components: []ComponentStatus{{"etcd", Exited}}}, false},
+		"nothing": {Status{}, false},
+		"all run": {Status{Components: []ComponentStatus{{"etcd", Running}, {"kubelet", Running}}}, true},
+		"one stopped": {Status{Components: []ComponentStatus{{"etcd", Running}, {"kubelet", Stopped}}},
+			false},
+		"one exited": {Status{Components: []ComponentStatus{{"etcd", Exited}}}, false},
 	} {
 		if got := test.status.Up(); got != test.want {
 			t.Errorf("%s: Up() = %v", name, got)
@@ -87,19 +90,22 @@ func TestAwait(t *testing.T) {
 	}
 	never := func(context.Context) error { return notYet }
 	dead := errors.New("it died")
-	if err := await(t.Context(), "it", never, func(context.Context) error { return dead }); !errors.Is(err, dead) {
+	if err := await(t.Context(), "it", never, func(context.Context) error { return dead }); !errors.Is(err,
+		dead) {
 		t.Errorf("await a dead one = %v", err)
 	}
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := await(short, "it", never, nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, notYet) {
+	if err := await(short, "it", never, nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err,
+		notYet) {
 		t.Errorf("await too long = %v", err)
 	}
 }
 
 func TestTail(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	for content, want := range map[string]string{"": "", "a\n": "a", "a\nb\n": "a\nb", "a\nb\nc\n": "b\nc", "\n\n\nz": "\nz"} {
+	for content, want := range map[string]string{"": "", "a\n": "a", "a\nb\n": "a\nb", "a\nb\nc\n": "b\nc",
+		"\n\n\nz": "\nz"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +116,8 @@ func TestTail(t *testing.T) {
 }
 
 func TestEmptyRegistry(t *testing.T) {
-	for path, want := range map[string]int{"/v2/": http.StatusOK, "/v2/none/manifests/1": http.StatusNotFound} {
+	for path, want := range map[string]int{"/v2/": http.StatusOK,
+		"/v2/none/manifests/1": http.StatusNotFound} {
 		response := httptest.NewRecorder()
 		emptyRegistry(response, httptest.NewRequest(http.MethodGet, path, nil))
 		if response.Code != want {

@@ -15,12 +15,15 @@ type host struct {
 // configFiles are the configuration files by path below the state folder.
 func (c *Cluster) configFiles(h host) map[string]string {
 	return map[string]string{
-		"etc/containerd.toml":                     fmt.Sprintf(containerdFormat, c.Dir, h.runc, h.cniDir, imageRef("pause")),
-		"etc/cni/10-eshell.conflist":              fmt.Sprintf(cniFormat, bridge, c.data("ipam"), podCIDR, nodeIP),
+		"etc/containerd.toml": fmt.Sprintf(containerdFormat, c.Dir, h.runc, h.cniDir,
+			imageRef("pause")),
+		"etc/cni/10-eshell.conflist": fmt.Sprintf(cniFormat, bridge, c.data("ipam"), podCIDR,
+			nodeIP),
 		"etc/certs.d/_default/hosts.toml":         hostsTOML("http://127.0.0.1:9"),
 		"etc/certs.d/" + NotFound + "/hosts.toml": hostsTOML("http://" + loopback(registryPort)),
-		"etc/kubelet.yaml":                        fmt.Sprintf(kubeletFormat, c.Dir, nodeIP, kubeletPort, kubeletHealth, dnsIP, cgroupRoot),
-		"etc/audit.yaml":                          auditPolicy,
+		"etc/kubelet.yaml": fmt.Sprintf(kubeletFormat, c.Dir, nodeIP, kubeletPort,
+			kubeletHealth, dnsIP, cgroupRoot),
+		"etc/audit.yaml": auditPolicy,
 	}
 }
 
@@ -114,7 +117,8 @@ kubeAPIQPS: 100
 kubeAPIBurst: 200
 `
 
-// auditPolicy keeps the stages that follow the decision: a request counts once it was answered or began to stream.
+// auditPolicy keeps the stages that follow the decision: a request counts once it was answered or began to
+// stream.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -126,7 +130,8 @@ rules:
 func (c *Cluster) folders() []string {
 	return []string{
 		c.BinDir(), c.run(""), c.pki(""), c.etc(""), filepath.Join(c.Dir, "log"),
-		c.data("etcd"), c.data("containerd"), c.data("kubelet"), c.data("ipam"), c.data("flexvolume"), c.StaticPods(),
+		c.data("etcd"), c.data("containerd"), c.data("kubelet"), c.data("ipam"), c.data("flexvolume"),
+		c.StaticPods(),
 	}
 }
 
@@ -163,8 +168,11 @@ func (c *Cluster) writeKeys() error {
 		return err
 	}
 	for name, who := range map[string]identity{
-		"apiserver":      {user: "kube-apiserver", hosts: []string{"127.0.0.1", "localhost", serviceIP, nodeIP, "kubernetes", "kubernetes.default", "kubernetes.default.svc"}},
-		"kubelet":        {user: "system:node:" + nodeName, groups: []string{"system:nodes"}, hosts: []string{nodeIP, nodeName, "127.0.0.1"}},
+		"apiserver": {user: "kube-apiserver",
+			hosts: []string{"127.0.0.1", "localhost", serviceIP, nodeIP, "kubernetes", "kubernetes.default",
+				"kubernetes.default.svc"}},
+		"kubelet": {user: "system:node:" + nodeName, groups: []string{"system:nodes"},
+			hosts: []string{nodeIP, nodeName, "127.0.0.1"}},
 		"kubelet-client": {user: "kube-apiserver-kubelet-client", groups: []string{"system:masters"}},
 		"admin":          admin(),
 		"sa":             {user: "service-accounts"},
@@ -178,8 +186,9 @@ func (c *Cluster) writeKeys() error {
 		}
 	}
 	for path, who := range map[string]identity{
-		c.Kubeconfig():                         admin(),
-		c.etc("kubelet.kubeconfig"):            {user: "system:node:" + nodeName, groups: []string{"system:nodes"}},
+		c.Kubeconfig(): admin(),
+		c.etc("kubelet.kubeconfig"): {user: "system:node:" + nodeName,
+			groups: []string{"system:nodes"}},
 		c.etc("controller-manager.kubeconfig"): {user: "system:kube-controller-manager"},
 		c.etc("scheduler.kubeconfig"):          {user: "system:kube-scheduler"},
 	} {

@@ -127,7 +127,8 @@ func dashFiles(ctx context.Context) ([]entry, error) {
 	return entries, nil
 }
 
-// libraries picks the paths out of ldd's lines: "libc.so.6 => /lib/libc.so.6 (0x…)" and "/lib64/ld.so (0x…)".
+// libraries picks the paths out of ldd's lines: "libc.so.6 => /lib/libc.so.6 (0x…)" and
+// "/lib64/ld.so (0x…)".
 func libraries(ldd string) []string {
 	var paths []string
 	for word := range strings.FieldsSeq(ldd) {
@@ -167,7 +168,8 @@ func (c *Cluster) compile(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	binary := filepath.Join(folder, name)
-	if _, err := c.goRun(ctx, folder, "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "main.go"); err != nil {
+	if _, err := c.goRun(ctx, folder, "build", "-trimpath", "-ldflags", "-s -w", "-o", binary,
+		"main.go"); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(binary)

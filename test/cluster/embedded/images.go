@@ -37,7 +37,8 @@ func images(p parts) []image {
 		{name: "dash", layers: [][]byte{p.base, p.busybox, p.dash}, command: shell},
 		{name: "noshell", layers: [][]byte{p.base, p.app}, entrypoint: []string{"/server"}},
 		{name: "nonroot", layers: [][]byte{p.base, p.busybox}, command: shell, user: "1000:1000"},
-		{name: "entrypoint", layers: [][]byte{p.base, p.busybox, p.start}, entrypoint: []string{"/docker-entrypoint.sh"}, command: []string{"sleep", "86400"}},
+		{name: "entrypoint", layers: [][]byte{p.base, p.busybox, p.start},
+			entrypoint: []string{"/docker-entrypoint.sh"}, command: []string{"sleep", "86400"}},
 		{name: "pause", layers: [][]byte{p.pause}, entrypoint: []string{"/pause"}},
 	}
 }
@@ -53,14 +54,16 @@ func (i image) config() runConfig {
 
 // startFiles are the entrypoint that many images have: it prepares the environment and becomes its arguments.
 func startFiles() []entry {
-	return []entry{{path: "docker-entrypoint.sh", mode: 0o755, data: []byte("#!/bin/sh\nexport PREPARED=yes\nexec \"$@\"\n")}}
+	return []entry{{path: "docker-entrypoint.sh", mode: 0o755,
+		data: []byte("#!/bin/sh\nexport PREPARED=yes\nexec \"$@\"\n")}}
 }
 
 // base is below every image in which a person or an application lives.
 func base() []entry {
 	return []entry{
 		{path: "etc/", mode: 0o755},
-		{path: "etc/passwd", mode: 0o644, data: []byte("root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n")},
+		{path: "etc/passwd", mode: 0o644,
+			data: []byte("root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n")},
 		{path: "etc/group", mode: 0o644, data: []byte("root:x:0:\napp:x:1000:\n")},
 		{path: "root/", mode: 0o700},
 		{path: "home/", mode: 0o755},

@@ -61,7 +61,8 @@ func (a *authority) kubeconfig(path string, who identity, server string) error {
 		return err
 	}
 	text := base64.StdEncoding.EncodeToString
-	content := fmt.Sprintf(kubeconfigFormat, server, text(a.pair.cert), fmt.Sprintf("%q", who.user), text(issued.cert), text(issued.key))
+	content := fmt.Sprintf(kubeconfigFormat, server, text(a.pair.cert), fmt.Sprintf("%q", who.user),
+		text(issued.cert), text(issued.key))
 	return replaceFile(path, []byte(content), 0o600)
 }
 

@@ -40,7 +40,8 @@ type live struct {
 }
 
 func (l live) kubectl(ctx context.Context, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, l.cluster.Kubectl(), append([]string{"--kubeconfig", l.kubeconfig}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, l.cluster.Kubectl(),
+		append([]string{"--kubeconfig", l.kubeconfig}, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
@@ -56,9 +57,11 @@ func (l live) must(t *testing.T, args ...string) string {
 // pod makes a pod that is deleted with the test.
 func (l live) pod(t *testing.T, image string, command ...string) string {
 	t.Helper()
-	name := "live-" + strings.NewReplacer("/", "-", ":", "-", ".", "-").Replace(strings.TrimPrefix(image, "localhost/eshell/"))
+	name := "live-" + strings.NewReplacer("/", "-", ":", "-", ".",
+		"-").Replace(strings.TrimPrefix(image, "localhost/eshell/"))
 	t.Cleanup(func() {
-		_, _ = l.kubectl(context.Background(), "delete", "pod", name, "--grace-period=1", "--ignore-not-found")
+		_, _ = l.kubectl(context.Background(), "delete", "pod", name, "--grace-period=1",
+			"--ignore-not-found")
 	})
 	l.must(t, append([]string{"run", name, "--image=" + image, "--restart=Never"}, command...)...)
 	return name
@@ -95,7 +98,8 @@ func testImages(t *testing.T, l live) {
 
 // arguments keep a shell image's pod alive; the others live by themselves.
 func arguments(image string) []string {
-	if strings.Contains(image, "noshell") || strings.Contains(image, "entrypoint") || strings.Contains(image, "pause") {
+	if strings.Contains(image, "noshell") || strings.Contains(image, "entrypoint") || strings.Contains(image,
+		"pause") {
 		return nil
 	}
 	return []string{"--", "sleep", "3600"}
@@ -108,7 +112,8 @@ func testPulls(t *testing.T, l live) {
 	} {
 		name := l.pod(t, image)
 		message := "jsonpath={.status.containerStatuses[0].state.waiting.message}"
-		l.must(t, "wait", "pod/"+name, "--for=jsonpath={.status.containerStatuses[0].state.waiting.message}", "--timeout=10s")
+		l.must(t, "wait", "pod/"+name, "--for=jsonpath={.status.containerStatuses[0].state.waiting.message}",
+			"--timeout=10s")
 		if got := l.must(t, "get", "pod", name, "-o", message); !strings.Contains(got, want) {
 			t.Errorf("%s: %s; want %q", image, got, want)
 		}
@@ -118,7 +123,8 @@ func testPulls(t *testing.T, l live) {
 func testFaults(t *testing.T, l live) {
 	name := l.pod(t, "localhost/eshell/busybox:1", "--", "sleep", "3600")
 	l.must(t, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=30s")
-	for _, component := range []string{"kubelet", "containerd", "apiserver", "etcd", "scheduler", "controller-manager"} {
+	for _, component := range []string{"kubelet", "containerd", "apiserver", "etcd", "scheduler",
+		"controller-manager"} {
 		if err := l.cluster.Component(component).Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +165,8 @@ func testUser(t *testing.T, l live) {
 		t.Fatal(err)
 	}
 	defer audit.Close()
-	if events, err := io.ReadAll(audit); err != nil || !strings.Contains(string(events), `"username":"jane"`) {
+	if events, err := io.ReadAll(audit); err != nil || !strings.Contains(string(events),
+		`"username":"jane"`) {
 		t.Errorf("the audit log lacks the request (%v)", err)
 	}
 }

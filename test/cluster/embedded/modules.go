@@ -54,7 +54,8 @@ func versionFlags(version string) string {
 	const pkg = "k8s.io/component-base/version."
 	major, rest, _ := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")
-	return fmt.Sprintf(" -X %[1]sgitVersion=v%[2]s -X %[1]sgitMajor=%[3]s -X %[1]sgitMinor=%[4]s", pkg, version, major, minor)
+	return fmt.Sprintf(" -X %[1]sgitVersion=v%[2]s -X %[1]sgitMajor=%[3]s -X %[1]sgitMinor=%[4]s", pkg,
+		version, major, minor)
 }
 
 // stagingVersion is the version under which a Kubernetes release publishes k8s.io/api and
@@ -75,7 +76,8 @@ type staging struct{ replaced, required []string }
 // required too, where Kubernetes does: the build cache and every stack trace know a
 // package by the version that is required. (The others need not even be published.)
 func goMod(t toolset, s staging) (string, error) {
-	text := fmt.Sprintf("module embedded.invalid/%s\n\ngo 1.26.0\n\nrequire %s v%s\n", t.name, t.module, t.version)
+	text := fmt.Sprintf("module embedded.invalid/%s\n\ngo 1.26.0\n\nrequire %s v%s\n", t.name, t.module,
+		t.version)
 	if len(s.replaced) == 0 {
 		return text, nil
 	}

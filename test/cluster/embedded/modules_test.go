@@ -16,7 +16,8 @@ func TestGoModRequiresOnlyWhatKubernetesRequires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := goMod(toolset{name: "kubernetes-1.33.13", module: "k8s.io/kubernetes", version: "1.33.13"}, found)
+	got, err := goMod(toolset{name: "kubernetes-1.33.13", module: "k8s.io/kubernetes", version: "1.33.13"},
+		found)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,8 @@ replace (
 }
 
 func TestStagingVersion(t *testing.T) {
-	for version, want := range map[string]string{"1.36.3": "v0.36.3", "1.33.13": "v0.33.13", "1.36": "", "v1.36.3": "", "2.0.0": "", "": ""} {
+	for version, want := range map[string]string{"1.36.3": "v0.36.3", "1.33.13": "v0.33.13", "1.36": "",
+		"v1.36.3": "", "2.0.0": "", "": ""} {
 		got, err := stagingVersion(version)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("stagingVersion(%q) = %q, %v; want %q", version, got, err, want)

@@ -70,7 +70,8 @@ func freePorts(ctx context.Context) error {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("port %d, which the cluster's %s needs, is in use by another process", port, owner)
+				return fmt.Errorf("port %d, which the cluster's %s needs, is in use by another process", port,
+					owner)
 			case <-time.After(probeInterval):
 			}
 		}

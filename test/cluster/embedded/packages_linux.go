@@ -41,10 +41,12 @@ func installPackages(ctx context.Context, progress io.Writer) error {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("this machine lacks %s, and without apt-get only you can install them", strings.Join(programs, ", "))
+		return fmt.Errorf("this machine lacks %s, and without apt-get only you can install them",
+			strings.Join(programs, ", "))
 	}
 	fmt.Fprintf(progress, "installing %s\n", strings.Join(packages, " "))
-	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, packages...)} {
+	for _, args := range [][]string{{"update", "-qq"},
+		append([]string{"install", "-y", "-qq", "--no-install-recommends"}, packages...)} {
 		command := exec.CommandContext(ctx, "apt-get", args...)
 		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if _, err := output(command); err != nil {
@@ -52,7 +54,8 @@ func installPackages(ctx context.Context, progress io.Writer) error {
 		}
 	}
 	if programs, _ := missing(); len(programs) > 0 {
-		return fmt.Errorf("this machine lacks %s also after installing %s", strings.Join(programs, ", "), strings.Join(packages, " "))
+		return fmt.Errorf("this machine lacks %s also after installing %s", strings.Join(programs, ", "),
+			strings.Join(packages, " "))
 	}
 	return nil
 }

@@ -96,8 +96,9 @@ func (a *authority) issue(who identity) (pair, error) {
 
 func certificate(who identity) *x509.Certificate {
 	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: who.user, Organization: who.groups},
-		NotBefore:   time.Now().Add(-time.Hour), // clocks differ, also between a machine and its virtual machine
+		Subject: pkix.Name{CommonName: who.user, Organization: who.groups},
+		// clocks differ, also between a machine and its virtual machine
+		NotBefore:   time.Now().Add(-time.Hour),
 		NotAfter:    time.Now().Add(validity),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},

@@ -11,7 +11,8 @@ import (
 
 func TestIssuedCertificate(t *testing.T) {
 	ca := testAuthority(t)
-	issued, err := ca.issue(identity{user: "jane", groups: []string{"dev"}, hosts: []string{"127.0.0.1", "localhost"}})
+	issued, err := ca.issue(identity{user: "jane", groups: []string{"dev"},
+		hosts: []string{"127.0.0.1", "localhost"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,8 @@ func TestIssuedCertificate(t *testing.T) {
 	roots.AddCert(ca.cert)
 	for _, name := range []string{"127.0.0.1", "localhost"} {
 		for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-			_, err := both.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, KeyUsages: []x509.ExtKeyUsage{usage}})
+			_, err := both.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots,
+				KeyUsages: []x509.ExtKeyUsage{usage}})
 			if err != nil {
 				t.Errorf("verify for %s, usage %v: %v", name, usage, err)
 			}
@@ -36,7 +38,8 @@ func TestIssuedCertificate(t *testing.T) {
 
 func TestUserKubeconfig(t *testing.T) {
 	c := &Cluster{Dir: t.TempDir(), Version: DefaultVersion}
-	if _, err := c.UserKubeconfig("jane"); err == nil || !strings.Contains(err.Error(), "is the cluster up?") {
+	if _, err := c.UserKubeconfig("jane"); err == nil || !strings.Contains(err.Error(),
+		"is the cluster up?") {
 		t.Errorf("without a cluster: %v", err)
 	}
 	for _, folder := range []string{c.pki(""), c.run("")} {
@@ -58,7 +61,8 @@ func TestUserKubeconfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"server: https://" + c.APIServerAddr() + "\n", "current-context: eshell\n", `user: "team/jane: doe"`} {
+	for _, want := range []string{"server: https://" + c.APIServerAddr() + "\n", "current-context: eshell\n",
+		`user: "team/jane: doe"`} {
 		if !strings.Contains(string(content), want) {
 			t.Errorf("%s lacks %q", content, want)
 		}

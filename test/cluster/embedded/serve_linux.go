@@ -150,7 +150,8 @@ func (s *supervisor) start(name string) error {
 // environment is all that the components get: a proxy or a credential of the caller
 // would lead them to other machines.
 func (c *Cluster) environment() []string {
-	return []string{"PATH=" + c.BinDir() + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + c.data("home")}
+	return []string{"PATH=" + c.BinDir() + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=" + c.data("home")}
 }
 
 // reap collects our own processes and the orphans that come to process 1, such as containerd's shims.

@@ -27,7 +27,8 @@ func (c *Cluster) startSupervisor(ctx context.Context) error {
 	supervisor := exec.Command(c.bin(supervisorName), "serve", c.Dir)
 	supervisor.Dir, supervisor.Env = c.Dir, c.environment()
 	supervisor.Stdout, supervisor.Stderr = log, log
-	supervisor.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Setsid: true}
+	supervisor.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
+		Setsid: true}
 	if err := supervisor.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}

@@ -199,7 +199,8 @@ func (c *Cluster) importImages(ctx context.Context) error {
 		if !tagged {
 			continue
 		}
-		if _, err := c.ctr(ctx, "tag", "--force", string(fields[0]), repository+"@"+string(fields[2])); err != nil {
+		if _, err := c.ctr(ctx, "tag", "--force", string(fields[0]),
+			repository+"@"+string(fields[2])); err != nil {
 			return err
 		}
 	}

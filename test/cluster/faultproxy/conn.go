@@ -97,7 +97,8 @@ func (c *conn) read(from *net.TCPConn, queue chan<- chunk) {
 		buffer := make([]byte, chunkSize)
 		n, err := from.Read(buffer)
 		_, delay, _ := c.proxy.settings()
-		piece := chunk{data: buffer[:n], due: time.Now().Add(delay), broken: err != nil && !errors.Is(err, io.EOF)}
+		piece := chunk{data: buffer[:n], due: time.Now().Add(delay),
+			broken: err != nil && !errors.Is(err, io.EOF)}
 		c.touch()
 		select {
 		case queue <- piece: // after the last byte an empty piece: the end is delayed like the rest

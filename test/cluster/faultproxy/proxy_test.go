@@ -44,7 +44,8 @@ func TestStallIsSilentAndResumeDelivers(t *testing.T) {
 }
 
 func TestDropResetsAlsoWhileStalled(t *testing.T) {
-	for name, prepare := range map[string]func(*Proxy){"flowing": func(*Proxy) {}, "stalled": (*Proxy).Stall} {
+	for name, prepare := range map[string]func(*Proxy){"flowing": func(*Proxy) {},
+		"stalled": (*Proxy).Stall} {
 		t.Run(name, func(t *testing.T) {
 			proxy := start(t)
 			client := dial(t, proxy)

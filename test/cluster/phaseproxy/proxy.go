@@ -57,7 +57,8 @@ func New(config *rest.Config, moment Moment) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{moment: moment, base: base, reached: make(chan struct{}), released: make(chan struct{}), broken: make(chan struct{})}
+	p := &Proxy{moment: moment, base: base, reached: make(chan struct{}), released: make(chan struct{}),
+		broken: make(chan struct{})}
 	quiet := log.New(io.Discard, "", 0) // that clients go away is what this is for
 	p.server = httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },

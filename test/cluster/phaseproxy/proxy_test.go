@@ -47,7 +47,8 @@ func start(t *testing.T, moment Moment) (*Proxy, *backend, *http.Client) {
 	t.Cleanup(proxy.Close)
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM(proxy.CA())
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}, ForceAttemptHTTP2: true}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted},
+		ForceAttemptHTTP2: true}}
 	return proxy, b, client
 }
 
@@ -62,7 +63,8 @@ func ask(t *testing.T, client *http.Client, proxy *Proxy, method, path string) <
 	return askIn(t.Context(), t, client, proxy, method, path)
 }
 
-func askIn(ctx context.Context, t *testing.T, client *http.Client, proxy *Proxy, method, path string) <-chan answer {
+func askIn(ctx context.Context, t *testing.T, client *http.Client, proxy *Proxy, method,
+	path string) <-chan answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, "https://"+proxy.Addr()+path, nil)
 	if err != nil {
