@@ -326,7 +326,7 @@ func TestMistakes(t *testing.T) {
 			"--entrypoint cannot be combined with --toolbox", ""},
 		{[]string{"deploy/api", "--detach", "-t"},
 			"--tty cannot be used with --detach: a detached session has no terminal", ""},
-		{[]string{"deploy/api", "--detach", "-i"}, "--stdin is for who is there, and --detach leaves nobody",
+		{[]string{"deploy/api", "--detach", "-i"}, "--stdin cannot be used with --detach: a detached session reads no stdin",
 			""},
 		{[]string{"deploy/api", "--detach", "--wait"},
 			"--wait cannot be used with --detach: it waits for the end of the session", ""},
