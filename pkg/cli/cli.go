@@ -74,7 +74,13 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			if err != nil {
 				return err
 			}
-			*status, err = execute(cmd.Context(), options, f.config, streams)
+			quietLogs(options.Verbosity)
+			out := newPrinter(streams.ErrOut, options.Quiet)
+			c, err := connect(f.config, out)
+			if err != nil {
+				return err
+			}
+			*status, err = options.execute(cmd.Context(), c, streams, out)
 			return err
 		},
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/moby/term"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
 
@@ -18,17 +17,6 @@ import (
 )
 
 // execute does what o asks for, and returns the exit status.
-func execute(ctx context.Context, o Options, flags *genericclioptions.ConfigFlags,
-	streams genericiooptions.IOStreams) (int, error) {
-	quietLogs(o.Verbosity)
-	out := newPrinter(streams.ErrOut, o.Quiet)
-	c, err := connect(flags, out)
-	if err != nil {
-		return 0, err
-	}
-	return o.execute(ctx, c, streams, out)
-}
-
 func (o Options) execute(ctx context.Context, c connection, streams genericiooptions.IOStreams,
 	out *printer) (int, error) {
 	query, err := o.query(c, streams.In)

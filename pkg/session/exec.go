@@ -16,16 +16,12 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// runCommand runs the plan's command and returns its exit status.
+// runCommand runs the plan's command and returns its exit status. By exec it attaches to the holder and runs the
+// command beside it, both at once.
 func (s *session) runCommand(ctx context.Context) (int, error) {
 	if s.agent.Via == agent.ViaAttach {
 		return s.runByAttach(ctx)
 	}
-	return s.runByExec(ctx)
-}
-
-// runByExec attaches to the holder and runs the command beside it, both at once.
-func (s *session) runByExec(ctx context.Context) (int, error) {
 	s.agent.AttachHolder(ctx)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -68,7 +68,7 @@ func TestUntold(t *testing.T) {
 			s := newSession(Config{Streams: closed{}, Reporter: &story{}, Stdin: strings.NewReader(""),
 				Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
 			const lost = "the connection to pod/api was lost: the stream ended without the command's exit status"
-			if status, err := s.runByExec(t.Context()); status != 0 || errorText(err) != lost {
+			if status, err := s.runCommand(t.Context()); status != 0 || errorText(err) != lost {
 				t.Errorf("terminal %t: status %d, error %v", tty, status, err)
 			}
 		})
@@ -99,7 +99,7 @@ func TestRefused(t *testing.T) {
 			if what != nil {
 				s.watch.put(podEvent{err: what})
 			}
-			if status, err := s.runByExec(t.Context()); status != 0 || errorText(err) != want {
+			if status, err := s.runCommand(t.Context()); status != 0 || errorText(err) != want {
 				t.Errorf("status %d, error %v, want %q", status, err, want)
 			}
 		})

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,6 +172,24 @@ func TestRun(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestDesign: docs/design.md quotes the function that is a session's life.
+func TestDesign(t *testing.T) {
+	source, err := os.ReadFile("session.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	design, err := os.ReadFile("../../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(source), "\nfunc Run(")
+	body, _, _ := strings.Cut(after, "\n}\n")
+	quote := "    func Run(" + strings.ReplaceAll(strings.ReplaceAll(body, "\t", "    "), "\n", "\n    ") + "\n    }\n"
+	if !strings.Contains(string(design), quote) {
+		t.Errorf("docs/design.md does not quote\n%s", quote)
 	}
 }
 
