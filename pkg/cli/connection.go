@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"flag"
+	"io"
 	"net"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -10,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/connrotation"
+	"k8s.io/klog/v2"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -66,4 +70,18 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 func newDialer() *connrotation.Dialer {
 	dialer := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	return connrotation.NewDialer(dialer.DialContext)
+}
+
+// quietLogs keeps the libraries' own log lines off the terminal, where a session is going on, unless
+// the user asked for them with -v.
+func quietLogs(verbosity int32) {
+	settings := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(settings)
+	if verbosity > 0 {
+		_ = settings.Set("v", strconv.Itoa(int(verbosity)))
+		return
+	}
+	_ = settings.Set("logtostderr", "false")
+	_ = settings.Set("stderrthreshold", "FATAL")
+	klog.SetOutput(io.Discard)
 }

@@ -3,14 +3,19 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 )
 
@@ -106,6 +111,116 @@ func (c *sessionCommand) printAll(lines []string) error {
 		if err := c.print("%s", line); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// A joined command outlives its client by outlives, and has openTime to begin.
+const (
+	outlives = time.Minute
+	openTime = 2 * time.Minute
+)
+
+// attaching is one more command in a session.
+type attaching struct {
+	Name    string
+	Command []string // empty: a shell
+	Stdin   bool
+	TTY     *bool // nil: by what stdin and stdout are
+	Quiet   bool
+}
+
+func newAttach(streams genericiooptions.IOStreams, status *int) *cobra.Command {
+	a := attaching{}
+	var tty bool
+	var own *pflag.FlagSet
+	return ours{
+		use:   "attach NAME [flags] [-- COMMAND ARGS...]",
+		short: "Open one more shell in a session",
+		more: `The name is that of kubectl eshell list. The shell, or the command, is one of
+its own: it may be opened from as many terminals as wanted, and the session goes
+on when it ends. When the client is gone, it ends within a minute.`,
+		example: `  # A shell in a session that was started with --detach, or on another terminal
+  kubectl eshell attach api-eshell-x7k2p
+
+  # A command in it
+  kubectl eshell attach api-eshell-x7k2p -- bin/rails runner 'puts User.count'`,
+		flags: func(set *pflag.FlagSet) {
+			own = set
+			set.BoolVarP(&a.Stdin, "stdin", "i", true, "pass stdin to the command")
+			set.BoolVarP(&tty, "tty", "t", false,
+				"run on a terminal (default: when stdin and stdout are one)")
+			set.BoolVarP(&a.Quiet, "quiet", "q", false, "print only output, warnings and errors")
+		},
+		runs: true,
+		parse: func(words, command []string) (func(context.Context, *sessionCommand) error, error) {
+			if own.Changed("tty") {
+				a.TTY = &tty
+			}
+			if len(words) != 1 {
+				return nil, hint.Wrap(fmt.Errorf("expected one session name, got %d words", len(words)),
+					"list sessions: kubectl eshell list; a command goes after two dashes")
+			}
+			a.Name, a.Command = strings.TrimPrefix(words[0], "pod/"), command
+			if problems := validation.IsDNS1123Subdomain(a.Name); len(problems) > 0 {
+				return nil, hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]),
+					"list sessions: kubectl eshell list")
+			}
+			return func(ctx context.Context, c *sessionCommand) (err error) {
+				*status, err = c.attach(ctx, a)
+				return err
+			}, nil
+		},
+	}.command(streams)
+}
+
+// attach runs a command in a session and returns its exit status.
+func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
+	c.out.quiet = a.Quiet
+	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, a.Name)
+	if err != nil {
+		return 0, err
+	}
+	if found.Unread != nil {
+		c.out.Warn("the session list is incomplete: %v", found.Unread)
+	}
+	s, err := found.Find(a.Name)
+	if err != nil {
+		return 0, err
+	}
+	if err := joinable(s, found.User); err != nil {
+		return 0, err
+	}
+	options := Options{Stdin: a.Stdin, TTY: a.TTY, StartTimeout: openTime, Plan: plan.Options{
+		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives,
+		TTL:     s.RemainingOrYear(time.Now()),
+		Command: a.Command, Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
+	}}
+	options.Plan.TTY = useTTY(options, &c.streams, c.out)
+	config := sessionConfig(options, c.connection, c.streams, c.out)
+	if followed := s.Follow(c.cluster.Client); followed != nil {
+		config.Lease = followed
+	}
+	return session.Join(ctx, config,
+		plan.Join(plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod,
+			Container: s.Container}, options.Plan))
+}
+
+// joinable refuses sessions in which no command can run, and those of others: theirs is for them to
+// share.
+func joinable(s inventory.Session, user string) error {
+	switch {
+	case s.User != "" && user != "" && s.User != user:
+		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
+			"list your sessions: kubectl eshell list -n "+s.Namespace)
+	case s.State == inventory.Starting:
+		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name),
+			"see its progress: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
+	case s.State != inventory.Running && s.State != inventory.Unknown:
+		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name),
+			"list running sessions: kubectl eshell list -n "+s.Namespace)
+	case s.Pod == "" || s.Container == "":
+		return fmt.Errorf("the lease of session %s does not name its pod and container", s.Name)
 	}
 	return nil
 }

@@ -4,10 +4,16 @@
 package isolation
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // Selector is an object that picks pods by their labels: a Service, a PodDisruptionBudget or a
@@ -58,4 +64,102 @@ type Result struct {
 type Dropped struct {
 	Keys   []string
 	Reason string
+}
+
+// check refuses options that contradict themselves or what the choice rests on.
+func (w LabelOptions) check(s NamespaceState, own map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(w.Set)) {
+		switch {
+		case slices.Contains(w.Drop, key):
+			return fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
+		// Controllers whose selectors need such a label are not in the namespace's state: no clone has it.
+		case controllerLabels().has(key):
+			return fmt.Errorf("label %s in --labels: controllers use it to find the pods that they made", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		if _, set := w.Set[key]; set || slices.Contains(w.Drop, key) {
+			return fmt.Errorf("label %s is reserved: eshell finds its clones by it", key)
+		}
+	}
+	if s.Unknown != nil {
+		return w.unjudged(s.Unknown)
+	}
+	return nil
+}
+
+// unjudged refuses labels that the user wants on the clone and nobody can judge.
+func (w LabelOptions) unjudged(unknown error) error {
+	var flags []string
+	if w.Keep {
+		flags = append(flags, "--keep-labels")
+	}
+	if len(w.Set) > 0 {
+		flags = append(flags, "--labels")
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	given := words.List(flags, "and")
+	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, unknown),
+		"leave out "+given+": the clone then has no label of the original")
+}
+
+// managedLabels are labels that a kind of software keeps its books by. No clone carries them, whatever the
+// selectors of its namespace are.
+type managedLabels struct {
+	keys    []string
+	domains []string // every key of these, and the bare domain as a key
+	reason  string
+}
+
+func (m managedLabels) has(key string) bool {
+	domain, _, _ := strings.Cut(key, "/")
+	return slices.Contains(m.keys, key) || slices.Contains(m.domains, domain)
+}
+
+func allManagedLabels() []managedLabels {
+	return []managedLabels{controllerLabels(), gitOpsLabels(), queueLabels()}
+}
+
+// IsManagedLabel reports a label or an annotation by which controllers, GitOps tools and queues keep their
+// books of a pod. A clone carries none.
+func IsManagedLabel(key string) bool {
+	return slices.ContainsFunc(allManagedLabels(), func(m managedLabels) bool { return m.has(key) })
+}
+
+// controllerLabels are what controllers put on the pods they make.
+func controllerLabels() managedLabels {
+	return managedLabels{
+		keys: []string{
+			"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash",
+			"pod-template-generation",
+			"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", "job-name",
+			"controller-uid",
+		},
+		domains: []string{"batch.kubernetes.io", "apps.kruise.io"},
+		reason:  "controllers use it to find the pods that they made",
+	}
+}
+
+// gitOpsLabels say which release or application an object belongs to.
+func gitOpsLabels() managedLabels {
+	return managedLabels{
+		domains: []string{
+			"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh",
+			"meta.helm.sh",
+		},
+		reason: "GitOps tools delete objects with their labels that are in no manifest",
+	}
+}
+
+// queueLabels make a pod wait for its turn, or for the others of its group.
+func queueLabels() managedLabels {
+	return managedLabels{
+		domains: []string{
+			"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io",
+			"scheduling.x-k8s.io",
+		},
+		reason: "a queue would hold the clone back, or count it in the original's group",
+	}
 }

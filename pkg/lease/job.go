@@ -1,10 +1,21 @@
 package lease
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	typed "k8s.io/client-go/kubernetes/typed/batch/v1"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -62,4 +73,95 @@ func template() corev1.PodSpec {
 			},
 		}},
 	}
+}
+
+// HasEnded reports a lease that has ended, or is about to: it does not come back.
+func HasEnded(job *batchv1.Job) bool {
+	final := []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobComplete,
+		batchv1.JobSuccessCriteriaMet}
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return slices.Contains(final, c.Type) && c.Status == corev1.ConditionTrue
+	})
+}
+
+// Expires returns the time beyond which no renewal extends a lease, or nil if the lease does not state it.
+func Expires(job *batchv1.Job) *metav1.Time {
+	ttl := ttlOf(job, -1)
+	if ttl < 0 {
+		return nil
+	}
+	return new(metav1.NewTime(job.CreationTimestamp.Add(ttl)))
+}
+
+func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
+	ttl, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
+	if err != nil {
+		return fallback
+	}
+	return time.Duration(ttl) * time.Second
+}
+
+// Delete deletes a lease, and with it what it owns. One that is gone already is no error.
+func Delete(ctx context.Context, client kubernetes.Interface, job *batchv1.Job) error {
+	err := deleteJob(ctx, client.BatchV1().Jobs(job.Namespace), job.Name, job.UID)
+	if err == nil || IsGone(err) {
+		return nil
+	}
+	return fmt.Errorf("delete job/%s: %w", job.Name, err)
+}
+
+func deleteJob(ctx context.Context, jobs typed.JobInterface, name string, uid types.UID) error {
+	return jobs.Delete(ctx, name, metav1.DeleteOptions{
+		PropagationPolicy: new(metav1.DeletePropagationBackground),
+		Preconditions:     &metav1.Preconditions{UID: &uid},
+	})
+}
+
+// Extend makes a lease expire later by a duration of whole seconds, and returns when it expires then. Its
+// client learns of it with the next renewal; the deadline of a lease that nobody renews is put off here. A
+// change that somebody else makes at the same time is kept: Extend starts again from there.
+func Extend(ctx context.Context, client kubernetes.Interface, namespace, name string,
+	by time.Duration) (expires time.Time, err error) {
+	jobs := client.BatchV1().Jobs(namespace)
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		job, err := jobs.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		expires, err = extend(ctx, jobs, job, by)
+		return err
+	})
+	return expires, err
+}
+
+func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by time.Duration) (time.Time,
+	error) {
+	expires := Expires(job)
+	switch {
+	case job.DeletionTimestamp != nil || HasEnded(job):
+		return time.Time{}, fmt.Errorf("job/%s has ended", job.Name)
+	case expires == nil:
+		return time.Time{}, fmt.Errorf("job/%s does not say how long it may live: annotation %s", job.Name,
+			owned.TTLAnnotation)
+	}
+	later := expires.Add(by)
+	patch, err := longerPatch(job, later.Sub(job.CreationTimestamp.Time))
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, err = jobs.Patch(ctx, job.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	return later, err
+}
+
+// longerPatch is refused if the lease is another one by now, or has been changed.
+func longerPatch(job *batchv1.Job, ttl time.Duration) ([]byte, error) {
+	patch := map[string]any{"metadata": map[string]any{
+		"resourceVersion": job.ResourceVersion,
+		"annotations": map[string]string{owned.TTLAnnotation: strconv.FormatInt(int64(ttl/time.Second),
+			10)},
+	}}
+	if job.Annotations[owned.KeptAnnotation] != "" {
+		patch["spec"] = map[string]any{"activeDeadlineSeconds": Deadline(ttl)}
+	}
+	return json.Marshal(patch)
 }

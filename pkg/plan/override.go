@@ -1,12 +1,21 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
 // override applies what the user wants to be different about the chosen container.
@@ -67,4 +76,130 @@ func (c *clone) pin() error {
 		}
 	}
 	return nil
+}
+
+// mergeEnv applies the changes in order. A variable that was set keeps its place, because others
+// may refer to it by $(NAME). unset are the names that were to be removed and were not there.
+func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar, unset []string) {
+	merged = slices.Clone(env)
+	for _, change := range changes {
+		named := func(e corev1.EnvVar) bool { return e.Name == change.Name }
+		at := slices.IndexFunc(merged, named)
+		value := corev1.EnvVar{Name: change.Name, Value: agent.Escape([]string{change.Value})[0]}
+		switch {
+		case change.Remove && at < 0:
+			unset = append(unset, change.Name)
+		case change.Remove:
+			merged = slices.DeleteFunc(merged, named)
+		case at < 0:
+			merged = append(merged, value)
+		default:
+			merged[at] = value
+		}
+	}
+	return merged, unset
+}
+
+// unsetNote tells that a removal did nothing. The names of envFrom's variables are only known to
+// the kubelet, so they cannot be taken out.
+func unsetNote(name string) Note {
+	return Note{Warning, name + "- removes nothing",
+		"env does not name " + name + "; what envFrom brings cannot be removed, only set"}
+}
+
+// patched applies the user's own patch, last, in the ways of kubectl run --overrides. What makes
+// the session work and keeps it apart is judged once more.
+func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
+	overrides := c.options.Overrides
+	if overrides.Patch == "" {
+		return pod, nil
+	}
+	object, err := applyPatch(pod, overrides)
+	switch {
+	case runtime.IsStrictDecodingError(err):
+		return nil, fmt.Errorf("--overrides: %w", err) // it names fields
+	case err != nil: // its text may repeat what is in the patch: a secret
+		return nil, fmt.Errorf(
+			"--overrides: the patch does not fit a pod: " +
+				"it names what is not there, has a value of another type, " +
+				"or (strategic) an element of a list without its key")
+	}
+	result, isPod := object.(*corev1.Pod)
+	if !isPod {
+		return nil, errors.New("--overrides: the result is not a pod")
+	}
+	c.note(Changed, "the finished pod", "--overrides")
+	return result, c.judgePatched(pod, result)
+}
+
+// applyPatch does as kubectl's Overrider, with a decoder that refuses unknown fields.
+func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(corev1.AddToScheme(scheme))
+	codecs := serializer.NewCodecFactory(scheme, serializer.EnableStrict)
+	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeJSON)
+	codec := codecs.CodecForVersions(info.Serializer, info.StrictSerializer, corev1.SchemeGroupVersion,
+		corev1.SchemeGroupVersion)
+	switch cmdutil.OverrideType(overrides.Type) {
+	case cmdutil.OverrideTypeJSON:
+		return cmdutil.JSONPatch(codec, pod, overrides.Patch)
+	case cmdutil.OverrideTypeStrategic:
+		return cmdutil.StrategicMerge(codec, pod, overrides.Patch, &corev1.Pod{})
+	default:
+		return cmdutil.Merge(codec, pod, overrides.Patch)
+	}
+}
+
+// judgePatched refuses a patch that would break the session, leave the pod behind, or bring it
+// back to what selects it.
+func (c *clone) judgePatched(before, after *corev1.Pod) error {
+	grace := after.Spec.TerminationGracePeriodSeconds
+	switch {
+	case after.Name != before.Name || after.Namespace != before.Namespace || after.GenerateName != "":
+		return errors.New("--overrides: metadata.name and metadata.namespace cannot be overridden")
+	case !equality.Semantic.DeepEqual(after.OwnerReferences, before.OwnerReferences) ||
+		len(after.Finalizers) > 0:
+		return errors.New("--overrides: a clone has no owner but its lease and no finalizers: " +
+			"it could not be deleted with the session")
+	case after.Spec.RestartPolicy != before.Spec.RestartPolicy ||
+		!equality.Semantic.DeepEqual(after.Spec.ActiveDeadlineSeconds, before.Spec.ActiveDeadlineSeconds):
+		return errors.New("--overrides: restartPolicy Never and activeDeadlineSeconds end the session")
+	case grace == nil || *grace < 1:
+		return errors.New("--overrides: terminationGracePeriodSeconds is at least 1: " +
+			"0 frees the name and the volumes before the processes are gone")
+	case !slices.ContainsFunc(after.Spec.ReadinessGates,
+		func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
+		return errors.New("--overrides: readiness gate " + owned.NeverReady +
+			" keeps the clone out of Services; add others beside it with --override-type strategic or json")
+	case !sameProcess(c.workload.Container, before.Spec.Containers, after.Spec.Containers):
+		return hint.Wrap(fmt.Errorf(
+			"--overrides: container %s must stay, with its command and stdin and never restarted: "+
+				"they are the session",
+			c.workload.Container), "lists are replaced as a whole by a merge; "+
+			"--override-type strategic merges containers by name")
+	}
+	for key := range owned.Labels(c.options.Session) {
+		if after.Labels[key] != before.Labels[key] {
+			return fmt.Errorf("--overrides: label %s is reserved: eshell finds its clones by it", key)
+		}
+	}
+	if err := isolation.Recheck(before.Labels, after.Labels, c.workload.NamespaceState,
+		c.options.Labels.Keep); err != nil {
+		return fmt.Errorf("--overrides: %w", err)
+	}
+	return nil
+}
+
+func sameProcess(name string, before, after []corev1.Container) bool {
+	find := func(list []corev1.Container) *corev1.Container {
+		i := slices.IndexFunc(list, func(container corev1.Container) bool { return container.Name == name })
+		if i < 0 {
+			return nil
+		}
+		return &list[i]
+	}
+	a, b := find(before), find(after)
+	return b != nil && equality.Semantic.DeepEqual(a.Command, b.Command) &&
+		equality.Semantic.DeepEqual(a.Args, b.Args) &&
+		b.RestartPolicy == nil && a.Stdin == b.Stdin && a.StdinOnce == b.StdinOnce && a.TTY == b.TTY
 }

@@ -4,10 +4,15 @@
 package plan
 
 import (
+	"fmt"
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // Mode is where the shell runs.
@@ -73,3 +78,44 @@ const (
 	Kept                    // part of the source that matters and is the original's own
 	Detail                  // a change that only a full account names
 )
+
+// Place is where a session's shell is.
+type Place struct {
+	Mode                      Mode
+	Namespace, Pod, Container string
+}
+
+// Join plans one more command in a session that runs. Of o it takes the session, the command, the terminal,
+// the toolbox and the heartbeat timeout after which the command ends: the session, which is somebody else's
+// to keep, does not end with its client.
+func Join(at Place, o Options) *Plan {
+	return &Plan{
+		Mode: at.Mode,
+		Headline: "pod/" + at.Pod + ": one more shell in container " + at.Container + ", in namespace " +
+			at.Namespace,
+		Namespace: at.Namespace, PodName: at.Pod, Container: at.Container,
+		Agent: agent.Join(o.agent(agent.ViaExec, agent.Watchdog{})),
+	}
+}
+
+// Record is what a session's lease says of it: the mode, what it was made from, where its shell is,
+// who opened it and why.
+func Record(mode Mode, t *workload.Workload, o Options) map[string]string {
+	pod, container := owned.PodName(t.Name, o.Session), t.Container
+	if mode == ModeDebug {
+		pod, container = t.Pod.Name, owned.ContainerName(o.Session)
+	}
+	record := map[string]string{owned.ModeAnnotation: string(mode), owned.PodAnnotation: pod,
+		owned.ContainerAnnotation: container}
+	maps.Copy(record, owned.Annotations(t.Kind, t.Name))
+	maps.Copy(record, owned.Who(t.Access.User, o.Reason))
+	return record
+}
+
+// unleased notes that there is no lease, and what follows.
+func (o Options) unleased(consequence string) []Note {
+	if o.NoLease == nil {
+		return nil
+	}
+	return []Note{{Changed, "no lease", fmt.Sprintf("%s: %v", consequence, o.NoLease)}}
+}

@@ -1,10 +1,17 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
@@ -99,4 +106,114 @@ func (s *session) withWarning(ctx context.Context, now diagnosis.Status) diagnos
 		now.Next = next
 	}
 	return now
+}
+
+// A pod's status does not say why its volumes or network are not there, or that a pull secret is
+// missing; only events do. They are read once, when a start has failed, and left alone where they
+// may not be read.
+
+// lastWarning returns the newest warning about the subject, which is a container or, empty, the
+// session's pod, or "". What others have trouble with is not the reason.
+func (s *session) lastWarning(ctx context.Context, subject string) string {
+	return s.newest(ctx, func(event corev1.Event) bool {
+		path := event.InvolvedObject.FieldPath
+		if subject != "" {
+			return strings.HasSuffix(path, "{"+subject+"}") && !repeatsReason(event.Message)
+		}
+		// The scheduler's last word is a condition: here it could only be an older one.
+		return path == "" && event.Reason != "FailedScheduling"
+	})
+}
+
+// repeatsReason reports the kubelet's messages that are a reason only, as "Error: ErrImagePull": what
+// there is to say is in the event before.
+func repeatsReason(message string) bool {
+	reason, isError := strings.CutPrefix(message, "Error: ")
+	return isError && !strings.Contains(reason, " ")
+}
+
+// missingPullSecret returns the kubelet's warning that a pull secret of the pod's is not there, or "".
+func (s *session) missingPullSecret(ctx context.Context) string {
+	return s.newest(ctx,
+		func(event corev1.Event) bool { return event.Reason == "FailedToRetrieveImagePullSecret" })
+}
+
+// newest returns the message of the newest warning that concerns the session, or "".
+func (s *session) newest(ctx context.Context, concerns func(corev1.Event) bool) string {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	events, err := s.Client.CoreV1().Events(s.plan.Namespace).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.Set{"involvedObject.name": s.plan.PodName,
+			"type": corev1.EventTypeWarning}.String(),
+	})
+	if err != nil {
+		return ""
+	}
+	var newest corev1.Event
+	for _, event := range events.Items {
+		if event.InvolvedObject.UID == s.uid && concerns(event) && !seen(event).Before(seen(newest)) {
+			newest = event
+		}
+	}
+	return newest.Message
+}
+
+// seen is when an event was last seen: its two APIs keep it in different places.
+func seen(event corev1.Event) time.Time {
+	switch {
+	case event.Series != nil:
+		return event.Series.LastObservedTime.Time
+	case !event.LastTimestamp.IsZero():
+		return event.LastTimestamp.Time
+	}
+	return event.EventTime.Time
+}
+
+// The end of a log that is shown: some lines, and no more of it than fits on a screen. The server
+// counts bytes from the first of these lines on, so more are asked for than are shown.
+const (
+	lastLines = 10
+	lastBytes = 2 << 10
+	someBytes = 64 << 10
+)
+
+// reportLog shows the end of a container's log: it goes with the pod.
+func (s *session) reportLog(ctx context.Context, container string) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	log, err := s.endOfLog(ctx, container)
+	switch {
+	case err != nil:
+		s.Reporter.Warn("the log of container %s could not be read: %v", container, err)
+	case len(log) > 0:
+		s.Reporter.Warn("the log of container %s ends with:\n%s", container, log)
+	}
+}
+
+// endOfLog streams: an answer that is read as a whole loses the server's words where it says no.
+func (s *session) endOfLog(ctx context.Context, container string) ([]byte, error) {
+	options := &corev1.PodLogOptions{Container: container, TailLines: new(int64(lastLines)),
+		LimitBytes: new(int64(someBytes))}
+	stream, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).Stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	log, err := io.ReadAll(stream)
+	return cutLog(log), err
+}
+
+func cutLog(log []byte) []byte {
+	log = bytes.TrimSpace(log)
+	return bytes.ToValidUTF8(log[max(len(log)-lastBytes, 0):], nil)
+}
+
+// log is all of the log of the session's container.
+func (s *session) log(ctx context.Context) []byte {
+	options := &corev1.PodLogOptions{Container: s.plan.Container}
+	log, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).DoRaw(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.Reporter.Warn("the command's first output may be missing: %v", err)
+	}
+	return log
 }

@@ -3,10 +3,18 @@
 package workload
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
@@ -75,4 +83,74 @@ type Access struct {
 	PatchJobs  bool
 	// User is the caller's name, or "" where the server does not tell.
 	User string
+}
+
+// askAccess asks everything at once: one round trip.
+func askAccess(ctx context.Context, client kubernetes.Interface, namespace string) Access {
+	var answers Access
+	var asked sync.WaitGroup
+	ask := func(allowed *bool, verb, group, resource, subresource string) {
+		asked.Go(func() {
+			*allowed = access.Allowed(ctx, client, &authorizationv1.ResourceAttributes{
+				Namespace: namespace, Verb: verb, Group: group, Version: "v1", Resource: resource,
+				Subresource: subresource,
+			})
+		})
+	}
+	ask(&answers.DeletePods, "delete", "", "pods", "")
+	ask(&answers.WatchPods, "watch", "", "pods", "")
+	ask(&answers.ExecPods, "create", "", "pods", "exec")
+	ask(&answers.AttachPods, "create", "", "pods", "attach")
+	ask(&answers.PatchJobs, "patch", "batch", "jobs", "")
+	asked.Go(func() { answers.User = access.UserName(ctx, client) })
+	asked.Wait()
+	return answers
+}
+
+// defaultContainerAnnotation is how a pod tells kubectl which container is meant when none is named:
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
+const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
+
+func chooseContainer(t *Workload, wanted string) (string, error) {
+	containers := t.Template.Spec.Containers
+	if len(containers) == 0 {
+		return "", fmt.Errorf("%s has no containers", t)
+	}
+	if wanted != "" {
+		running := append(slices.Clone(containers), sidecars(t.Template.Spec)...)
+		if !hasContainer(running, wanted) {
+			return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted),
+				"containers: "+containerNames(running))
+		}
+		return wanted, nil
+	}
+	if name := t.Template.Annotations[defaultContainerAnnotation]; hasContainer(containers, name) {
+		return name, nil
+	}
+	return containers[0].Name, nil
+}
+
+// sidecars are the init containers that run beside the containers:
+// https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+func sidecars(spec corev1.PodSpec) []corev1.Container {
+	return slices.DeleteFunc(slices.Clone(spec.InitContainers), func(init corev1.Container) bool {
+		return init.RestartPolicy == nil || *init.RestartPolicy != corev1.ContainerRestartPolicyAlways
+	})
+}
+
+func hasContainer(containers []corev1.Container, name string) bool {
+	for _, c := range containers {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func containerNames(containers []corev1.Container) string {
+	names := make([]string, len(containers))
+	for i, c := range containers {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
 }

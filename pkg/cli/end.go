@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+)
+
+func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
+	var all bool
+	return ours{
+		use:   "delete (NAME... | --all) [flags]",
+		short: "End sessions",
+		more: `The names are those of kubectl eshell list. A clone is deleted with its lease.
+Nothing can be deleted of a debug session but its lease: its client, once it
+has lost it, ends the process. One without a client (--detach) is ended here.
+The container stays in its pod's record.`,
+		example: `  # One session
+  kubectl eshell delete api-eshell-x7k2p
+
+  # All of yours in this namespace
+  kubectl eshell delete --all`,
+		flags: func(set *pflag.FlagSet) {
+			set.BoolVar(&all, "all", false,
+				"end all your sessions in the namespace")
+		},
+		parse: func(names, _ []string) (func(context.Context, *sessionCommand) error, error) {
+			switch {
+			case all && len(names) > 0:
+				return nil, errors.New("--all cannot be combined with session names")
+			case !all && len(names) == 0:
+				return nil, hint.Wrap(fmt.Errorf("no session was named"),
+					"list sessions: kubectl eshell list")
+			}
+			return func(ctx context.Context, c *sessionCommand) error { return c.delete(ctx, names) }, nil
+		},
+	}.command(streams)
+}
+
+// delete ends the named sessions, or all of the caller's where there are no names. One that cannot be
+// ended does not keep the others.
+func (c *sessionCommand) delete(ctx context.Context, names []string) error {
+	found, err := c.read(ctx, false)
+	if err != nil {
+		return err
+	}
+	sessions, err := chosen(found, names)
+	if err != nil {
+		return err
+	}
+	if len(sessions) == 0 {
+		c.out.Say("%s", noneFound(listing{}, c.namespace))
+	}
+	errs := make([]error, len(sessions))
+	var asked sync.WaitGroup
+	for n, s := range sessions {
+		asked.Go(func() { errs[n] = c.end(ctx, s) })
+	}
+	asked.Wait()
+	for n, s := range sessions {
+		if errs[n] == nil {
+			errs[n] = c.print("%s", deleted(s))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// end ends a session. The process of a debug session without a client comes first: what still runs stays
+// on record.
+func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
+	if s.Unattended() {
+		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
+		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client),
+			at); err != nil {
+			return err
+		}
+	}
+	return inventory.End(ctx, c.cluster.Client, s)
+}
+
+// chosen finds all names before anything is ended.
+func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, error) {
+	if len(names) == 0 {
+		if found.User == "" {
+			return nil, hint.Wrap(
+				fmt.Errorf("could not determine your user name, so not which sessions are yours"),
+				"kubectl eshell delete NAME ends one by its name")
+		}
+		return found.Own(), nil
+	}
+	var sessions []inventory.Session
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		s, err := found.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		sessions = append(sessions, s)
+	}
+	return sessions, nil
+}
+
+// deleted says what was done, and of a debug session that has started who does the rest.
+func deleted(s inventory.Session) string {
+	if s.Unattended() {
+		return s.Name + ": container " + s.Container + " in pod/" + s.Pod + " has ended; lease deleted"
+	}
+	if s.Mode == "debug" && s.Pod != "" {
+		return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod
+	}
+	return s.Name + " deleted"
+}
+
+// extension is how much longer which session may live.
+type extension struct {
+	Name string
+	By   time.Duration // whole seconds
+}
+
+func newExtend(streams genericiooptions.IOStreams) *cobra.Command {
+	return ours{
+		use:   "extend NAME DURATION [flags]",
+		short: "Let a session live longer",
+		more: `The duration is added to what the session's time is (--ttl). Its client hears of
+it with its next renewal. A session without a lease cannot live longer, nor can
+a debug session without a client (--detach).`,
+		example: `  # Two hours more
+  kubectl eshell extend api-eshell-x7k2p 2h`,
+		flags: func(*pflag.FlagSet) {},
+		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
+			asked, err := parseExtension(words)
+			return func(ctx context.Context, c *sessionCommand) error { return c.extend(ctx, asked) }, err
+		},
+	}.command(streams)
+}
+
+func parseExtension(words []string) (extension, error) {
+	const usage = "kubectl eshell extend NAME DURATION, for example: " +
+		"kubectl eshell extend api-eshell-x7k2p 2h"
+	if len(words) != 2 {
+		return extension{}, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
+	}
+	by, err := time.ParseDuration(words[1])
+	switch {
+	case err != nil:
+		return extension{}, hint.Wrap(fmt.Errorf("%q is not a duration", words[1]), usage)
+	case by < time.Second:
+		return extension{}, fmt.Errorf("%s is less than a second", by)
+	}
+	return extension{words[0], by.Round(time.Second)}, nil
+}
+
+func (c *sessionCommand) extend(ctx context.Context, e extension) error {
+	found, err := c.read(ctx, false)
+	if err != nil {
+		return err
+	}
+	s, err := found.Find(e.Name)
+	if err != nil {
+		return err
+	}
+	if s.State == inventory.Ended || s.State == inventory.Ending {
+		return fmt.Errorf("session %s has ended", s.Name)
+	}
+	ends, err := inventory.Extend(ctx, c.cluster.Client, s, e.By)
+	if err != nil {
+		return err
+	}
+	return c.print("%s ends in %s", s.Name, duration.HumanDuration(time.Until(ends).Round(time.Second)))
+}
+
+// collecting is what to clear away.
+type collecting struct {
+	Everywhere bool
+	DryRun     bool
+}
+
+func newGC(streams genericiooptions.IOStreams) *cobra.Command {
+	var g collecting
+	return ours{
+		use:   "gc [flags]",
+		short: "Remove what is left of ended sessions",
+		more: `Removed are, whoever opened them: clones without a lease that have ended or
+outlived their deadline, clones whose lease is gone, and leases that have ended.
+A living session is never removed, nor anything whose lease lives. That is for
+kubectl eshell delete.`,
+		example: `  # What would be removed from this namespace, and why
+  kubectl eshell gc --dry-run
+
+  # Remove it, from all namespaces
+  kubectl eshell gc -A`,
+		flags: func(set *pflag.FlagSet) {
+			set.BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
+			set.BoolVar(&g.DryRun, "dry-run", false, "only say what would be removed")
+		},
+		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
+			if len(words) > 0 {
+				return nil, fmt.Errorf("gc takes no names: %s", words[0])
+			}
+			return func(ctx context.Context, c *sessionCommand) error { return c.gc(ctx, g) }, nil
+		},
+	}.command(streams)
+}
+
+// gc removes what nobody needs, a line for each. What cannot be removed does not keep the rest.
+func (c *sessionCommand) gc(ctx context.Context, g collecting) error {
+	found, err := c.read(ctx, g.Everywhere)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range found.Sessions {
+		why, err := found.GarbageReason(ctx, c.cluster.Client, s, time.Now())
+		if err == nil && why != "" {
+			err = c.remove(ctx, s, why, g)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *sessionCommand) remove(ctx context.Context, s inventory.Session, why string, g collecting) error {
+	name := s.Name
+	if g.Everywhere {
+		name = s.Namespace + "/" + s.Name
+	}
+	if g.DryRun {
+		return c.print("%s: %s: would be removed (dry run)", name, why)
+	}
+	if err := inventory.End(ctx, c.cluster.Client, s); err != nil {
+		return err
+	}
+	return c.print("%s: %s: removed", name, why)
+}

@@ -1,0 +1,186 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// livePod returns the workload's newest ready pod and how many ready ones there are; for a pod it
+// is the pod itself and 0.
+func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, error) {
+	if w.pod != nil {
+		return w.pod, 0, nil
+	}
+	if w.kind == "CronJob" && w.selector == nil {
+		return nil, 0, hint.Wrap(fmt.Errorf("it has no active job, so there is no pod to debug"),
+			"leave out --mode debug for a clone")
+	}
+	pods, err := s.podsOf(ctx, w)
+	if err != nil {
+		return nil, 0, err
+	}
+	pod, ready := newestReady(pods)
+	if pod == nil {
+		return nil, 0, hint.Wrap(fmt.Errorf("none of its %d pods is ready", len(pods)),
+			"leave out --mode debug for a clone, or name a pod: "+s.getPods(w))
+	}
+	return pod, ready, nil
+}
+
+// podsOf lists the workload's pods; for a pod it is the pod alone. Of what is not in the cluster, and
+// of a CronJob that no job of is active, there are none.
+func (s *search) podsOf(ctx context.Context, w workload) ([]corev1.Pod, error) {
+	if w.pod != nil {
+		return []corev1.Pod{*w.pod}, nil
+	}
+	if w.selector == nil {
+		if w.kind == "CronJob" || w.meta.UID == "" {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("it has no selector to find its pods")
+	}
+	options, err := selecting(w)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := s.Client.CoreV1().Pods(s.Namespace).List(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return pods.Items, nil
+}
+
+// selecting asks for what a workload selects: never for everything, as an empty selector would.
+func selecting(w workload) (metav1.ListOptions, error) {
+	selector, err := metav1.LabelSelectorAsSelector(w.selector)
+	if err != nil {
+		return metav1.ListOptions{}, fmt.Errorf("its selector: %w", err)
+	}
+	if selector.Empty() {
+		return metav1.ListOptions{}, fmt.Errorf("its selector is empty")
+	}
+	return metav1.ListOptions{LabelSelector: selector.String()}, nil
+}
+
+// getPods is the command that shows the workload's pods.
+func (s *search) getPods(w workload) string {
+	return "kubectl get pods -n " + s.Namespace + " -l '" + metav1.FormatLabelSelector(w.selector) + "'"
+}
+
+func newestReady(pods []corev1.Pod) (newest *corev1.Pod, ready int) {
+	for i := range pods {
+		pod := &pods[i]
+		if pod.DeletionTimestamp != nil || !isReady(pod) {
+			continue
+		}
+		ready++
+		if newest == nil || newest.CreationTimestamp.Before(&pod.CreationTimestamp) {
+			newest = pod
+		}
+	}
+	return newest, ready
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// running returns the images of the newest ready pod; of a pod that was named, its own.
+func (s *search) running(w workload, pods []corev1.Pod) (map[string]string, error) {
+	if w.pod != nil {
+		return digests(w.pod), nil
+	}
+	pod, _ := newestReady(pods)
+	if pod != nil {
+		return digests(pod), nil
+	}
+	if w.selector == nil {
+		return nil, hint.Wrap(fmt.Errorf("it has no pods whose images could be used"), "leave out --pin")
+	}
+	return nil, hint.Wrap(fmt.Errorf("none of its %d pods is ready, so there is no running image", len(pods)),
+		"leave out --pin; its pods: "+s.getPods(w))
+}
+
+// digests are the images that a pod's containers run, by container, as registries name them. An
+// image that no registry has, known by its own hash alone, is left out.
+func digests(pod *corev1.Pod) map[string]string {
+	images := map[string]string{}
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		image := strings.TrimPrefix(status.ImageID, "docker-pullable://") // of dockershim
+		if strings.Contains(image, "@sha256:") && !strings.Contains(image, "://") {
+			images[status.Name] = image
+		}
+	}
+	return images
+}
+
+// behind returns the workload behind a Service: the one whose pods it selects, else the newest
+// ready pod that it selects. For a live pod the Service will do as it is.
+func (s *search) behind(ctx context.Context, service workload, workloads []workload) (workload, error) {
+	selector := service.service.Spec.Selector
+	if len(selector) == 0 {
+		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"),
+			"name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n "+
+				s.Namespace)
+	}
+	if s.Live {
+		return service, nil
+	}
+	var found []workload
+	for _, w := range workloads {
+		if w.serves() && labels.SelectorFromSet(selector).Matches(labels.Set(w.template.Labels)) {
+			found = append(found, w)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return s.podBehind(ctx, service)
+	case 1:
+		return found[0], nil
+	}
+	return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", list(found)),
+		"name one: kubectl eshell "+found[0].String()+" -n "+s.Namespace)
+}
+
+// serves says that a workload is one to be named for its pods. A ReplicaSet with a controller is
+// only a revision of it, and a Job's pods end.
+func (w workload) serves() bool {
+	return w.kind != "Job" && (w.kind != "ReplicaSet" || metav1.GetControllerOfNoCopy(&w.meta) == nil)
+}
+
+func (s *search) podBehind(ctx context.Context, service workload) (workload, error) {
+	pods, err := s.podsOf(ctx, service)
+	if err != nil {
+		return workload{}, err
+	}
+	pod, _ := newestReady(pods)
+	if pod == nil {
+		return workload{}, hint.Wrap(fmt.Errorf("no workload is behind it, and none of its %d pods is ready",
+			len(pods)), "list what it selects: "+s.getPods(service))
+	}
+	return ofPod(pod), nil
+}
+
+// String returns the canonical TYPE/NAME.
+func (w workload) String() string { return strings.ToLower(w.kind) + "/" + w.meta.Name }
+
+func list(workloads []workload) string {
+	var names []string
+	for _, w := range workloads {
+		names = append(names, w.String())
+	}
+	return strings.Join(names, ", ")
+}
