@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,99 +15,107 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// trouble is something that the kubelet or the runtime says of a container, in its status or in an
-// event, and what is to be typed then.
-type trouble struct {
-	text   *regexp.Regexp
-	remedy func(pod *corev1.Pod, container string, said []string) string // said: the text's groups
+// subject is what words of the server's are about.
+type subject struct {
+	namespace string
+	pod       *corev1.Pod
+	container string // empty: the pod
+}
+
+// rule says what to type after a text of the server's; "": nothing.
+type rule struct {
+	text *regexp.Regexp
+	hint func(s subject, groups []string) string // groups: the text's
+}
+
+// fixed is the same hint each time, but for NAMESPACE in it.
+func fixed(hint string) func(subject, []string) string {
+	return func(s subject, _ []string) string { return strings.ReplaceAll(hint, "NAMESPACE", s.namespace) }
+}
+
+// firstHint is the hint of the first rule whose text is in the words, or "".
+func firstHint(rules []rule, words string, s subject) string {
+	for _, r := range rules {
+		if groups := r.text.FindStringSubmatch(words); groups != nil {
+			return r.hint(s, groups)
+		}
+	}
+	return ""
 }
 
 // The texts are those of Kubernetes' pkg/kubelet, of apimachinery's NotFound, and of runc.
-func troubles() []trouble {
-	return []trouble{
+func containerRules() []rule {
+	return []rule{
 		{regexp.MustCompile(`(secret|configmap) "([^"]+)" not found`), withoutObject},
 		{regexp.MustCompile(`couldn't find key (?:\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)`), withoutObject},
-		{regexp.MustCompile(`references non-existent (secret|config) key`), toLookUp},
-		{regexp.MustCompile(`runAsNonRoot`), asSomeone},
+		{regexp.MustCompile(`references non-existent (secret|config) key`), listObjects},
+		{regexp.MustCompile(`runAsNonRoot`), asAnotherUser},
 		{regexp.MustCompile(`OOMKilled|OOM-killed|unable to set memory limit`), withMoreMemory},
 		{regexp.MustCompile(`exec: "[^"]*": (?:executable file not found|.*no such file or directory)`),
-			otherProgram},
+			anotherProgram},
 	}
 }
 
 // Hint is what to type after the server's words about a container, or "". Without a container they
 // are about the pod.
 func Hint(pod *corev1.Pod, container, words string) string {
-	for _, t := range troubles() {
-		if said := t.text.FindStringSubmatch(words); said != nil {
-			return t.remedy(pod, container, said)
-		}
-	}
-	return ""
+	return firstHint(containerRules(), words, subject{pod.Namespace, pod, container})
 }
 
 // withoutObject proposes to do without the variables that are to come from what is not there. Where
 // it is needed for more than that, it says what there is.
-func withoutObject(pod *corev1.Pod, container string, said []string) string {
-	spec := containers.Spec(pod, container)
-	if spec == nil || slices.ContainsFunc(pod.Spec.InitContainers, named(container)) {
-		return toLookUp(pod, container, said)
+func withoutObject(s subject, groups []string) string {
+	spec, name := containers.Spec(s.pod, s.container), groups[2]
+	if spec == nil || isInit(s.pod, s.container) {
+		return listObjects(s, groups)
+	}
+	for _, from := range spec.EnvFrom { // -e does not take these away
+		if from.SecretRef != nil && from.SecretRef.Name == name ||
+			from.ConfigMapRef != nil && from.ConfigMapRef.Name == name {
+			return listObjects(s, groups)
+		}
 	}
 	var flags []string
 	for _, env := range spec.Env {
-		if refersTo(env.ValueFrom, said[2]) {
+		if from := env.ValueFrom; from != nil && (from.SecretKeyRef != nil && from.SecretKeyRef.Name == name ||
+			from.ConfigMapKeyRef != nil && from.ConfigMapKeyRef.Name == name) {
 			flags = append(flags, "-e "+env.Name+"-")
 		}
 	}
-	for _, from := range spec.EnvFrom {
-		if from.SecretRef != nil && from.SecretRef.Name == said[2] || from.ConfigMapRef != nil &&
-			from.ConfigMapRef.Name == said[2] {
-			flags = nil // -e does not take these away
-			break
-		}
-	}
 	if len(flags) == 0 {
-		return toLookUp(pod, container, said)
+		return listObjects(s, groups)
 	}
 	return "start without it: " + strings.Join(flags, " ")
 }
 
-func refersTo(from *corev1.EnvVarSource, name string) bool {
-	return from != nil &&
-		(from.SecretKeyRef != nil && from.SecretKeyRef.Name == name || from.ConfigMapKeyRef != nil &&
-			from.ConfigMapKeyRef.Name == name)
-}
-
-func toLookUp(pod *corev1.Pod, _ string, said []string) string {
+func listObjects(s subject, groups []string) string {
 	kind := "configmaps"
-	if strings.EqualFold(said[1], "secret") {
+	if strings.EqualFold(groups[1], "secret") {
 		kind = "secrets"
 	}
-	return "list what there is: kubectl get " + kind + " -n " + pod.Namespace
+	return "list what there is: kubectl get " + kind + " -n " + s.namespace
 }
 
-func asSomeone(pod *corev1.Pod, container string, _ []string) string {
-	if isEphemeral(pod, container) {
+func asAnotherUser(s subject, _ []string) string {
+	if isEphemeral(s.pod, s.container) {
 		return "use an image that runs as another user: --image IMAGE"
 	}
-	if c := containers.Spec(pod, container); c == nil || !c.Stdin { // not the session's own
-		return without(pod, container)
+	if c := containers.Spec(s.pod, s.container); c == nil || !c.Stdin { // not the session's own
+		return without(s.pod, s.container)
 	}
 	return "run it as another user: --as-user 1000"
 }
 
-func otherProgram(pod *corev1.Pod, container string, _ []string) string {
-	if slices.ContainsFunc(pod.Spec.InitContainers, named(container)) {
+func anotherProgram(s subject, _ []string) string {
+	if isInit(s.pod, s.container) {
 		return "" // it is not the user's
 	}
 	return "name a program that the image has: -- PROGRAM"
 }
 
-func eventsOf(pod *corev1.Pod) string { return eventsAbout(pod.Namespace, pod.Name) }
-
-func eventsAbout(namespace, pod string) string {
-	return "see its events: kubectl get events -n " + namespace + " --field-selector involvedObject.name=" +
-		pod
+func eventsOf(pod *corev1.Pod) string {
+	return "see its events: kubectl get events -n " + pod.Namespace +
+		" --field-selector involvedObject.name=" + pod.Name
 }
 
 func describeNode(name string) string { return "see its node: kubectl describe node " + name }
@@ -116,62 +125,39 @@ func anotherImage(pod *corev1.Pod, container string) string {
 	switch {
 	case container == owned.ToolboxName:
 		return "check the name, or use another image: --toolbox IMAGE"
-	case slices.ContainsFunc(pod.Spec.InitContainers, named(container)):
+	case isInit(pod, container):
 		return without(pod, container)
 	}
 	return "check the name, or use another image: --image IMAGE"
 }
 
-// unpulled tells a registry that may come back from one that has given its final word.
+// unpulled tells a registry that may come back from one that has given its final word: that the image is not for
+// us, or not there. The kubelet repeats the registry's answer while it backs off.
 func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Status {
-	answer := pullError(status.State.Waiting.Message)
+	answer := status.State.Waiting.Message
+	if _, repeated, again := strings.Cut(answer, "ErrImagePull: "); again {
+		answer = repeated
+	}
 	s := Status{Subject: status.Name, Retrying: true}
+	refused := fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)
 	switch {
-	case forbids(answer):
-		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words),
-			anotherSecret(pod, status.Name))
-	case hasNot(answer):
-		s.Err = hint.Wrap(fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words),
-			anotherImage(pod, status.Name))
+	case containsAny(answer, "unauthorized", "authorization failed", "denied", "forbidden"):
+		next := "use a pull secret for that registry: --image-pull-secret NAME"
+		if isEphemeral(pod, status.Name) { // the pull secrets are the pod's and cannot be added to
+			next = "use an image that the pod can pull: --image IMAGE"
+		}
+		s.Err = hint.Wrap(refused, next)
+	case containsAny(answer, "not found", "manifest unknown", "name unknown", "no match for platform"):
+		s.Err = hint.Wrap(refused, anotherImage(pod, status.Name))
 	default:
 		s.Waiting = fmt.Sprintf("image %s could not be pulled yet: %s", status.Image, answer)
 	}
 	return s
 }
 
-// pullError is what the registry's answer was: the kubelet repeats it while it backs off.
-func pullError(message string) string {
-	if _, answer, again := strings.Cut(message, "ErrImagePull: "); again {
-		return answer
-	}
-	return message
-}
-
-// forbids reports a registry's word that the image is not for us.
-func forbids(answer string) bool {
-	return containsAny(answer, "unauthorized", "authorization failed", "denied", "forbidden")
-}
-
-// hasNot reports a registry's word that the image is not there.
-func hasNot(answer string) bool {
-	return containsAny(answer, "not found", "manifest unknown", "name unknown", "no match for platform")
-}
-
 func containsAny(text string, words ...string) bool {
-	for _, word := range words {
-		if strings.Contains(strings.ToLower(text), word) {
-			return true
-		}
-	}
-	return false
-}
-
-// anotherSecret: in debug mode the pull secrets are the pod's and cannot be added to.
-func anotherSecret(pod *corev1.Pod, container string) string {
-	if isEphemeral(pod, container) {
-		return "use an image that the pod can pull: --image IMAGE"
-	}
-	return "use a pull secret for that registry: --image-pull-secret NAME"
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
 // PullSecretsHint lists what --image-pull-secret could name.
@@ -180,8 +166,8 @@ func PullSecretsHint(namespace string) string {
 		string(corev1.SecretTypeDockerConfigJson)
 }
 
-// enough is the least memory that is proposed: the runtime itself needs some to start a container.
-const enough = "128Mi"
+// leastMemory is the least memory that is proposed: the runtime itself needs some to start a container.
+const leastMemory = "128Mi"
 
 // OutOfMemory reports whether a container was killed because it used too much memory.
 func OutOfMemory(end *corev1.ContainerStateTerminated) bool { return end.Reason == "OOMKilled" }
@@ -200,28 +186,30 @@ func memoryLimit(pod *corev1.Pod, container string) *resource.Quantity {
 
 // withMoreMemory proposes twice the limit. The flag sizes the session's container and the toolbox's,
 // and with them the pod; another container's own limit takes an override.
-func withMoreMemory(pod *corev1.Pod, container string, _ []string) string {
-	if container == "" {
-		container = sized(pod)
-	}
-	limit := memoryLimit(pod, container)
+func withMoreMemory(s subject, _ []string) string {
+	container := cmp.Or(s.container, sized(s.pod))
+	limit := memoryLimit(s.pod, container)
 	switch {
-	case isEphemeral(pod, container):
+	case isEphemeral(s.pod, container):
 		return "leave out --mode debug for a clone"
 	case limit == nil: // the node itself ran out
-		return describeNode(pod.Spec.NodeName)
+		return describeNode(s.pod.Spec.NodeName)
 	}
 	more := limit.DeepCopy()
 	more.Add(more)
-	if least := resource.MustParse(enough); more.Cmp(least) < 0 {
+	if least := resource.MustParse(leastMemory); more.Cmp(least) < 0 {
 		more = least
 	}
-	if own := containers.Spec(pod, container); container != owned.ToolboxName && container != sized(pod) &&
-		!own.Resources.Limits.Memory().IsZero() {
-		return "raise the limit: --override-type strategic --overrides '" + moreMemory(pod, container, more) +
-			"'"
+	own := containers.Spec(s.pod, container)
+	if container == owned.ToolboxName || container == sized(s.pod) || own.Resources.Limits.Memory().IsZero() {
+		return "raise the limit: --memory " + more.String()
 	}
-	return "raise the limit: --memory " + more.String()
+	kind := "containers"
+	if isInit(s.pod, container) {
+		kind = "initContainers"
+	}
+	return fmt.Sprintf("raise the limit: --override-type strategic --overrides "+
+		`'{"spec":{"%s":[{"name":"%s","resources":{"limits":{"memory":"%s"}}}]}}'`, kind, container, &more)
 }
 
 // sized is the container that --memory sizes: the session's own, which alone reads its stdin.
@@ -232,13 +220,4 @@ func sized(pod *corev1.Pod) string {
 		}
 	}
 	return ""
-}
-
-func moreMemory(pod *corev1.Pod, container string, more resource.Quantity) string {
-	kind := "containers"
-	if slices.ContainsFunc(pod.Spec.InitContainers, named(container)) {
-		kind = "initContainers"
-	}
-	return fmt.Sprintf(`{"spec":{"%s":[{"name":"%s","resources":{"limits":{"memory":"%s"}}}]}}`, kind,
-		container, &more)
 }

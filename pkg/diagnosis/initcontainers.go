@@ -19,19 +19,16 @@ func initializing(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 		return nil
 	}
 	for i := range pod.Status.InitContainerStatuses {
-		if status := &pod.Status.InitContainerStatuses[i]; !initialized(pod, status) {
+		status := &pod.Status.InitContainerStatuses[i]
+		done := status.State.Terminated != nil && status.State.Terminated.ExitCode == 0
+		if isSidecar(pod, status.Name) { // it lets the next container start when it has started itself
+			done = status.Started != nil && *status.Started
+		}
+		if !done {
 			return status
 		}
 	}
 	return nil
-}
-
-// initialized: a sidecar lets the next container start when it has started itself.
-func initialized(pod *corev1.Pod, status *corev1.ContainerStatus) bool {
-	if isSidecar(pod, status.Name) {
-		return status.Started != nil && *status.Started
-	}
-	return status.State.Terminated != nil && status.State.Terminated.ExitCode == 0
 }
 
 // initStart reads the state of an init container that has not finished. told is false where it says
@@ -67,7 +64,7 @@ func kindAndName(pod *corev1.Pod, name string) string {
 	switch {
 	case isSidecar(pod, name):
 		return "sidecar " + name
-	case slices.ContainsFunc(pod.Spec.InitContainers, named(name)):
+	case isInit(pod, name):
 		return "init container " + name
 	}
 	return "container " + name
@@ -145,8 +142,9 @@ func isSidecar(pod *corev1.Pod, name string) bool {
 	})
 }
 
-func named(name string) func(corev1.Container) bool {
-	return func(c corev1.Container) bool { return c.Name == name }
+func isInit(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.InitContainers,
+		func(c corev1.Container) bool { return c.Name == name })
 }
 
 func isEphemeral(pod *corev1.Pod, name string) bool {

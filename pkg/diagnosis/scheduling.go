@@ -1,7 +1,7 @@
 package diagnosis
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -18,56 +18,43 @@ func unscheduled(pod *corev1.Pod, scheduled *corev1.PodCondition) Status {
 	if scheduled == nil || scheduled.Message == "" {
 		return Status{Waiting: "scheduling"}
 	}
-	words := "scheduling: " + scheduled.Message
-	for _, o := range obstacles() {
-		if !o.text.MatchString(words) {
-			continue
-		}
-		next := o.propose(pod)
-		if o.stays {
-			return Status{Err: hint.Wrap(fmt.Errorf("%s", words), next)}
-		}
-		return Status{Waiting: words, Next: next}
+	words, of := "scheduling: "+scheduled.Message, subject{pod.Namespace, pod, ""}
+	if missingClaim.MatchString(words) { // nothing that happens by itself changes that
+		return Status{Err: hint.Wrap(errors.New(words), fixed(
+			"list the claims: kubectl get persistentvolumeclaims -n NAMESPACE")(of, nil))}
 	}
-	return Status{Waiting: words}
+	return Status{Waiting: words, Next: firstHint(schedulerRules(), words, of)}
 }
 
-// obstacle is something that keeps a pod from a node, and what is to be typed then.
-type obstacle struct {
-	text    *regexp.Regexp
-	stays   bool                         // nothing that happens by itself takes it away
-	propose func(pod *corev1.Pod) string // "": wait longer
-}
+var missingClaim = regexp.MustCompile(`persistentvolumeclaim "[^"]+" (not found|is being deleted)|` +
+	`bound to non-existent persistentvolume`)
 
 // The texts are those of Kubernetes' pkg/scheduler/framework/plugins. Nodes differ in what they lack;
 // what a smaller clone could do about it comes first.
-func obstacles() []obstacle {
-	return []obstacle{
-		{regexp.MustCompile(
-			`persistentvolumeclaim "[^"]+" (not found|is being deleted)|` +
-				`bound to non-existent persistentvolume`), true, listClaims},
-		{regexp.MustCompile(`Insufficient (cpu|memory)`), false, smaller},
-		{regexp.MustCompile(`Insufficient [^\s,]+/|cannot allocate all claims|resourceclaim`), false,
-			withoutDevices},
-		{regexp.MustCompile(`PersistentVolume|persistent volumes to bind|volume node affinity`), false,
-			describeClaims},
-		{regexp.MustCompile(`didn't match Pod's node affinity/selector`), false, listNodeLabels},
-		{regexp.MustCompile(`untolerated taint`), false, listTaints},
-		// of the nodes that --node leaves aside, too
-		{regexp.MustCompile(`\[NodeAffinity\]`), false, listNodeLabels},
+func schedulerRules() []rule {
+	nodeLabels := fixed("see the nodes' labels: kubectl get nodes --show-labels")
+	return []rule{
+		{regexp.MustCompile(`Insufficient (cpu|memory)`), smaller},
+		{regexp.MustCompile(`Insufficient [^\s,]+/|cannot allocate all claims|resourceclaim`),
+			fixed("leave out the devices: --no-devices")},
+		{regexp.MustCompile(`PersistentVolume|persistent volumes to bind|volume node affinity`), describeClaims},
+		{regexp.MustCompile(`didn't match Pod's node affinity/selector`), nodeLabels},
+		{regexp.MustCompile(`untolerated taint`), fixed("see the nodes' taints: " +
+			"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")},
+		{regexp.MustCompile(`\[NodeAffinity\]`), nodeLabels}, // of the nodes that --node leaves aside, too
 	}
 }
 
 // smaller proposes sizes that fit nearly everywhere, where the clone asks for more than these.
-func smaller(pod *corev1.Pod) string {
-	requests := corev1.ResourceList{}
-	if session := containers.Spec(pod, sized(pod)); session != nil {
+func smaller(s subject, _ []string) string {
+	requests, message := corev1.ResourceList{}, condition(s.pod, corev1.PodScheduled).Message
+	if session := containers.Spec(s.pod, sized(s.pod)); session != nil {
 		requests = session.Resources.Requests
 	}
 	var flags []string
 	for _, size := range smallSizes() {
 		asked := requests[size.name]
-		missing := strings.Contains(schedulerSaid(pod), "Insufficient "+string(size.name))
+		missing := strings.Contains(message, "Insufficient "+string(size.name))
 		if missing && asked.Cmp(resource.MustParse(size.value)) > 0 {
 			flags = append(flags, size.flag())
 		}
@@ -91,38 +78,16 @@ func smallSizes() []size {
 	return []size{{corev1.ResourceCPU, "100m"}, {corev1.ResourceMemory, "128Mi"}}
 }
 
-func schedulerSaid(pod *corev1.Pod) string {
-	if scheduled := condition(pod, corev1.PodScheduled); scheduled != nil {
-		return scheduled.Message
-	}
-	return ""
-}
-
-func withoutDevices(*corev1.Pod) string { return "leave out the devices: --no-devices" }
-
-func listClaims(pod *corev1.Pod) string {
-	return "list the claims: kubectl get persistentvolumeclaims -n " + pod.Namespace
-}
-
-func describeClaims(pod *corev1.Pod) string {
+func describeClaims(s subject, _ []string) string {
 	var names []string
-	for _, volume := range pod.Spec.Volumes {
+	for _, volume := range s.pod.Spec.Volumes {
 		switch {
 		case volume.PersistentVolumeClaim != nil:
 			names = append(names, volume.PersistentVolumeClaim.ClaimName)
 		case volume.Ephemeral != nil:
-			names = append(names, pod.Name+"-"+volume.Name)
+			names = append(names, s.pod.Name+"-"+volume.Name)
 		}
 	}
 	return "see what it waits for: kubectl describe persistentvolumeclaim " + strings.Join(names, " ") +
-		" -n " + pod.Namespace
-}
-
-func listTaints(*corev1.Pod) string {
-	return "see the nodes' taints: " +
-		"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
-}
-
-func listNodeLabels(*corev1.Pod) string {
-	return "see the nodes' labels: kubectl get nodes --show-labels"
+		" -n " + s.namespace
 }
