@@ -25,9 +25,9 @@ func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
 		use:   "delete (NAME... | --all) [flags]",
 		short: "End sessions",
 		more: `The names are those of kubectl eshell list. A clone is deleted with its lease.
-Nothing can be deleted of a debug session but its lease: its client, once it
-has lost it, ends the process. One without a client (--detach) is ended here.
-The container stays in its pod's record.`,
+Ephemeral containers cannot be deleted: for a debug session this deletes the
+lease, and its client then stops the process. A debug session without a client
+(--detach) is stopped here. The pod keeps the container's entry.`,
 		example: `  # One session
   kubectl eshell delete api-eshell-x7k2p
 
@@ -132,10 +132,10 @@ type extension struct {
 func newExtend(streams genericiooptions.IOStreams) *cobra.Command {
 	return ours{
 		use:   "extend NAME DURATION [flags]",
-		short: "Let a session live longer",
-		more: `The duration is added to what the session's time is (--ttl). Its client hears of
-it with its next renewal. A session without a lease cannot live longer, nor can
-a debug session without a client (--detach).`,
+		short: "Extend the time of a session",
+		more: `The duration is added to the session's time (--ttl). Its client learns of it with
+the next renewal. A session without a lease cannot be extended, nor can a debug
+session without a client (--detach).`,
 		example: `  # Two hours more
   kubectl eshell extend api-eshell-x7k2p 2h`,
 		flags: func(*pflag.FlagSet) {},
@@ -191,11 +191,11 @@ func newGC(streams genericiooptions.IOStreams) *cobra.Command {
 	var g collecting
 	return ours{
 		use:   "gc [flags]",
-		short: "Remove what is left of ended sessions",
-		more: `Removed are, whoever opened them: clones without a lease that have ended or
-outlived their deadline, clones whose lease is gone, and leases that have ended.
-A living session is never removed, nor anything whose lease lives. That is for
-kubectl eshell delete.`,
+		short: "Remove what ended sessions have left behind",
+		more: `This removes clones without a lease that have ended or outlived their deadline,
+clones whose lease is gone, and leases that have ended, whoever opened them.
+A session that is alive is never removed, nor anything whose lease is: use
+kubectl eshell delete for these.`,
 		example: `  # What would be removed from this namespace, and why
   kubectl eshell gc --dry-run
 
@@ -203,7 +203,7 @@ kubectl eshell delete.`,
   kubectl eshell gc -A`,
 		flags: func(set *pflag.FlagSet) {
 			set.BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
-			set.BoolVar(&g.DryRun, "dry-run", false, "only say what would be removed")
+			set.BoolVar(&g.DryRun, "dry-run", false, "only print what would be removed")
 		},
 		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
 			if len(words) > 0 {

@@ -36,8 +36,8 @@ func newList(streams genericiooptions.IOStreams) *cobra.Command {
 	return ours{
 		use:   "list [pod/NAME] [flags]",
 		short: "List your sessions, or the ephemeral containers of a pod",
-		more: `A debug session that has no lease leaves no trace but its container: list its
-pod. A pod called "list" is reached as pod/list, as with all these commands.`,
+		more: `A debug session without a lease is visible only as a container: list its pod.
+To open a pod that is named like a command, write pod/NAME.`,
 		example: `  # Your sessions in this namespace
   kubectl eshell list
 

@@ -137,9 +137,9 @@ func newAttach(streams genericiooptions.IOStreams, status *int) *cobra.Command {
 	return ours{
 		use:   "attach NAME [flags] [-- COMMAND ARGS...]",
 		short: "Open one more shell in a session",
-		more: `The name is that of kubectl eshell list. The shell, or the command, is one of
-its own: it may be opened from as many terminals as wanted, and the session goes
-on when it ends. When the client is gone, it ends within a minute.`,
+		more: `NAME is one of kubectl eshell list. You can open any number of shells in a
+session, which goes on when they end. A shell whose client is gone ends within a
+minute.`,
 		example: `  # A shell in a session that was started with --detach, or on another terminal
   kubectl eshell attach api-eshell-x7k2p
 
