@@ -110,7 +110,7 @@ func (f *flags) group(title string, clone bool) *pflag.FlagSet {
 
 func (f *flags) defineTarget(set *pflag.FlagSet) {
 	set.StringVarP(&f.container, "container", "c", "",
-		"take the container `NAME` (default: the pod's default one, or the first)")
+		"use the container `NAME` (default: the pod's default one, or the first)")
 }
 
 func (f *flags) defineProcess(set *pflag.FlagSet) {
@@ -123,7 +123,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.BoolVarP(&f.stdin, "stdin", "i", true, "pass stdin to the command")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&f.via, "via", "",
-		"run by `WAY`: exec (nothing is logged), or attach (as the main process)")
+		"run by `WAY`: exec (nothing is logged), or attach (the main process)")
 }
 
 func (f *flags) definePlace(set *pflag.FlagSet) {
@@ -133,8 +133,8 @@ func (f *flags) definePlace(set *pflag.FlagSet) {
 func (f *flags) defineLifetime(set *pflag.FlagSet) {
 	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute,
 		"fail if the session has not started after `DURATION`")
-	set.DurationVar(&f.lease, "lease", 2*time.Minute, "end `DURATION` after the client is gone")
-	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end after `DURATION` in any case")
+	set.DurationVar(&f.lease, "lease", 2*time.Minute, "end the session `DURATION` after its client is gone")
+	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end the session after `DURATION` in any case")
 	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
 	set.BoolVar(&f.detach, "detach", false, "start the session, print its name and leave it running")
 	set.StringVar(&f.reason, "reason", "", "record `TEXT`: why the session is opened")
@@ -146,7 +146,7 @@ func (f *flags) defineMode(set *pflag.FlagSet) {
 }
 
 func (f *flags) defineOutput(set *pflag.FlagSet) {
-	set.BoolVar(&f.explain, "explain", false, "describe the session and the reasons, and start none")
+	set.BoolVar(&f.explain, "explain", false, "explain what would be created and why; create nothing")
 	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone),
 		"only print the pod; `STRATEGY` is none, client or server")
 	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
@@ -156,9 +156,9 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 
 func (s *sourceFlags) defineTarget(set *pflag.FlagSet) {
 	set.StringVarP(&s.filename, "filename", "f", "",
-		"take the workload from `FILE`, not from the cluster; - is stdin")
-	set.Int64Var(&s.revision, "revision", 0, "take revision `N` of it (kubectl rollout history)")
-	set.BoolVar(&s.pin, "pin", false, "run the very images that its pods run, by digest")
+		"read the workload from `FILE`, not from the cluster; - is stdin")
+	set.Int64Var(&s.revision, "revision", 0, "use revision `N` of the workload (kubectl rollout history)")
+	set.BoolVar(&s.pin, "pin", false, "run the exact images that its pods run, by digest")
 }
 
 func (s *sourceFlags) defineProcess(set *pflag.FlagSet) {
@@ -175,8 +175,8 @@ func (p *componentFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&p.withAll, "with-all", false, "run all of its containers and sidecars")
 	set.StringSliceVar(&p.init, "init", nil,
 		"run the init containers `NAME,...`, auto, all or none (default auto)")
-	set.StringVar(&p.volumes, "volumes", "", "take claims as `KIND`: shared, readonly, or fresh ones instead")
-	set.IntVar(&p.ordinal, "ordinal", 0, "take the claims of the stateful set's pod number `N`")
+	set.StringVar(&p.volumes, "volumes", "", "use claims as `KIND`: shared, readonly, or fresh (new, empty volumes)")
+	set.IntVar(&p.ordinal, "ordinal", 0, "use the claims of the StatefulSet's pod number `N`")
 	set.BoolVar(&p.noDevices, "no-devices", false, "leave out GPUs and other devices")
 }
 

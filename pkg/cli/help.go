@@ -22,7 +22,7 @@ const (
 const shortUsage = `Open a shell next to a workload:
 
   kubectl eshell deploy/api                        # in a clone of its pods
-  kubectl eshell deploy/api -- bin/rails console   # another program than a shell
+  kubectl eshell deploy/api -- bin/rails console   # a program instead of a shell
   kubectl eshell pod/api-7d4b9 --mode debug        # beside the processes of a running pod
 
 The workload is a deployment, statefulset, daemonset, job, cronjob, pod, or whatever has a pod template.
@@ -75,7 +75,7 @@ func usages(groups []group) string {
 // newOptions is the command that lists the flags of the connection, as kubectl's own does.
 func newOptions(streams genericiooptions.IOStreams) *cobra.Command {
 	command := &cobra.Command{
-		Use: "options", Short: "List the flags of the connection to the cluster", DisableFlagsInUseLine: true,
+		Use: "options", Short: "List the flags of the connection", DisableFlagsInUseLine: true,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return writeConnectionFlags(streams.Out) },
 	}

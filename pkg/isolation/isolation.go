@@ -67,10 +67,10 @@ type Dropped struct {
 }
 
 // check refuses options that contradict themselves or what the choice rests on.
-func (w LabelOptions) check(s NamespaceState, own map[string]string) error {
-	for _, key := range slices.Sorted(maps.Keys(w.Set)) {
+func (o LabelOptions) check(s NamespaceState, own map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(o.Set)) {
 		switch {
-		case slices.Contains(w.Drop, key):
+		case slices.Contains(o.Drop, key):
 			return fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
 		// Controllers whose selectors need such a label are not in the namespace's state: no clone has it.
 		case controllerLabels().has(key):
@@ -78,23 +78,23 @@ func (w LabelOptions) check(s NamespaceState, own map[string]string) error {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
-		if _, set := w.Set[key]; set || slices.Contains(w.Drop, key) {
+		if _, set := o.Set[key]; set || slices.Contains(o.Drop, key) {
 			return fmt.Errorf("label %s is reserved: eshell finds its clones by it", key)
 		}
 	}
 	if s.Unknown != nil {
-		return w.unjudged(s.Unknown)
+		return o.unjudged(s.Unknown)
 	}
 	return nil
 }
 
 // unjudged refuses labels that the user wants on the clone and nobody can judge.
-func (w LabelOptions) unjudged(unknown error) error {
+func (o LabelOptions) unjudged(unknown error) error {
 	var flags []string
-	if w.Keep {
+	if o.Keep {
 		flags = append(flags, "--keep-labels")
 	}
-	if len(w.Set) > 0 {
+	if len(o.Set) > 0 {
 		flags = append(flags, "--labels")
 	}
 	if len(flags) == 0 {

@@ -12,12 +12,12 @@ import (
 )
 
 // keep gives nothing up, and refuses where the clone would be adopted or get traffic all the same.
-func (j *labelSelection) keep() (Result, error) {
-	v := j.result()
-	v.Matches = j.state.Matching(v.Labels)
+func (l *labelSelection) keep() (Result, error) {
+	v := l.result()
+	v.Matches = l.state.Matching(v.Labels)
 	refused := unacceptableOf(v.Matches)
 	if len(refused) > 0 {
-		return Result{}, hint.Wrap(fmt.Errorf("%s", refusal(refused)), j.wayOut())
+		return Result{}, hint.Wrap(fmt.Errorf("%s", refusal(refused)), l.wayOut())
 	}
 	return v, nil
 }
@@ -67,8 +67,8 @@ func refusal(refused []Selector) string {
 }
 
 // wayOut is the flag that leads out of a refusal: the fewest keys to drop, if there are any that do.
-func (j *labelSelection) wayOut() string {
-	keys, stuck := j.search(unacceptableOf(j.state.Selectors)).fewest()
+func (l *labelSelection) wayOut() string {
+	keys, stuck := l.search(unacceptableOf(l.state.Selectors)).fewest()
 	if len(stuck) > 0 {
 		return debugInstead
 	}
@@ -80,14 +80,14 @@ const debugInstead = "--mode debug opens a shell in a running pod instead"
 
 // inescapable is the error of labels of which no set can be given up. The stuck selectors are those
 // that the search could not get away from.
-func (j *labelSelection) inescapable(stuck []Selector) error {
-	matching := j.state.Matching(j.labels())
+func (l *labelSelection) inescapable(stuck []Selector) error {
+	matching := l.state.Matching(l.labels())
 	next := debugInstead
-	if j.state.Unknown == nil && !slices.ContainsFunc(matching, unacceptable) {
+	if l.state.Unknown == nil && !slices.ContainsFunc(matching, unacceptable) {
 		next = "--keep-labels accepts it"
 	}
-	if always := j.always(matching); len(always) > 0 {
-		return hint.Wrap(fmt.Errorf("%s", strings.Join(j.sentences(always), "; ")), next)
+	if always := l.always(matching); len(always) > 0 {
+		return hint.Wrap(fmt.Errorf("%s", strings.Join(l.sentences(always), "; ")), next)
 	}
 	// Each can be escaped, but only into the other.
 	whichever := names(slices.Concat(matching, stuck))
@@ -96,8 +96,8 @@ func (j *labelSelection) inescapable(stuck []Selector) error {
 }
 
 // always are those of the matching selectors that no key of the source breaks.
-func (j *labelSelection) always(matching []Selector) []Selector {
-	s := j.search(matching)
+func (l *labelSelection) always(matching []Selector) []Selector {
+	s := l.search(matching)
 	return slices.DeleteFunc(slices.Clone(matching),
 		func(m Selector) bool { return len(s.breaking(m, nil)) > 0 })
 }
@@ -109,11 +109,11 @@ type cause struct {
 	text   string // these labels, or the pods that it selects
 }
 
-func (j *labelSelection) cause(m Selector) cause {
+func (l *labelSelection) cause(m Selector) cause {
 	var given []string
 	for _, r := range requirements(m.Match) {
 		if presence(r) {
-			given = appendNew(given, r.Key()+"="+j.fixed[r.Key()])
+			given = appendNew(given, r.Key()+"="+l.fixed[r.Key()])
 		}
 	}
 	if len(given) == 0 {
@@ -132,11 +132,11 @@ func (c cause) sentence(selecting []string) string {
 }
 
 // sentences say why the selectors match, one for all of the same cause.
-func (j *labelSelection) sentences(selectors []Selector) []string {
+func (l *labelSelection) sentences(selectors []Selector) []string {
 	var causes []cause
 	by := map[cause][]Selector{}
 	for _, m := range selectors {
-		c := j.cause(m)
+		c := l.cause(m)
 		if by[c] == nil {
 			causes = append(causes, c)
 		}

@@ -28,8 +28,8 @@ type search struct {
 	loose     map[string]string // those of labels that may be given up
 }
 
-func (j *labelSelection) search(selectors []Selector) search {
-	return search{selectors, j.state.Policies, j.labels(), j.loose}
+func (l *labelSelection) search(selectors []Selector) search {
+	return search{selectors, l.state.Policies, l.labels(), l.loose}
 }
 
 // fewest returns the keys to give up, sorted: of the smallest sets the most dispensable one. Where no

@@ -102,7 +102,7 @@ func rooms() map[string][]rule {
 		"pkg/plan": {
 			wordsAreParsed,
 			not("deciding comes before doing, and does not depend on who asks", "pkg/session", "pkg/cli"),
-			{not: []string{"k8s.io/client-go"}, because: "a plan is made of facts; target has fetched them"},
+			{not: []string{"k8s.io/client-go"}, because: "a plan is made of facts; package workload has fetched them"},
 			{not: []string{"context", "os"}, because: "a plan waits for nothing and reads nothing"},
 			{not: []string{"math/rand", "crypto/rand", "k8s.io/apimachinery/pkg/util/rand"},
 				because: "the same input gives the same plan"},
@@ -358,7 +358,7 @@ func TestComplaints(t *testing.T) {
 		{"pkg/plan", pflag, words},
 		{"pkg/plan", module + "pkg/cli", "deciding comes before doing, and does not depend on who asks"},
 		{"pkg/plan", module + "pkg/session", "deciding comes before doing, and does not depend on who asks"},
-		{"pkg/plan", "k8s.io/client-go/kubernetes", "a plan is made of facts; target has fetched them"},
+		{"pkg/plan", "k8s.io/client-go/kubernetes", "a plan is made of facts; package workload has fetched them"},
 		{"pkg/plan", "context", "a plan waits for nothing and reads nothing"},
 		{"pkg/plan", "os", "a plan waits for nothing and reads nothing"},
 		{"pkg/plan", "os/exec", "a plan waits for nothing and reads nothing"},

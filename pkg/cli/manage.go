@@ -27,7 +27,7 @@ func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
 		more: `The names are those of kubectl eshell list. A clone is deleted with its lease.
 Ephemeral containers cannot be deleted: for a debug session this deletes the
 lease, and its client then stops the process. A debug session without a client
-(--detach) is stopped here. The pod keeps the container's entry.`,
+(--detach) is stopped here. The container's entry stays in the pod's spec.`,
 		example: `  # One session
   kubectl eshell delete api-eshell-x7k2p
 

@@ -27,100 +27,100 @@ type labelSelection struct {
 // The errors are of options that contradict themselves, cannot be judged, or leave a match that is not
 // accepted; they name the selectors, and their hint is the flag to type. The same input gives the same
 // result.
-func SelectLabels(source map[string]string, s NamespaceState, w LabelOptions, own map[string]string) (Result,
+func SelectLabels(source map[string]string, s NamespaceState, o LabelOptions, own map[string]string) (Result,
 	error) {
-	if err := w.check(s, own); err != nil {
+	if err := o.check(s, own); err != nil {
 		return Result{}, err
 	}
-	j := &labelSelection{state: s, loose: maps.Clone(source), fixed: map[string]string{}}
-	maps.Copy(j.fixed, w.Set)
-	j.replace(own)
+	l := &labelSelection{state: s, loose: maps.Clone(source), fixed: map[string]string{}}
+	maps.Copy(l.fixed, o.Set)
+	l.replace(own)
 	for _, m := range allManagedLabels() {
-		j.dropManaged(m)
+		l.dropManaged(m)
 	}
-	j.dropWished(source, w.Drop)
+	l.dropWished(source, o.Drop)
 	if s.Unknown != nil {
-		j.drop(slices.Sorted(maps.Keys(j.loose)), s.Unknown.Error())
+		l.drop(slices.Sorted(maps.Keys(l.loose)), s.Unknown.Error())
 	}
-	if w.Keep {
-		return j.keep()
+	if o.Keep {
+		return l.keep()
 	}
-	return j.isolate()
+	return l.isolate()
 }
 
 // replace takes out of the source's labels those that get another value. Of the user's nothing is
 // said: that is what was asked for.
-func (j *labelSelection) replace(own map[string]string) {
+func (l *labelSelection) replace(own map[string]string) {
 	var replaced []string
 	for key, value := range own {
-		if theirs, ok := j.loose[key]; ok && theirs != value {
+		if theirs, ok := l.loose[key]; ok && theirs != value {
 			replaced = append(replaced, key)
 		}
 	}
-	maps.Copy(j.fixed, own)
-	maps.DeleteFunc(j.loose, func(key, _ string) bool { _, fixed := j.fixed[key]; return fixed })
-	j.drop(replaced, "eshell sets its own value")
+	maps.Copy(l.fixed, own)
+	maps.DeleteFunc(l.loose, func(key, _ string) bool { _, fixed := l.fixed[key]; return fixed })
+	l.drop(replaced, "eshell sets its own value")
 }
 
-func (j *labelSelection) dropManaged(m managedLabels) {
+func (l *labelSelection) dropManaged(m managedLabels) {
 	var keys []string
-	for key := range j.loose {
+	for key := range l.loose {
 		if m.has(key) {
 			keys = append(keys, key)
 		}
 	}
-	j.drop(keys, m.reason)
+	l.drop(keys, m.reason)
 }
 
 // dropWished drops the user's keys. One that the source does not have is said and is no error, as in
 // "kubectl label pod api KEY-": a script can then use the same flags for every workload.
-func (j *labelSelection) dropWished(source map[string]string, wished []string) {
+func (l *labelSelection) dropWished(source map[string]string, wished []string) {
 	var dropped, missing []string
 	for _, key := range wished {
-		if _, ok := j.loose[key]; ok {
+		if _, ok := l.loose[key]; ok {
 			dropped = appendNew(dropped, key)
 		}
 		if _, ok := source[key]; !ok {
 			missing = appendNew(missing, key)
 		}
 	}
-	j.drop(dropped, "--drop-labels names "+words.Plural(len(dropped), "it", "them"))
-	j.drop(missing, "the original does not have "+words.Plural(len(missing), "it", "them"))
+	l.drop(dropped, "--drop-labels names "+words.Plural(len(dropped), "it", "them"))
+	l.drop(missing, "the original does not have "+words.Plural(len(missing), "it", "them"))
 }
 
-func (j *labelSelection) drop(keys []string, reason string) {
+func (l *labelSelection) drop(keys []string, reason string) {
 	if len(keys) == 0 {
 		return
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		delete(j.loose, key)
+		delete(l.loose, key)
 	}
-	j.dropped = append(j.dropped, Dropped{Keys: keys, Reason: reason})
+	l.dropped = append(l.dropped, Dropped{Keys: keys, Reason: reason})
 }
 
 // labels are the clone's, as things stand.
-func (j *labelSelection) labels() map[string]string {
-	all := maps.Clone(j.fixed)
-	maps.Copy(all, j.loose)
+func (l *labelSelection) labels() map[string]string {
+	all := maps.Clone(l.fixed)
+	maps.Copy(all, l.loose)
 	return all
 }
 
-func (j *labelSelection) result() Result {
-	return Result{Labels: j.labels(), Dropped: j.dropped}
+func (l *labelSelection) result() Result {
+	return Result{Labels: l.labels(), Dropped: l.dropped}
 }
 
 // isolate gives up what it takes for no selector to match.
-func (j *labelSelection) isolate() (Result, error) {
-	s := j.search(j.state.Selectors)
+func (l *labelSelection) isolate() (Result, error) {
+	s := l.search(l.state.Selectors)
 	keys, stuck := s.fewest()
 	if len(stuck) > 0 {
-		return Result{}, j.inescapable(stuck)
+		return Result{}, l.inescapable(stuck)
 	}
 	for _, d := range s.reasons(keys) {
-		j.drop(d.Keys, d.Reason)
+		l.drop(d.Keys, d.Reason)
 	}
-	return j.result(), nil
+	return l.result(), nil
 }
 
 func appendNew(words []string, word string) []string {
