@@ -175,7 +175,7 @@ func (p *componentFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&p.withAll, "with-all", false, "run all of its containers and sidecars")
 	set.StringSliceVar(&p.init, "init", nil,
 		"run the init containers `NAME,...`, auto, all or none (default auto)")
-	set.StringVar(&p.volumes, "volumes", "", "use claims as `KIND`: shared, readonly, or fresh (new, empty volumes)")
+	set.StringVar(&p.volumes, "volumes", "", "use claims as `KIND`: shared, readonly, or fresh (new and empty)")
 	set.IntVar(&p.ordinal, "ordinal", 0, "use the claims of the StatefulSet's pod number `N`")
 	set.BoolVar(&p.noDevices, "no-devices", false, "leave out GPUs and other devices")
 }
