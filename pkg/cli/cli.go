@@ -92,8 +92,8 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; it would be a pod's name
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return hint.Wrap(err,
-			"the flags are in: kubectl eshell --help; "+
-				"a command and its own flags go after two dashes, as in: -- ls -l")
+			"list the flags: kubectl eshell --help, kubectl eshell options; "+
+				"a command and its own flags go after two dashes: -- ls -l")
 	})
 	f.addTo(command)
 	command.AddCommand(sessionCommands(streams, status)...)

@@ -57,7 +57,7 @@ func TestMainFails(t *testing.T) {
 				"hint: name one, as in deploy/NAME; list what there is: kubectl get deployments\n"}},
 		{"an unknown flag", t.Context(), []string{"api", "--nope"},
 			ran{125, "", "error: unknown flag: --nope\n" +
-				"hint: the flags are in: kubectl eshell --help; a command and its own flags go after two dashes, as in: -- ls -l\n"}},
+				"hint: list the flags: kubectl eshell --help, kubectl eshell options; a command and its own flags go after two dashes: -- ls -l\n"}},
 		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL},
 			ran{125, "",
 				"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n" +
@@ -103,8 +103,8 @@ func TestHelp(t *testing.T) {
 		"\n\nCommands:\n  attach ", "\n  delete ", "\n  extend ", "\n  gc ", "\n  list ", "\n  options ",
 		"\n\nTarget:", "--container", "--filename", "--revision",
 		"\n\nWhat runs:", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via",
-		"--toolbox", "--overrides",
-		"\n\nIsolation:", "--with", "--init", "--volumes", "--keep-labels", "--labels", "--as-user", "--node",
+		"--toolbox", "--overrides", "--with", "--init", "--volumes",
+		"\n\nIsolation:", "--keep-labels", "--labels", "--as-user", "--node",
 		"\n\nLifetime:", "--start-timeout", "--lease", "--ttl", "--detach", "--reason",
 		"\n\nDebug:", "--mode", "\n\nOutput:", "--explain", "--dry-run", "--output", "--quiet",
 		"\n\nUse \"kubectl eshell COMMAND --help\"", "\nUse \"kubectl eshell options\"",

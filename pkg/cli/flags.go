@@ -88,7 +88,7 @@ func newFlags() *flags {
 	f.source.defineTarget(f.group("Target", true))
 	f.defineProcess(f.group("What runs", false))
 	f.source.defineProcess(f.group("What runs", true))
-	f.components.define(f.group("Isolation", true))
+	f.components.define(f.group("What runs", true))
 	f.labels.define(f.group("Isolation", true))
 	f.identity.define(f.group("Isolation", true))
 	f.definePlace(f.group("Isolation", true))
@@ -134,7 +134,7 @@ func (f *flags) defineLifetime(set *pflag.FlagSet) {
 	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute,
 		"fail if the session has not started after `DURATION`")
 	set.DurationVar(&f.lease, "lease", 2*time.Minute, "end the session `DURATION` after its client is gone")
-	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end the session after `DURATION` in any case")
+	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end the session after `DURATION` unless extended")
 	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
 	set.BoolVar(&f.detach, "detach", false, "start the session, print its name and leave it running")
 	set.StringVar(&f.reason, "reason", "", "record `TEXT`: why the session is opened")
@@ -175,7 +175,8 @@ func (p *componentFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&p.withAll, "with-all", false, "run all of its containers and sidecars")
 	set.StringSliceVar(&p.init, "init", nil,
 		"run the init containers `NAME,...`, auto, all or none (default auto)")
-	set.StringVar(&p.volumes, "volumes", "", "use claims as `KIND`: shared, readonly, or fresh (new and empty)")
+	set.StringVar(&p.volumes, "volumes", "",
+		"use claims as `KIND`: shared, readonly, or fresh (new and empty)")
 	set.IntVar(&p.ordinal, "ordinal", 0, "use the claims of the StatefulSet's pod number `N`")
 	set.BoolVar(&p.noDevices, "no-devices", false, "leave out GPUs and other devices")
 }

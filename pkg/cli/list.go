@@ -69,7 +69,7 @@ func (l listing) parse(words []string) (listing, error) {
 		return l, err
 	case pod.Kind != "Pod":
 		return l, hint.Wrap(fmt.Errorf("%s is not a pod: only pods have ephemeral containers", pod),
-			"kubectl eshell lists sessions")
+			"list sessions: kubectl eshell list")
 	case l.Everywhere:
 		return l, fmt.Errorf("--all-namespaces cannot be combined with a pod: %s is in one namespace", pod)
 	}

@@ -96,7 +96,7 @@ func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, er
 	if len(names) == 0 {
 		if found.User == "" {
 			return nil, hint.Wrap(
-				fmt.Errorf("could not determine your user name, so not which sessions are yours"),
+				fmt.Errorf("could not determine your user name, so it is not known which sessions are yours"),
 				"kubectl eshell delete NAME ends one by its name")
 		}
 		return found.Own(), nil

@@ -151,7 +151,8 @@ func (f *flags) attended(o Options) []contradiction {
 	return []contradiction{
 		{o.TTY != nil && *o.TTY, "--tty cannot be used with --detach: a detached session has no terminal",
 			""},
-		{f.set.Changed("stdin") && f.stdin, "--stdin cannot be used with --detach: a detached session reads no stdin", ""},
+		{f.set.Changed("stdin") && f.stdin,
+			"--stdin cannot be used with --detach: a detached session reads no stdin", ""},
 		{o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""},
 		{command && o.Plan.Via == agent.ViaExec,
 			"--via exec cannot be used with --detach: a detached command has no client to exec it",

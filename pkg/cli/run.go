@@ -37,8 +37,11 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		request.Plan.TTY = o.Stdin && o.TTY != nil && *o.TTY
 		return 0, o.preview(ctx, request, streams.Out, out)
 	}
-	request.Plan.TTY = useTTY(o, &streams, out)
 	request.Session = sessionConfig(o, c, streams, out)
+	request.UseTerminal = func(r *run.Request) {
+		r.Plan.TTY = useTTY(o, &streams, out)
+		r.Session.Stdin, r.Session.Stdout = stdin(o, streams.In), streams.Out
+	}
 	return run.Session(ctx, request)
 }
 

@@ -65,7 +65,7 @@ func (o ours) command(streams genericiooptions.IOStreams) *cobra.Command {
 		},
 	}
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint.Wrap(err, "the flags are in: "+cmd.CommandPath()+" --help")
+		return hint.Wrap(err, "list the flags: "+cmd.CommandPath()+" --help")
 	})
 	o.addFlags(command, config)
 	return command
@@ -182,7 +182,7 @@ func (c *sessionCommand) attach(ctx context.Context, a attaching) (int, error) {
 		return 0, err
 	}
 	if found.Unread != nil {
-		c.out.Warn("the session list is incomplete: %v", found.Unread)
+		c.out.Warn("some of the session could not be read: %v", found.Unread)
 	}
 	s, err := found.Find(a.Name)
 	if err != nil {

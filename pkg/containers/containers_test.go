@@ -18,7 +18,8 @@ func TestFind(t *testing.T) {
 			},
 		},
 		Status: corev1.PodStatus{
-			InitContainerStatuses: status("init"), ContainerStatuses: status("app"), EphemeralContainerStatuses: status("debug"),
+			InitContainerStatuses: status("init"), ContainerStatuses: status("app"),
+			EphemeralContainerStatuses: status("debug"),
 		},
 	}
 	for _, name := range []string{"init", "app", "debug"} {

@@ -77,8 +77,9 @@ func withoutObject(s subject, groups []string) string {
 	}
 	var flags []string
 	for _, env := range spec.Env {
-		if from := env.ValueFrom; from != nil && (from.SecretKeyRef != nil && from.SecretKeyRef.Name == name ||
-			from.ConfigMapKeyRef != nil && from.ConfigMapKeyRef.Name == name) {
+		if from := env.ValueFrom; from != nil &&
+			(from.SecretKeyRef != nil && from.SecretKeyRef.Name == name ||
+				from.ConfigMapKeyRef != nil && from.ConfigMapKeyRef.Name == name) {
 			flags = append(flags, "-e "+env.Name+"-")
 		}
 	}
@@ -131,8 +132,8 @@ func anotherImage(pod *corev1.Pod, container string) string {
 	return "check the name, or use another image: --image IMAGE"
 }
 
-// unpulled tells a registry that may come back from one that has given its final word: that the image is not for
-// us, or not there. The kubelet repeats the registry's answer while it backs off.
+// unpulled tells a registry that may come back from one that has given its final word: that the image is not
+// for us, or not there. The kubelet repeats the registry's answer while it backs off.
 func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Status {
 	answer := status.State.Waiting.Message
 	if _, repeated, again := strings.Cut(answer, "ErrImagePull: "); again {

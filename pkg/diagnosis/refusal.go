@@ -20,16 +20,15 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 	if !errors.As(err, &answer) {
 		return err
 	}
-	status, about := answer.Status(), subject{namespace, pod, container}
-	next := ""
+	status, next := answer.Status(), ""
 	switch {
-	case pod == nil && reviewed.MatchString(status.Message):
+	case pod != nil:
+		next = firstHint(refusalRules(), status.Message, subject{namespace, pod, container})
+		if next == "" && unauthorized(status) {
+			next = "ask for the permission, and check it: kubectl auth can-i create pods -n " + namespace
+		}
+	case reviewed.MatchString(status.Message): // what else there is to say, package ephemeral has said
 		next = "leave out --mode debug for a clone"
-	case pod == nil: // of a caller without permission to add an ephemeral container package ephemeral has spoken
-	case unauthorized(status):
-		next = "ask for the permission, and check it: kubectl auth can-i create pods -n " + namespace
-	default:
-		next = firstHint(refusalRules(), status.Message, about)
 	}
 	if next == "" {
 		return err
@@ -45,9 +44,9 @@ func unauthorized(answer metav1.Status) bool {
 	return answer.Reason == metav1.StatusReasonForbidden && answer.Details != nil && answer.Details.Name == ""
 }
 
-// Admission plugins share status codes and give no details: their texts alone tell them apart. These are those of
-// Kubernetes' pkg/admission/plugin and plugin/pkg/admission. Policies come first: what they say is their authors'
-// own, and may sound like another refusal.
+// Admission plugins share status codes and give no details: their texts alone tell them apart. These are
+// those of Kubernetes' pkg/admission/plugin and plugin/pkg/admission. Policies come first: what they say is
+// their authors' own, and may sound like another refusal.
 func refusalRules() []rule {
 	return []rule{
 		{regexp.MustCompile(`ValidatingAdmissionPolicy '.+' denied request|` +
@@ -57,7 +56,8 @@ func refusalRules() []rule {
 			"kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations")},
 		{regexp.MustCompile(`exceeded quota: ([^ ,]+), requested: `), describeQuota},
 		{regexp.MustCompile(`failed quota: ([^ :]+): must specify (.+)`), setSizes},
-		{regexp.MustCompile(`(?:(?:minimum|maximum) \S+ usage|max limit to request ratio) per (?:Container|Pod) is `),
+		{regexp.MustCompile(
+			`(?:(?:minimum|maximum) \S+ usage|max limit to request ratio) per (?:Container|Pod) is `),
 			fixed("see the limits: kubectl describe limitrange -n NAMESPACE")},
 		{regexp.MustCompile(`violates PodSecurity "[^"]+": .+`), beStricter},
 		{regexp.MustCompile(`error looking up service account`),

@@ -71,6 +71,9 @@ func TestRefusal(t *testing.T) {
 		Code: 422, Details: &metav1.StatusDetails{Name: "p", Kind: "pods"}}
 	webhook := metav1.Status{
 		Message: `admission webhook "hook.eshell.test" denied the request: not on my watch`, Code: 400}
+	namelessWebhook := metav1.Status{Message: webhook.Message, Reason: metav1.StatusReasonForbidden,
+		Code:    403,
+		Details: &metav1.StatusDetails{Kind: "pods"}}
 	lostWebhook := metav1.Status{
 		Message: `Internal error occurred: failed calling webhook "hook.eshell.test": failed to call webhook: Post "https://127.0.0.1:9/x?timeout=2s": dial tcp 127.0.0.1:9: connect: connection refused`, Reason: metav1.StatusReasonInternalError, Code: 500}
 	tests := []struct {
@@ -99,6 +102,7 @@ func TestRefusal(t *testing.T) {
 		{"a policy", refusedClone(), invalid, byOverrides},
 		{"a policy that speaks of quotas", refusedClone(), no(policy + "; " + tooMany), byOverrides},
 		{"a webhook", refusedClone(), webhook, byOverrides},
+		{"a webhook that knows no name", refusedClone(), namelessWebhook, byOverrides},
 		{"a webhook that does not answer", refusedClone(), lostWebhook,
 			"list the webhooks: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"},
 		{"no service account", refusedClone(), no(noAccount),

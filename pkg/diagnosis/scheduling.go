@@ -37,7 +37,8 @@ func schedulerRules() []rule {
 		{regexp.MustCompile(`Insufficient (cpu|memory)`), smaller},
 		{regexp.MustCompile(`Insufficient [^\s,]+/|cannot allocate all claims|resourceclaim`),
 			fixed("leave out the devices: --no-devices")},
-		{regexp.MustCompile(`PersistentVolume|persistent volumes to bind|volume node affinity`), describeClaims},
+		{regexp.MustCompile(`PersistentVolume|persistent volumes to bind|volume node affinity`),
+			describeClaims},
 		{regexp.MustCompile(`didn't match Pod's node affinity/selector`), nodeLabels},
 		{regexp.MustCompile(`untolerated taint`), fixed("see the nodes' taints: " +
 			"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")},

@@ -191,8 +191,8 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// TestLookInside: a debug session is as its container is, whatever its lease says.
-func TestLookInside(t *testing.T) {
+// TestRefreshStates: a debug session is as its container is, whatever its lease says.
+func TestRefreshStates(t *testing.T) {
 	in := func(state corev1.ContainerState) *corev1.Pod {
 		spec := corev1.PodSpec{
 			EphemeralContainers: []corev1.EphemeralContainer{

@@ -42,7 +42,7 @@ type Session struct {
 	job *batchv1.Job
 }
 
-// State is how far a session is. That of a debug session is its lease's until LookInside: its pod is not
+// State is how far a session is. That of a debug session is its lease's until RefreshStates: its pod is not
 // ours, and no list of ours finds it.
 type State string
 

@@ -18,7 +18,7 @@ type labelSelection struct {
 // SelectLabels decides on the labels of a clone of a pod that has the labels source. The clone has eshell's
 // own labels, those that the user set, and of the source's all but
 //
-//   - marks that controllers, GitOps tools and queues keep their books by,
+//   - those that controllers, GitOps tools and queues manage,
 //   - those that the user dropped,
 //   - the fewest keys without which no selector of the namespace matches; among equals, those that
 //     the fewest NetworkPolicies mention. With LabelOptions.Keep none are given up, and the result says what

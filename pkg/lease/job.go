@@ -86,19 +86,16 @@ func HasEnded(job *batchv1.Job) bool {
 
 // Expires returns the time beyond which no renewal extends a lease, or nil if the lease does not state it.
 func Expires(job *batchv1.Job) *metav1.Time {
-	ttl := ttlOf(job, -1)
-	if ttl < 0 {
+	ttl, stated := ttlOf(job)
+	if !stated {
 		return nil
 	}
 	return new(metav1.NewTime(job.CreationTimestamp.Add(ttl)))
 }
 
-func ttlOf(job *batchv1.Job, fallback time.Duration) time.Duration {
-	ttl, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
-	if err != nil {
-		return fallback
-	}
-	return time.Duration(ttl) * time.Second
+func ttlOf(job *batchv1.Job) (ttl time.Duration, stated bool) {
+	seconds, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
+	return time.Duration(seconds) * time.Second, err == nil
 }
 
 // Delete deletes a lease, and with it what it owns. One that is gone already is no error.

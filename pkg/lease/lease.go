@@ -74,7 +74,7 @@ func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, er
 // Follow returns the hold of somebody who looks on: it is as long as the lease's TTL, and Release gives
 // nothing up.
 func Follow(client kubernetes.Interface, job *batchv1.Job) *Lease {
-	ttl := ttlOf(job, 0)
+	ttl, _ := ttlOf(job)
 	return &Lease{
 		Name: job.Name, UID: job.UID, jobs: client.BatchV1().Jobs(job.Namespace),
 		length: ttl, ttl: ttl, fixed: true, others: true, taken: job.CreationTimestamp.Time,
@@ -120,7 +120,7 @@ func (l *Lease) follow(ctx context.Context) error {
 	if err := l.alive(job, err); err != nil {
 		return err
 	}
-	l.ttl = ttlOf(job, l.ttl)
+	l.useTTL(job)
 	l.length = l.ttl
 	return nil
 }
@@ -142,8 +142,15 @@ func (l *Lease) push(ctx context.Context, annotations map[string]string) error {
 		return err
 	}
 	l.renewed = now
-	l.ttl = ttlOf(job, l.ttl)
+	l.useTTL(job)
 	return nil
+}
+
+// useTTL takes over the TTL that the Job states now, if it states one.
+func (l *Lease) useTTL(job *batchv1.Job) {
+	if ttl, stated := ttlOf(job); stated {
+		l.ttl = ttl
+	}
 }
 
 // alive judges the server's answer to a request for the lease.
@@ -203,8 +210,8 @@ func (l *Lease) expire(ctx context.Context) error {
 	return err
 }
 
-// IsGone reports an answer by which an object is not there. It covers the UID precondition too: another lease
-// has the name, so ours is not there.
+// IsGone reports an answer by which an object that has our UID is not there: none, or another one of that
+// name.
 func IsGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
 // Deadline is the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter: it

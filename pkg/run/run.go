@@ -22,6 +22,8 @@ type Request struct {
 	Mode    plan.Mode
 	Plan    plan.Options
 	Session session.Config // without a lease: it is taken here
+	// UseTerminal decides, once the workload is found, whether the command runs on the user's terminal.
+	UseTerminal func(*Request)
 }
 
 // Session runs a session of the workload that is asked for, and returns the exit status of its command. The
@@ -32,6 +34,9 @@ func Session(ctx context.Context, r Request) (int, error) {
 	if err != nil {
 		r.giveUp(ctx, pending)
 		return 0, session.Interrupted(ctx, err)
+	}
+	if r.UseTerminal != nil {
+		r.UseTerminal(&r)
 	}
 	status, err := r.start(ctx, w, pending)
 	if errors.Is(err, diagnosis.ErrNoShell) {

@@ -94,7 +94,7 @@ func TestStart(t *testing.T) {
 		{"the lease is lost", agent.ViaExec, runs, answers(lease.ErrLost),
 			"pod/api-eshell-x7k2p ended with its lease: it was deleted by somebody else, or not renewed in time"},
 		{"the lease may not be changed", agent.ViaExec, runs, answers(refusal),
-			`the lease of pod/api-eshell-x7k2p could not be extended for its full time: pods "x" is forbidden: no`},
+			`the lease of pod/api-eshell-x7k2p could not be made to last for the full time: pods "x" is forbidden: no`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// runCommand runs the plan's command and returns its exit status. By exec it attaches to the holder and runs the
-// command beside it, both at once.
+// runCommand runs the plan's command and returns its exit status. By exec it attaches to the holder and runs
+// the command beside it, both at once.
 func (s *session) runCommand(ctx context.Context) (int, error) {
 	if s.agent.Via == agent.ViaAttach {
 		return s.runByAttach(ctx)
@@ -79,8 +79,8 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 
 // exec runs the command. told is its exit status, if it was told before the stream's own.
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	defer s.stopUnlessOpen(stop)()
 	err = s.user.Connect(stop, func(streams remotecommand.StreamOptions) error {
+		defer s.stopUnlessOpen(stop)()
 		told, err = s.agent.Exec(ctx, streams, s.user.Size)
 		return err
 	})

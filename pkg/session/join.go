@@ -115,7 +115,7 @@ func (s *session) podEnded(ctx context.Context) error {
 			return why
 		}
 		if err := watch.next(ctx); errors.Is(err, errDeleted) {
-			return fmt.Errorf("%s ended during the session: %w", s.where(), err)
+			return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 		} else if err != nil {
 			return nil
 		}

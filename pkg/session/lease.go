@@ -194,7 +194,7 @@ func (s *session) detachLease(ctx context.Context) error {
 	case errors.Is(err, lease.ErrLost):
 		return s.leaseExpired(err)
 	case err != nil:
-		return fmt.Errorf("the lease of %s could not be extended for its full time: %w", s.where(),
+		return fmt.Errorf("the lease of %s could not be made to last for the full time: %w", s.where(),
 			Interrupted(ctx, err))
 	}
 	return nil

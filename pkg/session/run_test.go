@@ -85,7 +85,7 @@ func ways() []way {
 			events: func(s *scene) { s.node.starts = waiting("ContainerCreating", "") },
 			want:   outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started", says: deleting},
 			but: debug(outcome{err: "WHERE did not start within 1m0s: it still waits for image IMAGE to be pulled and started",
-				says: "warning: WHERE could not be stopped before its start: if it starts, it ends by itself within 2m20s"})},
+				says: "warning: WHERE could not be stopped: if it runs or still starts, it ends by itself within 2m20s"})},
 		{name: "interrupted while waiting", events: interrupt(startTime / 2),
 			want: outcome{err: signalled, says: deleting},
 			but:  debug(outcome{err: signalled, says: hasEnded})},
@@ -187,7 +187,8 @@ func TestDesign(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(source), "\nfunc Run(")
 	body, _, _ := strings.Cut(after, "\n}\n")
-	quote := "    func Run(" + strings.ReplaceAll(strings.ReplaceAll(body, "\t", "    "), "\n", "\n    ") + "\n    }\n"
+	quote := "    func Run(" + strings.ReplaceAll(strings.ReplaceAll(body, "\t", "    "), "\n", "\n    ") +
+		"\n    }\n"
 	if !strings.Contains(string(design), quote) {
 		t.Errorf("docs/design.md does not quote\n%s", quote)
 	}

@@ -82,11 +82,11 @@ func Start(ctx context.Context, c Config, p *plan.Plan) error {
 	return Interrupted(ctx, s.detach(ctx))
 }
 
-// phase is how far a session has come.
+// phase is how far a session has come; from running on, the container has started.
 type phase int
 
 const (
-	planned   phase = iota // nothing of it is in the cluster
+	planned   phase = iota // nothing of it is in the cluster, or it has joined another session
 	requested              // the create was sent, and not answered
 	created                // the server has it
 	failed                 // its container will never run
@@ -104,7 +104,7 @@ type session struct {
 	user      stream.User
 
 	phase phase
-	uid   types.UID // of the clone, once the server has answered
+	uid   types.UID // of the pod, once the server has answered
 	watch *podWatch // on the session's pod, once it is known
 	ends  time.Time // where there is no lease
 }

@@ -35,7 +35,7 @@ func (s *session) stopContainer(ctx context.Context) {
 			s.plan.Container, s.plan.PodName, duration.HumanDuration(s.agent.AttachTimeout))
 		return
 	case err != nil:
-		s.Reporter.Warn("%s could not be stopped before its start: if it starts, it ends by itself within %s",
+		s.Reporter.Warn("%s could not be stopped: if it runs or still starts, it ends by itself within %s",
 			s.where(), duration.HumanDuration(s.agent.AttachTimeout))
 		return
 	}

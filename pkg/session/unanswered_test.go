@@ -133,7 +133,7 @@ func TestUnanswered(t *testing.T) {
 	const (
 		ended    = "container eshell-x7k2p in pod/api-7d4b9 has ended"
 		notAdded = "warning: container eshell-x7k2p is not in pod/api-7d4b9: if it is still added, it ends by itself within 40s"
-		left     = "warning: container eshell-x7k2p in pod/api-7d4b9 could not be stopped before its start: if it starts, it ends by itself within 40s"
+		left     = "warning: container eshell-x7k2p in pod/api-7d4b9 could not be stopped: if it runs or still starts, it ends by itself within 40s"
 	)
 	other := joinedPod(runs())
 	other.UID = "uid-2"

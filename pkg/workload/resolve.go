@@ -31,7 +31,7 @@ type Query struct {
 	EnforceNamespace bool   // a manifest's namespace must be the same
 	Manifest         []byte // YAML or JSON: the workload is taken from here, not from the cluster
 	Revision         int64  // 0: the current one
-	Running          bool   // fill Target.Running
+	Running          bool   // fill Workload.Running
 	Ordinal          *int   // of the StatefulSet's pod whose claims are meant
 }
 
@@ -46,7 +46,7 @@ type Query struct {
 // workload stands behind, for the custom controller of a pod, and for a Rollout's workloadRef.
 //
 // Errors name the workload and carry the server's own words. What is only good to know does not
-// fail: its error is in the Target. When Resolve returns, nothing is under way any more.
+// fail: its error is in the Workload. When Resolve returns, nothing is under way any more.
 func Resolve(ctx context.Context, cluster Cluster, q Query) (*Workload, error) {
 	if err := q.check(); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
@@ -134,7 +135,7 @@ func chooseContainer(t *Workload, wanted string) (string, error) {
 // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 func sidecars(spec corev1.PodSpec) []corev1.Container {
 	return slices.DeleteFunc(slices.Clone(spec.InitContainers), func(init corev1.Container) bool {
-		return init.RestartPolicy == nil || *init.RestartPolicy != corev1.ContainerRestartPolicyAlways
+		return !containers.IsSidecar(init)
 	})
 }
 
