@@ -366,7 +366,8 @@ func (x *trial) ends() {
 		x.t.Errorf("exit status %d, want %d; the terminal showed:\n%s", got, x.status, screen)
 	}
 	if x.status == failedHere {
-		x.term.expect(`(?s)\nerror: .*` + x.fault.says)
+		// At the start of a line, which may be the one that the progress was on.
+		x.term.expect(`(?s)(\n|\r\x1b\[K)error: .*` + x.fault.says)
 	}
 	if !x.killed() {
 		x.term.restored()
