@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
@@ -19,8 +21,9 @@ import (
 // Container is one container of one pod.
 type Container struct{ Namespace, Pod, Name string }
 
-// Client opens the streams of a container. Both calls last as long as the stream, and end with
-// ctx. The exit status of Exec's command is in its error, a CodeExitError of client-go's util/exec.
+// Client opens the streams of a container. Both calls last as long as the stream, and end with ctx, with its
+// cause. The exit status of Exec's command is in its error, a CodeExitError of client-go's util/exec. A stream
+// that does not open in time is ErrNoAnswer; it reads nothing of its input.
 type Client interface {
 	Exec(ctx context.Context, c Container, command []string, streams remotecommand.StreamOptions) error
 	Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error
@@ -36,12 +39,13 @@ func IsAnswer(err error) bool {
 // NewClient returns the Client of a real cluster: WebSocket first, as kubectl does, and SPDY
 // where the server or a proxy on the way does not speak it (KEP-4006).
 func NewClient(config *rest.Config, client kubernetes.Interface) Client {
-	return remote{config, client.CoreV1().RESTClient()}
+	return remote{config, client.CoreV1().RESTClient(), handshakeTimeout}
 }
 
 type remote struct {
-	config *rest.Config
-	client rest.Interface
+	config    *rest.Config
+	client    rest.Interface
+	handshake time.Duration // how long a stream may take to open
 }
 
 func (r remote) Exec(ctx context.Context, c Container, command []string,
@@ -67,23 +71,85 @@ func (r remote) request(c Container, subresource string) *rest.Request {
 	return r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).SubResource(subresource)
 }
 
+// handshakeTimeout is how long a server may take to open a stream: since Kubernetes 1.36 an API server first
+// asks the node, and waits 30 s for it.
+const handshakeTimeout = 35 * time.Second
+
+// ErrNoAnswer is a request for a stream that was not answered in time.
+var ErrNoAnswer = errors.New("the request for a stream was not answered")
+
+// stream carries one stream. Until that is open client-go looks neither at its context nor at a clock
+// (gorilla/websocket and its SPDY read the answer bare): the call is left to itself then, and ends at once if
+// the answer still comes.
 func (r remote) stream(ctx context.Context, request *rest.Request,
 	streams remotecommand.StreamOptions) error {
-	spdy, err := remotecommand.NewSPDYExecutor(r.config, "POST", request.URL())
+	ctx, abandon := context.WithCancelCause(ctx)
+	defer abandon(nil)
+	limit := time.AfterFunc(r.handshake, func() {
+		abandon(fmt.Errorf("%w within %s", ErrNoAnswer, r.handshake))
+	})
+	defer limit.Stop()
+	executor, err := r.executor(request, func() { limit.Stop() })
 	if err != nil {
 		return err
 	}
-	socket, err := remotecommand.NewWebSocketExecutor(r.config, "GET", request.URL().String())
-	if err != nil {
-		return err
+	if streams.Stdin != nil {
+		streams.Stdin = &input{ctx, streams.Stdin}
 	}
-	either, err := remotecommand.NewFallbackExecutor(socket, spdy, func(err error) bool {
+	ended := make(chan error, 1)
+	go func() { ended <- executor.StreamWithContext(ctx, streams) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// executor returns client-go's executor of a request. opened is called when its stream is open.
+func (r remote) executor(request *rest.Request, opened func()) (remotecommand.Executor, error) {
+	config := rest.CopyConfig(r.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return upgrade{next, opened} })
+	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", request.URL())
+	if err != nil {
+		return nil, err
+	}
+	socket, err := remotecommand.NewWebSocketExecutor(config, "GET", request.URL().String())
+	if err != nil {
+		return nil, err
+	}
+	return remotecommand.NewFallbackExecutor(socket, spdy, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})
-	if err != nil {
-		return err
+}
+
+// upgrade reports the answer that makes a stream of a request.
+type upgrade struct {
+	http.RoundTripper
+	opened func()
+}
+
+// RoundTrip passes the request on.
+func (u upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
+	answer, err := u.RoundTripper.RoundTrip(request)
+	if err == nil && answer.StatusCode == http.StatusSwitchingProtocols {
+		u.opened()
 	}
-	return either.StreamWithContext(ctx, streams)
+	return answer, err
+}
+
+// input is at its end when ctx is: a stream that is over takes nothing from its successor.
+type input struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read reads what is left.
+func (i *input) Read(p []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, io.EOF
+	}
+	return i.Reader.Read(p)
 }
 
 // OutputError means that the command's output could not be written here: a full disk, or a reader

@@ -1,0 +1,127 @@
+package stream
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// asked is a request for a stream that the server of a test has not answered.
+type asked struct {
+	w http.ResponseWriter
+	r *http.Request
+}
+
+// silent returns a client of a server that accepts requests for streams and answers none; they are in asks.
+func silent(t *testing.T) (client remote, asks chan asked) {
+	t.Helper()
+	asks = make(chan asked, 10)
+	over := make(chan struct{})
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asks <- asked{w, r}
+		<-over
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(over) })
+	config := &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewClient(config, kube).(remote), asks
+}
+
+// unread fails the test when it is read: a stream that has not opened takes nothing of the user's.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the user's input is read")
+	return 0, io.EOF
+}
+
+// request asks for a stream.
+func request(ctx context.Context, t *testing.T, c Client, attach bool) (ended chan error) {
+	ended = make(chan error, 1)
+	streams := remotecommand.StreamOptions{Stdin: unread{t}, Stdout: io.Discard}
+	go func() {
+		if attach {
+			ended <- c.Attach(ctx, Container{"shop", "api", "app"}, streams)
+			return
+		}
+		ended <- c.Exec(ctx, Container{"shop", "api", "app"}, []string{"sh"}, streams)
+	}()
+	return ended
+}
+
+func await(t *testing.T, ended chan error, want error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, want) || IsAnswer(err) {
+			t.Errorf("it ended with %v (an answer: %t), want %v", err, IsAnswer(err), want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it still waits after 10 s")
+	}
+}
+
+// TestHandshakeIsInterrupted: client-go does not look at its context while it waits for a stream to open.
+func TestHandshakeIsInterrupted(t *testing.T) {
+	for name, attach := range map[string]bool{"exec": false, "attach": true} {
+		t.Run(name, func(t *testing.T) {
+			client, asks := silent(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			ended := request(ctx, t, client, attach)
+			<-asks
+			cause := fmt.Errorf("interrupted: %w", context.Canceled)
+			cancel(cause)
+			await(t, ended, cause)
+		})
+	}
+}
+
+// TestHandshakeTimeout: nor does it look at a clock.
+func TestHandshakeTimeout(t *testing.T) {
+	client, _ := silent(t)
+	client.handshake = 100 * time.Millisecond
+	await(t, request(t.Context(), t, client, false), ErrNoAnswer)
+}
+
+// TestHandshakeAnsweredLate: what is answered when nobody waits for it any more is closed, or the container
+// would have one more reader that reads nothing.
+func TestHandshakeAnsweredLate(t *testing.T) {
+	client, asks := silent(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := request(ctx, t, client, true)
+	ask := <-asks
+	cause := fmt.Errorf("interrupted: %w", context.Canceled)
+	cancel(cause)
+	await(t, ended, cause)
+	conn, buffer, err := http.NewResponseController(ask.w).Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// RFC 6455, section 4.2.2.
+	key := sha1.Sum([]byte(ask.r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n",
+		base64.StdEncoding.EncodeToString(key[:]))
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, buffer); err != nil {
+		t.Errorf("the stream is not closed: %v", err)
+	}
+}
