@@ -107,20 +107,25 @@ func StopIdler(ctx context.Context, streams stream.Client, container stream.Cont
 // signs of life, the session lives.
 type holder struct {
 	beats *io.PipeWriter
+	leave func()        // breaks the stream off
 	ended chan struct{} // closed when the stream has ended
 	err   error         // how; read it after ended
 }
 
-// AttachHolder attaches to the holder. The stream outlives ctx: it is Stop that ends it.
+// AttachHolder attaches to the holder, and again where that is not answered. The stream outlives ctx: it is
+// Stop that ends it.
 func (c *Client) AttachHolder(ctx context.Context) {
 	in, beats := io.Pipe()
-	h := &holder{beats: beats, ended: make(chan struct{})}
+	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
+	h := &holder{beats: beats, leave: leave, ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
 		// stdout is asked for although the holder prints nothing: its end is the end of the
 		// container, a stream of stdin alone ends with its own input.
 		streams := remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}
-		h.err = c.streams.Attach(context.WithoutCancel(ctx), c.container, streams)
+		for again := true; again; again = errors.Is(h.err, stream.ErrNoAnswer) && lasting.Err() == nil {
+			h.err = c.streams.Attach(lasting, c.container, streams)
+		}
 		in.Close()
 	}()
 	go beat(beats, c.HeartbeatInterval(), h.ended)
@@ -139,6 +144,7 @@ func (c *Client) HolderEnded(within time.Duration) (bool, error) {
 
 // stop tells the holder that the session is over, and waits until it is gone with its container.
 func (h *holder) stop(ctx context.Context) error {
+	defer h.leave()
 	h.beats.Close()
 	select {
 	case <-h.ended:

@@ -21,6 +21,7 @@ import (
 // container is a stream.Client of one that has a command behind a gate, with PID 12 and watchdog 34.
 type container struct {
 	mu    sync.Mutex
+	hangs int // so many relays take signs of life and pass none on
 	beats int
 	execs []string // what else was exec'd: a script's name and its arguments
 }
@@ -40,13 +41,21 @@ func (c *container) Exec(ctx context.Context, _ stream.Container, words []string
 			<-ctx.Done()
 			_ = streams.Stdin.(io.Closer).Close()
 		}()
+		c.mu.Lock()
+		c.hangs--
+		hangs := c.hangs >= 0
+		c.mu.Unlock()
 		for buffer := make([]byte, 1); ; {
 			if _, err := streams.Stdin.Read(buffer); err != nil {
 				return ctx.Err()
 			}
+			if hangs {
+				continue
+			}
 			c.mu.Lock()
 			c.beats++
 			c.mu.Unlock()
+			_, _ = io.WriteString(streams.Stdout, "\n")
 		}
 	default:
 		c.add(words[3:])
@@ -102,6 +111,27 @@ func TestClientOfAGate(t *testing.T) {
 		if want := []string{relayName + " 34", killName + " 12 34"}; !slices.Equal(c.execs, want) ||
 			c.beats != 5 {
 			t.Errorf("%d signs of life, exec'd %q; want 5, %q", c.beats, c.execs, want)
+		}
+	})
+}
+
+// TestRelayThatHangs: one that passes no signs of life on is given up for another, long before the watchdog
+// would end the command.
+func TestRelayThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, a := &container{hangs: 1}, Join(Options{Session: "x7k2p", HeartbeatTimeout: 16 * time.Second, TTY: true})
+		client := NewClient(&a, c, stream.Container{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, err := client.Exec(ctx, remotecommand.StreamOptions{Stdout: io.Discard, Tty: true},
+			func() string { return "" })
+		cancel()
+		synctest.Wait()
+		// It hangs for 4 s, and of the 9 s there are signs of life at 4, 6 and 8.
+		if want := []string{relayName + " 34", relayName + " 34"}; err != nil || client.WasSilent() ||
+			!slices.Equal(c.execs, want) || c.beats != 3 {
+			t.Errorf("error %v, silent %t, %d signs of life, exec'd %q; want 3, %q", err, client.WasSilent(),
+				c.beats, c.execs, want)
 		}
 	})
 }

@@ -15,8 +15,22 @@ import (
 // gate is what the gate in the container has told: the PIDs of its process and of its watchdog. nil:
 // nothing yet.
 type gate struct {
-	told    atomic.Pointer[string]
-	silence atomic.Int64 // the longest between two signs of life, by the clock on the wall
+	told atomic.Pointer[string]
+
+	mu      sync.Mutex
+	heard   time.Time     // when the watchdog heard of the client last
+	silence time.Duration // the longest before it did
+}
+
+// hear records that the watchdog hears of the client, by the clock on the wall: a computer may be asleep.
+func (g *gate) hear() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now().Round(0)
+	if !g.heard.IsZero() {
+		g.silence = max(g.silence, now.Sub(g.heard))
+	}
+	g.heard = now
 }
 
 // process is the PID of the gate's process, by which it can be ended, or "".
@@ -43,7 +57,10 @@ func (c *Client) IsOpen() bool { return c.gate.process() != "" }
 // WasSilent reports whether the watchdog may have heard nothing for as long as it waits: a stopped client, a
 // computer that was asleep.
 func (c *Client) WasSilent() bool {
-	return time.Duration(c.gate.silence.Load()) >= c.HeartbeatTimeout
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	heard := c.gate.heard
+	return !heard.IsZero() && max(c.gate.silence, time.Now().Round(0).Sub(heard)) >= c.HeartbeatTimeout
 }
 
 // throughGate makes streams open the gate, and show nothing of the output that comes before the
@@ -97,17 +114,30 @@ func (o *gateOpener) Read(p []byte) (int, error) {
 }
 
 // relayHeartbeats gives signs of life to the watchdog until ctx ends, over one stream after the other: the
-// watchdog waits for a client whose connection is lost.
+// watchdog waits for a client whose connection is lost. A stream on which two signs of life in a row are not
+// acknowledged hangs, and is given up for another in time.
 func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	command := append(slices.Clone(c.relay), watchdog)
+	c.gate.hear() // it has just begun
 	for ctx.Err() == nil {
 		in, beats := io.Pipe()
 		ended := make(chan struct{})
-		go beat(&heartbeats{Writer: beats, gate: &c.gate}, c.HeartbeatInterval(), ended)
-		streams := remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}
-		_ = c.streams.Exec(ctx, c.container, command, streams) // its end is not the session's
+		go beat(beats, c.HeartbeatInterval(), ended)
+		try, giveUp := context.WithCancel(ctx)
+		patience := time.AfterFunc(2*c.HeartbeatInterval(), giveUp)
+		streams := remotecommand.StreamOptions{Stdin: in, Stdout: acknowledgements(func() {
+			patience.Reset(2 * c.HeartbeatInterval())
+			c.gate.hear()
+		})}
+		_ = c.streams.Exec(try, c.container, command, streams) // its end is not the session's
+		hung := try.Err() != nil
+		patience.Stop()
+		giveUp()
 		close(ended)
 		in.Close()
+		if hung {
+			continue
+		}
 		select {
 		case <-time.After(c.HeartbeatInterval()):
 		case <-ctx.Done():
@@ -115,19 +145,11 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	}
 }
 
-// heartbeats measures the pauses between signs of life.
-type heartbeats struct {
-	io.Writer
-	gate *gate
-	last time.Time
-}
+// acknowledgements is called when the relay has passed a sign of life on.
+type acknowledgements func()
 
-// Write passes a sign of life on.
-func (h *heartbeats) Write(sign []byte) (int, error) {
-	now := time.Now().Round(0)
-	if pause := int64(now.Sub(h.last)); !h.last.IsZero() && pause > h.gate.silence.Load() {
-		h.gate.silence.Store(pause)
-	}
-	h.last = now
-	return h.Writer.Write(sign)
+// Write takes the relay's words.
+func (f acknowledgements) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
 }

@@ -209,8 +209,9 @@ done
 exit 0
 `
 
-// relayScript passes each line on stdin, a sign of life, on to the watchdog $1, as long as there is one.
-const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do :; done`
+// relayScript passes each line on stdin, a sign of life, on to the watchdog $1, as long as there is one, and
+// says so by an empty line.
+const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do echo; done`
 
 // launchScript sets TERM to $1, if it is not empty, gives the terminal the size $2, and becomes the
 // command that follows, or else the best shell there is.

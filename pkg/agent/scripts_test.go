@@ -347,6 +347,9 @@ func TestGateWatches(t *testing.T) {
 		relay := startScript(t, shell, relayScript, watchdog)
 		for range 12 {
 			relay.writes("\n")
+			if told, err := relay.stdout.ReadString('\n'); err != nil || told != "\n" {
+				t.Fatalf("the relay acknowledges with %q, %v", told, err)
+			}
 			p.runs(500 * time.Millisecond)
 		}
 		p.ends(soon)

@@ -82,7 +82,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 }
 
 func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	err = s.user.Connect(stop, func(streams remotecommand.StreamOptions) error {
+	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		defer s.stopUnlessOpen(stop)()
 		if streams.Stdin == nil {
 			streams.Stdin = strings.NewReader("")

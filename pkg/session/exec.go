@@ -79,7 +79,7 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 
 // exec runs the command. told is its exit status, if it was told before the stream's own.
 func (s *session) exec(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	err = s.user.Connect(stop, func(streams remotecommand.StreamOptions) error {
+	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		defer s.stopUnlessOpen(stop)()
 		told, err = s.agent.Exec(ctx, streams, s.user.Size)
 		return err

@@ -172,11 +172,14 @@ func (s *session) detach(ctx context.Context) error {
 		return err
 	}
 	if s.plan.Ephemeral != nil {
+		ctx, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
+		defer cancel()
 		if err := s.agent.Stay(ctx); err != nil {
 			return fmt.Errorf("%s could not be left running: %w", s.where(), err)
 		}
 	}
-	if _, err := fmt.Fprintln(s.Stdout, s.plan.Name()); err != nil { // nobody would know of it
+	err := stream.Write(ctx, s.Stdout, []byte(s.plan.Name()+"\n"))
+	if err != nil { // nobody would know of it
 		return &stream.OutputError{Err: err}
 	}
 	s.enter(detached)

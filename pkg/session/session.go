@@ -113,7 +113,8 @@ func newSession(c Config, p *plan.Plan) *session {
 	container := stream.Container{Namespace: p.Namespace, Pod: p.PodName, Name: p.Container}
 	return &session{
 		Config: c, plan: p, container: container, agent: agent.NewClient(&p.Agent, c.Streams, container),
-		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw},
+		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
+			Interrupt: sendInterrupt},
 		ends: time.Now().Add(c.TTL),
 	}
 }

@@ -17,6 +17,7 @@ type Console struct {
 	keys    chan []byte
 	keysErr error // read it when keys is closed
 
+	listening sync.Once   // from the first stream's opening on
 	heard     atomic.Bool // a stream takes the keys
 	interrupt func()      // by Ctrl-C, while none does
 
@@ -37,7 +38,6 @@ const (
 func NewConsole(streams remotecommand.StreamOptions, interrupt func()) *Console {
 	c := &Console{streams: streams, interrupt: interrupt, keys: make(chan []byte, ahead),
 		newer: make(chan struct{})}
-	go c.listen(streams.Stdin)
 	if streams.TerminalSizeQueue != nil {
 		go c.measure(streams.TerminalSizeQueue)
 	}
@@ -114,6 +114,7 @@ func (l *loan) Read(p []byte) (int, error) {
 	}
 	l.once.Do(func() {
 		l.heard.Store(true)
+		l.listening.Do(func() { go l.listen(l.streams.Stdin) })
 		l.began()
 	})
 	if len(l.rest) == 0 {

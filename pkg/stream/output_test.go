@@ -68,7 +68,7 @@ func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func TestOutputThatFailsEndsTheSession(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
-	if _, err := (&output{broken{}, stop}).Write([]byte("x")); err == nil {
+	if _, err := (&output{t.Context(), broken{}, stop}).Write([]byte("x")); err == nil {
 		t.Fatal("no error")
 	}
 	var failure *OutputError

@@ -3,6 +3,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -164,15 +165,36 @@ func (e *OutputError) Unwrap() error { return e.Err }
 
 // output ends the session when it cannot be written to.
 type output struct {
+	ctx context.Context
 	io.Writer
 	stop context.CancelCauseFunc
 }
 
 // Write passes p on.
 func (o *output) Write(p []byte) (int, error) {
-	n, err := o.Writer.Write(p)
-	if err != nil {
+	switch err := Write(o.ctx, o.Writer, p); {
+	case err == nil:
+		return len(p), nil
+	case o.ctx.Err() == nil:
 		o.stop(&OutputError{err})
+		return 0, err
+	default:
+		return 0, context.Cause(o.ctx)
 	}
-	return n, err
+}
+
+// Write writes p to w, and waits for that until ctx ends: a pipe that nobody reads takes nothing more when it
+// is full.
+func Write(ctx context.Context, w io.Writer, p []byte) error {
+	written := make(chan error, 1)
+	go func(p []byte) {
+		_, err := w.Write(p)
+		written <- err
+	}(bytes.Clone(p))
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -10,8 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	mobyterm "github.com/moby/term"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/interrupt"
 	"k8s.io/kubectl/pkg/util/term"
@@ -24,38 +27,117 @@ type User struct {
 	TTY      bool // In and Out are a terminal, on which the command runs
 	// called when the terminal begins to belong to the command, and when it no longer does
 	Raw func(bool)
+	// called by a Ctrl-C that the command does not answer
+	Interrupt func()
 }
 
-// Connect calls fn with the user's streams. Meanwhile a terminal is in raw mode; afterwards its settings are
+// Connect calls fn with the user's streams. From the first read of its input on, a terminal is in raw mode:
+// client-go reads when a stream is open, and until then Ctrl-C is a signal. Afterwards its settings are
 // restored, and the modes that the command has left changed. Output that cannot be written calls stop with an
-// OutputError: otherwise the command would go on for nobody.
-func (u User) Connect(stop context.CancelCauseFunc, fn func(remotecommand.StreamOptions) error) error {
-	streams := remotecommand.StreamOptions{Stdin: u.In, Stdout: &output{u.Out, stop}}
+// OutputError: otherwise the command would go on for nobody. Output that nobody reads is waited for until ctx
+// ends.
+func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
+	fn func(remotecommand.StreamOptions) error) error {
+	streams := remotecommand.StreamOptions{Stdin: u.In, Stdout: &output{ctx, u.Out, stop}}
 	if !u.TTY {
-		streams.Stderr = &output{u.Err, stop}
+		streams.Stderr = &output{ctx, u.Err, stop}
 		return fn(streams)
 	}
 	streams.Tty = true
+	keys := &keyboard{User: u, stop: stop}
 	t := term.TTY{
-		In: u.In, Out: u.Out, Raw: true,
+		In: u.In, Out: u.Out,
 		// Without a parent a signal would end the process here, before any clean-up: the signals
 		// are cmd's, this one only restores the terminal.
 		Parent: interrupt.New(nil, func() {}),
 	}
-	restore := func() {}
+	restore, out := func() {}, u.Out
 	if t.IsTerminalOut() {
 		shown := newScreen(u.Out)
-		streams.Stdout, restore = &output{shown, stop}, shown.restore
+		out, restore = shown, shown.restore
 	}
+	streams.Stdin, streams.Stdout = keys, &output{ctx, answer{out, keys}, stop}
 	if queue := t.MonitorSize(t.GetSize()); queue != nil {
 		streams.TerminalSizeQueue = sizeQueue{queue}
 	}
 	return t.Safe(func() error {
-		u.Raw(true)
-		defer u.Raw(false)
+		defer keys.release()
 		defer restore()
 		return fn(streams)
 	})
+}
+
+// keyboard is a terminal's input.
+type keyboard struct {
+	User
+	stop     context.CancelCauseFunc
+	answered atomic.Bool // the command has shown something
+
+	mu        sync.Mutex
+	raw, over bool
+}
+
+// answerTime is how long a command may take to answer a Ctrl-C that is the first that it hears: at the least
+// its terminal shows ^C. The API server opens the stream before the node does (Kubernetes 1.35 and before), and
+// a node that hangs would swallow it.
+const answerTime = 2 * time.Second
+
+// Read gives what is typed. The first makes the terminal raw.
+func (k *keyboard) Read(p []byte) (int, error) {
+	if err := k.take(); err != nil {
+		return 0, err
+	}
+	n, err := k.In.Read(p)
+	if !k.answered.Load() && bytes.ContainsRune(p[:n], ctrlC) {
+		time.AfterFunc(answerTime, func() {
+			if !k.answered.Load() {
+				k.Interrupt()
+			}
+		})
+	}
+	return n, err
+}
+
+func (k *keyboard) take() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.over {
+		return io.EOF
+	}
+	if k.raw {
+		return nil
+	}
+	if fd, isTerminal := mobyterm.GetFdInfo(k.In); isTerminal {
+		if _, err := mobyterm.MakeRaw(fd); err != nil { // Safe restores what was before
+			k.stop(fmt.Errorf("put the terminal into raw mode: %w", err))
+			return err
+		}
+	}
+	k.raw = true
+	k.Raw(true)
+	return nil
+}
+
+// release ends the input: a stream that opens only now must not take the terminal.
+func (k *keyboard) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.raw {
+		k.Raw(false)
+	}
+	k.over = true
+}
+
+// answer is what a command shows on a terminal.
+type answer struct {
+	io.Writer
+	keys *keyboard
+}
+
+// Write passes p on.
+func (a answer) Write(p []byte) (int, error) {
+	a.keys.answered.Store(true)
+	return a.Writer.Write(p)
 }
 
 // Size is the terminal's, in the words of stty: "rows 24 columns 80". It is empty if there is no terminal, or
