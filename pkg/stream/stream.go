@@ -9,6 +9,7 @@ import (
 	"io"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -46,34 +47,30 @@ type remote struct {
 
 func (r remote) Exec(ctx context.Context, c Container, command []string,
 	streams remotecommand.StreamOptions) error {
-	request := r.request(c, "exec").VersionedParams(&corev1.PodExecOptions{
+	return r.stream(ctx, c, "exec", &corev1.PodExecOptions{
 		Container: c.Name, Command: command,
 		Stdin: streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
 		TTY: streams.Tty,
-	}, scheme.ParameterCodec)
-	return r.stream(ctx, request, streams)
+	}, streams)
 }
 
 func (r remote) Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error {
-	request := r.request(c, "attach").VersionedParams(&corev1.PodAttachOptions{
+	return r.stream(ctx, c, "attach", &corev1.PodAttachOptions{
 		Container: c.Name,
 		Stdin:     streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
 		TTY: streams.Tty,
-	}, scheme.ParameterCodec)
-	return r.stream(ctx, request, streams)
+	}, streams)
 }
 
-func (r remote) request(c Container, subresource string) *rest.Request {
-	return r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).SubResource(subresource)
-}
-
-func (r remote) stream(ctx context.Context, request *rest.Request,
+func (r remote) stream(ctx context.Context, c Container, subresource string, options runtime.Object,
 	streams remotecommand.StreamOptions) error {
-	spdy, err := remotecommand.NewSPDYExecutor(r.config, "POST", request.URL())
+	address := r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).
+		SubResource(subresource).VersionedParams(options, scheme.ParameterCodec).URL()
+	spdy, err := remotecommand.NewSPDYExecutor(r.config, "POST", address)
 	if err != nil {
 		return err
 	}
-	socket, err := remotecommand.NewWebSocketExecutor(r.config, "GET", request.URL().String())
+	socket, err := remotecommand.NewWebSocketExecutor(r.config, "GET", address.String())
 	if err != nil {
 		return err
 	}
@@ -90,10 +87,8 @@ func (r remote) stream(ctx context.Context, request *rest.Request,
 // like head that has gone.
 type OutputError struct{ Err error }
 
-// Error names the direction and says the system's words.
 func (e *OutputError) Error() string { return fmt.Sprintf("write the output: %v", e.Err) }
 
-// Unwrap returns the system's error.
 func (e *OutputError) Unwrap() error { return e.Err }
 
 // output ends the session when it cannot be written to.
@@ -102,7 +97,6 @@ type output struct {
 	stop context.CancelCauseFunc
 }
 
-// Write passes p on.
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.Writer.Write(p)
 	if err != nil {
