@@ -68,10 +68,7 @@ type Agent struct {
 }
 
 // HeartbeatInterval is how often the client gives a sign of life: several may be lost.
-func (a *Agent) HeartbeatInterval() time.Duration { return HeartbeatInterval(a.HeartbeatTimeout) }
-
-// HeartbeatInterval is how often to give a sign of life where so long a silence ends the session.
-func HeartbeatInterval(timeout time.Duration) time.Duration { return timeout / 8 }
+func (a *Agent) HeartbeatInterval() time.Duration { return a.HeartbeatTimeout / 8 }
 
 // HasGate reports whether the command waits until its client listens.
 func (a *Agent) HasGate() bool { return a.gateMark != "" }
@@ -105,13 +102,17 @@ func New(o Options) Agent {
 	case o.Detached && len(o.Command) > 0:
 		a.Process = o.Command
 	case o.Detached:
-		a.Process = script(idlerScript, idlerName, idlerTimeouts(o)...)
+		timeouts := []string{"", ""} // none where a lease or the pod's own deadline ends it
+		if o.Watchdog.Timeout != 0 {
+			timeouts = []string{seconds(a.AttachTimeout), seconds(o.Watchdog.Timeout)}
+		}
+		a.Process = script(idlerScript, idlerName, timeouts...)
 	case o.Via == ViaExec:
 		a.Process = script(holderScript, holderName, seconds(o.HeartbeatTimeout), seconds(a.AttachTimeout))
-		a.command = a.ended(o, launch)
 		if o.TTY {
-			a.command = withSize(launch)
+			launch[5] = sizePlaceholder // where the launcher is told the size
 		}
+		a.command = a.ended(o, launch)
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		a.Process = o.Command
 	default:
@@ -162,14 +163,6 @@ func (a *Agent) ended(o Options, launch []string) []string {
 	return append(script(drainScript, drainName, a.endMark), launch[2:]...)
 }
 
-// idlerTimeouts are none where a lease or the pod's own deadline ends it.
-func idlerTimeouts(o Options) []string {
-	if o.Watchdog.Timeout == 0 {
-		return []string{"", ""}
-	}
-	return []string{seconds(attachTimeout(o)), seconds(o.Watchdog.Timeout)}
-}
-
 // useToolbox puts the toolbox on PATH of everything that runs.
 func (a *Agent) useToolbox(o Options) {
 	if !o.Toolbox {
@@ -192,13 +185,6 @@ func launcher(o Options) []string {
 
 // sizePlaceholder stands for the size of a terminal in the words of a command that no gate tells it.
 const sizePlaceholder = "kubectl-eshell:size"
-
-// withSize is launch, the launcher's words, with room for the terminal's size.
-func withSize(launch []string) []string {
-	words := slices.Clone(launch)
-	words[5] = sizePlaceholder
-	return words
-}
 
 // commandAt is the command on a terminal of a size, in the words of stty; empty: none.
 func (a *Agent) commandAt(size string) []string {

@@ -59,16 +59,19 @@ func (c *Client) Stop(ctx context.Context) error {
 	case c.holder != nil:
 		attached := c.holder
 		c.holder = nil // a stream that is lost does not come back: the next try attaches anew
-		return attached.stop(ctx)
+		defer attached.leave()
+		attached.beats.Close()
+		select {
+		case <-attached.ended: // with its container
+			return attached.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	case c.IsOpen():
 		return c.killCommand(ctx)
 	}
-	return c.closeStdin(ctx)
-}
-
-// closeStdin ends a holder or a gate that has not heard from us yet: it ends when its input does. On a
-// terminal that is a character, which without one makes no line either.
-func (c *Client) closeStdin(ctx context.Context) error {
+	// A holder or a gate that has not heard from us yet ends when its input does. On a terminal that is a
+	// character, which without one makes no line either.
 	return c.streams.Attach(ctx, c.container, remotecommand.StreamOptions{
 		Stdin: strings.NewReader("\x04"), Stdout: io.Discard, Tty: c.TTY && c.Via == ViaAttach,
 	})
@@ -78,7 +81,7 @@ func (c *Client) closeStdin(ctx context.Context) error {
 // closes stdin only without a TTY). If it is the container's own, all else ends with the container, and
 // so does the shell that kills it.
 func (c *Client) killCommand(ctx context.Context) error {
-	command := append(slices.Clone(c.kill), c.gate.process(), c.gate.watchdog())
+	command := append(slices.Clone(c.kill), c.gate.pids.Load()[:]...)
 	err := c.streams.Exec(ctx, c.container, command,
 		remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	var exit exec.CodeExitError
@@ -139,18 +142,6 @@ func (c *Client) HolderEnded(within time.Duration) (bool, error) {
 		return true, c.holder.err
 	case <-time.After(within):
 		return false, nil
-	}
-}
-
-// stop tells the holder that the session is over, and waits until it is gone with its container.
-func (h *holder) stop(ctx context.Context) error {
-	defer h.leave()
-	h.beats.Close()
-	select {
-	case <-h.ended:
-		return h.err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -125,12 +125,12 @@ func TestDrainingEnds(t *testing.T) {
 // TestInput ends while a read of the real one waits for ever.
 func TestInput(t *testing.T) {
 	never, _ := io.Pipe()
-	in := newInput(io.MultiReader(strings.NewReader("typed"), never))
+	in, end := newInput(io.MultiReader(strings.NewReader("typed"), never))
 	buffer := make([]byte, 16)
 	if n, err := in.Read(buffer); string(buffer[:n]) != "typed" || err != nil {
 		t.Fatalf("read %q, %v", buffer[:n], err)
 	}
-	in.end()
+	end()
 	if n, err := in.Read(buffer); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %q, %v", buffer[:n], err)
 	}

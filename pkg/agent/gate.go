@@ -12,10 +12,10 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 )
 
-// gate is what the gate in the container has told: the PIDs of its process and of its watchdog. nil:
-// nothing yet.
+// gate is what the gate in the container has told.
 type gate struct {
-	told atomic.Pointer[string]
+	// pids are of its process, by which it can be ended, and of its watchdog, or ""; nil: nothing yet
+	pids atomic.Pointer[[2]string]
 
 	mu      sync.Mutex
 	heard   time.Time     // when the watchdog heard of the client last
@@ -33,26 +33,11 @@ func (g *gate) hear() {
 	g.heard = now
 }
 
-// process is the PID of the gate's process, by which it can be ended, or "".
-func (g *gate) process() string { return g.word(0) }
-
-// watchdog is the PID of its watchdog, or "".
-func (g *gate) watchdog() string { return g.word(1) }
-
-func (g *gate) word(n int) string {
-	told := g.told.Load()
-	if told == nil {
-		return ""
-	}
-	words := strings.Fields(*told)
-	if n >= len(words) {
-		return ""
-	}
-	return words[n]
-}
-
 // IsOpen reports whether the gate has let the command start. It may be called at any time.
-func (c *Client) IsOpen() bool { return c.gate.process() != "" }
+func (c *Client) IsOpen() bool {
+	pids := c.gate.pids.Load()
+	return pids != nil && pids[0] != ""
+}
 
 // WasSilent reports whether the watchdog may have heard nothing for as long as it waits: a stopped client, a
 // computer that was asleep.
@@ -71,10 +56,13 @@ func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamO
 		opener.Reader = strings.NewReader("")
 	}
 	streams.Stdin = opener
-	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark, ready: opener.answered,
+	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark,
+		ready: sync.OnceFunc(func() { close(opener.heard) }),
 		opened: func(told string) {
-			c.gate.told.Store(&told)
-			if watchdog := c.gate.watchdog(); watchdog != "" && c.relay != nil {
+			var pids [2]string
+			copy(pids[:], strings.Fields(told))
+			c.gate.pids.Store(&pids)
+			if watchdog := pids[1]; watchdog != "" && c.relay != nil {
 				go c.relayHeartbeats(ctx, watchdog)
 			}
 		}}
@@ -89,12 +77,9 @@ type gateOpener struct {
 	io.Reader
 	size  func() string // of the terminal
 	heard chan struct{} // closed when the gate has been
-	once  sync.Once
 	asked bool
 	over  bool
 }
-
-func (o *gateOpener) answered() { o.once.Do(func() { close(o.heard) }) }
 
 // Read gives a line for the gate, or what the user types.
 func (o *gateOpener) Read(p []byte) (int, error) {
@@ -148,7 +133,6 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 // acknowledgements is called when the relay has passed a sign of life on.
 type acknowledgements func()
 
-// Write takes the relay's words.
 func (f acknowledgements) Write(p []byte) (int, error) {
 	f()
 	return len(p), nil

@@ -33,11 +33,12 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 	}
 	limited, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	stdin, rest := newInput(streams.Stdin), &draining{cut: func() { cut(errDrained) }, left: drainLimit}
+	stdin, endInput := newInput(streams.Stdin)
+	rest := &draining{cut: func() { cut(errDrained) }, left: drainLimit}
 	var status atomic.Pointer[int]
 	stderr := &statusFilter{Writer: rest.writer(streams.Stderr), mark: c.endMark, ended: func(n int) {
 		status.Store(&n)
-		stdin.end()
+		endInput()
 		rest.begin()
 	}}
 	if streams.Stdin != nil {
@@ -75,7 +76,6 @@ type drainingWriter struct {
 
 func (d *draining) writer(to io.Writer) io.Writer { return drainingWriter{d, to} }
 
-// Write passes p on.
 func (w drainingWriter) Write(p []byte) (int, error) {
 	w.count(1)
 	defer w.count(-1)
@@ -202,15 +202,9 @@ func overlap(before, after []byte) int {
 	return 0
 }
 
-// input is the user's stdin as a session reads it: it can be ended from here, whatever a read of the
-// real one is still waiting for.
-type input struct {
-	*io.PipeReader
-	pipe *io.PipeWriter
-}
-
-// newInput reads from in, which may be nil.
-func newInput(in io.Reader) input {
+// newInput is the user's stdin as a session reads it; in may be nil. end makes the next read, or the one that
+// waits, the end of the input, whatever a read of the real one is still waiting for.
+func newInput(in io.Reader) (stdin io.Reader, end func()) {
 	r, w := io.Pipe()
 	if in != nil {
 		go func() {
@@ -218,8 +212,5 @@ func newInput(in io.Reader) input {
 			w.CloseWithError(err)
 		}()
 	}
-	return input{r, w}
+	return r, func() { w.Close() }
 }
-
-// end makes the next read, or the one that waits, the end of the input.
-func (i input) end() { i.pipe.Close() }

@@ -116,12 +116,10 @@ func (s Signal) Error() string { return "ended by a signal: " + s.Signal.String(
 
 // exitStatus is the one place where an error becomes a number.
 func exitStatus(err error) int {
-	var signal Signal
-	var output *stream.OutputError
-	switch {
-	case errors.As(err, &signal):
+	if signal, ok := errors.AsType[Signal](err); ok {
 		return 128 + int(signal.Signal)
-	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
+	}
+	if _, ok := errors.AsType[*stream.OutputError](err); ok && errors.Is(err, syscall.EPIPE) {
 		return 128 + int(syscall.SIGPIPE)
 	}
 	return failed
@@ -135,17 +133,12 @@ func report(out io.Writer, err error) int {
 		return status
 	}
 	fmt.Fprintf(out, "error: %s\n", plain(err.Error()))
-	if next := nextStep(err); next != "" {
+	next := hint.Of(err)
+	if _, ok := errors.AsType[*url.Error](err); ok && next == "" { // whatever the request was for
+		next = "check whether the cluster answers: kubectl cluster-info"
+	}
+	if next != "" {
 		fmt.Fprintf(out, "hint: %s\n", plain(next))
 	}
 	return status
-}
-
-// nextStep is the error's hint. A request that got no answer has one whatever it was for.
-func nextStep(err error) string {
-	var unanswered *url.Error
-	if next := hint.Of(err); next != "" || !errors.As(err, &unanswered) {
-		return next
-	}
-	return "check whether the cluster answers: kubectl cluster-info"
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -47,7 +46,10 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	}
 	config.WarningHandler = out
 	config.QPS, config.Burst = requestsPerSecond, burst
-	dialer := newDialer()
+	// This dials as client-go does by default, and remembers what it has dialed. To close the connections
+	// that are idle would be chance: one on which a request was just cancelled is busy for a moment yet.
+	dialer := connrotation.NewDialer(
+		(&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
 	config.Dial = dialer.DialContext
 	if config.UserAgent == "" {
 		config.UserAgent = rest.DefaultKubernetesUserAgent()
@@ -59,17 +61,10 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	cluster := workload.Cluster{
 		Client:  client,
-		Mapper:  func() (meta.RESTMapper, error) { return flags.ToRESTMapper() },
+		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
 	return connection{config, cluster, dialer.CloseAll, namespace, enforced}, err
-}
-
-// newDialer dials as client-go does by default, and remembers what it has dialed. To close the connections
-// that are idle would be chance: one on which a request was just cancelled is busy for a moment yet.
-func newDialer() *connrotation.Dialer {
-	dialer := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	return connrotation.NewDialer(dialer.DialContext)
 }
 
 // quietLogs keeps the libraries' own log lines off the terminal, where a session is going on, unless

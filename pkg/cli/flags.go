@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,62 +17,16 @@ type flags struct {
 	groups []group
 	set    *pflag.FlagSet // all groups together
 
-	mode, via    string
-	container    string
-	command      []string
-	image        string
+	asked Options // what needs no parsing; the words below are parsed into a copy
+
 	env          []string
 	cpu, memory  string
-	stdin, tty   bool
-	startTimeout time.Duration
-	lease, ttl   time.Duration
-	reason       string
-	wait         bool
-	detach       bool
-	quiet        bool
-	verbosity    int32
-
-	explain        bool
-	dryRun, output string
-
-	source     sourceFlags
-	components componentFlags
-	labels     labelFlags
-	identity   identityFlags
-	node       string
-}
-
-// sourceFlags say what a clone is made from, and what is made of it.
-type sourceFlags struct {
-	filename   string
-	revision   int64
-	pin        bool
-	entrypoint bool
-	toolbox    string
-
-	overrides, overrideType string
-}
-
-// componentFlags say what comes along beside the container.
-type componentFlags struct {
-	with      []string
-	withAll   bool
-	init      []string
-	volumes   string
-	ordinal   int
-	noDevices bool
-}
-
-type labelFlags struct {
-	keep      bool
-	set, drop []string
-}
-
-type identityFlags struct {
-	serviceAccount string
-	noToken        bool
-	asUser         string
-	pullSecrets    []string
+	tty          bool
+	init         []string
+	ordinal      int
+	labels       []string
+	asUser       string
+	overrideType string
 }
 
 // group is a paragraph of the help.
@@ -84,16 +39,15 @@ type group struct {
 func newFlags() *flags {
 	f := &flags{config: genericclioptions.NewConfigFlags(true),
 		set: pflag.NewFlagSet("eshell", pflag.ContinueOnError)}
-	f.defineTarget(f.group("Target", false))
-	f.source.defineTarget(f.group("Target", true))
+	f.group("Target", false).StringVarP(&f.asked.Container, "container", "c", "",
+		"use the container `NAME` (default: the pod's default one, or the first)")
+	f.defineSource(f.group("Target", true))
 	f.defineProcess(f.group("What runs", false))
-	f.source.defineProcess(f.group("What runs", true))
-	f.components.define(f.group("What runs", true))
-	f.labels.define(f.group("Isolation", true))
-	f.identity.define(f.group("Isolation", true))
-	f.definePlace(f.group("Isolation", true))
+	f.defineClone(f.group("What runs", true))
+	f.defineIsolation(f.group("Isolation", true))
 	f.defineLifetime(f.group("Lifetime", false))
-	f.defineMode(f.group("Debug", false))
+	f.group("Debug", false).StringVar((*string)(&f.asked.Mode), "mode", string(plan.ModeClone),
+		"run in `MODE`: clone (a new pod), or debug (a running pod)")
 	f.defineOutput(f.group("Output", false))
 	for _, g := range f.groups {
 		f.set.AddFlagSet(g.FlagSet)
@@ -108,99 +62,91 @@ func (f *flags) group(title string, clone bool) *pflag.FlagSet {
 	return set
 }
 
-func (f *flags) defineTarget(set *pflag.FlagSet) {
-	set.StringVarP(&f.container, "container", "c", "",
-		"use the container `NAME` (default: the pod's default one, or the first)")
+func (f *flags) defineSource(set *pflag.FlagSet) {
+	set.StringVarP(&f.asked.Filename, "filename", "f", "",
+		"read the workload from `FILE`, not from the cluster; - is stdin")
+	set.Int64Var(&f.asked.Revision, "revision", 0,
+		"use revision `N` of the workload (kubectl rollout history)")
+	set.BoolVar(&f.asked.Plan.Pin, "pin", false, "run the exact images that its pods run, by digest")
 }
 
 func (f *flags) defineProcess(set *pflag.FlagSet) {
-	set.StringSliceVar(&f.command, "command", nil, "run `WORD,...`; the same as the words after --")
-	set.StringVar(&f.image, "image", "", "run `IMAGE` instead of the container's own")
+	o := &f.asked
+	set.StringSliceVar(&o.Plan.Command, "command", nil, "run `WORD,...`; the same as the words after --")
+	set.StringVar(&o.Plan.Image, "image", "", "run `IMAGE` instead of the container's own")
 	set.StringArrayVarP(&f.env, "env", "e", nil,
 		"set a variable by `NAME=VALUE`, remove it by NAME-; can be repeated")
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
-	set.BoolVarP(&f.stdin, "stdin", "i", true, "pass stdin to the command")
+	set.BoolVarP(&o.Stdin, "stdin", "i", true, "pass stdin to the command")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
-	set.StringVar(&f.via, "via", "",
+	set.StringVar((*string)(&o.Plan.Via), "via", "",
 		"run by `WAY`: exec (nothing is logged), or attach (the main process)")
 }
 
-func (f *flags) definePlace(set *pflag.FlagSet) {
-	set.StringVar(&f.node, "node", "", "run on the node `NAME`, by affinity")
+func (f *flags) defineClone(set *pflag.FlagSet) {
+	o, parts := &f.asked.Plan, &f.asked.Plan.Components
+	set.BoolVar(&o.Entrypoint, "entrypoint", false,
+		"run the image's entrypoint, with the command as its arguments")
+	set.StringVar(&o.Toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, for images without one")
+	set.StringVar(&o.Overrides.Patch, "overrides", "", "patch the finished pod with this `JSON`")
+	set.StringVar(&f.overrideType, "override-type", "merge",
+		"the patch is of `TYPE` json, merge or strategic")
+	set.StringSliceVar(&parts.With, "with", nil, "run the containers and sidecars `NAME,...` too")
+	set.BoolVar(&parts.WithAll, "with-all", false, "run all of its containers and sidecars")
+	set.StringSliceVar(&f.init, "init", nil,
+		"run the init containers `NAME,...`, auto, all or none (default auto)")
+	set.StringVar((*string)(&parts.Volumes), "volumes", "",
+		"use claims as `KIND`: shared, readonly, or fresh (new and empty)")
+	set.IntVar(&f.ordinal, "ordinal", 0, "use the claims of the StatefulSet's pod number `N`")
+	set.BoolVar(&parts.NoDevices, "no-devices", false, "leave out GPUs and other devices")
+}
+
+func (f *flags) defineIsolation(set *pflag.FlagSet) {
+	labels, identity := &f.asked.Plan.Labels, &f.asked.Plan.Identity
+	set.BoolVar(&labels.Keep, "keep-labels", false,
+		"keep all labels; the clone is never ready, so it gets no traffic")
+	set.StringSliceVar(&f.labels, "labels", nil, "add the labels `KEY=VALUE,...`")
+	set.StringSliceVar(&labels.Drop, "drop-labels", nil, "leave out the labels `KEY,...`")
+	set.StringVar(&identity.ServiceAccount, "service-account", "", "run as the service account `NAME`")
+	set.BoolVar(&identity.NoToken, "no-token", false, "mount no service account token")
+	set.StringVar(&f.asUser, "as-user", "", "run as the user `UID[:GID]`, in numbers")
+	set.StringArrayVar(&identity.PullSecrets, "image-pull-secret", nil,
+		"pull images with the secret `NAME` as well; can be repeated")
+	set.StringVar(&f.asked.Plan.Node, "node", "", "run on the node `NAME`, by affinity")
 }
 
 func (f *flags) defineLifetime(set *pflag.FlagSet) {
-	set.DurationVar(&f.startTimeout, "start-timeout", 2*time.Minute,
+	o := &f.asked
+	set.DurationVar(&o.StartTimeout, "start-timeout", 2*time.Minute,
 		"fail if the session has not started after `DURATION`")
-	set.DurationVar(&f.lease, "lease", 2*time.Minute, "end the session `DURATION` after its client is gone")
-	set.DurationVar(&f.ttl, "ttl", 8*time.Hour, "end the session after `DURATION` unless extended")
-	set.BoolVar(&f.wait, "wait", false, "at the end, wait until the clone is gone")
-	set.BoolVar(&f.detach, "detach", false, "start the session, print its name and leave it running")
-	set.StringVar(&f.reason, "reason", "", "record `TEXT`: why the session is opened")
-}
-
-func (f *flags) defineMode(set *pflag.FlagSet) {
-	set.StringVar(&f.mode, "mode", string(plan.ModeClone),
-		"run in `MODE`: clone (a new pod), or debug (a running pod)")
+	set.DurationVar(&o.Plan.HeartbeatTimeout, "lease", 2*time.Minute,
+		"end the session `DURATION` after its client is gone")
+	set.DurationVar(&o.Plan.TTL, "ttl", 8*time.Hour, "end the session after `DURATION` unless extended")
+	set.BoolVar(&o.Wait, "wait", false, "at the end, wait until the clone is gone")
+	set.BoolVar(&o.Plan.Detach, "detach", false, "start the session, print its name and leave it running")
+	set.StringVar(&o.Plan.Reason, "reason", "", "record `TEXT`: why the session is opened")
 }
 
 func (f *flags) defineOutput(set *pflag.FlagSet) {
-	set.BoolVar(&f.explain, "explain", false, "explain what would be created and why; create nothing")
-	set.StringVar(&f.dryRun, "dry-run", string(DryRunNone),
+	o := &f.asked
+	set.BoolVar(&o.Explain, "explain", false, "explain what would be created and why; create nothing")
+	set.StringVar((*string)(&o.DryRun), "dry-run", string(DryRunNone),
 		"only print the pod; `STRATEGY` is none, client or server")
-	set.StringVarP(&f.output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
-	set.BoolVarP(&f.quiet, "quiet", "q", false, "print only output, warnings and errors")
-	set.Int32VarP(&f.verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
-}
-
-func (s *sourceFlags) defineTarget(set *pflag.FlagSet) {
-	set.StringVarP(&s.filename, "filename", "f", "",
-		"read the workload from `FILE`, not from the cluster; - is stdin")
-	set.Int64Var(&s.revision, "revision", 0, "use revision `N` of the workload (kubectl rollout history)")
-	set.BoolVar(&s.pin, "pin", false, "run the exact images that its pods run, by digest")
-}
-
-func (s *sourceFlags) defineProcess(set *pflag.FlagSet) {
-	set.BoolVar(&s.entrypoint, "entrypoint", false,
-		"run the image's entrypoint, with the command as its arguments")
-	set.StringVar(&s.toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, for images without one")
-	set.StringVar(&s.overrides, "overrides", "", "patch the finished pod with this `JSON`")
-	set.StringVar(&s.overrideType, "override-type", "merge",
-		"the patch is of `TYPE` json, merge or strategic")
-}
-
-func (p *componentFlags) define(set *pflag.FlagSet) {
-	set.StringSliceVar(&p.with, "with", nil, "run the containers and sidecars `NAME,...` too")
-	set.BoolVar(&p.withAll, "with-all", false, "run all of its containers and sidecars")
-	set.StringSliceVar(&p.init, "init", nil,
-		"run the init containers `NAME,...`, auto, all or none (default auto)")
-	set.StringVar(&p.volumes, "volumes", "",
-		"use claims as `KIND`: shared, readonly, or fresh (new and empty)")
-	set.IntVar(&p.ordinal, "ordinal", 0, "use the claims of the StatefulSet's pod number `N`")
-	set.BoolVar(&p.noDevices, "no-devices", false, "leave out GPUs and other devices")
-}
-
-func (l *labelFlags) define(set *pflag.FlagSet) {
-	set.BoolVar(&l.keep, "keep-labels", false,
-		"keep all labels; the clone is never ready, so it gets no traffic")
-	set.StringSliceVar(&l.set, "labels", nil, "add the labels `KEY=VALUE,...`")
-	set.StringSliceVar(&l.drop, "drop-labels", nil, "leave out the labels `KEY,...`")
-}
-
-func (i *identityFlags) define(set *pflag.FlagSet) {
-	set.StringVar(&i.serviceAccount, "service-account", "", "run as the service account `NAME`")
-	set.BoolVar(&i.noToken, "no-token", false, "mount no service account token")
-	set.StringVar(&i.asUser, "as-user", "", "run as the user `UID[:GID]`, in numbers")
-	set.StringArrayVar(&i.pullSecrets, "image-pull-secret", nil,
-		"pull images with the secret `NAME` as well; can be repeated")
+	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
+	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
+	set.Int32VarP(&o.Verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
 }
 
 func (f *flags) addTo(command *cobra.Command) {
 	command.Flags().AddFlagSet(f.set)
 	f.config.AddFlags(command.Flags())
 	command.Flags().SortFlags = false
-	command.SetUsageFunc(f.writeUsage)
+	command.SetUsageFunc(func(cmd *cobra.Command) error {
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n\nCommands:\n%s%s%s",
+			usageLine, cmd.Example, commandList(cmd), usages(f.groups), moreCommands+moreOptions)
+		return err
+	})
 }
 
 // cloneOnly returns the first flag that was given and means nothing without a clone, or "".

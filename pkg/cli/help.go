@@ -38,13 +38,6 @@ Use "kubectl eshell options" for the flags of the connection: --namespace, --con
 `
 )
 
-// writeUsage writes the help of the command itself: its examples, commands and flags.
-func (f *flags) writeUsage(cmd *cobra.Command) error {
-	_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n\nCommands:\n%s%s%s",
-		usageLine, cmd.Example, commandList(cmd), usages(f.groups), moreCommands+moreOptions)
-	return err
-}
-
 // commandList has a line for each command.
 func commandList(cmd *cobra.Command) string {
 	var text strings.Builder
@@ -67,7 +60,9 @@ func usages(groups []group) string {
 		for ; i < len(groups) && groups[i].title == title; i++ {
 			set.AddFlagSet(groups[i].FlagSet)
 		}
-		fmt.Fprintf(&text, "\n%s:\n%s", title, set.FlagUsagesWrapped(helpWidth))
+		if set.HasFlags() {
+			fmt.Fprintf(&text, "\n%s:\n%s", title, set.FlagUsagesWrapped(helpWidth))
+		}
 	}
 	return text.String()
 }
@@ -75,8 +70,7 @@ func usages(groups []group) string {
 // newOptions is the command that lists the flags of the connection, as kubectl's own does.
 func newOptions(streams genericiooptions.IOStreams) *cobra.Command {
 	command := &cobra.Command{
-		Use: "options", Short: "List the flags of the connection", DisableFlagsInUseLine: true,
-		Args: cobra.NoArgs,
+		Use: "options", Short: "List the flags of the connection", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return writeConnectionFlags(streams.Out) },
 	}
 	command.SetUsageFunc(func(cmd *cobra.Command) error { return writeConnectionFlags(cmd.OutOrStderr()) })

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,12 +10,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -31,14 +30,16 @@ type listing struct {
 	Output     string // empty, wide, json, yaml or name
 }
 
-func newList(streams genericiooptions.IOStreams) *cobra.Command {
+func newList(c *sessionCommand) *cobra.Command {
 	var l listing
-	return ours{
-		use:   "list [pod/NAME] [flags]",
-		short: "List your sessions, or the ephemeral containers of a pod",
-		more: `A debug session without a lease is visible only as a container: list its pod.
+	command := &cobra.Command{
+		Use:   "list [pod/NAME] [flags]",
+		Short: "List your sessions, or the ephemeral containers of a pod",
+		Long: `List your sessions, or the ephemeral containers of a pod.
+
+A debug session without a lease is visible only as a container: list its pod.
 To open a pod that is named like a command, write pod/NAME.`,
-		example: `  # Your sessions in this namespace
+		Example: `  # Your sessions in this namespace
   kubectl eshell list
 
   # Everybody's, everywhere, with who opened them and why
@@ -46,35 +47,37 @@ To open a pod that is named like a command, write pod/NAME.`,
 
   # Every ephemeral container of a pod, whoever added it
   kubectl eshell list pod/api-7d4b9`,
-		flags: func(set *pflag.FlagSet) {
-			set.BoolVarP(&l.Everywhere, "all-namespaces", "A", false, "list the sessions of all namespaces")
-			set.BoolVar(&l.AllUsers, "all-users", false, "list everybody's sessions")
-			set.StringVarP(&l.Output, "output", "o", "", "print wide, json, yaml or name")
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if err := l.parse(words); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), func(ctx context.Context) error { return c.list(ctx, l) })
 		},
-		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
-			asked, err := l.parse(words)
-			return func(ctx context.Context, c *sessionCommand) error { return c.list(ctx, asked) }, err
-		},
-	}.command(streams)
+	}
+	command.Flags().BoolVarP(&l.Everywhere, "all-namespaces", "A", false,
+		"list the sessions of all namespaces")
+	command.Flags().BoolVar(&l.AllUsers, "all-users", false, "list everybody's sessions")
+	command.Flags().StringVarP(&l.Output, "output", "o", "", "print wide, json, yaml or name")
+	return command
 }
 
-func (l listing) parse(words []string) (listing, error) {
-	if _, err := oneOf("output", l.Output, "", "wide", "json", "yaml", "name"); err != nil ||
-		len(words) == 0 {
-		return l, err
+func (l *listing) parse(words []string) error {
+	err := oneOf("output", l.Output, "", "wide", "json", "yaml", "name")
+	if err != nil || len(words) == 0 {
+		return err
 	}
 	pod, err := workload.ParseReference(words)
 	switch {
 	case err != nil:
-		return l, err
+		return err
 	case pod.Kind != "Pod":
-		return l, hint.Wrap(fmt.Errorf("%s is not a pod: only pods have ephemeral containers", pod),
+		return hint.Wrap(fmt.Errorf("%s is not a pod: only pods have ephemeral containers", pod),
 			"list sessions: kubectl eshell list")
 	case l.Everywhere:
-		return l, fmt.Errorf("--all-namespaces cannot be combined with a pod: %s is in one namespace", pod)
+		return fmt.Errorf("--all-namespaces cannot be combined with a pod: %s is in one namespace", pod)
 	}
 	l.Pod = pod.Name
-	return l, nil
+	return nil
 }
 
 func (c *sessionCommand) list(ctx context.Context, l listing) error {
@@ -98,8 +101,7 @@ func (c *sessionCommand) list(ctx context.Context, l listing) error {
 	for _, s := range sessions {
 		names = append(names, s.Name)
 	}
-	return c.show(l, shown{kind: "SessionList", items: sessions, names: names,
-		table: sessionTable(l, sessions, time.Now())})
+	return c.show(l, "SessionList", sessions, names, sessionTable(l, sessions, time.Now()))
 }
 
 func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
@@ -111,30 +113,27 @@ func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
 	for _, e := range containers {
 		names = append(names, e.Name)
 	}
-	return c.show(l, shown{kind: "EphemeralContainerList", items: containers, names: names,
-		table: containerTable(containers, time.Now())})
+	return c.show(l, "EphemeralContainerList", containers, names, containerTable(containers, time.Now()))
 }
 
-// shown is a list in each of its forms.
-type shown struct {
-	kind  string
-	items any
-	names []string
-	table *metav1.Table
-}
-
-func (c *sessionCommand) show(l listing, what shown) error {
+// show prints a list in the form that was asked for.
+func (c *sessionCommand) show(l listing, kind string, items any, names []string, table *metav1.Table) error {
 	switch {
 	case l.Output == "json" || l.Output == "yaml":
-		return c.document(l.Output, what)
-	case len(what.names) == 0:
+		return c.document(l.Output, kind, items)
+	case len(names) == 0:
 		c.out.Say("%s", noneFound(l, c.namespace))
 		return nil
 	case l.Output == "name":
-		return c.printAll(what.names)
+		for _, name := range names {
+			if err := c.print("%s", name); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	table := printers.NewTablePrinter(printers.PrintOptions{Wide: l.Output == "wide"})
-	return written(table.PrintObj(what.table, c.streams.Out))
+	printer := printers.NewTablePrinter(printers.PrintOptions{Wide: l.Output == "wide"})
+	return written(printer.PrintObj(table, c.streams.Out))
 }
 
 // noneFound is kubectl get's sentence.
@@ -149,9 +148,9 @@ func noneFound(l listing, namespace string) string {
 }
 
 // document prints the list for programs.
-func (c *sessionCommand) document(format string, what shown) error {
-	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": what.kind,
-		"items": what.items})
+func (c *sessionCommand) document(format, kind string, items any) error {
+	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": kind,
+		"items": items})
 	if err != nil {
 		return err
 	}
@@ -187,11 +186,7 @@ func tabulate[T any](columns []column[T], items []T) *metav1.Table {
 	for _, item := range items {
 		var row metav1.TableRow
 		for _, c := range columns {
-			text := plain(c.cell(item))
-			if text == "" {
-				text = "<none>"
-			}
-			row.Cells = append(row.Cells, text)
+			row.Cells = append(row.Cells, cmp.Or(plain(c.cell(item)), "<none>"))
 		}
 		table.Rows = append(table.Rows, row)
 	}
@@ -201,6 +196,7 @@ func tabulate[T any](columns []column[T], items []T) *metav1.Table {
 func sessionTable(l listing, sessions []inventory.Session, now time.Time) *metav1.Table {
 	type session = inventory.Session
 	columns := []column[session]{
+		{"Namespace", false, func(s session) string { return s.Namespace }},
 		{"Name", false, func(s session) string { return s.Name }},
 		{"Mode", false, func(s session) string { return s.Mode }},
 		{"Source", false, func(s session) string { return s.Source }},
@@ -212,9 +208,8 @@ func sessionTable(l listing, sessions []inventory.Session, now time.Time) *metav
 		{"User", !l.AllUsers, func(s session) string { return s.User }},
 		{"Reason", true, func(s session) string { return s.Reason }},
 	}
-	if l.Everywhere {
-		columns = append([]column[session]{{"Namespace", false,
-			func(s session) string { return s.Namespace }}}, columns...)
+	if !l.Everywhere {
+		columns = columns[1:]
 	}
 	return tabulate(columns, sessions)
 }

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
@@ -19,35 +17,34 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-func newDelete(streams genericiooptions.IOStreams) *cobra.Command {
+func newDelete(c *sessionCommand) *cobra.Command {
 	var all bool
-	return ours{
-		use:   "delete (NAME... | --all) [flags]",
-		short: "End sessions",
-		more: `The names are those of kubectl eshell list. A clone is deleted with its lease.
+	command := &cobra.Command{
+		Use:   "delete (NAME... | --all) [flags]",
+		Short: "End sessions",
+		Long: `End sessions.
+
+The names are those of kubectl eshell list. A clone is deleted with its lease.
 Ephemeral containers cannot be deleted: for a debug session this deletes the
 lease, and its client then stops the process. A debug session without a client
 (--detach) is stopped here. The container's entry stays in the pod's spec.`,
-		example: `  # One session
+		Example: `  # One session
   kubectl eshell delete api-eshell-x7k2p
 
   # All of yours in this namespace
   kubectl eshell delete --all`,
-		flags: func(set *pflag.FlagSet) {
-			set.BoolVar(&all, "all", false,
-				"end all your sessions in the namespace")
-		},
-		parse: func(names, _ []string) (func(context.Context, *sessionCommand) error, error) {
+		RunE: func(cmd *cobra.Command, names []string) error {
 			switch {
 			case all && len(names) > 0:
-				return nil, errors.New("--all cannot be combined with session names")
+				return errors.New("--all cannot be combined with session names")
 			case !all && len(names) == 0:
-				return nil, hint.Wrap(fmt.Errorf("no session was named"),
-					"list sessions: kubectl eshell list")
+				return hint.Wrap(fmt.Errorf("no session was named"), "list sessions: kubectl eshell list")
 			}
-			return func(ctx context.Context, c *sessionCommand) error { return c.delete(ctx, names) }, nil
+			return c.run(cmd.Context(), func(ctx context.Context) error { return c.delete(ctx, names) })
 		},
-	}.command(streams)
+	}
+	command.Flags().BoolVar(&all, "all", false, "end all your sessions in the namespace")
+	return command
 }
 
 // delete ends the named sessions, or all of the caller's where there are no names. One that cannot be
@@ -123,58 +120,59 @@ func deleted(s inventory.Session) string {
 	return s.Name + " deleted"
 }
 
-// extension is how much longer which session may live.
-type extension struct {
-	Name string
-	By   time.Duration // whole seconds
-}
+func newExtend(c *sessionCommand) *cobra.Command {
+	return &cobra.Command{
+		Use:   "extend NAME DURATION [flags]",
+		Short: "Extend the time of a session",
+		Long: `Extend the time of a session.
 
-func newExtend(streams genericiooptions.IOStreams) *cobra.Command {
-	return ours{
-		use:   "extend NAME DURATION [flags]",
-		short: "Extend the time of a session",
-		more: `The duration is added to the session's time (--ttl). Its client learns of it with
+The duration is added to the session's time (--ttl). Its client learns of it with
 the next renewal. A session without a lease cannot be extended, nor can a debug
 session without a client (--detach).`,
-		example: `  # Two hours more
+		Example: `  # Two hours more
   kubectl eshell extend api-eshell-x7k2p 2h`,
-		flags: func(*pflag.FlagSet) {},
-		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
-			asked, err := parseExtension(words)
-			return func(ctx context.Context, c *sessionCommand) error { return c.extend(ctx, asked) }, err
+		RunE: func(cmd *cobra.Command, words []string) error {
+			by, err := parseExtension(words)
+			if err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), func(ctx context.Context) error {
+				return c.extend(ctx, words[0], by)
+			})
 		},
-	}.command(streams)
+	}
 }
 
-func parseExtension(words []string) (extension, error) {
+// parseExtension returns whole seconds.
+func parseExtension(words []string) (time.Duration, error) {
 	const usage = "kubectl eshell extend NAME DURATION, for example: " +
 		"kubectl eshell extend api-eshell-x7k2p 2h"
 	if len(words) != 2 {
-		return extension{}, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
+		return 0, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
 	}
 	by, err := time.ParseDuration(words[1])
 	switch {
 	case err != nil:
-		return extension{}, hint.Wrap(fmt.Errorf("%q is not a duration", words[1]), usage)
+		return 0, hint.Wrap(fmt.Errorf("%q is not a duration", words[1]), usage)
 	case by < time.Second:
-		return extension{}, fmt.Errorf("%s is less than a second", by)
+		return 0, fmt.Errorf("%s is less than a second", by)
 	}
-	return extension{words[0], by.Round(time.Second)}, nil
+	return by.Round(time.Second), nil
 }
 
-func (c *sessionCommand) extend(ctx context.Context, e extension) error {
+func (c *sessionCommand) extend(ctx context.Context, name string, by time.Duration) error {
 	found, err := c.read(ctx, false)
 	if err != nil {
 		return err
 	}
-	s, err := found.Find(e.Name)
+	s, err := found.Find(name)
 	if err != nil {
 		return err
 	}
 	if s.State == inventory.Ended || s.State == inventory.Ending {
 		return fmt.Errorf("session %s has ended", s.Name)
 	}
-	ends, err := inventory.Extend(ctx, c.cluster.Client, s, e.By)
+	ends, err := inventory.Extend(ctx, c.cluster.Client, s, by)
 	if err != nil {
 		return err
 	}
@@ -187,31 +185,32 @@ type collecting struct {
 	DryRun     bool
 }
 
-func newGC(streams genericiooptions.IOStreams) *cobra.Command {
+func newGC(c *sessionCommand) *cobra.Command {
 	var g collecting
-	return ours{
-		use:   "gc [flags]",
-		short: "Remove what ended sessions have left behind",
-		more: `This removes clones without a lease that have ended or outlived their deadline,
+	command := &cobra.Command{
+		Use:   "gc [flags]",
+		Short: "Remove what ended sessions have left behind",
+		Long: `Remove what ended sessions have left behind.
+
+This removes clones without a lease that have ended or outlived their deadline,
 clones whose lease is gone, and leases that have ended, whoever opened them.
 A session that is alive is never removed, nor anything whose lease is: use
 kubectl eshell delete for these.`,
-		example: `  # What would be removed from this namespace, and why
+		Example: `  # What would be removed from this namespace, and why
   kubectl eshell gc --dry-run
 
   # Remove it, from all namespaces
   kubectl eshell gc -A`,
-		flags: func(set *pflag.FlagSet) {
-			set.BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
-			set.BoolVar(&g.DryRun, "dry-run", false, "only print what would be removed")
-		},
-		parse: func(words, _ []string) (func(context.Context, *sessionCommand) error, error) {
+		RunE: func(cmd *cobra.Command, words []string) error {
 			if len(words) > 0 {
-				return nil, fmt.Errorf("gc takes no names: %s", words[0])
+				return fmt.Errorf("gc takes no names: %s", words[0])
 			}
-			return func(ctx context.Context, c *sessionCommand) error { return c.gc(ctx, g) }, nil
+			return c.run(cmd.Context(), func(ctx context.Context) error { return c.gc(ctx, g) })
 		},
-	}.command(streams)
+	}
+	command.Flags().BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
+	command.Flags().BoolVar(&g.DryRun, "dry-run", false, "only print what would be removed")
+	return command
 }
 
 // gc removes what nobody needs, a line for each. What cannot be removed does not keep the rest.

@@ -69,37 +69,30 @@ func chapters() []chapter {
 		{"details", plan.Detail}}
 }
 
-// fullAccount has the warnings too, which elsewhere are lines of their own.
-func fullAccount() []chapter { return append(chapters(), chapter{"warnings", plan.Warning}) }
-
 // explain writes the plan's headline and, by chapters, its notes with their reasons.
 func explain(out io.Writer, planned *plan.Plan, chapters []chapter) error {
 	var text strings.Builder
 	fmt.Fprintln(&text, cell(planned.Headline))
 	for _, c := range chapters {
-		c.write(&text, planned.Notes)
+		table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		rows := 0
+		for _, note := range planned.Notes {
+			if note.Kind != c.kind {
+				continue
+			}
+			if rows++; rows == 1 {
+				fmt.Fprintf(&text, "\n%s:\n", c.title)
+			}
+			row := "  " + cell(note.What)
+			if note.Reason != "" {
+				row += "\t" + cell(note.Reason)
+			}
+			fmt.Fprintln(table, row)
+		}
+		_ = table.Flush() // into memory
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
-}
-
-func (c chapter) write(out io.Writer, notes []plan.Note) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	rows := 0
-	for _, note := range notes {
-		if note.Kind != c.kind {
-			continue
-		}
-		if rows++; rows == 1 {
-			fmt.Fprintf(out, "\n%s:\n", c.title)
-		}
-		row := "  " + cell(note.What)
-		if note.Reason != "" {
-			row += "\t" + cell(note.Reason)
-		}
-		fmt.Fprintln(table, row)
-	}
-	_ = table.Flush() // into memory
 }
 
 // cell is text that stays in its row and column.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -57,157 +59,136 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 	if dash >= 0 {
 		words, command = args[:dash], args[dash:]
 	}
-	o := Options{
-		Filename: f.source.filename, Container: f.container, Explain: f.explain,
-		Stdin: f.stdin && !f.detach, StartTimeout: f.startTimeout, Wait: f.wait, Quiet: f.quiet,
-		Verbosity: f.verbosity,
-	}
+	o := f.asked
+	o.Stdin = o.Stdin && !o.Plan.Detach
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
 	}
-	for _, parse := range []func() error{
+	var unnamed error
+	if o.Filename == "" || len(words) > 0 { // a manifest that holds one workload needs no words
+		o.Reference, unnamed = workload.ParseReference(words)
+	}
+	err := cmp.Or( // the first mistake is told
 		// Before the workload: without a value --dry-run takes the next word for one.
-		into(&o.DryRun, func() (DryRun, error) {
-			return oneOf("dry-run", DryRun(f.dryRun), DryRunNone, DryRunClient, DryRunServer)
-		}),
-		into(&o.Reference, func() (workload.Reference, error) { return f.reference(words) }),
-		into(&o.Mode, func() (plan.Mode, error) {
-			return oneOf("mode", plan.Mode(f.mode), plan.ModeClone, plan.ModeDebug)
-		}),
-		into(&o.Revision, f.revision),
-		into(&o.Plan, func() (plan.Options, error) { return f.plan(command) }),
-		into(&o.Output, func() (string,
-			error) {
-			return oneOf("output", f.output, "", "yaml", "json", "name")
-		}),
-		func() error { return f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container") },
-		func() error { return atLeast("start-timeout", f.startTimeout, time.Second) },
-		func() error { return atLeast("lease", f.lease, 20*time.Second) },
-		func() error { return atLeast("ttl", f.ttl, time.Second) },
-		func() error { return f.reasoned(o) },
-		func() error { return f.consistent(o) },
-	} {
-		if err := parse(); err != nil {
-			return Options{}, err
-		}
+		oneOf("dry-run", o.DryRun, DryRunNone, DryRunClient, DryRunServer),
+		unnamed,
+		oneOf("mode", o.Mode, plan.ModeClone, plan.ModeDebug),
+		refuse(f.set.Changed("revision") && o.Revision <= 0,
+			fmt.Sprintf("--revision %d is not more than zero", o.Revision), ""),
+		f.parsePlan(&o.Plan, command),
+		oneOf("output", o.Output, "", "yaml", "json", "name"),
+		f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container"),
+		atLeast("start-timeout", o.StartTimeout, time.Second),
+		atLeast("lease", o.Plan.HeartbeatTimeout, 20*time.Second),
+		atLeast("ttl", o.Plan.TTL, time.Second),
+		reasoned(o),
+	)
+	if err == nil {
+		err = f.consistent(o)
 	}
+	if err != nil {
+		return Options{}, err
+	}
+	o.Plan.HeartbeatTimeout = o.Plan.HeartbeatTimeout.Round(time.Second)
+	o.Plan.TTL = o.Plan.TTL.Round(time.Second)
 	return o, nil
 }
 
-// plan validates the words that a plan is made with.
-func (f *flags) plan(command []string) (plan.Options, error) {
-	o := plan.Options{HeartbeatTimeout: f.lease.Round(time.Second), TTL: f.ttl.Round(time.Second),
-		Detach: f.detach, Reason: f.reason, Image: f.image, Pin: f.source.pin,
-		Entrypoint: f.source.entrypoint, Toolbox: f.source.toolbox}
-	for _, parse := range []func() error{
-		into(&o.Via, func() (agent.Via,
-			error) {
-			return oneOf("via", agent.Via(f.via), "", agent.ViaExec, agent.ViaAttach)
-		}),
-		into(&o.Command, func() ([]string, error) { return f.chosenCommand(command) }),
-		into(&o.Env, func() ([]plan.EnvChange, error) { return parseEnv(f.env) }),
-		into(&o.CPU, func() (resource.Quantity, error) { return parseQuantity("cpu", f.cpu) }),
-		into(&o.Memory, func() (resource.Quantity, error) { return parseQuantity("memory", f.memory) }),
-		into(&o.Components, f.chosenComponents),
-		into(&o.Labels, f.labels.options),
-		into(&o.Identity, f.chosenIdentity),
-		into(&o.Node, func() (string, error) { return f.name("node", f.node) }),
-		into(&o.Overrides, f.chosenOverrides),
-	} {
-		if err := parse(); err != nil {
-			return plan.Options{}, err
-		}
+// parsePlan validates the words that a plan is made with.
+func (f *flags) parsePlan(o *plan.Options, command []string) error {
+	parts, identity := &o.Components, &o.Identity
+	if f.set.Changed("ordinal") {
+		parts.Ordinal = &f.ordinal
 	}
-	return o, nil
+	return cmp.Or(
+		oneOf("via", o.Via, "", agent.ViaExec, agent.ViaAttach),
+		f.parseCommand(o, command),
+		f.parseEnv(o),
+		parseQuantity(&o.CPU, "cpu", f.cpu),
+		parseQuantity(&o.Memory, "memory", f.memory),
+		f.validNames("with", validation.IsDNS1123Label, parts.With...),
+		f.parseInit(parts),
+		oneOf("volumes", parts.Volumes, "", plan.VolumesShared, plan.VolumesReadOnly, plan.VolumesFresh),
+		refuse(f.ordinal < 0, fmt.Sprintf("--ordinal %d is less than zero", f.ordinal), ""),
+		f.parseLabels(&o.Labels),
+		f.validNames("service-account", validation.IsDNS1123Subdomain, identity.ServiceAccount),
+		f.validNames("image-pull-secret", validation.IsDNS1123Subdomain, identity.PullSecrets...),
+		f.parseUser(identity),
+		f.validNames("node", validation.IsDNS1123Subdomain, o.Node),
+		f.parseOverrides(&o.Overrides),
+	)
 }
 
-func into[T any](to *T, parse func() (T, error)) func() error {
-	return func() (err error) {
-		*to, err = parse()
-		return err
+// refuse returns an error with the hint next if something is wrong.
+func refuse(wrong bool, told, next string) error {
+	if !wrong {
+		return nil
 	}
+	return hint.Wrap(errors.New(told), next)
 }
 
-// reference reads the words; a manifest that holds one workload needs none.
-func (f *flags) reference(words []string) (workload.Reference, error) {
-	if f.source.filename != "" && len(words) == 0 {
-		return workload.Reference{}, nil
-	}
-	return workload.ParseReference(words)
-}
-
-// contradiction is a pair of words that do not go together.
-type contradiction struct {
-	wrong      bool
-	told, next string
-}
-
-// attended are those of a session that nobody attends.
-func (f *flags) attended(o Options) []contradiction {
-	if !f.detach {
+// unattended refuses what does not go with a session that nobody attends.
+func (f *flags) unattended(o Options) error {
+	if !o.Plan.Detach {
 		return nil
 	}
 	command := len(o.Plan.Command) > 0
-	return []contradiction{
-		{o.TTY != nil && *o.TTY, "--tty cannot be used with --detach: a detached session has no terminal",
-			""},
-		{f.set.Changed("stdin") && f.stdin,
-			"--stdin cannot be used with --detach: a detached session reads no stdin", ""},
-		{o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""},
-		{command && o.Plan.Via == agent.ViaExec,
+	return cmp.Or(
+		refuse(o.TTY != nil && *o.TTY,
+			"--tty cannot be used with --detach: a detached session has no terminal", ""),
+		refuse(f.set.Changed("stdin") && f.asked.Stdin,
+			"--stdin cannot be used with --detach: a detached session reads no stdin", ""),
+		refuse(o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""),
+		refuse(command && o.Plan.Via == agent.ViaExec,
 			"--via exec cannot be used with --detach: a detached command has no client to exec it",
-			"leave out --via: the command runs as the container's process"},
-		{!command && o.Plan.Via == agent.ViaAttach,
+			"leave out --via: the command runs as the container's process"),
+		refuse(!command && o.Plan.Via == agent.ViaAttach,
 			"--via attach cannot be used with --detach without a command: there is no shell to attach to",
-			"leave out --via; open shells in it with kubectl eshell attach"},
-		{command && o.Mode == plan.ModeDebug,
+			"leave out --via; open shells in it with kubectl eshell attach"),
+		refuse(command && o.Mode == plan.ModeDebug,
 			"--detach cannot run a command in a debug container: it would end with its client",
-			"start the session without a command, and run it there with kubectl eshell attach; " +
-				"or leave out --mode debug for a clone"},
-	}
+			"start the session without a command, and run it there with kubectl eshell attach; "+
+				"or leave out --mode debug for a clone"),
+	)
 }
 
 // consistent refuses words that do not go together.
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
-	if name := f.cloneOnly(); name != "" && o.Mode == plan.ModeDebug {
-		return hint.Wrap(fmt.Errorf("--%s cannot be used with --mode debug", name),
-			"leave out --mode debug for a clone")
-	}
-	for _, c := range append(f.attended(o), []contradiction{
-		{len(parts.With) > 0 && parts.WithAll, "--with-all cannot be combined with --with", ""},
-		{parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil,
-			"--ordinal cannot be used with --volumes fresh, which uses no existing claims", ""},
-		{asked.Pin && asked.Image != "", "--pin cannot be combined with --image", ""},
-		{asked.Pin && o.Filename != "", "--pin cannot be used with -f: nothing of a manifest runs yet", ""},
-		{asked.Entrypoint && asked.Via == agent.ViaExec,
-			"--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""},
-		{asked.Entrypoint && asked.Toolbox != "", "--entrypoint cannot be combined with --toolbox", ""},
-		{o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - and the command cannot both read stdin",
-			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"},
-		{o.Output != "" && o.DryRun == DryRunNone, "--output prints a dry run's pod, and none was asked for",
-			"--dry-run=client -o " + o.Output},
-		{f.set.Changed("override-type") && asked.Overrides.Patch == "", "--override-type needs --overrides",
-			""},
-	}...) {
-		if c.wrong {
-			return hint.Wrap(fmt.Errorf("%s", c.told), c.next)
-		}
-	}
-	return nil
+	name := f.cloneOnly()
+	return cmp.Or(
+		refuse(name != "" && o.Mode == plan.ModeDebug, "--"+name+" cannot be used with --mode debug",
+			"leave out --mode debug for a clone"),
+		f.unattended(o),
+		refuse(len(parts.With) > 0 && parts.WithAll, "--with-all cannot be combined with --with", ""),
+		refuse(parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil,
+			"--ordinal cannot be used with --volumes fresh, which uses no existing claims", ""),
+		refuse(asked.Pin && asked.Image != "", "--pin cannot be combined with --image", ""),
+		refuse(asked.Pin && o.Filename != "",
+			"--pin cannot be used with -f: nothing of a manifest runs yet", ""),
+		refuse(asked.Entrypoint && asked.Via == agent.ViaExec,
+			"--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""),
+		refuse(asked.Entrypoint && asked.Toolbox != "", "--entrypoint cannot be combined with --toolbox", ""),
+		refuse(o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - and the command cannot both read stdin",
+			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"),
+		refuse(o.Output != "" && o.DryRun == DryRunNone,
+			"--output prints a dry run's pod, and none was asked for", "--dry-run=client -o "+o.Output),
+		refuse(f.set.Changed("override-type") && asked.Overrides.Patch == "",
+			"--override-type needs --overrides", ""),
+	)
 }
 
-func oneOf[T ~string](flag string, value T, allowed ...T) (T, error) {
+func oneOf[T ~string](flag string, value T, allowed ...T) error {
 	var names []string
 	for _, a := range allowed {
 		if value == a {
-			return value, nil
+			return nil
 		}
 		if a != "" {
 			names = append(names, string(a))
 		}
 	}
-	return "", fmt.Errorf("--%s %q is not one of: %s", flag, value, strings.Join(names, ", "))
+	return fmt.Errorf("--%s %q is not one of: %s", flag, value, strings.Join(names, ", "))
 }
 
 // notEmpty refuses flags that were given without a value, as a script's empty variable does.
@@ -220,52 +201,45 @@ func (f *flags) notEmpty(names ...string) error {
 	return nil
 }
 
-// name validates the name of an object, if it was given.
-func (f *flags) name(flag, name string) (string, error) {
-	if !f.set.Changed(flag) {
-		return "", nil
+// validNames validates the names of objects, if the flag was given.
+func (f *flags) validNames(flag string, problems func(string) []string, names ...string) error {
+	switch {
+	case !f.set.Changed(flag):
+		return nil
+	case len(names) == 0:
+		return fmt.Errorf("--%s is empty", flag)
 	}
-	return name, validName(flag, name, validation.IsDNS1123Subdomain)
-}
-
-func validName(flag, name string, problems func(string) []string) error {
-	if p := problems(name); len(p) > 0 {
-		return fmt.Errorf("--%s %q is not a valid name: %s", flag, name, p[0])
+	for _, name := range names {
+		if p := problems(name); len(p) > 0 {
+			return fmt.Errorf("--%s %q is not a valid name: %s", flag, name, p[0])
+		}
 	}
 	return nil
 }
 
-func (f *flags) revision() (int64, error) {
-	if f.set.Changed("revision") && f.source.revision <= 0 {
-		return 0, fmt.Errorf("--revision %d is not more than zero", f.source.revision)
-	}
-	return f.source.revision, nil
-}
-
-func (f *flags) chosenCommand(afterDash []string) ([]string, error) {
+func (f *flags) parseCommand(o *plan.Options, afterDash []string) error {
 	switch {
 	case !f.set.Changed("command"):
-		return afterDash, nil
+		o.Command = afterDash
 	case len(afterDash) > 0:
-		return nil, fmt.Errorf("--command cannot be combined with a command after --")
-	case len(f.command) == 0 || f.command[0] == "":
-		return nil, fmt.Errorf("--command is empty")
+		return fmt.Errorf("--command cannot be combined with a command after --")
+	case len(o.Command) == 0 || o.Command[0] == "":
+		return fmt.Errorf("--command is empty")
 	}
-	return f.command, nil
+	return nil
 }
 
-func parseEnv(words []string) ([]plan.EnvChange, error) {
-	var changes []plan.EnvChange
-	for _, word := range words {
+func (f *flags) parseEnv(o *plan.Options) error {
+	for _, word := range f.env {
 		name, value, set := strings.Cut(word, "=")
 		change := plan.EnvChange{Name: name, Value: value}
 		if !set {
 			trimmed, dash := strings.CutSuffix(word, "-")
 			if !dash && len(validation.IsEnvVarName(word)) > 0 {
-				return nil, fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
+				return fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
 			}
 			if !dash {
-				return nil, hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word),
+				return hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word),
 					"to pass your own value: -e \""+word+"=$"+word+"\"")
 			}
 			change = plan.EnvChange{Name: trimmed, Remove: true}
@@ -273,33 +247,31 @@ func parseEnv(words []string) ([]plan.EnvChange, error) {
 		// What the API takes since Kubernetes 1.30 (KEP-4369); an older server will say so itself.
 		// The value is never repeated in an error: it may be a secret.
 		if problems := validation.IsRelaxedEnvVarName(change.Name); len(problems) > 0 {
-			return nil, fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name, problems[0])
+			return fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name, problems[0])
 		}
-		changes = append(changes, change)
+		o.Env = append(o.Env, change)
 	}
-	return changes, nil
+	return nil
 }
 
-func parseQuantity(flag, value string) (resource.Quantity, error) {
+func parseQuantity(to *resource.Quantity, flag, value string) error {
 	if value == "" {
-		return resource.Quantity{}, nil
+		return nil
 	}
 	quantity, err := resource.ParseQuantity(value)
-	if err != nil {
-		return resource.Quantity{},
-			hint.Wrap(fmt.Errorf("--%s %q is not a quantity: %w", flag, value, err),
-				"for example: --cpu 500m, --memory 2Gi")
-	}
-	if quantity.Sign() <= 0 {
-		return resource.Quantity{}, fmt.Errorf("--%s %q is not more than zero", flag, value)
-	}
-	if flag == "memory" && quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0 {
+	switch {
+	case err != nil:
+		return hint.Wrap(fmt.Errorf("--%s %q is not a quantity: %w", flag, value, err),
+			"for example: --cpu 500m, --memory 2Gi")
+	case quantity.Sign() <= 0:
+		return fmt.Errorf("--%s %q is not more than zero", flag, value)
+	case flag == "memory" && quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0:
 		// The server would only warn, and the node never start the pod. Value rounds up.
-		return resource.Quantity{},
-			hint.Wrap(fmt.Errorf("--memory %q is not a whole number of bytes", value),
-				"m means thousandths; megabytes are M or Mi")
+		return hint.Wrap(fmt.Errorf("--memory %q is not a whole number of bytes", value),
+			"m means thousandths; megabytes are M or Mi")
 	}
-	return quantity, nil
+	*to = quantity
+	return nil
 }
 
 func atLeast(flag string, d, least time.Duration) error {
@@ -314,10 +286,10 @@ func atLeast(flag string, d, least time.Duration) error {
 const requireReason = "KUBECTL_ESHELL_REQUIRE_REASON"
 
 // reasoned holds users to giving a reason where their platform wants one.
-func (f *flags) reasoned(o Options) error {
+func reasoned(o Options) error {
 	value := os.Getenv(requireReason)
 	required, err := strconv.ParseBool(value)
-	if value == "" || err == nil && !required || o.isPreview() || strings.TrimSpace(f.reason) != "" {
+	if value == "" || err == nil && !required || o.isPreview() || strings.TrimSpace(o.Plan.Reason) != "" {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf("a reason is required (%s)", requireReason), "add one: --reason TEXT")

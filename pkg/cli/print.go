@@ -39,7 +39,8 @@ type printer struct {
 func newPrinter(out io.Writer, quiet bool) *printer {
 	p := &printer{out: out, quiet: quiet, told: map[string]bool{}}
 	if !quiet {
-		p.progress = newProgress(out)
+		p.progress = &progress{out: out, printed: map[string]bool{},
+			moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
 	}
 	return p
 }
@@ -147,11 +148,6 @@ type progress struct {
 	stopped chan struct{}
 }
 
-func newProgress(out io.Writer) *progress {
-	return &progress{out: out, printed: map[string]bool{},
-		moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
-}
-
 func (p *progress) show(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,12 +210,7 @@ func width(out io.Writer) int {
 
 // cut keeps a line within a terminal's width: a wrapped line could not be taken back.
 func cut(line string, width int) string {
-	runes := []rune(line)
-	for i, r := range runes {
-		if r == '\n' || r == '\t' {
-			runes[i] = ' '
-		}
-	}
+	runes := []rune(strings.NewReplacer("\n", " ", "\t", " ").Replace(line))
 	if len(runes) >= width {
 		runes = runes[:max(width-1, 0)]
 	}

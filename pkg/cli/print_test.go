@@ -133,7 +133,8 @@ func TestExplain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var out strings.Builder
-		err := explain(&out, &plan.Plan{Headline: "a clone", Notes: tt.notes}, fullAccount())
+		err := explain(&out, &plan.Plan{Headline: "a clone", Notes: tt.notes},
+			append(chapters(), chapter{"warnings", plan.Warning}))
 		if err != nil || out.String() != tt.want {
 			t.Errorf("%s: error %v,\n%s, want\n%s", tt.name, err, out.String(), tt.want)
 		}

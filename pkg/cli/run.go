@@ -101,21 +101,18 @@ const maxManifest = 16 << 20
 // readManifest returns what is in the file, or in stdin for "-"; nil where no file was named. What
 // is in it is package workload's business.
 func readManifest(filename string, stdin io.Reader) ([]byte, error) {
-	switch filename {
-	case "":
+	if filename == "" {
 		return nil, nil
-	case "-":
-		return readAll("stdin", stdin)
 	}
-	file, err := os.Open(filename)
-	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+	name, in := "stdin", stdin
+	if filename != "-" {
+		file, err := os.Open(filename)
+		if err != nil {
+			return nil, fmt.Errorf("manifest: %w", err)
+		}
+		defer file.Close()
+		name, in = filename, file
 	}
-	defer file.Close()
-	return readAll(filename, file)
-}
-
-func readAll(name string, in io.Reader) ([]byte, error) {
 	manifest, err := io.ReadAll(io.LimitReader(in, maxManifest+1))
 	switch {
 	case err != nil:
@@ -136,7 +133,8 @@ func (o Options) preview(ctx context.Context, request run.Request, stdout io.Wri
 		return err
 	}
 	if o.DryRun == DryRunNone {
-		return written(explain(stdout, planned, fullAccount()))
+		// The warnings too, which elsewhere are lines of their own.
+		return written(explain(stdout, planned, append(chapters(), chapter{"warnings", plan.Warning})))
 	}
 	pod, err := o.previewPod(ctx, request.Cluster.Client, planned, source)
 	if err != nil {

@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,7 +35,11 @@ func Of(pod *corev1.Pod, container string) Status {
 	case status != nil && status.State.Running != nil:
 		return Status{}
 	case status != nil && status.State.Terminated != nil:
-		return ended(pod, status)
+		end := status.State.Terminated
+		if notStarted(end) {
+			return Status{Err: notStartable(pod, status, end.Message)}
+		}
+		return Status{Terminated: end}
 	case pod.DeletionTimestamp != nil:
 		return Status{Err: beingDeleted(pod)}
 	case pod.Status.Phase == corev1.PodFailed:
@@ -58,15 +63,6 @@ func blank(reason string) bool {
 	return reason == "" || reason == "ContainerCreating" || reason == "PodInitializing"
 }
 
-// ended tells a process that has run from one that could not be started.
-func ended(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
-	end := status.State.Terminated
-	if notStarted(end) {
-		return Status{Err: notStartable(pod, status, end.Message)}
-	}
-	return Status{Terminated: end}
-}
-
 func notStarted(end *corev1.ContainerStateTerminated) bool {
 	return end.Reason == "StartError" || end.Reason == "ContainerCannotRun"
 }
@@ -83,11 +79,8 @@ const noShellWords = `exec: "sh": executable file not found`
 
 // containerError is the kubelet's or the runtime's word about a container, with what to type next.
 func containerError(pod *corev1.Pod, container, words string) error {
-	next := Hint(pod, container, words)
-	if next == "" {
-		next = eventsOf(pod)
-	}
-	return hint.Wrap(fmt.Errorf("%s: %s", kindAndName(pod, container), words), next)
+	return hint.Wrap(fmt.Errorf("%s: %s", kindAndName(pod, container), words),
+		cmp.Or(Hint(pod, container, words), eventsOf(pod)))
 }
 
 // waiting reads a reason of the kubelet's for not starting a container. Most do not heal while
@@ -122,15 +115,13 @@ func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 func beforeStart(pod *corev1.Pod, subject string) Status {
 	node := pod.Spec.NodeName
-	if scheduled := condition(pod, corev1.PodScheduled); scheduled == nil ||
-		scheduled.Status != corev1.ConditionTrue {
-		return unscheduled(pod, scheduled)
+	if scheduled := condition(pod, corev1.PodScheduled); scheduled.Status != corev1.ConditionTrue {
+		return unscheduled(pod, scheduled.Message)
 	}
 	if pod.Status.StartTime == nil { // the kubelet's first word
 		return Status{Waiting: "node " + node + " to take the pod", Next: describeNode(node)}
 	}
-	if ready := condition(pod, corev1.PodReadyToStartContainers); ready != nil &&
-		ready.Status == corev1.ConditionFalse {
+	if condition(pod, corev1.PodReadyToStartContainers).Status == corev1.ConditionFalse {
 		return Status{Waiting: "volumes and network on node " + node, Next: eventsOf(pod)}
 	}
 	image := ""
@@ -140,13 +131,14 @@ func beforeStart(pod *corev1.Pod, subject string) Status {
 	return Status{Waiting: "image " + image + " to be pulled and started", Subject: subject}
 }
 
+// condition is the pod's condition of a kind; an empty one where it has none.
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range pod.Status.Conditions {
 		if pod.Status.Conditions[i].Type == kind {
 			return &pod.Status.Conditions[i]
 		}
 	}
-	return nil
+	return &corev1.PodCondition{}
 }
 
 // EndedEarly is the status of a container whose process ended before anything could run beside it.
@@ -155,11 +147,8 @@ func EndedEarly(pod *corev1.Pod, container string, end *corev1.ContainerStateTer
 		return Status{Terminated: end, Err: podFailed(pod)}
 	}
 	words := DescribeExit(pod, container, end)
-	next := Hint(pod, container, words)
-	if next == "" {
-		next = eventsOf(pod)
-	}
-	err := hint.Wrap(fmt.Errorf("container %s ended before the session began: %s", container, words), next)
+	err := hint.Wrap(fmt.Errorf("container %s ended before the session began: %s", container, words),
+		cmp.Or(Hint(pod, container, words), eventsOf(pod)))
 	return Status{Terminated: end, Logs: container, Err: err}
 }
 
@@ -174,11 +163,9 @@ func failed(pod *corev1.Pod, unfinished *corev1.ContainerStatus) Status {
 
 // podFailed is a pod that its node or a controller gave up: evicted, rejected, lost with its node.
 func podFailed(pod *corev1.Pod) error {
-	words := joined(pod.Status.Reason, pod.Status.Message)
-	if words == "" {
-		words = disruption(pod)
-	}
-	return hint.Wrap(fmt.Errorf("pod/%s failed: %s", pod.Name, orUnsaid(words)), whereItWas(pod))
+	why := cmp.Or(joined(pod.Status.Reason, pod.Status.Message), disruption(pod),
+		"its status does not say why")
+	return hint.Wrap(fmt.Errorf("pod/%s failed: %s", pod.Name, why), whereItWas(pod))
 }
 
 // beingDeleted is a pod that somebody else deletes. Kubernetes says why where it does so itself:
@@ -192,7 +179,7 @@ func beingDeleted(pod *corev1.Pod) error {
 
 func disruption(pod *corev1.Pod) string {
 	target := condition(pod, corev1.DisruptionTarget)
-	if target == nil || target.Status != corev1.ConditionTrue {
+	if target.Status != corev1.ConditionTrue {
 		return ""
 	}
 	return joined(target.Reason, target.Message)
@@ -215,11 +202,4 @@ func whereItWas(pod *corev1.Pod) string {
 
 func joined(reason, message string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(reason+": "+message, ": "), ": ")
-}
-
-func orUnsaid(words string) string {
-	if words == "" {
-		return "its status does not say why"
-	}
-	return words
 }

@@ -66,14 +66,12 @@ func Hint(pod *corev1.Pod, container, words string) string {
 // it is needed for more than that, it says what there is.
 func withoutObject(s subject, groups []string) string {
 	spec, name := containers.Spec(s.pod, s.container), groups[2]
-	if spec == nil || isInit(s.pod, s.container) {
-		return listObjects(s, groups)
+	whole := func(from corev1.EnvFromSource) bool { // -e does not take these away
+		return from.SecretRef != nil && from.SecretRef.Name == name ||
+			from.ConfigMapRef != nil && from.ConfigMapRef.Name == name
 	}
-	for _, from := range spec.EnvFrom { // -e does not take these away
-		if from.SecretRef != nil && from.SecretRef.Name == name ||
-			from.ConfigMapRef != nil && from.ConfigMapRef.Name == name {
-			return listObjects(s, groups)
-		}
+	if spec == nil || isInit(s.pod, s.container) || slices.ContainsFunc(spec.EnvFrom, whole) {
+		return listObjects(s, groups)
 	}
 	var flags []string
 	for _, env := range spec.Env {
@@ -167,9 +165,6 @@ func PullSecretsHint(namespace string) string {
 		string(corev1.SecretTypeDockerConfigJson)
 }
 
-// leastMemory is the least memory that is proposed: the runtime itself needs some to start a container.
-const leastMemory = "128Mi"
-
 // OutOfMemory reports whether a container was killed because it used too much memory.
 func OutOfMemory(end *corev1.ContainerStateTerminated) bool { return end.Reason == "OOMKilled" }
 
@@ -198,7 +193,8 @@ func withMoreMemory(s subject, _ []string) string {
 	}
 	more := limit.DeepCopy()
 	more.Add(more)
-	if least := resource.MustParse(leastMemory); more.Cmp(least) < 0 {
+	// The runtime itself needs some memory to start a container.
+	if least := resource.MustParse("128Mi"); more.Cmp(least) < 0 {
 		more = least
 	}
 	own := containers.Spec(s.pod, container)

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,14 +37,10 @@ func initializing(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told bool) {
 	state := status.State
 	switch {
-	case state.Terminated != nil && isSidecar(pod, status.Name): // its restart is due
-		return Status{Waiting: turn(pod, status) + " to be restarted", Subject: status.Name,
-			Logs: status.Name, Next: without(pod, status.Name)}, true
-	case state.Terminated != nil:
+	case state.Terminated != nil && !isSidecar(pod, status.Name):
 		return initFailed(pod, status, state.Terminated), true
-	case state.Running != nil:
-		return Status{Waiting: turn(pod, status), Subject: status.Name, Logs: status.Name,
-			Next: without(pod, status.Name)}, true
+	case state.Terminated != nil || state.Running != nil:
+		return initRunning(pod, status), true
 	case state.Waiting == nil || blank(state.Waiting.Reason):
 		return Status{}, false
 	case state.Waiting.Reason == "CrashLoopBackOff" && status.LastTerminationState.Terminated != nil:
@@ -52,12 +49,16 @@ func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told 
 	return waiting(pod, status), true
 }
 
-// turn names an init container and its place among them.
-func turn(pod *corev1.Pod, status *corev1.ContainerStatus) string {
+// initRunning is an init container that runs, or a sidecar that will again, with its place among them.
+func initRunning(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 	isThis := func(other corev1.ContainerStatus) bool { return other.Name == status.Name }
 	place := slices.IndexFunc(pod.Status.InitContainerStatuses, isThis) + 1
-	return fmt.Sprintf("%s (%d of %d)", kindAndName(pod, status.Name), place,
+	turn := fmt.Sprintf("%s (%d of %d)", kindAndName(pod, status.Name), place,
 		len(pod.Status.InitContainerStatuses))
+	if status.State.Terminated != nil { // its restart is due
+		turn += " to be restarted"
+	}
+	return Status{Waiting: turn, Subject: status.Name, Logs: status.Name, Next: without(pod, status.Name)}
 }
 
 func kindAndName(pod *corev1.Pod, name string) string {
@@ -73,15 +74,12 @@ func kindAndName(pod *corev1.Pod, name string) string {
 func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus,
 	end *corev1.ContainerStateTerminated) Status {
 	words := DescribeExit(pod, status.Name, end)
-	next := Hint(pod, status.Name, words)
-	switch {
-	case next != "":
-	case status.Name == owned.ToolboxName:
-		next = "use a toolbox with a static busybox: --toolbox busybox:musl"
-	default:
-		next = without(pod, status.Name)
+	other := without(pod, status.Name)
+	if status.Name == owned.ToolboxName {
+		other = "use a toolbox with a static busybox: --toolbox busybox:musl"
 	}
-	failed := Status{Err: hint.Wrap(fmt.Errorf("%s failed: %s", kindAndName(pod, status.Name), words), next)}
+	failed := Status{Err: hint.Wrap(fmt.Errorf("%s failed: %s", kindAndName(pod, status.Name), words),
+		cmp.Or(Hint(pod, status.Name, words), other))}
 	if !notStarted(end) {
 		failed.Logs = status.Name
 	}
@@ -102,19 +100,16 @@ func DescribeExit(pod *corev1.Pod, container string, end *corev1.ContainerStateT
 
 // without is the flag for a clone that goes without an init container or a sidecar.
 func without(pod *corev1.Pod, name string) string {
-	if name == owned.ToolboxName {
+	others, sidecar := strings.Join(others(pod, name), ","), isSidecar(pod, name)
+	switch {
+	case name == owned.ToolboxName:
 		return "leave out --toolbox"
+	case sidecar && others == "":
+		return "start without it: leave out --with and --with-all"
+	case sidecar:
+		return "start without it: --with " + others
 	}
-	flag, others := "--init", others(pod, name)
-	if isSidecar(pod, name) {
-		if flag = "--with"; len(others) == 0 {
-			return "start without it: leave out --with and --with-all"
-		}
-	}
-	if len(others) == 0 {
-		return "start without it: --init none"
-	}
-	return "start without it: " + flag + " " + strings.Join(others, ",")
+	return "start without it: --init " + cmp.Or(others, "none")
 }
 
 // others are the init containers, or else the sidecars and containers, that come along with name.

@@ -71,21 +71,18 @@ func describeQuota(s subject, groups []string) string {
 
 // setSizes gives examples of the sizes that a quota wants the session's container to state.
 func setSizes(s subject, groups []string) string {
-	missing := strings.Split(groups[2], "; ")
 	var flags []string
-	for _, size := range smallSizes() {
-		wanted := regexp.MustCompile(`^(?:(?:requests|limits)\.)?` + string(size.name) + ` for: ` +
-			regexp.QuoteMeta(s.container) + `$`)
-		stated := len(missing)
-		missing = slices.DeleteFunc(missing, wanted.MatchString)
-		if len(missing) < stated {
-			flags = append(flags, size.flag())
+	for _, missing := range strings.Split(groups[2], "; ") {
+		name, of, _ := strings.Cut(missing, " for: ")
+		name = strings.TrimPrefix(strings.TrimPrefix(name, "requests."), "limits.")
+		size, known := smallSizes()[name]
+		if !known || of != s.container { // something that no flag sets, or another container's
+			return describeQuota(s, groups)
 		}
+		flags = append(flags, "--"+name+" "+size)
 	}
-	if len(missing) > 0 { // something that no flag sets, or another container's
-		return describeQuota(s, groups)
-	}
-	return "set the sizes, for example: " + strings.Join(flags, " ")
+	slices.Sort(flags)
+	return "set the sizes, for example: " + strings.Join(slices.Compact(flags), " ")
 }
 
 var violation = regexp.MustCompile(`(?:": |\), )([^(]+) \(([^)]+)`)
@@ -109,16 +106,12 @@ func beStricter(s subject, groups []string) string {
 }
 
 func hasUser(pod *corev1.Pod) bool {
-	var users []*int64
-	if pod.Spec.SecurityContext != nil {
-		users = append(users, pod.Spec.SecurityContext.RunAsUser)
+	if pod.Spec.SecurityContext != nil && pod.Spec.SecurityContext.RunAsUser != nil {
+		return true
 	}
-	for _, c := range pod.Spec.Containers {
-		if c.SecurityContext != nil {
-			users = append(users, c.SecurityContext.RunAsUser)
-		}
-	}
-	return slices.ContainsFunc(users, func(user *int64) bool { return user != nil })
+	return slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return c.SecurityContext != nil && c.SecurityContext.RunAsUser != nil
+	})
 }
 
 // stricter is the patch with which containers pass "restricted":

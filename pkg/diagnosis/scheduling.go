@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,16 +15,16 @@ import (
 
 // unscheduled says why a pod has no node yet. A node may be added, and a claim be bound; a claim that
 // is not there will not come.
-func unscheduled(pod *corev1.Pod, scheduled *corev1.PodCondition) Status {
-	if scheduled == nil || scheduled.Message == "" {
+func unscheduled(pod *corev1.Pod, message string) Status {
+	if message == "" {
 		return Status{Waiting: "scheduling"}
 	}
-	words, of := "scheduling: "+scheduled.Message, subject{pod.Namespace, pod, ""}
+	words := "scheduling: " + message
 	if missingClaim.MatchString(words) { // nothing that happens by itself changes that
-		return Status{Err: hint.Wrap(errors.New(words), fixed(
-			"list the claims: kubectl get persistentvolumeclaims -n NAMESPACE")(of, nil))}
+		return Status{Err: hint.Wrap(errors.New(words),
+			"list the claims: kubectl get persistentvolumeclaims -n "+pod.Namespace)}
 	}
-	return Status{Waiting: words, Next: firstHint(schedulerRules(), words, of)}
+	return Status{Waiting: words, Next: firstHint(schedulerRules(), words, subject{pod.Namespace, pod, ""})}
 }
 
 var missingClaim = regexp.MustCompile(`persistentvolumeclaim "[^"]+" (not found|is being deleted)|` +
@@ -53,31 +54,22 @@ func smaller(s subject, _ []string) string {
 		requests = session.Resources.Requests
 	}
 	var flags []string
-	for _, size := range smallSizes() {
-		asked := requests[size.name]
-		missing := strings.Contains(message, "Insufficient "+string(size.name))
-		if missing && asked.Cmp(resource.MustParse(size.value)) > 0 {
-			flags = append(flags, size.flag())
+	for name, size := range smallSizes() {
+		asked := requests[corev1.ResourceName(name)]
+		missing := strings.Contains(message, "Insufficient "+name)
+		if missing && asked.Cmp(resource.MustParse(size)) > 0 {
+			flags = append(flags, "--"+name+" "+size)
 		}
 	}
 	if len(flags) == 0 {
 		return ""
 	}
+	slices.Sort(flags)
 	return "ask for less: " + strings.Join(flags, " ")
 }
 
-// size is a value for --cpu or --memory.
-type size struct {
-	name  corev1.ResourceName
-	value string
-}
-
-func (s size) flag() string { return "--" + string(s.name) + " " + s.value }
-
-// smallSizes fit nearly everywhere.
-func smallSizes() []size {
-	return []size{{corev1.ResourceCPU, "100m"}, {corev1.ResourceMemory, "128Mi"}}
-}
+// smallSizes are values that fit nearly everywhere, by resource. Its name is the flag's, too.
+func smallSizes() map[string]string { return map[string]string{"cpu": "100m", "memory": "128Mi"} }
 
 func describeClaims(s subject, _ []string) string {
 	var names []string

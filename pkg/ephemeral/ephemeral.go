@@ -15,8 +15,6 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-const subresource = "ephemeralcontainers"
-
 // Client adds ephemeral containers to the pods of one namespace.
 type Client struct {
 	pods typedcorev1.PodInterface
@@ -37,9 +35,9 @@ func (c *Client) Add(ctx context.Context, pod string, uid types.UID,
 // nothing is added.
 func (c *Client) Try(ctx context.Context, pod string, uid types.UID,
 	container corev1.EphemeralContainer) (*corev1.Pod, error) {
-	return c.patch(ctx, pod, uid, container,
-		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll},
-			FieldValidation: metav1.FieldValidationStrict})
+	options := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll},
+		FieldValidation: metav1.FieldValidationStrict}
+	return c.patch(ctx, pod, uid, container, options)
 }
 
 func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer,
@@ -51,7 +49,7 @@ func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container
 	if err != nil {
 		return nil, fmt.Errorf("encode the patch for pod/%s: %w", pod, err)
 	}
-	added, err := c.pods.Patch(ctx, pod, types.StrategicMergePatchType, patch, options, subresource)
+	added, err := c.pods.Patch(ctx, pod, types.StrategicMergePatchType, patch, options, "ephemeralcontainers")
 	switch {
 	case unsupported(err):
 		return nil, hint.Wrap(fmt.Errorf("the server has no ephemeral containers: %w", err),
@@ -68,9 +66,7 @@ func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container
 // unsupported tells a server that does not know the subresource from a pod that is not there: only
 // the latter's 404 names an object. Old servers send no details at all.
 func unsupported(err error) bool {
-	if !apierrors.IsNotFound(err) {
-		return false
-	}
 	status, ok := err.(apierrors.APIStatus)
-	return ok && (status.Status().Details == nil || status.Status().Details.Name == "")
+	return ok && apierrors.IsNotFound(err) &&
+		(status.Status().Details == nil || status.Status().Details.Name == "")
 }

@@ -82,11 +82,10 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	if owner := leaseOwner(s); owner != nil {
 		return i.orphaned(ctx, client, s, owner)
 	}
-	left, limited := s.Left(now)
-	switch {
-	case s.State == Ended:
+	if s.State == Ended {
 		return "it has ended", nil
-	case limited && left <= 0:
+	}
+	if left, limited := s.Left(now); limited && left <= 0 {
 		return "its time is over", nil
 	}
 	return "", nil
@@ -100,13 +99,11 @@ func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s
 		return "", nil
 	}
 	job, err := client.BatchV1().Jobs(s.Namespace).Get(ctx, owner.Name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
+	if apierrors.IsNotFound(err) || err == nil && job.UID != owner.UID {
 		return "its lease is gone", nil
-	case err != nil:
+	}
+	if err != nil {
 		return "", fmt.Errorf("pod/%s: is its lease gone? %w", s.Pod, err)
-	case job.UID != owner.UID:
-		return "its lease is gone", nil
 	}
 	return "", nil
 }

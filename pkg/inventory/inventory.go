@@ -39,15 +39,25 @@ type Inventory struct {
 // caller is: one round trip. Leases or clones that the caller may not list are left out; that neither may be
 // listed is an error.
 func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*Inventory, error) {
-	var pods *corev1.PodList
-	var jobs *batchv1.JobList
+	var pods []corev1.Pod
+	var jobs []batchv1.Job
 	var podsErr, jobsErr error
 	i := &Inventory{Namespace: namespace}
 	ours := metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy + "," +
 		owned.SessionLabel}
 	var asked sync.WaitGroup
-	asked.Go(func() { pods, podsErr = client.CoreV1().Pods(namespace).List(ctx, ours) })
-	asked.Go(func() { jobs, jobsErr = client.BatchV1().Jobs(namespace).List(ctx, ours) })
+	asked.Go(func() {
+		var list *corev1.PodList
+		if list, podsErr = client.CoreV1().Pods(namespace).List(ctx, ours); podsErr == nil {
+			pods = list.Items
+		}
+	})
+	asked.Go(func() {
+		var list *batchv1.JobList
+		if list, jobsErr = client.BatchV1().Jobs(namespace).List(ctx, ours); jobsErr == nil {
+			jobs = list.Items
+		}
+	})
 	asked.Go(func() { i.User = access.UserName(ctx, client) })
 	asked.Wait()
 	if err := i.take(pods, podsErr, jobs, jobsErr); err != nil {
@@ -57,32 +67,19 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 }
 
 // take makes sessions of what was read, or of one of the two where the other may not be read.
-func (i *Inventory) take(pods *corev1.PodList, podsErr error, jobs *batchv1.JobList, jobsErr error) error {
+func (i *Inventory) take(pods []corev1.Pod, podsErr error, jobs []batchv1.Job, jobsErr error) error {
 	i.podsRead, i.leasesRead = podsErr == nil, jobsErr == nil
 	i.Unread = errors.Join(podsErr, jobsErr)
 	if !readable(podsErr) || !readable(jobsErr) || podsErr != nil && jobsErr != nil {
 		return i.Unread
 	}
-	i.Sessions = i.join(itemsOf(pods, podsErr), leasesOf(jobs, jobsErr))
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return foreign(&p) })
+	jobs = slices.DeleteFunc(jobs, func(j batchv1.Job) bool { return foreign(&j) })
+	i.Sessions = i.join(pods, jobs)
 	return nil
 }
 
 func readable(err error) bool { return err == nil || apierrors.IsForbidden(err) }
-
-// itemsOf are the pods that are clones.
-func itemsOf(list *corev1.PodList, err error) []corev1.Pod {
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return foreign(&p) })
-}
-
-func leasesOf(list *batchv1.JobList, err error) []batchv1.Job {
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(list.Items, func(j batchv1.Job) bool { return foreign(&j) })
-}
 
 // foreign is what is not ours: it has other labels, or, whatever its labels, a controller.
 func foreign(object metav1.Object) bool {
@@ -164,17 +161,26 @@ func (s Session) Follow(client kubernetes.Interface) *lease.Lease {
 // Lookup is Read for the one session that has a name: nothing is listed. It takes one round trip, and a
 // second one for a clone that is called by its lease's name.
 func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name string) (*Inventory, error) {
-	var pods *corev1.PodList
-	var jobs *batchv1.JobList
+	getClone := func(name string) ([]corev1.Pod, error) {
+		return found(client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{}))
+	}
+	leaseName := owned.LeaseName(name[strings.LastIndex(name, "-")+1:]) // both names end in the session's id
+	var pods []corev1.Pod
+	var jobs []batchv1.Job
 	var podsErr, jobsErr error
 	i := &Inventory{Namespace: namespace}
 	var asked sync.WaitGroup
-	asked.Go(func() { pods, podsErr = getClone(ctx, client, namespace, name) })
-	asked.Go(func() { jobs, jobsErr = getLease(ctx, client, namespace, name) })
+	asked.Go(func() { pods, podsErr = getClone(name) })
+	asked.Go(func() {
+		jobs, jobsErr = found(client.BatchV1().Jobs(namespace).Get(ctx, leaseName, metav1.GetOptions{}))
+	})
 	asked.Go(func() { i.User = access.UserName(ctx, client) })
 	asked.Wait()
-	if clone := cloneOf(jobs); clone != "" && clone != name {
-		pods, podsErr = getClone(ctx, client, namespace, clone)
+	for _, job := range jobs { // one, or none
+		clone := job.Annotations[owned.PodAnnotation]
+		if job.Annotations[owned.ModeAnnotation] == modeClone && clone != "" && clone != name {
+			pods, podsErr = getClone(clone)
+		}
 	}
 	if err := i.take(pods, podsErr, jobs, jobsErr); err != nil {
 		return nil, fmt.Errorf("session %s: %w", name, err)
@@ -182,37 +188,13 @@ func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name st
 	return i, nil
 }
 
-// cloneOf is the clone that a lease says is its session's.
-func cloneOf(jobs *batchv1.JobList) string {
-	if jobs == nil || len(jobs.Items) == 0 || jobs.Items[0].Annotations[owned.ModeAnnotation] != modeClone {
-		return ""
-	}
-	return jobs.Items[0].Annotations[owned.PodAnnotation]
-}
-
-func getClone(ctx context.Context, client kubernetes.Interface, namespace, name string) (*corev1.PodList,
-	error) {
-	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return &corev1.PodList{}, ignoreNotFound(err)
-	}
-	return &corev1.PodList{Items: []corev1.Pod{*pod}}, nil
-}
-
-// getLease finds the lease by the session's id, in which the names of both end.
-func getLease(ctx context.Context, client kubernetes.Interface, namespace, name string) (*batchv1.JobList,
-	error) {
-	id := name[strings.LastIndex(name, "-")+1:]
-	job, err := client.BatchV1().Jobs(namespace).Get(ctx, owned.LeaseName(id), metav1.GetOptions{})
-	if err != nil {
-		return &batchv1.JobList{}, ignoreNotFound(err)
-	}
-	return &batchv1.JobList{Items: []batchv1.Job{*job}}, nil
-}
-
-func ignoreNotFound(err error) error {
+// found is what a GET returned as a list, which is empty where there is nothing.
+func found[T any](object *T, err error) ([]T, error) {
 	if apierrors.IsNotFound(err) {
-		return nil
+		return nil, nil
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return []T{*object}, nil
 }

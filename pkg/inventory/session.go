@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -143,10 +144,7 @@ func inside(ctx context.Context, client kubernetes.Interface, s Session) State {
 }
 
 func podState(pod *corev1.Pod, container string) State {
-	var state corev1.ContainerState
-	if status := containers.Status(pod, container); status != nil {
-		state = status.State
-	}
+	state := cmp.Or(containers.Status(pod, container), &corev1.ContainerStatus{}).State
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return Ending
@@ -187,12 +185,9 @@ func podEnds(pod *corev1.Pod) *metav1.Time {
 
 // Toolbox is the image that the session's clone has its shell from (--toolbox), or "".
 func (s Session) Toolbox() string {
-	if s.pod == nil {
-		return ""
-	}
-	for _, c := range s.pod.Spec.InitContainers {
-		if c.Name == owned.ToolboxName {
-			return c.Image
+	if s.pod != nil {
+		if toolbox := containers.Spec(s.pod, owned.ToolboxName); toolbox != nil {
+			return toolbox.Image
 		}
 	}
 	return ""
@@ -222,24 +217,17 @@ func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace,
 	for _, c := range pod.Spec.EphemeralContainers {
 		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.TargetContainerName,
 			Command: slices.Concat(c.Command, c.Args), State: "Waiting"}
-		if status := containers.Status(pod, c.Name); status != nil {
-			e.setState(status.State)
+		state := cmp.Or(containers.Status(pod, c.Name), &corev1.ContainerStatus{}).State
+		switch {
+		case state.Running != nil:
+			e.State, e.Started = "Running", &state.Running.StartedAt
+		case state.Terminated != nil:
+			e.State = cmp.Or(state.Terminated.Reason, "Terminated")
+			e.ExitCode, e.Started = &state.Terminated.ExitCode, &state.Terminated.StartedAt
+		case state.Waiting != nil && state.Waiting.Reason != "":
+			e.State = state.Waiting.Reason
 		}
 		listed = append(listed, e)
 	}
 	return listed, nil
-}
-
-func (e *EphemeralContainer) setState(state corev1.ContainerState) {
-	switch {
-	case state.Running != nil:
-		e.State, e.Started = "Running", &state.Running.StartedAt
-	case state.Terminated != nil:
-		e.State, e.ExitCode, e.Started = "Terminated", &state.Terminated.ExitCode, &state.Terminated.StartedAt
-		if state.Terminated.Reason != "" {
-			e.State = state.Terminated.Reason
-		}
-	case state.Waiting != nil && state.Waiting.Reason != "":
-		e.State = state.Waiting.Reason
-	}
 }

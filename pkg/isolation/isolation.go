@@ -82,14 +82,6 @@ func (o LabelOptions) check(s NamespaceState, own map[string]string) error {
 			return fmt.Errorf("label %s is reserved: eshell finds its clones by it", key)
 		}
 	}
-	if s.Unknown != nil {
-		return o.unjudged(s.Unknown)
-	}
-	return nil
-}
-
-// unjudged refuses labels that the user wants on the clone and nobody can judge.
-func (o LabelOptions) unjudged(unknown error) error {
 	var flags []string
 	if o.Keep {
 		flags = append(flags, "--keep-labels")
@@ -97,11 +89,11 @@ func (o LabelOptions) unjudged(unknown error) error {
 	if len(o.Set) > 0 {
 		flags = append(flags, "--labels")
 	}
-	if len(flags) == 0 {
+	if s.Unknown == nil || len(flags) == 0 {
 		return nil
 	}
 	given := words.List(flags, "and")
-	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, unknown),
+	return hint.Wrap(fmt.Errorf("%s cannot be judged: %w", given, s.Unknown),
 		"leave out "+given+": the clone then has no label of the original")
 }
 
@@ -119,7 +111,23 @@ func (m managedLabels) has(key string) bool {
 }
 
 func allManagedLabels() []managedLabels {
-	return []managedLabels{controllerLabels(), gitOpsLabels(), queueLabels()}
+	return []managedLabels{
+		controllerLabels(),
+		{ // which release or application an object belongs to
+			domains: []string{
+				"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh",
+				"meta.helm.sh",
+			},
+			reason: "GitOps tools delete objects with their labels that are in no manifest",
+		},
+		{ // what makes a pod wait for its turn, or for the others of its group
+			domains: []string{
+				"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io",
+				"scheduling.x-k8s.io",
+			},
+			reason: "a queue would hold the clone back, or count it in the original's group",
+		},
+	}
 }
 
 // IsManagedLabel reports a label or an annotation by which controllers, GitOps tools and queues keep their
@@ -139,27 +147,5 @@ func controllerLabels() managedLabels {
 		},
 		domains: []string{"batch.kubernetes.io", "apps.kruise.io"},
 		reason:  "controllers use it to find the pods that they made",
-	}
-}
-
-// gitOpsLabels say which release or application an object belongs to.
-func gitOpsLabels() managedLabels {
-	return managedLabels{
-		domains: []string{
-			"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh",
-			"meta.helm.sh",
-		},
-		reason: "GitOps tools delete objects with their labels that are in no manifest",
-	}
-}
-
-// queueLabels make a pod wait for its turn, or for the others of its group.
-func queueLabels() managedLabels {
-	return managedLabels{
-		domains: []string{
-			"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io",
-			"scheduling.x-k8s.io",
-		},
-		reason: "a queue would hold the clone back, or count it in the original's group",
 	}
 }

@@ -11,16 +11,25 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// keep gives nothing up, and refuses where the clone would be adopted or get traffic all the same.
+// keep gives nothing up, and refuses where the clone would be adopted or get traffic all the same. The
+// hint is the flag that leads out: the fewest keys to drop, if there are any that do.
 func (l *labelSelection) keep() (Result, error) {
-	v := l.result()
-	v.Matches = l.state.Matching(v.Labels)
-	refused := unacceptableOf(v.Matches)
-	if len(refused) > 0 {
-		return Result{}, hint.Wrap(fmt.Errorf("%s", refusal(refused)), l.wayOut())
+	v := Result{Labels: l.labels(), Dropped: l.dropped, Matches: l.state.Matching(l.labels())}
+	refused := refusal(v.Matches)
+	if refused == nil {
+		return v, nil
 	}
-	return v, nil
+	toEscape := slices.DeleteFunc(slices.Clone(l.state.Selectors),
+		func(m Selector) bool { return !unacceptable(m) })
+	keys, stuck := l.fewest(toEscape)
+	if len(stuck) > 0 {
+		return Result{}, hint.Wrap(refused, debugInstead)
+	}
+	return Result{}, hint.Wrap(refused, "--drop-labels "+strings.Join(keys, ",")+
+		words.Plural(len(keys), " gives up the label", " gives up the labels")+" that it asks for")
 }
+
+const debugInstead = "--mode debug opens a shell in a running pod instead"
 
 // unacceptable says that a match cannot be wished. A Service passes over a pod that is not ready unless
 // it publishes its address all the same, and a budget only counts it. A Deployment adopts ReplicaSets
@@ -42,41 +51,32 @@ func unacceptable(m Selector) bool {
 	return true
 }
 
-func unacceptableOf(selectors []Selector) []Selector {
-	return slices.DeleteFunc(slices.Clone(selectors), func(m Selector) bool { return !unacceptable(m) })
-}
-
-func refusal(refused []Selector) string {
-	var services, controllers []Selector
-	for _, m := range refused {
-		if m.Kind == "Service" {
-			services = append(services, m)
-		} else {
-			controllers = append(controllers, m)
+// refusal says what is unacceptable of the matches, or is nil.
+func refusal(matches []Selector) error {
+	var services, controllers []string
+	for _, m := range matches {
+		switch {
+		case !unacceptable(m):
+		case m.Kind == "Service":
+			services = appendNew(services, m.String())
+		default:
+			controllers = appendNew(controllers, m.String())
 		}
 	}
 	var facts []string
-	if who := names(services); len(who) > 0 {
-		facts = append(facts, words.ShortList(who, "and")+words.Plural(len(who), " publishes", " publish")+
+	if len(services) > 0 {
+		facts = append(facts, words.ShortList(services, "and")+
+			words.Plural(len(services), " publishes", " publish")+
 			" the addresses of pods that are not ready: the clone would get requests")
 	}
-	if who := names(controllers); len(who) > 0 {
-		facts = append(facts, words.ShortList(who, "and")+" would adopt the clone")
+	if len(controllers) > 0 {
+		facts = append(facts, words.ShortList(controllers, "and")+" would adopt the clone")
 	}
-	return strings.Join(facts, "; ")
-}
-
-// wayOut is the flag that leads out of a refusal: the fewest keys to drop, if there are any that do.
-func (l *labelSelection) wayOut() string {
-	keys, stuck := l.search(unacceptableOf(l.state.Selectors)).fewest()
-	if len(stuck) > 0 {
-		return debugInstead
+	if len(facts) == 0 {
+		return nil
 	}
-	return "--drop-labels " + strings.Join(keys, ",") + words.Plural(len(keys), " gives up the label",
-		" gives up the labels") + " that it asks for"
+	return errors.New(strings.Join(facts, "; "))
 }
-
-const debugInstead = "--mode debug opens a shell in a running pod instead"
 
 // inescapable is the error of labels of which no set can be given up. The stuck selectors are those
 // that the search could not get away from.
@@ -86,20 +86,15 @@ func (l *labelSelection) inescapable(stuck []Selector) error {
 	if l.state.Unknown == nil && !slices.ContainsFunc(matching, unacceptable) {
 		next = "--keep-labels accepts it"
 	}
-	if always := l.always(matching); len(always) > 0 {
-		return hint.Wrap(fmt.Errorf("%s", strings.Join(l.sentences(always), "; ")), next)
+	always := slices.DeleteFunc(slices.Clone(matching), // those that no key of the source breaks
+		func(m Selector) bool { return len(l.breaking(m, nil)) > 0 })
+	if len(always) > 0 {
+		return hint.Wrap(errors.New(strings.Join(l.sentences(always), "; ")), next)
 	}
 	// Each can be escaped, but only into the other.
 	whichever := names(slices.Concat(matching, stuck))
 	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone",
 		words.ShortList(whichever, "or")), next)
-}
-
-// always are those of the matching selectors that no key of the source breaks.
-func (l *labelSelection) always(matching []Selector) []Selector {
-	s := l.search(matching)
-	return slices.DeleteFunc(slices.Clone(matching),
-		func(m Selector) bool { return len(s.breaking(m, nil)) > 0 })
 }
 
 // cause is why nothing of the source's breaks a match: the labels that it asks for were set by the user
@@ -111,10 +106,8 @@ type cause struct {
 
 func (l *labelSelection) cause(m Selector) cause {
 	var given []string
-	for _, r := range requirements(m.Match) {
-		if presence(r) {
-			given = appendNew(given, r.Key()+"="+l.fixed[r.Key()])
-		}
+	for _, key := range asks(m.Match) {
+		given = append(given, key+"="+l.fixed[key])
 	}
 	if len(given) == 0 {
 		return cause{0, words.Selected("pod", m.Match)}
@@ -164,13 +157,10 @@ func Recheck(before, after map[string]string, s NamespaceState, keep bool) error
 		}
 	}
 	matches := s.Matching(after)
-	if keep {
-		if refused := unacceptableOf(matches); len(refused) > 0 {
-			return errors.New(refusal(refused))
-		}
-		return nil
-	}
-	if len(matches) == 0 {
+	switch {
+	case keep:
+		return refusal(matches)
+	case len(matches) == 0:
 		return nil
 	}
 	next := "--keep-labels accepts it"

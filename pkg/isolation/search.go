@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -20,80 +19,61 @@ const maxSets = 1 << 12
 // https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
 const instanceLabel = "app.kubernetes.io/instance"
 
-// search looks for the keys of loose to give up, so that no selector matches labels without them.
-type search struct {
-	selectors []Selector
-	policies  []networkingv1.NetworkPolicy
-	labels    map[string]string
-	loose     map[string]string // those of labels that may be given up
-}
-
-func (l *labelSelection) search(selectors []Selector) search {
-	return search{selectors, l.state.Policies, l.labels(), l.loose}
-}
-
-// fewest returns the keys to give up, sorted: of the smallest sets the most dispensable one. Where no
-// set will do it returns the selectors that it could not escape.
+// fewest returns the loose keys to give up so that none of the selectors matches, sorted: of the smallest
+// sets the most dispensable one. Where no set will do it returns the selectors that it could not escape.
 //
 // It goes through the sets by size. One that a selector matches is extended by each key that this
 // selector asks for: no other key stops it from matching, so that every smallest set is come by, and
 // where no such key is left no larger set will do either. That holds for selectors that ask for the
 // absence of a key too, because each set is judged against all selectors. Beyond maxSets it settles for
 // a set of which no key can be kept alone.
-func (s search) fewest() (keys []string, stuck []Selector) {
+func (l *labelSelection) fewest(selectors []Selector) (keys []string, stuck []Selector) {
 	level, seen := [][]string{nil}, map[string]bool{}
 	for len(level) > 0 {
 		var free, next [][]string
 		for _, given := range level {
-			match, matched := s.match(given)
-			if !matched {
+			i := l.match(selectors, given)
+			if i < 0 {
 				free = append(free, given)
 				continue
 			}
-			keys := s.breaking(match, given)
+			keys := l.breaking(selectors[i], given)
 			if len(keys) == 0 {
-				stuck = append(stuck, match)
+				stuck = append(stuck, selectors[i])
 			}
 			next = append(next, extend(given, keys, seen)...)
 		}
 		switch {
 		case len(free) > 0:
-			return slices.MinFunc(free, s.compare), nil
+			return slices.MinFunc(free, l.compare), nil
 		case len(seen) > maxSets:
-			return s.settle()
+			return l.settle(selectors)
 		}
 		level = next
 	}
 	return nil, stuck
 }
 
-// match returns the first selector that matches without the given keys.
-func (s search) match(given []string) (Selector, bool) {
-	rest := s.without(given)
-	i := slices.IndexFunc(s.selectors, func(m Selector) bool { return m.Match.Matches(rest) })
-	if i < 0 {
-		return Selector{}, false
-	}
-	return s.selectors[i], true
+// match returns the index of the first selector that matches without the given keys, or -1.
+func (l *labelSelection) match(selectors []Selector, given []string) int {
+	rest := l.without(given)
+	return slices.IndexFunc(selectors, func(m Selector) bool { return m.Match.Matches(rest) })
 }
 
-func (s search) without(given []string) labels.Set {
-	rest := maps.Clone(s.labels)
+func (l *labelSelection) without(given []string) labels.Set {
+	rest := l.labels()
 	for _, key := range given {
 		delete(rest, key)
 	}
 	return rest
 }
 
-// breaking returns the keys each of which stops m from matching.
-func (s search) breaking(m Selector, given []string) []string {
-	var keys []string
-	for _, r := range requirements(m.Match) {
-		if _, loose := s.loose[r.Key()]; loose && presence(r) && !slices.Contains(given, r.Key()) {
-			keys = appendNew(keys, r.Key())
-		}
-	}
-	return keys
+// breaking returns the keys, beside the given ones, each of which stops m from matching.
+func (l *labelSelection) breaking(m Selector, given []string) []string {
+	return slices.DeleteFunc(asks(m.Match), func(key string) bool {
+		_, loose := l.loose[key]
+		return !loose || slices.Contains(given, key)
+	})
 }
 
 // extend returns the sets of the given and one of keys, but for those seen before.
@@ -110,79 +90,71 @@ func extend(given, keys []string, seen map[string]bool) [][]string {
 }
 
 // settle gives up every key that any selector asks for and takes back what it can.
-func (s search) settle() (keys []string, stuck []Selector) {
-	for _, m := range s.selectors {
-		keys = append(keys, s.breaking(m, keys)...)
+func (l *labelSelection) settle(selectors []Selector) (keys []string, stuck []Selector) {
+	for _, m := range selectors {
+		keys = append(keys, l.breaking(m, keys)...)
 	}
 	slices.Sort(keys)
-	if match, matched := s.match(keys); matched {
-		return nil, []Selector{match}
+	if i := l.match(selectors, keys); i >= 0 {
+		return nil, []Selector{selectors[i]}
 	}
-	for i := s.spare(keys); i >= 0; i = s.spare(keys) {
-		keys = slices.Delete(keys, i, i+1)
+	for {
+		spare := slices.IndexFunc(keys, func(key string) bool {
+			return l.match(selectors, except(keys, key)) < 0
+		})
+		if spare < 0 {
+			return keys, nil
+		}
+		keys = slices.Delete(keys, spare, spare+1)
 	}
-	return keys, nil
 }
 
-// spare returns the index of a key that can be kept although the others are given up, or -1.
-func (s search) spare(keys []string) int {
-	return slices.IndexFunc(keys, func(key string) bool {
-		others := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k == key })
-		_, matched := s.match(others)
-		return !matched
-	})
+func except(keys []string, key string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k == key })
 }
 
 // compare orders sets of one size, the one to give up first.
-func (s search) compare(a, b []string) int {
+func (l *labelSelection) compare(a, b []string) int {
+	rank := func(keys []string) int {
+		if slices.Contains(keys, instanceLabel) {
+			return 0
+		}
+		return 1
+	}
 	return cmp.Or(
-		cmp.Compare(mentioning(s.policies, a), mentioning(s.policies, b)),
-		instanceFirst(a, b),
+		cmp.Compare(l.mentioning(a), l.mentioning(b)),
+		cmp.Compare(rank(a), rank(b)),
 		slices.Compare(a, b),
 	)
 }
 
-func instanceFirst(a, b []string) int {
-	switch has := slices.Contains(a, instanceLabel); {
-	case has == slices.Contains(b, instanceLabel):
-		return 0
-	case has:
-		return -1
-	}
-	return 1
-}
-
 // mentioning counts the policies that select pods by one of the keys, as their own or as a peer.
-func mentioning(policies []networkingv1.NetworkPolicy, keys []string) int {
+func (l *labelSelection) mentioning(keys []string) int {
 	count := 0
-	for _, p := range policies {
-		if slices.ContainsFunc(podSelectors(p.Spec),
-			func(s *metav1.LabelSelector) bool { return mentions(s, keys) }) {
+	for _, p := range l.state.Policies {
+		if slices.ContainsFunc(podKeys(p.Spec), func(key string) bool { return slices.Contains(keys, key) }) {
 			count++
 		}
 	}
 	return count
 }
 
-func podSelectors(spec networkingv1.NetworkPolicySpec) []*metav1.LabelSelector {
-	all := []*metav1.LabelSelector{&spec.PodSelector}
+func podKeys(spec networkingv1.NetworkPolicySpec) []string {
+	peers := []networkingv1.NetworkPolicyPeer{{PodSelector: &spec.PodSelector}}
 	for _, rule := range spec.Ingress {
-		for _, peer := range rule.From {
-			all = append(all, peer.PodSelector)
-		}
+		peers = append(peers, rule.From...)
 	}
 	for _, rule := range spec.Egress {
-		for _, peer := range rule.To {
-			all = append(all, peer.PodSelector)
+		peers = append(peers, rule.To...)
+	}
+	var keys []string
+	for _, peer := range peers {
+		if pods := peer.PodSelector; pods != nil {
+			keys = slices.AppendSeq(keys, maps.Keys(pods.MatchLabels))
+			for _, r := range pods.MatchExpressions {
+				keys = append(keys, r.Key)
+			}
 		}
 	}
-	return all
-}
-
-func mentions(s *metav1.LabelSelector, keys []string) bool {
-	return s != nil && slices.ContainsFunc(keys, func(key string) bool {
-		_, equal := s.MatchLabels[key]
-		asks := func(r metav1.LabelSelectorRequirement) bool { return r.Key == key }
-		return equal || slices.ContainsFunc(s.MatchExpressions, asks)
-	})
+	return keys
 }

@@ -36,7 +36,8 @@ func SelectLabels(source map[string]string, s NamespaceState, o LabelOptions, ow
 	maps.Copy(l.fixed, o.Set)
 	l.replace(own)
 	for _, m := range allManagedLabels() {
-		l.dropManaged(m)
+		unmanaged := func(key string) bool { return !m.has(key) }
+		l.drop(slices.DeleteFunc(slices.Collect(maps.Keys(l.loose)), unmanaged), m.reason)
 	}
 	l.dropWished(source, o.Drop)
 	if s.Unknown != nil {
@@ -60,16 +61,6 @@ func (l *labelSelection) replace(own map[string]string) {
 	maps.Copy(l.fixed, own)
 	maps.DeleteFunc(l.loose, func(key, _ string) bool { _, fixed := l.fixed[key]; return fixed })
 	l.drop(replaced, "eshell sets its own value")
-}
-
-func (l *labelSelection) dropManaged(m managedLabels) {
-	var keys []string
-	for key := range l.loose {
-		if m.has(key) {
-			keys = append(keys, key)
-		}
-	}
-	l.drop(keys, m.reason)
 }
 
 // dropWished drops the user's keys. One that the source does not have is said and is no error, as in
@@ -106,21 +97,14 @@ func (l *labelSelection) labels() map[string]string {
 	return all
 }
 
-func (l *labelSelection) result() Result {
-	return Result{Labels: l.labels(), Dropped: l.dropped}
-}
-
 // isolate gives up what it takes for no selector to match.
 func (l *labelSelection) isolate() (Result, error) {
-	s := l.search(l.state.Selectors)
-	keys, stuck := s.fewest()
+	keys, stuck := l.fewest(l.state.Selectors)
 	if len(stuck) > 0 {
 		return Result{}, l.inescapable(stuck)
 	}
-	for _, d := range s.reasons(keys) {
-		l.drop(d.Keys, d.Reason)
-	}
-	return l.result(), nil
+	l.giveUp(keys)
+	return Result{Labels: l.labels(), Dropped: l.dropped}, nil
 }
 
 func appendNew(words []string, word string) []string {
@@ -140,35 +124,31 @@ func names(selectors []Selector) []string {
 	return all
 }
 
-// reasons say what selects by the given keys, one reason for all the keys of the same selectors.
-func (s search) reasons(given []string) []Dropped {
-	var selecting [][]string
-	var dropped []Dropped
+// giveUp drops the given keys and says what selects by them, once for all the keys of the same selectors.
+func (l *labelSelection) giveUp(given []string) {
+	var selecting, keys [][]string
 	for _, key := range given {
-		by := names(s.selectingBy(key, given))
+		by := names(l.selectingBy(key, given))
 		i := slices.IndexFunc(selecting, func(other []string) bool { return slices.Equal(by, other) })
 		if i < 0 {
-			i = len(dropped)
-			selecting, dropped = append(selecting, by), append(dropped, Dropped{})
+			i = len(selecting)
+			selecting, keys = append(selecting, by), append(keys, nil)
 		}
-		dropped[i].Keys = append(dropped[i].Keys, key)
+		keys[i] = append(keys[i], key)
 	}
 	for i, by := range selecting {
-		dropped[i].Reason = words.ShortList(by, "and") + words.Plural(len(by), " selects by ",
-			" select by ") +
-			words.Plural(len(dropped[i].Keys), "it", "them")
+		l.drop(keys[i], words.ShortList(by, "and")+words.Plural(len(by), " selects by ", " select by ")+
+			words.Plural(len(keys[i]), "it", "them"))
 	}
-	return dropped
 }
 
 // selectingBy are the selectors that ask for the key, and match with all the labels or as soon as it
 // is taken back: one of these there is, or the key need not have been given up.
-func (s search) selectingBy(key string, given []string) []Selector {
-	others := slices.DeleteFunc(slices.Clone(given), func(k string) bool { return k == key })
-	all, back := s.without(nil), s.without(others)
+func (l *labelSelection) selectingBy(key string, given []string) []Selector {
+	all, back := l.without(nil), l.without(except(given, key))
 	var by []Selector
-	for _, m := range s.selectors {
-		if asksFor(m.Match, key) && (m.Match.Matches(all) || m.Match.Matches(back)) {
+	for _, m := range l.state.Selectors {
+		if slices.Contains(asks(m.Match), key) && (m.Match.Matches(all) || m.Match.Matches(back)) {
 			by = append(by, m)
 		}
 	}

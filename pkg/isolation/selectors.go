@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -31,17 +32,13 @@ func OfService(s *corev1.Service) (Selector, bool) {
 // k8s.io/api/policy/v1. (An empty one selected nothing in policy/v1beta1, gone since Kubernetes 1.25.)
 // The error names the budget; the server lets invalid values stay that older versions let in.
 func OfBudget(b *policyv1.PodDisruptionBudget) (Selector, error) {
-	return ofLabels("PodDisruptionBudget", b.Name, b.Spec.Selector)
+	return OfController("PodDisruptionBudget", b.Name, b.Spec.Selector)
 }
 
 // OfController returns how a controller of kind, as in the API, selects pods. A nil selector selects
 // nothing and an empty one everything, as metav1.LabelSelector says of itself; the built-in kinds
 // have neither, the server refuses them. The error names the controller.
 func OfController(kind, name string, selector *metav1.LabelSelector) (Selector, error) {
-	return ofLabels(kind, name, selector)
-}
-
-func ofLabels(kind, name string, selector *metav1.LabelSelector) (Selector, error) {
 	s := Selector{Kind: kind, Name: name}
 	match, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
@@ -70,7 +67,7 @@ func (s NamespaceState) Matching(podLabels map[string]string) []Selector {
 func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	var selectors []Selector
 	add := func(selector *metav1.LabelSelector, matchLabelKeys []string) {
-		s, err := ofLabels(kind, name, selector)
+		s, err := OfController(kind, name, selector)
 		if err != nil || s.Match.Matches(labels.Set{}) || slices.ContainsFunc(matchLabelKeys,
 			controllerLabels().has) {
 			return // the server judges the first; what places itself by every pod cannot be escaped
@@ -78,7 +75,11 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 		s.Placement = true
 		selectors = append(selectors, s)
 	}
-	for _, term := range requiredTerms(spec.Affinity) {
+	affinity := cmp.Or(spec.Affinity, &corev1.Affinity{})
+	near := cmp.Or(affinity.PodAffinity, &corev1.PodAffinity{})
+	away := cmp.Or(affinity.PodAntiAffinity, &corev1.PodAntiAffinity{})
+	for _, term := range slices.Concat(near.RequiredDuringSchedulingIgnoredDuringExecution,
+		away.RequiredDuringSchedulingIgnoredDuringExecution) {
 		add(term.LabelSelector, term.MatchLabelKeys)
 	}
 	for _, spread := range spec.TopologySpreadConstraints {
@@ -89,39 +90,18 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	return selectors
 }
 
-func requiredTerms(affinity *corev1.Affinity) []corev1.PodAffinityTerm {
-	var terms []corev1.PodAffinityTerm
-	if affinity != nil && affinity.PodAffinity != nil {
-		terms = append(terms, affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution...)
-	}
-	if affinity != nil && affinity.PodAntiAffinity != nil {
-		terms = append(terms, affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution...)
-	}
-	return terms
-}
-
-// requirements are what a selector asks for, sorted by key; none for one that selects nothing.
-func requirements(s labels.Selector) labels.Requirements {
-	all, _ := s.Requirements()
-	return all
-}
-
-// presence says whether a requirement can only be met by a label that is there. The others are met
-// by its absence: taking the label away never breaks them, and may be what meets them.
-func presence(r labels.Requirement) bool {
-	switch r.Operator() {
-	case selection.DoesNotExist, selection.NotIn, selection.NotEquals:
-		return false
-	}
-	return true
-}
-
-// asksFor says whether a selector only matches pods that have the label key.
-func asksFor(s labels.Selector, key string) bool {
-	for _, r := range requirements(s) {
-		if r.Key() == key && presence(r) {
-			return true
+// asks are the keys of the labels that a pod has to have for a selector to match, sorted. The selector's
+// other requirements are met by a label's absence: taking the label away never breaks them, and may be what
+// meets them.
+func asks(s labels.Selector) []string {
+	requirements, _ := s.Requirements() // none for one that selects nothing
+	var keys []string
+	for _, r := range requirements {
+		switch r.Operator() {
+		case selection.DoesNotExist, selection.NotIn, selection.NotEquals:
+		default:
+			keys = appendNew(keys, r.Key())
 		}
 	}
-	return false
+	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -21,10 +22,13 @@ import (
 )
 
 func (t Terms) job() *batchv1.Job {
+	annotations := map[string]string{}
+	maps.Copy(annotations, t.Annotations)
+	annotations[owned.TTLAnnotation] = strconv.FormatInt(int64(t.TTL.Seconds()), 10)
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: owned.LeaseName(t.Session), Namespace: t.Namespace, Labels: owned.Labels(t.Session),
-			Annotations: t.annotations(),
+			Annotations: annotations,
 		},
 		Spec: batchv1.JobSpec{
 			Parallelism: new(int32(0)), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0)),
@@ -142,23 +146,19 @@ func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by t
 			owned.TTLAnnotation)
 	}
 	later := expires.Add(by)
-	patch, err := longerPatch(job, later.Sub(job.CreationTimestamp.Time))
+	ttl := later.Sub(job.CreationTimestamp.Time)
+	seconds := strconv.FormatInt(int64(ttl/time.Second), 10)
+	longer := map[string]any{"metadata": map[string]any{
+		"resourceVersion": job.ResourceVersion, // refused if it is another lease by now, or was changed
+		"annotations":     map[string]string{owned.TTLAnnotation: seconds},
+	}}
+	if job.Annotations[owned.KeptAnnotation] != "" {
+		longer["spec"] = map[string]any{"activeDeadlineSeconds": Deadline(ttl)}
+	}
+	patch, err := json.Marshal(longer)
 	if err != nil {
 		return time.Time{}, err
 	}
 	_, err = jobs.Patch(ctx, job.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return later, err
-}
-
-// longerPatch is refused if the lease is another one by now, or has been changed.
-func longerPatch(job *batchv1.Job, ttl time.Duration) ([]byte, error) {
-	patch := map[string]any{"metadata": map[string]any{
-		"resourceVersion": job.ResourceVersion,
-		"annotations": map[string]string{owned.TTLAnnotation: strconv.FormatInt(int64(ttl/time.Second),
-			10)},
-	}}
-	if job.Annotations[owned.KeptAnnotation] != "" {
-		patch["spec"] = map[string]any{"activeDeadlineSeconds": Deadline(ttl)}
-	}
-	return json.Marshal(patch)
 }

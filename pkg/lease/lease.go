@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -186,10 +185,7 @@ func (l *Lease) Release(ctx context.Context) error {
 		return nil
 	}
 	err := deleteJob(ctx, l.jobs, l.Name, l.UID)
-	if apierrors.IsForbidden(err) && l.expire(ctx) == nil {
-		return nil
-	}
-	if err == nil || IsGone(err) {
+	if err == nil || IsGone(err) || apierrors.IsForbidden(err) && l.expire(ctx) == nil {
 		return nil
 	}
 	return fmt.Errorf("job/%s: %w", l.Name, err)
@@ -217,10 +213,3 @@ func IsGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsCo
 // Deadline is the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter: it
 // is in whole seconds, and counted from a start whose own fraction of a second Kubernetes has cut off.
 func Deadline(d time.Duration) int64 { return int64((d+time.Second-1)/time.Second) + 1 }
-
-func (t Terms) annotations() map[string]string {
-	all := map[string]string{}
-	maps.Copy(all, t.Annotations)
-	all[owned.TTLAnnotation] = strconv.FormatInt(int64(t.TTL.Seconds()), 10)
-	return all
-}

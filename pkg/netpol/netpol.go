@@ -60,20 +60,18 @@ func Differences(policies []networkingv1.NetworkPolicy, source, clone map[string
 // selected says that p selects only one of source and clone.
 func (c comparison) selected(p policy) []string {
 	source, clone := p.pods.Matches(c.source), p.pods.Matches(c.clone)
+	if source == clone {
+		return nil
+	}
 	var directions []string
 	for _, direction := range directionsOf(p.Spec) {
 		directions = append(directions, strings.ToLower(string(direction)))
 	}
-	rules := words.List(directions, "and") + " rules "
-	switch {
-	case source && !clone:
-		return []string{"policy " + p.Name + " selects the original and not the clone: its " + rules +
-			"do not apply to the clone"}
-	case clone && !source:
-		return []string{"policy " + p.Name + " selects the clone and not the original: its " + rules +
-			"apply to the clone"}
+	sentence := "policy %s selects the original and not the clone: its %s rules do not apply to the clone"
+	if clone {
+		sentence = "policy %s selects the clone and not the original: its %s rules apply to the clone"
 	}
-	return nil
+	return []string{fmt.Sprintf(sentence, p.Name, words.List(directions, "and"))}
 }
 
 // reached says which of p's rules let the one pod in, and not the other, which no rule for the same pods and
@@ -81,7 +79,7 @@ func (c comparison) selected(p policy) []string {
 func (c comparison) reached(p policy, one, other labels.Set, end string) []string {
 	var sentences []string
 	for _, rule := range p.ingress() {
-		if admits(p, rule, other) || c.admitted(p, rule.Ports, other) {
+		if c.admitted(p, rule.Ports, other) {
 			continue
 		}
 		var peers []string
@@ -102,14 +100,13 @@ func (c comparison) reached(p policy, one, other labels.Set, end string) []strin
 // all.
 func (c comparison) admitted(p policy, ports []networkingv1.NetworkPolicyPort, pod labels.Set) bool {
 	for _, q := range c.policies {
-		if !q.pods.Empty() && q.pods.String() != p.pods.String() {
-			continue
+		lets := func(rule networkingv1.NetworkPolicyIngressRule) bool {
+			atPorts := len(rule.Ports) == 0 || equality.Semantic.DeepEqual(rule.Ports, ports)
+			return atPorts && admits(q, rule, pod)
 		}
-		for _, rule := range q.ingress() {
-			if (len(rule.Ports) == 0 || equality.Semantic.DeepEqual(rule.Ports, ports)) && admits(q, rule,
-				pod) {
-				return true
-			}
+		forPods := q.pods.Empty() || q.pods.String() == p.pods.String()
+		if forPods && slices.ContainsFunc(q.ingress(), lets) {
+			return true
 		}
 	}
 	return false
@@ -149,15 +146,15 @@ func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) b
 	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a kind of peer to come
 		return false
 	}
-	namespaces, _ := podSelector(peer.NamespaceSelector).Requirements()
-	for _, r := range namespaces {
+	namespaces := podSelector(peer.NamespaceSelector)
+	requirements, _ := namespaces.Requirements()
+	for _, r := range requirements {
 		if r.Key() == corev1.LabelMetadataName &&
 			!r.Matches(labels.Set{corev1.LabelMetadataName: p.Namespace}) {
 			return false
 		}
 	}
-	return !labels.MatchesNothing(podSelector(peer.NamespaceSelector)) &&
-		podSelector(peer.PodSelector).Matches(pod)
+	return !labels.MatchesNothing(namespaces) && podSelector(peer.PodSelector).Matches(pod)
 }
 
 // podSelector reads a selector; nil is no restriction. One that cannot be read, which only versions

@@ -77,12 +77,16 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	switch c.options.Components.Volumes {
 	case VolumesFresh:
 		if claim.Spec == nil {
-			return fmt.Errorf("--volumes fresh: claim %s could not be read, "+
-				"so its size and class are not known: %w",
-				name, claim.Err)
+			return fmt.Errorf("--volumes fresh: claim %s could not be read, so its size and class "+
+				"are not known: %w", name, claim.Err)
 		}
 		c.note(Changed, "volume "+volume.Name+" is new and empty", "--volumes fresh")
-		volume.VolumeSource = freshVolume(likeClaim(*claim.Spec))
+		// Another volume of the same kind: not the same one, and empty.
+		volume.VolumeSource = freshVolume(corev1.PersistentVolumeClaimSpec{
+			AccessModes: claim.Spec.AccessModes, Resources: claim.Spec.Resources,
+			StorageClassName: claim.Spec.StorageClassName, VolumeMode: claim.Spec.VolumeMode,
+			VolumeAttributesClassName: claim.Spec.VolumeAttributesClassName,
+		})
 		return nil
 	case VolumesReadOnly:
 		volume.PersistentVolumeClaim.ReadOnly = true
@@ -93,14 +97,6 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 			usedBy(claim)+": what is written there stays; --volumes readonly or fresh")
 	}
 	return c.besideUsers(claim)
-}
-
-// likeClaim is the spec for another volume of the same kind: not the same volume, and empty.
-func likeClaim(spec corev1.PersistentVolumeClaimSpec) corev1.PersistentVolumeClaimSpec {
-	return corev1.PersistentVolumeClaimSpec{
-		AccessModes: spec.AccessModes, Resources: spec.Resources, StorageClassName: spec.StorageClassName,
-		VolumeMode: spec.VolumeMode, VolumeAttributesClassName: spec.VolumeAttributesClassName,
-	}
 }
 
 func (c *clone) claim(name string) workload.Claim {
@@ -157,8 +153,6 @@ func (c *clone) besideUsers(claim workload.Claim) error {
 
 // has reports that the claim's most permissive mode is this one.
 func has(spec *corev1.PersistentVolumeClaimSpec, mode corev1.PersistentVolumeAccessMode) bool {
-	if spec == nil || !slices.Contains(spec.AccessModes, mode) {
-		return false
-	}
-	return !slices.Contains(spec.AccessModes, corev1.ReadWriteMany)
+	return spec != nil && slices.Contains(spec.AccessModes, mode) &&
+		!slices.Contains(spec.AccessModes, corev1.ReadWriteMany)
 }

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,7 +38,8 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	a := agent.New(o.agent(via, watchdog(t, o, ModeClone)))
 	for _, step := range []func() error{
-		c.supported, c.notASidecar,
+		// What is refused before anything is decided.
+		c.supported, c.notASidecar, c.checkWith, c.checkInit, c.checkOrdinal,
 		// What comes along.
 		c.keepContainers, c.changeEnv, c.keepInitContainers, c.keepVolumes,
 		c.keepLabels, c.keepAnnotations, c.resolveDownwardAPI,
@@ -57,18 +57,38 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.plan(a, pod), nil
+	return &Plan{
+		Mode: ModeClone,
+		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t,
+			t.Container, t.Namespace),
+		Notes: c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
+		Pod: pod, Agent: a, Record: Record(ModeClone, t, o),
+	}, nil
 }
 
 func (c *clone) note(kind NoteKind, what, reason string) {
 	c.notes = append(c.notes, Note{kind, what, reason})
 }
 
-// main is the chosen container. It stays valid until the next change of the list of containers.
+// main is the chosen container, or nil where that is a sidecar. It stays valid until the next change of the
+// list of containers.
 func (c *clone) main() *corev1.Container {
-	i := slices.IndexFunc(c.spec.Containers,
-		func(container corev1.Container) bool { return container.Name == c.workload.Container })
-	return &c.spec.Containers[i]
+	return containerNamed(c.spec.Containers, c.workload.Container)
+}
+
+func containerNamed(list []corev1.Container, name string) *corev1.Container {
+	for i := range list {
+		if list[i].Name == name {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// runs reports whether a container of that name will run.
+func (c *clone) runs(name string) bool {
+	return containerNamed(c.spec.InitContainers, name) != nil ||
+		containerNamed(c.spec.Containers, name) != nil
 }
 
 // containers are all that will run, init containers first.
@@ -83,23 +103,18 @@ func (c *clone) containers() []*corev1.Container {
 }
 
 func (c *clone) pod() *corev1.Pod {
-	return &corev1.Pod{
+	pod := &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: owned.PodName(c.workload.Name, c.options.Session), Namespace: c.workload.Namespace,
-			Labels: c.labels, Annotations: c.annotations, OwnerReferences: c.owner(),
+			Labels: c.labels, Annotations: c.annotations,
 		},
 		Spec: c.spec,
 	}
-}
-
-func (c *clone) plan(a agent.Agent, pod *corev1.Pod) *Plan {
-	t := c.workload
-	return &Plan{
-		Mode: ModeClone,
-		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t,
-			t.Container, t.Namespace),
-		Notes: c.notes, Namespace: t.Namespace, PodName: pod.Name, Container: t.Container,
-		Pod: pod, Agent: a, Record: Record(ModeClone, t, c.options),
+	if lease := c.options.Lease; lease != nil {
+		// It is no controller: the job controller would release or delete the pod.
+		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: lease.Name,
+			UID: lease.UID}}
 	}
+	return pod
 }

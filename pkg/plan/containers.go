@@ -18,15 +18,6 @@ import (
 // containers stay in their place, because their order is what they start in:
 // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 func (c *clone) keepContainers() error {
-	if err := c.namesExist(c.options.Components.With, "--with"); err != nil {
-		return err
-	}
-	for _, init := range c.spec.InitContainers {
-		if !containers.IsSidecar(init) && slices.Contains(c.options.Components.With, init.Name) {
-			return hint.Wrap(fmt.Errorf("--with: %s is an init container, which runs before the others",
-				init.Name), "run it: --init "+init.Name)
-		}
-	}
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
 		return container.Name != c.workload.Container && !c.with("container", container.Name)
 	})
@@ -51,8 +42,7 @@ func (c *clone) with(what, name string) bool {
 
 // notASidecar refuses to make a clone around a sidecar: it would run beside nothing.
 func (c *clone) notASidecar() error {
-	if slices.ContainsFunc(c.spec.Containers,
-		func(container corev1.Container) bool { return container.Name == c.workload.Container }) {
+	if c.main() != nil {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf(
@@ -62,18 +52,23 @@ func (c *clone) notASidecar() error {
 			c.workload, c.workload.Namespace, c.workload.Container))
 }
 
-// namesExist refuses the name of a container that the source has not. Which of them may be named
-// there is told by the steps themselves.
-func (c *clone) namesExist(names []string, flag string) error {
+// checkWith refuses the names of containers that the source has not, and of those that do not run beside
+// the others.
+func (c *clone) checkWith() error {
 	var known []string
-	for _, container := range slices.Concat(c.workload.Template.Spec.Containers,
-		c.workload.Template.Spec.InitContainers) {
+	for _, container := range slices.Concat(c.spec.Containers, c.spec.InitContainers) {
 		known = append(known, container.Name)
 	}
-	for _, name := range names {
+	for _, name := range c.options.Components.With {
 		if !slices.Contains(known, name) {
-			return hint.Wrap(fmt.Errorf("%s: %s has no container %q", flag, c.workload, name),
+			return hint.Wrap(fmt.Errorf("--with: %s has no container %q", c.workload, name),
 				"containers: "+strings.Join(known, ", "))
+		}
+	}
+	for _, init := range c.spec.InitContainers {
+		if !containers.IsSidecar(init) && slices.Contains(c.options.Components.With, init.Name) {
+			return hint.Wrap(fmt.Errorf("--with: %s is an init container, which runs before the others",
+				init.Name), "run it: --init "+init.Name)
 		}
 	}
 	return nil
@@ -84,19 +79,17 @@ func (c *clone) namesExist(names []string, flag string) error {
 func (c *clone) strip() error {
 	for _, container := range c.containers() {
 		c.noteServing(*container)
-	}
-	for i := range c.spec.Containers {
-		c.spec.Containers[i].StartupProbe, c.spec.Containers[i].RestartPolicy = nil, nil
-	}
-	for i := range c.spec.InitContainers {
-		init := &c.spec.InitContainers[i]
-		init.StartupProbe = numbered(init.StartupProbe, init.Ports)
-		if !containers.IsSidecar(*init) {
-			init.RestartPolicy = nil
+		numberPort(container.StartupProbe, container.Ports)
+		container.LivenessProbe, container.ReadinessProbe = nil, nil
+		container.Lifecycle, container.Ports = nil, nil
+		// The API takes neither where the pod is never restarted.
+		container.RestartPolicyRules, container.ResizePolicy = nil, nil
+		if !containers.IsSidecar(*container) {
+			container.RestartPolicy = nil
 		}
 	}
-	for _, container := range c.containers() {
-		stripContainer(container)
+	for i := range c.spec.Containers { // one that is always restarted is no sidecar here
+		c.spec.Containers[i].StartupProbe, c.spec.Containers[i].RestartPolicy = nil, nil
 	}
 	return nil
 }
@@ -119,33 +112,21 @@ func (c *clone) noteServing(container corev1.Container) {
 	}
 }
 
-func stripContainer(container *corev1.Container) {
-	container.LivenessProbe, container.ReadinessProbe = nil, nil
-	container.Lifecycle, container.Ports = nil, nil
-	// The API takes neither where the pod is never restarted.
-	container.RestartPolicyRules, container.ResizePolicy = nil, nil
-}
-
-// numbered gives a startup probe the number of a port that it knows by name: the names go with the
+// numberPort gives a startup probe the number of a port that it knows by name: the names go with the
 // ports. The probe has to stay, because what starts after a sidecar waits for it.
-func numbered(probe *corev1.Probe, ports []corev1.ContainerPort) *corev1.Probe {
-	if probe == nil {
-		return nil
+func numberPort(probe *corev1.Probe, ports []corev1.ContainerPort) {
+	var port *intstr.IntOrString
+	switch {
+	case probe != nil && probe.HTTPGet != nil:
+		port = &probe.HTTPGet.Port
+	case probe != nil && probe.TCPSocket != nil:
+		port = &probe.TCPSocket.Port
 	}
-	number := func(port *intstr.IntOrString) {
-		for _, p := range ports {
-			if port.Type == intstr.String && p.Name == port.StrVal {
-				*port = intstr.FromInt32(p.ContainerPort)
-			}
+	for _, p := range ports {
+		if port != nil && port.Type == intstr.String && port.StrVal == p.Name {
+			*port = intstr.FromInt32(p.ContainerPort)
 		}
 	}
-	if probe.HTTPGet != nil {
-		number(&probe.HTTPGet.Port)
-	}
-	if probe.TCPSocket != nil {
-		number(&probe.TCPSocket.Port)
-	}
-	return probe
 }
 
 // supported refuses what a clone cannot do.

@@ -1,12 +1,14 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
@@ -32,14 +34,19 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 				"you are not allowed to create pods/exec in namespace " + t.Namespace +
 					", which eshell needs to send heartbeats"})
 	}
-	source := containerNamed(slices.Concat(t.Pod.Spec.Containers, t.Pod.Spec.InitContainers), t.Container)
-	container, more := lookalike(t.Pod, source, o)
+	source := containers.Spec(t.Pod, t.Container).DeepCopy()
+	container, more := lookalike(t.Pod, *source, o)
 	container.Name = owned.ContainerName(o.Session)
 	container.Command, container.Args = a.Process, nil
 	container.Stdin, container.StdinOnce, container.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
+	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name,
+		container.Name, t.Container, t.Namespace)
+	if t.Ready > 0 {
+		headline += fmt.Sprintf(" (the newest of %d ready pods of %s)", t.Ready, t)
+	}
 	return &Plan{
 		Mode:     ModeDebug,
-		Headline: debugHeadline(t, container.Name),
+		Headline: headline,
 		Notes: slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)},
 			o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name,
 		Container: container.Name,
@@ -50,37 +57,25 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	}, nil
 }
 
-func debugHeadline(t *workload.Workload, container string) string {
-	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name,
-		container, t.Container, t.Namespace)
-	if t.Ready > 0 {
-		headline += fmt.Sprintf(" (the newest of %d ready pods of %s)", t.Ready, t)
-	}
-	return headline
-}
-
 // debuggable tells why the kubelet would refuse or never start an ephemeral container.
 func debuggable(t *workload.Workload) error {
 	pod := t.Pod
+	clone := "clone it instead: kubectl eshell pod/" + pod.Name + " -n " + pod.Namespace
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
 		return hint.Wrap(fmt.Errorf(
 			"pod/%s is a static pod of its node: Kubernetes does not add ephemeral containers to it",
-			pod.Name), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
+			pod.Name), clone)
 	}
 	if pod.DeletionTimestamp != nil {
 		return fmt.Errorf("pod/%s is being deleted", pod.Name)
 	}
 	if pod.Status.Phase != corev1.PodRunning {
 		return hint.Wrap(fmt.Errorf("pod/%s is %s: debug mode needs a running pod", pod.Name,
-			pod.Status.Phase), "clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
+			pod.Status.Phase), clone)
 	}
-	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
-		if status.Name == t.Container && status.State.Running == nil {
-			return hint.Wrap(fmt.Errorf(
-				"container %s in pod/%s is not running%s: there is no process to join", t.Container, pod.Name,
-				stateReason(status.State)),
-				"clone it instead: kubectl eshell pod/"+pod.Name+" -n "+pod.Namespace)
-		}
+	if status := containers.Status(pod, t.Container); status != nil && status.State.Running == nil {
+		return hint.Wrap(fmt.Errorf("container %s in pod/%s is not running%s: there is no process to join",
+			t.Container, pod.Name, stateReason(status.State)), clone)
 	}
 	return nil
 }
@@ -93,15 +88,6 @@ func stateReason(state corev1.ContainerState) string {
 		return " (" + state.Terminated.Reason + ")"
 	}
 	return ""
-}
-
-func containerNamed(containers []corev1.Container, name string) corev1.Container {
-	for _, container := range containers {
-		if container.Name == name {
-			return *container.DeepCopy()
-		}
-	}
-	return corev1.Container{}
 }
 
 // lookalike takes over from the source what an ephemeral container may have: no ports, probes,
@@ -158,31 +144,19 @@ func ofContainer(env []corev1.EnvVar, name string) []corev1.EnvVar {
 // sameUser is the source's security context; where it leaves the user to the image, the user that
 // the node reports (KEP-3619, Kubernetes 1.31) takes the place of another image's.
 func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext {
-	context := source.SecurityContext.DeepCopy()
-	if context == nil {
-		context = &corev1.SecurityContext{}
-	}
-	user := reportedUser(pod, source.Name)
-	podContext := pod.Spec.SecurityContext
-	if user == nil {
+	context := cmp.Or(source.SecurityContext.DeepCopy(), &corev1.SecurityContext{})
+	status := containers.Status(pod, source.Name)
+	if status == nil || status.User == nil || status.User.Linux == nil {
 		return context
 	}
-	if context.RunAsUser == nil && (podContext == nil || podContext.RunAsUser == nil) {
-		context.RunAsUser = new(user.UID)
+	said := effective(pod.Spec, source)
+	if said.RunAsUser == nil {
+		context.RunAsUser = new(status.User.Linux.UID)
 	}
-	if context.RunAsGroup == nil && (podContext == nil || podContext.RunAsGroup == nil) {
-		context.RunAsGroup = new(user.GID)
+	if said.RunAsGroup == nil {
+		context.RunAsGroup = new(status.User.Linux.GID)
 	}
 	return context
-}
-
-func reportedUser(pod *corev1.Pod, container string) *corev1.LinuxContainerUser {
-	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
-		if status.Name == container && status.User != nil {
-			return status.User.Linux
-		}
-	}
-	return nil
 }
 
 // processNote says where the workload's files are. Its first process is PID 1 only in a process

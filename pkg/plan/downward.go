@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,12 +103,12 @@ func (c *clone) annotateField(file *corev1.DownwardAPIVolumeFile, value, reason 
 // would not start a pod that refers to one. Where that container has no limit it is what the node has.
 // The chosen container shows the same, if it has no limit either: then the reference is to that one.
 func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone bool) {
-	runs := func(container *corev1.Container) bool { return container.Name == ref.ContainerName }
-	if ref.ContainerName == "" || slices.ContainsFunc(c.containers(), runs) {
+	if ref.ContainerName == "" || c.runs(ref.ContainerName) {
 		return "", false
 	}
 	spec := c.workload.Template.Spec
-	source := containerNamed(slices.Concat(spec.InitContainers, spec.Containers), ref.ContainerName)
+	source := cmp.Or(containerNamed(slices.Concat(spec.InitContainers, spec.Containers), ref.ContainerName),
+		&corev1.Container{})
 	limited, isLimit := strings.CutPrefix(ref.Resource, "limits.")
 	if _, set := source.Resources.Limits[corev1.ResourceName(limited)]; isLimit && !set {
 		if _, set := c.main().Resources.Limits[corev1.ResourceName(limited)]; !set {
@@ -117,7 +118,7 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 		c.note(Warning, "what container "+source.Name+" has of the node's "+limited+" is shown as 0",
 			"it has no limit, and does not run")
 	}
-	value, err := resourcehelper.ExtractContainerResourceValue(ref, &source)
+	value, err := resourcehelper.ExtractContainerResourceValue(ref, source)
 	if err != nil {
 		value = "0"
 	}
@@ -127,8 +128,9 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 // missingField tells of a field path whether the clone lacks what it shows, and the value that the source
 // had. Where the source is a template, some values are only given to the pods that it is for.
 func (c *clone) missingField(path string) (value string, had, lost bool) {
-	field, key, ok := subscript(path)
-	if !ok {
+	field, key, _ := strings.Cut(path, "['") // metadata.labels['app']
+	key, ok := strings.CutSuffix(key, "']")
+	if !ok || !strings.HasPrefix(field, "metadata.") {
 		return "", false, false
 	}
 	source, clone := c.workload.Template.Labels, c.labels
@@ -143,13 +145,6 @@ func (c *clone) missingField(path string) (value string, had, lost bool) {
 		return "", false, false
 	}
 	return value, had, had || givenByController(key)
-}
-
-// subscript splits metadata.labels['app'].
-func subscript(path string) (field, key string, ok bool) {
-	field, rest, ok := strings.Cut(path, "['")
-	key, closed := strings.CutSuffix(rest, "']")
-	return field, key, ok && closed && strings.HasPrefix(field, "metadata.")
 }
 
 // ofOrdinal are the labels of the StatefulSet's pod whose claims were asked for.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,21 +16,14 @@ import (
 // containers that run (they make its configuration), and not the others (they migrate, register,
 // wait for peers).
 func (c *clone) keepInitContainers() error {
-	if err := c.initNames(); err != nil {
-		return err
-	}
-	prepare := c.preparing()
-	var kept []corev1.Container
-	for _, init := range c.spec.InitContainers {
-		if containers.IsSidecar(init) || c.runs(init, slices.Contains(prepare, init.Name)) {
-			kept = append(kept, init)
-		}
-	}
-	c.spec.InitContainers = kept
+	preparing := c.preparing()
+	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(init corev1.Container) bool {
+		return !containers.IsSidecar(init) && !c.initializes(init, slices.Contains(preparing, init.Name))
+	})
 	return nil
 }
 
-func (c *clone) runs(init corev1.Container, prepares bool) bool {
+func (c *clone) initializes(init corev1.Container, prepares bool) bool {
 	chosen := c.options.Components.Init
 	runs, reason := false, "--init "+string(chosen)
 	switch chosen {
@@ -53,67 +47,49 @@ func (c *clone) runs(init corev1.Container, prepares bool) bool {
 	return runs
 }
 
-// initNames refuses names that are no init container's.
-func (c *clone) initNames() error {
-	if c.options.Components.Init != InitNamed {
-		return nil
-	}
+// checkInit refuses names that are no init container's.
+func (c *clone) checkInit() error {
+	names := c.options.Components.InitNames
 	var known []string
 	for _, init := range c.workload.Template.Spec.InitContainers {
-		if containers.IsSidecar(init) && slices.Contains(c.options.Components.InitNames, init.Name) {
-			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar", init.Name), "run it: --with "+init.Name)
-		}
 		if !containers.IsSidecar(init) {
 			known = append(known, init.Name)
+		} else if slices.Contains(names, init.Name) {
+			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar", init.Name), "run it: --with "+init.Name)
 		}
 	}
-	for _, name := range c.options.Components.InitNames {
+	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return hint.Wrap(fmt.Errorf("--init: %s has no init container %q", c.workload, name),
-				"init containers: "+listOrNone(known))
+				"init containers: "+cmp.Or(strings.Join(known, ", "), "none"))
 		}
 	}
 	return nil
-}
-
-func listOrNone(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
 }
 
 // preparing names the init containers that write, directly or for one another, a volume that the
 // containers mount. A volume that outlives its pods has been prepared already, and is somebody
 // else's to change.
 func (c *clone) preparing() []string {
-	needed := map[string]bool{}
-	need := func(container corev1.Container) {
-		for _, volume := range c.spec.Volumes {
-			needed[volume.Name] = needed[volume.Name] || mounts(container, volume.Name) &&
-				c.isNew(volume.Name)
-		}
-		for _, claim := range c.workload.ClaimTemplates {
-			needed[claim.Name] = needed[claim.Name] || mounts(container, claim.Name) && c.isNew(claim.Name)
-		}
-	}
-	for _, container := range c.spec.Containers {
-		need(container)
+	users := slices.Clone(c.spec.Containers)
+	needed := func(volume string) bool {
+		return c.isNew(volume) && slices.ContainsFunc(users,
+			func(user corev1.Container) bool { return mounts(user, volume) })
 	}
 	var names []string
 	for _, init := range slices.Backward(c.spec.InitContainers) {
 		if containers.IsSidecar(init) || writes(init, needed) {
-			need(init)
+			users = append(users, init)
 			names = append(names, init.Name)
 		}
 	}
 	return names
 }
 
-func writes(init corev1.Container, volumes map[string]bool) bool {
+func writes(init corev1.Container, needed func(volume string) bool) bool {
 	return slices.ContainsFunc(init.VolumeMounts,
-		func(m corev1.VolumeMount) bool { return !m.ReadOnly && volumes[m.Name] }) ||
-		slices.ContainsFunc(init.VolumeDevices, func(d corev1.VolumeDevice) bool { return volumes[d.Name] })
+		func(m corev1.VolumeMount) bool { return !m.ReadOnly && needed(m.Name) }) ||
+		slices.ContainsFunc(init.VolumeDevices, func(d corev1.VolumeDevice) bool { return needed(d.Name) })
 }
 
 // isNew reports a volume that is empty when the clone starts, for it to write: the others have been

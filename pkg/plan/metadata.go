@@ -10,6 +10,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/netpol"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // keepLabels gives the clone the labels by which nothing selects it. Its readiness gate, which
@@ -25,16 +26,16 @@ func (c *clone) keepLabels() error {
 	}
 	c.labels = result.Labels
 	for _, dropped := range result.Dropped {
-		if _, had := source[dropped.Keys[0]]; !had {
-			c.note(Warning, plural("label", dropped.Keys)+" cannot be dropped", dropped.Reason)
-			continue
+		labels, unknown := plural("label", dropped.Keys), t.NamespaceState.Unknown
+		_, had := source[dropped.Keys[0]]
+		switch {
+		case !had:
+			c.note(Warning, labels+" cannot be dropped", dropped.Reason)
+		case unknown != nil && dropped.Reason == unknown.Error():
+			c.note(Changed, "without "+labels, "what selects by them could not be read: "+dropped.Reason)
+		default:
+			c.note(LeftOut, labels, dropped.Reason)
 		}
-		if unknown := t.NamespaceState.Unknown; unknown != nil && dropped.Reason == unknown.Error() {
-			c.note(Changed, "without "+plural("label", dropped.Keys),
-				"what selects by them could not be read: "+dropped.Reason)
-			continue
-		}
-		c.note(LeftOut, plural("label", dropped.Keys), dropped.Reason)
 	}
 	for _, match := range result.Matches {
 		c.noteMatch(match)
@@ -84,10 +85,7 @@ func (c *clone) noteMatch(match isolation.Selector) {
 }
 
 func plural(noun string, names []string) string {
-	if len(names) > 1 {
-		noun += "s"
-	}
-	return noun + " " + strings.Join(names, ", ")
+	return words.Plural(len(names), noun, noun+"s") + " " + strings.Join(names, ", ")
 }
 
 // keepAnnotations keeps the settings (mesh, secrets, identity) and leaves what records something
@@ -108,22 +106,18 @@ func (c *clone) keepAnnotations() error {
 	maps.Copy(c.annotations, owned.Annotations(c.workload.Kind, c.workload.Name))
 	maps.Copy(c.annotations, owned.Who(c.workload.Access.User, c.options.Reason))
 	if c.options.Detach { // which container it is does not show by its stdin
-		maps.Copy(c.annotations,
-			map[string]string{owned.KeptAnnotation: owned.Detached,
-				owned.ContainerAnnotation: c.workload.Container})
+		c.annotations[owned.KeptAnnotation] = owned.Detached
+		c.annotations[owned.ContainerAnnotation] = c.workload.Container
 	}
-	maps.Copy(c.annotations, doNotDisrupt())
-	c.note(Detail, "node autoscalers leave the clone alone",
-		strings.Join(slices.Sorted(maps.Keys(doNotDisrupt())), ", "))
-	return nil
-}
-
-// doNotDisrupt are the annotations by which node autoscalers know a pod that must not be moved:
-// https://kubernetes.io/docs/reference/labels-annotations-taints/#cluster-autoscaler-kubernetes-io-safe-to-evict,
-// https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
-func doNotDisrupt() map[string]string {
-	return map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+	// By these, node autoscalers know a pod that must not be moved:
+	// https://kubernetes.io/docs/reference/labels-annotations-taints/#cluster-autoscaler-kubernetes-io-safe-to-evict,
+	// https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
+	doNotDisrupt := map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
 		"karpenter.sh/do-not-disrupt": "true"}
+	maps.Copy(c.annotations, doNotDisrupt)
+	c.note(Detail, "node autoscalers leave the clone alone",
+		strings.Join(slices.Sorted(maps.Keys(doNotDisrupt)), ", "))
+	return nil
 }
 
 // isRecord reports the annotations in which kubectl, a kubelet or a network records something about
@@ -155,8 +149,7 @@ func (c *clone) ofDroppedContainer(key string) bool {
 	for _, prefix := range []string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix,
 		"container.seccomp.security.alpha.kubernetes.io/"} {
 		if name, found := strings.CutPrefix(key, prefix); found {
-			return !slices.ContainsFunc(c.containers(),
-				func(container *corev1.Container) bool { return container.Name == name })
+			return !c.runs(name)
 		}
 	}
 	return false

@@ -171,7 +171,8 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 		func(g corev1.PodReadinessGate) bool { return g.ConditionType == owned.NeverReady }):
 		return errors.New("--overrides: readiness gate " + owned.NeverReady +
 			" keeps the clone out of Services; add others beside it with --override-type strategic or json")
-	case !sameProcess(c.workload.Container, before.Spec.Containers, after.Spec.Containers):
+	case !sameProcess(containerNamed(before.Spec.Containers, c.workload.Container),
+		containerNamed(after.Spec.Containers, c.workload.Container)):
 		return hint.Wrap(fmt.Errorf(
 			"--overrides: container %s must stay, with its command and stdin and never restarted: "+
 				"they are the session",
@@ -190,15 +191,7 @@ func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	return nil
 }
 
-func sameProcess(name string, before, after []corev1.Container) bool {
-	find := func(list []corev1.Container) *corev1.Container {
-		i := slices.IndexFunc(list, func(container corev1.Container) bool { return container.Name == name })
-		if i < 0 {
-			return nil
-		}
-		return &list[i]
-	}
-	a, b := find(before), find(after)
+func sameProcess(a, b *corev1.Container) bool {
 	return b != nil && equality.Semantic.DeepEqual(a.Command, b.Command) &&
 		equality.Semantic.DeepEqual(a.Args, b.Args) &&
 		b.RestartPolicy == nil && a.Stdin == b.Stdin && a.StdinOnce == b.StdinOnce && a.TTY == b.TTY

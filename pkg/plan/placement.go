@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,7 +13,20 @@ import (
 // place lets the scheduler place the clone where the original could be, and not where the other
 // pods are or are not: it could stay Pending for them.
 func (c *clone) place() error {
-	c.placeAlone()
+	const alone = "the clone could stay Pending for other pods' sake"
+	if affinity := c.spec.Affinity; affinity != nil {
+		if affinity.PodAffinity != nil || affinity.PodAntiAffinity != nil {
+			c.note(LeftOut, "pod affinity", alone)
+		}
+		c.spec.Affinity = nil
+		if affinity.NodeAffinity != nil {
+			c.spec.Affinity = &corev1.Affinity{NodeAffinity: affinity.NodeAffinity}
+		}
+	}
+	if len(c.spec.TopologySpreadConstraints) > 0 {
+		c.note(LeftOut, "topology spread", alone)
+		c.spec.TopologySpreadConstraints = nil
+	}
 	if c.spec.PriorityClassName != "" {
 		c.note(LeftOut, "priority class "+c.spec.PriorityClassName, "a shell must not preempt production")
 		c.spec.PriorityClassName = ""
@@ -31,39 +45,16 @@ func (c *clone) place() error {
 	return nil
 }
 
-func (c *clone) placeAlone() {
-	const alone = "the clone could stay Pending for other pods' sake"
-	if affinity := c.spec.Affinity; affinity != nil {
-		if affinity.PodAffinity != nil || affinity.PodAntiAffinity != nil {
-			c.note(LeftOut, "pod affinity", alone)
-		}
-		c.spec.Affinity = nil
-		if affinity.NodeAffinity != nil {
-			c.spec.Affinity = &corev1.Affinity{NodeAffinity: affinity.NodeAffinity}
-		}
-	}
-	if len(c.spec.TopologySpreadConstraints) > 0 {
-		c.note(LeftOut, "topology spread", alone)
-		c.spec.TopologySpreadConstraints = nil
-	}
-}
-
 // pinToNode requires a node by affinity, as the DaemonSet controller does; nodeName would bypass the
 // scheduler. It adds to every term, because one of them is enough.
 // https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#how-daemon-pods-are-scheduled
 func (c *clone) pinToNode(node, reason string) error {
-	if c.spec.Affinity == nil {
-		c.spec.Affinity = &corev1.Affinity{}
-	}
-	if c.spec.Affinity.NodeAffinity == nil {
-		c.spec.Affinity.NodeAffinity = &corev1.NodeAffinity{}
-	}
-	affinity := c.spec.Affinity.NodeAffinity
-	if affinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		affinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{
-			NodeSelectorTerms: []corev1.NodeSelectorTerm{{}},
-		}
-	}
+	c.spec.Affinity = cmp.Or(c.spec.Affinity, &corev1.Affinity{})
+	affinity := cmp.Or(c.spec.Affinity.NodeAffinity, &corev1.NodeAffinity{})
+	c.spec.Affinity.NodeAffinity = affinity
+	affinity.RequiredDuringSchedulingIgnoredDuringExecution = cmp.Or(
+		affinity.RequiredDuringSchedulingIgnoredDuringExecution,
+		&corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}})
 	terms := affinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 	for i := range terms {
 		if other := nodeOf(terms[i]); other != "" && other != node {
@@ -133,33 +124,16 @@ func (c *clone) limitLifetime() error {
 	if c.options.Lease == nil {
 		c.spec.ActiveDeadlineSeconds = new(int64(c.options.TTL.Seconds()))
 	}
-	stays := "after kill -9"
+	stays, with := "after kill -9", "with its shell, "
+	after := duration.HumanDuration(c.options.HeartbeatTimeout) + " after its client, "
 	if c.options.Detach {
-		stays = "after its end"
+		stays, with, after = "after its end", "", ""
+		if len(c.options.Command) > 0 {
+			with = "with its command, "
+		}
 	}
 	c.notes = append(c.notes, c.options.unleased(stays+" the ended pod stays until it is deleted")...)
-	c.note(Detail, "it ends", c.options.ends())
+	c.note(Detail, "it ends", fmt.Sprintf("%swithin %d s of a delete, %safter %s at the latest", with,
+		gracePeriod, after, duration.HumanDuration(c.options.TTL)))
 	return nil
-}
-
-// ends says all that ends a clone.
-func (o Options) ends() string {
-	with, after := "with its shell, ", duration.HumanDuration(o.HeartbeatTimeout)+" after its client, "
-	switch {
-	case o.Detach && len(o.Command) > 0:
-		with, after = "with its command, ", ""
-	case o.Detach:
-		with, after = "", ""
-	}
-	return fmt.Sprintf("%swithin %d s of a delete, %safter %s at the latest", with, gracePeriod, after,
-		duration.HumanDuration(o.TTL))
-}
-
-// owner is the lease. It is no controller: the job controller would release or delete the pod.
-func (c *clone) owner() []metav1.OwnerReference {
-	if c.options.Lease == nil {
-		return nil
-	}
-	return []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: c.options.Lease.Name,
-		UID: c.options.Lease.UID}}
 }

@@ -24,11 +24,9 @@ const (
 	ModeDebug Mode = "debug" // in an ephemeral container of a running pod
 )
 
-const (
-	// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never
-	// 0: that would free the pod's name and volumes before its processes are known to be gone.
-	gracePeriod = 2
-)
+// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never
+// 0: that would free the pod's name and volumes before its processes are known to be gone.
+const gracePeriod = 2
 
 // Plan is the whole intent: nothing in it is decided later.
 type Plan struct {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -29,7 +30,10 @@ func (c *clone) setCommand(a agent.Agent) error {
 		c.note(Detail, "the pod itself runs no command",
 			"eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
 	}
-	c.dropToolbox()
+	// Another clone may have left a toolbox in its spec.
+	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers,
+		func(init corev1.Container) bool { return init.Name == owned.ToolboxName })
+	c.dropVolume(owned.ToolboxName)
 	if c.options.Toolbox != "" {
 		c.addToolbox()
 	}
@@ -46,10 +50,8 @@ func (c *clone) addToolbox() {
 		SecurityContext: main.SecurityContext.DeepCopy(), Resources: plainResources(main.Resources),
 		VolumeMounts: []corev1.VolumeMount{mount},
 	}
-	if mustNotBeRoot(c.spec, *main) && userOf(c.spec, *main) == nil {
-		if fill.SecurityContext == nil {
-			fill.SecurityContext = &corev1.SecurityContext{}
-		}
+	if said := effective(c.spec, *main); *said.RunAsNonRoot && said.RunAsUser == nil {
+		fill.SecurityContext = cmp.Or(fill.SecurityContext, &corev1.SecurityContext{})
 		fill.SecurityContext.RunAsUser = new(int64(someone))
 	}
 	mount.ReadOnly = true
@@ -76,18 +78,6 @@ func plainResources(resources corev1.ResourceRequirements) corev1.ResourceRequir
 	return corev1.ResourceRequirements{Requests: plain(resources.Requests), Limits: plain(resources.Limits)}
 }
 
-// dropToolbox takes out what another clone's toolbox has left in its spec.
-func (c *clone) dropToolbox() {
-	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers,
-		func(init corev1.Container) bool { return init.Name == owned.ToolboxName })
-	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes,
-		func(v corev1.Volume) bool { return v.Name == owned.ToolboxName })
-	for _, container := range c.containers() {
-		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts,
-			func(m corev1.VolumeMount) bool { return m.Name == owned.ToolboxName })
-	}
-}
-
 // identify gives the session the rights of the application, or those that were asked for. A
 // securityContext is never weakened.
 func (c *clone) identify() error {
@@ -99,11 +89,11 @@ func (c *clone) identify() error {
 		c.note(Kept, "service account "+name, "the shell has its rights")
 	}
 	c.spec.DeprecatedServiceAccount = "" // the server fills it in from serviceAccountName
-	for _, secret := range identity.PullSecrets {
-		if !slices.Contains(c.spec.ImagePullSecrets, corev1.LocalObjectReference{Name: secret}) {
-			c.spec.ImagePullSecrets = append(c.spec.ImagePullSecrets,
-				corev1.LocalObjectReference{Name: secret})
-			c.note(Detail, "image pull secret "+secret, "--image-pull-secret")
+	for _, name := range identity.PullSecrets {
+		secret := corev1.LocalObjectReference{Name: name}
+		if !slices.Contains(c.spec.ImagePullSecrets, secret) {
+			c.spec.ImagePullSecrets = append(c.spec.ImagePullSecrets, secret)
+			c.note(Detail, "image pull secret "+name, "--image-pull-secret")
 		}
 	}
 	if identity.NoToken {
@@ -129,12 +119,10 @@ func (c *clone) asUser() error {
 	if identity.UID == nil {
 		return nil
 	}
-	if *identity.UID == 0 && mustNotBeRoot(c.spec, *main) {
+	if *identity.UID == 0 && *effective(c.spec, *main).RunAsNonRoot {
 		return fmt.Errorf("--as-user 0: container %s must not run as root (runAsNonRoot)", main.Name)
 	}
-	if main.SecurityContext == nil {
-		main.SecurityContext = &corev1.SecurityContext{}
-	}
+	main.SecurityContext = cmp.Or(main.SecurityContext, &corev1.SecurityContext{})
 	main.SecurityContext.RunAsUser = identity.UID
 	user := fmt.Sprintf("user %d", *identity.UID)
 	if identity.GID != nil {
@@ -145,22 +133,14 @@ func (c *clone) asUser() error {
 	return nil
 }
 
-// mustNotBeRoot reads runAsNonRoot: the container's own wins over the pod's.
-func mustNotBeRoot(spec corev1.PodSpec, container corev1.Container) bool {
-	if own := container.SecurityContext; own != nil && own.RunAsNonRoot != nil {
-		return *own.RunAsNonRoot
+// effective is what the spec says of a container's user: its own word wins over the pod's. Where neither says
+// who it is, it is the image's.
+func effective(spec corev1.PodSpec, container corev1.Container) corev1.SecurityContext {
+	own := cmp.Or(container.SecurityContext, &corev1.SecurityContext{})
+	pod := cmp.Or(spec.SecurityContext, &corev1.PodSecurityContext{})
+	return corev1.SecurityContext{
+		RunAsUser:    cmp.Or(own.RunAsUser, pod.RunAsUser),
+		RunAsGroup:   cmp.Or(own.RunAsGroup, pod.RunAsGroup),
+		RunAsNonRoot: cmp.Or(own.RunAsNonRoot, pod.RunAsNonRoot, new(false)),
 	}
-	return spec.SecurityContext != nil && spec.SecurityContext.RunAsNonRoot != nil &&
-		*spec.SecurityContext.RunAsNonRoot
-}
-
-// userOf is the user that the spec names for a container, or nil where it is the image's.
-func userOf(spec corev1.PodSpec, container corev1.Container) *int64 {
-	if own := container.SecurityContext; own != nil && own.RunAsUser != nil {
-		return own.RunAsUser
-	}
-	if spec.SecurityContext != nil {
-		return spec.SecurityContext.RunAsUser
-	}
-	return nil
 }

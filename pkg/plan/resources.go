@@ -85,15 +85,19 @@ func setResource(resources *corev1.ResourceRequirements, name corev1.ResourceNam
 // them, and says so, because the clone waits for one and holds it.
 func (c *clone) keepDevices() {
 	var devices []string
+	claimed := map[string]bool{}
 	for _, container := range c.containers() {
 		for _, name := range slices.Sorted(maps.Keys(container.Resources.Limits)) {
 			if isDevice(name) && !slices.Contains(devices, string(name)) {
 				devices = append(devices, string(name))
 			}
 		}
+		for _, claim := range container.Resources.Claims {
+			claimed[claim.Name] = true
+		}
 	}
 	c.spec.ResourceClaims = slices.DeleteFunc(c.spec.ResourceClaims,
-		func(claim corev1.PodResourceClaim) bool { return !c.claimsDevice(claim.Name) })
+		func(claim corev1.PodResourceClaim) bool { return !claimed[claim.Name] })
 	for _, claim := range c.spec.ResourceClaims {
 		devices = append(devices, "resource claim "+claim.Name)
 	}
@@ -113,13 +117,6 @@ func (c *clone) keepDevices() {
 func isDevice(name corev1.ResourceName) bool {
 	domain, _, found := strings.Cut(string(name), "/")
 	return found && domain != "kubernetes.io" && !strings.HasSuffix(domain, ".kubernetes.io")
-}
-
-func (c *clone) claimsDevice(name string) bool {
-	return slices.ContainsFunc(c.containers(), func(container *corev1.Container) bool {
-		return slices.ContainsFunc(container.Resources.Claims,
-			func(claim corev1.ResourceClaim) bool { return claim.Name == name })
-	})
 }
 
 func (c *clone) withoutDevices() {

@@ -11,10 +11,9 @@ import (
 // outlives a pod is shared with the original, and a StatefulSet's claims, which belong to its pods,
 // are made anew.
 func (c *clone) keepVolumes() error {
-	if err := c.checkOrdinal(); err != nil {
-		return err
+	if i := slices.IndexFunc(c.spec.Volumes, isToken); i >= 0 && c.workload.Kind == "Pod" {
+		c.dropVolume(c.spec.Volumes[i].Name)
 	}
-	c.dropToken()
 	c.useClaimTemplates()
 	var kept []corev1.Volume
 	for _, volume := range c.spec.Volumes {
@@ -89,38 +88,27 @@ func mounts(container corev1.Container, volume string) bool {
 		func(m corev1.VolumeMount) bool { return m.Name == volume }) ||
 		slices.ContainsFunc(container.VolumeDevices,
 			func(d corev1.VolumeDevice) bool { return d.Name == volume }) ||
-		slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool { return readsFile(e, volume) })
+		slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool {
+			return e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil &&
+				e.ValueFrom.FileKeyRef.VolumeName == volume
+		})
 }
 
-func readsFile(e corev1.EnvVar, volume string) bool {
-	return e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil && e.ValueFrom.FileKeyRef.VolumeName == volume
-}
-
-// tokenVolume begins the name of the volume that admission mounts into every container of a live pod. It does
-// so again for the clone.
-// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
-const tokenVolume = "kube-api-access-"
-
-// dropToken takes out of a live pod's spec the token that admission has put in.
-func (c *clone) dropToken() {
-	if c.workload.Kind != "Pod" {
-		return
-	}
-	i := slices.IndexFunc(c.spec.Volumes, isAdmitted)
-	if i < 0 {
-		return
-	}
-	name := c.spec.Volumes[i].Name
-	c.spec.Volumes = slices.Delete(c.spec.Volumes, i, i+1)
+// dropVolume takes a volume out, and its mounts.
+func (c *clone) dropVolume(name string) {
+	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes,
+		func(v corev1.Volume) bool { return v.Name == name })
 	for _, container := range c.containers() {
 		container.VolumeMounts = slices.DeleteFunc(container.VolumeMounts,
 			func(m corev1.VolumeMount) bool { return m.Name == name })
 	}
 }
 
-// isAdmitted knows the token's volume by its name and what is in it.
-func isAdmitted(volume corev1.Volume) bool {
-	return strings.HasPrefix(volume.Name, tokenVolume) && volume.Projected != nil &&
+// isToken knows the volume that admission mounts into every container of a live pod by its name and what is
+// in it. Admission does so again for the clone.
+// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
+func isToken(volume corev1.Volume) bool {
+	return strings.HasPrefix(volume.Name, "kube-api-access-") && volume.Projected != nil &&
 		slices.ContainsFunc(volume.Projected.Sources,
 			func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
 }

@@ -87,12 +87,3 @@ func (r Request) giveUp(ctx context.Context, t *pendingLease) {
 			duration.HumanDuration(left), err)
 	}
 }
-
-// withLease plans for the lease, or for none.
-func (t *pendingLease) withLease(o plan.Options) plan.Options {
-	o.Session, o.NoLease = t.terms.Session, t.err
-	if t.lease != nil {
-		o.Lease = &plan.Lease{Name: t.lease.Name, UID: t.lease.UID}
-	}
-	return o
-}

@@ -52,15 +52,15 @@ func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, er
 		return nil, nil, session.Interrupted(ctx, err)
 	}
 	r.Plan.Preview, r.Plan.Session = true, rand.String(5)
-	planned, err := r.plan(w, r.Plan)
+	planned, err := r.plan(w)
 	return planned, w, err
 }
 
-func (r Request) plan(w *workload.Workload, o plan.Options) (*plan.Plan, error) {
+func (r Request) plan(w *workload.Workload) (*plan.Plan, error) {
 	if r.Mode == plan.ModeDebug {
-		return plan.Debug(w, o)
+		return plan.Debug(w, r.Plan)
 	}
-	return plan.Clone(w, o)
+	return plan.Clone(w, r.Plan)
 }
 
 // start plans a session and runs it. The session gives its lease up.
@@ -70,13 +70,15 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 		r.giveUp(ctx, pending)
 		return 0, context.Cause(ctx)
 	}
-	planned, err := r.plan(w, pending.withLease(r.Plan))
+	r.Plan.Session, r.Plan.NoLease = pending.terms.Session, pending.err
+	if pending.lease != nil {
+		r.Plan.Lease = &plan.Lease{Name: pending.lease.Name, UID: pending.lease.UID}
+		r.Session.Lease = pending.lease
+	}
+	planned, err := r.plan(w)
 	if err != nil {
 		r.giveUp(ctx, pending)
 		return 0, err
-	}
-	if pending.lease != nil {
-		r.Session.Lease = pending.lease
 	}
 	if planned.Agent.Detached {
 		return 0, r.detach(ctx, planned)

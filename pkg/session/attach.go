@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/tools/remotecommand"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
@@ -23,7 +26,7 @@ const byCtrlC = 128 + 2
 func (s *session) runByAttach(ctx context.Context) (int, error) {
 	streamCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	told, err := s.attach(streamCtx, stop)
+	told, err := s.connect(streamCtx, stop)
 	if err == nil && told == nil && s.agent.TellsEnd() && s.agent.IsOpen() {
 		err = errUntold
 	}
@@ -81,23 +84,19 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	return int(end.ExitCode), nil
 }
 
-func (s *session) attach(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
-		defer s.stopUnlessOpen(stop)()
-		if streams.Stdin == nil {
-			streams.Stdin = strings.NewReader("")
-		}
-		if s.agent.TTY {
-			return s.stayAttached(ctx, streams)
-		}
-		told, err = s.agent.UntilEnd(ctx, streams,
-			func(ctx context.Context, streams remotecommand.StreamOptions) error {
-				late, err := s.attachFirst(ctx, streams)
-				return s.missed(ctx, late, err)
-			})
-		return err
-	})
-	return told, err
+// attach joins the container's own process. told is as by exec.
+func (s *session) attach(ctx context.Context, streams remotecommand.StreamOptions) (told *int, err error) {
+	if streams.Stdin == nil {
+		streams.Stdin = strings.NewReader("")
+	}
+	if s.agent.TTY {
+		return nil, s.stayAttached(ctx, streams)
+	}
+	return s.agent.UntilEnd(ctx, streams,
+		func(ctx context.Context, streams remotecommand.StreamOptions) error {
+			late, err := s.attachFirst(ctx, streams)
+			return s.missed(ctx, late, err)
+		})
 }
 
 // attachFirst attaches to a command that waits behind a gate, or has started without waiting: then there
@@ -147,6 +146,78 @@ func (s *session) waitUntilTerminated(ctx context.Context,
 		}
 		if err := s.watch.next(ctx); err != nil {
 			return nil, err
+		}
+	}
+}
+
+// errNotBack means that a lost connection did not come back while the session could wait for it.
+var errNotBack = errors.New("it was not restored")
+
+// stayAttached attaches to a process on a terminal, and again whenever the connection is lost while the
+// process runs on. It does: a container's terminal stays open when its client is gone. (Without a
+// terminal the runtime closes the process's input then, so there is nothing to come back to.)
+func (s *session) stayAttached(ctx context.Context, streams remotecommand.StreamOptions) error {
+	user := stream.NewConsole(streams, s.user.Interrupt)
+	first, giveBack := user.Lend(func() {})
+	late, err := s.attachFirst(ctx, first)
+	giveBack()
+	err = s.missed(ctx, late, err)
+	if s.agent.HasGate() && !s.agent.IsOpen() {
+		return err // where the command's output begins was lost with the connection
+	}
+	for !s.hasEnded(ctx) {
+		if err := s.reattach(ctx, user); err != nil {
+			return fmt.Errorf("%w: %w", errNotBack, err)
+		}
+	}
+	return nil
+}
+
+// sendInterrupt does what Ctrl-C does on a terminal that is not raw.
+func sendInterrupt() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(os.Interrupt)
+	}
+}
+
+// reattach brings the connection back, and returns when it is lost again or the session is over. It
+// fails when it has tried for as long as a session outlives its client, or as the status of a process that
+// has ended may take; a lease that cannot be renewed has ended the session before.
+func (s *session) reattach(ctx context.Context, user *stream.Console) error {
+	lost := time.Now()
+	for told := false; ; {
+		var back atomic.Bool
+		err := user.Reattach(ctx, s.Streams, s.container, func() {
+			back.Store(true)
+			s.Reporter.Say("reattached to %s: the connection was lost for %s; "+
+				"what was shown meanwhile: kubectl logs %s -c %s -n %s", s.where(),
+				duration.HumanDuration(time.Since(lost)), s.plan.PodName, s.plan.Container, s.plan.Namespace)
+		})
+		switch {
+		case back.Load() || s.hasEnded(ctx):
+			return nil
+		case time.Since(lost) > max(s.agent.HeartbeatTimeout+2*s.agent.HeartbeatInterval(), statusTimeout):
+			return err
+		case !told && time.Since(lost) > 2*settleTime: // the status of a process that has ended may be late
+			told = true
+			s.Reporter.Warn("the connection to %s was lost and is not restored yet; "+
+				"Ctrl-C ends the session: %v", s.where(), err)
+		}
+	}
+}
+
+// hasEnded reports whether the session is over, or its process has ended, which its pod's status may
+// be a little late to say.
+func (s *session) hasEnded(ctx context.Context) bool {
+	limited, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for {
+		if ctx.Err() != nil || s.watch.pod.DeletionTimestamp != nil || diagnosis.Of(s.watch.pod,
+			s.plan.Container).Terminated != nil {
+			return true
+		}
+		if err := s.watch.next(limited); err != nil {
+			return !errors.Is(err, context.DeadlineExceeded)
 		}
 	}
 }

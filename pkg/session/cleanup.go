@@ -16,7 +16,11 @@ import (
 // cleanUp ends what the session brought into the cluster, and its lease with it. Its own context
 // outlives ctx, which may be cancelled: that is how most sessions end that end early.
 func (s *session) cleanUp(ctx context.Context) {
-	defer s.stopWatch()
+	defer func() {
+		if s.watch != nil {
+			s.watch.stop()
+		}
+	}()
 	if s.phase == detached {
 		return
 	}
@@ -27,7 +31,13 @@ func (s *session) cleanUp(ctx context.Context) {
 		s.reconnect()
 	}
 	released := make(chan error, 1)
-	go func() { released <- s.release(limited) }()
+	go func() {
+		var err error
+		if s.Lease != nil {
+			err = s.persist(limited, s.Lease.Release)
+		}
+		released <- err
+	}()
 	switch {
 	case s.phase == planned:
 		s.reportRelease(<-released)
@@ -40,20 +50,6 @@ func (s *session) cleanUp(ctx context.Context) {
 			s.waitUntilGone(ctx)
 		}
 	}
-}
-
-func (s *session) stopWatch() {
-	if s.watch != nil {
-		s.watch.stop()
-	}
-}
-
-// release gives the lease up, and with it what it owns.
-func (s *session) release(ctx context.Context) error {
-	if s.Lease == nil {
-		return nil
-	}
-	return s.persist(ctx, s.Lease.Release)
 }
 
 // deletePod deletes the clone, and no other pod that might have its name by now.
@@ -108,18 +104,14 @@ func (s *session) reportDelete(deleted, released error) {
 	case lease.IsGone(deleted):
 		s.Reporter.Say("%s was already gone", s.where())
 	default:
-		s.Reporter.Warn("%s could not be deleted: %v\n%s", s.where(), deleted, s.otherEnd())
+		otherEnd := "it ends by itself within " + s.remaining()
+		if s.Lease == nil {
+			otherEnd = fmt.Sprintf("delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace)
+		}
+		s.Reporter.Warn("%s could not be deleted: %v\n%s", s.where(), deleted, otherEnd)
 		return
 	}
 	s.reportRelease(released)
-}
-
-// otherEnd is how a clone ends that could not be deleted.
-func (s *session) otherEnd() string {
-	if s.Lease == nil {
-		return fmt.Sprintf("delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace)
-	}
-	return "it ends by itself within " + s.remaining()
 }
 
 func (s *session) reportRelease(err error) {

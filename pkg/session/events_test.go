@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -39,7 +41,8 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("%q: %q, want %q", tt.subject, got, tt.want)
 		}
 	}
-	if got := s.missingPullSecret(t.Context()); got != "no secret" {
+	noImage := diagnosis.Status{Err: errors.New("no image"), Retrying: true}
+	if got := said(s.notStarted(t.Context(), noImage)); got != "pod/ did not start: no image: no secret" {
 		t.Errorf("pull secret: %q", got)
 	}
 }

@@ -43,7 +43,7 @@ func TestLostEnd(t *testing.T) {
 		defer stop(nil)
 		s := newSession(Config{Streams: endless{}, Reporter: &story{}, Stdout: io.Discard,
 			Stderr: io.Discard}, byExec(false))
-		told, _ := s.exec(ctx, stop)
+		told, _ := s.connect(ctx, stop)
 		if told == nil || *told != 3 || ctx.Err() != nil {
 			t.Errorf("told %v, session %v; want 3, alive", told, ctx.Err())
 		}

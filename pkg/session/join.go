@@ -64,7 +64,7 @@ func (o onlooker) Left() (unrenewed, most time.Duration) {
 func (s *session) runBeside(ctx context.Context) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	told, err := s.exec(ctx, stop)
+	told, err := s.connect(ctx, stop)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
@@ -88,18 +88,11 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 
 // sessionEnded says why the session ended, if it has, or does while its pod's status may be late.
 func (s *session) sessionEnded(ctx context.Context) error {
-	why := s.podEnded(ctx)
-	if why != nil {
-		s.enter(ended)
-	}
-	return why
-}
-
-func (s *session) podEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*settleTime)
 	defer cancel()
 	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
+		s.enter(ended)
 		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	}
 	if err != nil { // the status that the command got is known
@@ -110,16 +103,11 @@ func (s *session) podEnded(ctx context.Context) error {
 		return nil
 	}
 	defer watch.stop()
-	for {
-		if why := s.podFailure(watch.pod); why != nil {
-			return why
-		}
-		if err := watch.next(ctx); errors.Is(err, errDeleted) {
-			return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
-		} else if err != nil {
-			return nil
-		}
+	why, _ := s.whyEnded(ctx, watch)
+	if why != nil {
+		s.enter(ended)
 	}
+	return why
 }
 
 // killJoined ends a command that may still run.

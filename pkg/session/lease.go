@@ -26,13 +26,6 @@ type Lease interface {
 	Release(ctx context.Context) error
 }
 
-// renewer renews a session's lease and watches over its end.
-type renewer struct {
-	*session
-	failing bool          // the last renewal failed
-	most    time.Duration // how long the session was still allowed to live when that was looked at last
-}
-
 // renewLease renews the lease until stop is called, and ends the context that it returns when the lease, or
 // the session's own time, has ended. stop returns err, or why that context has ended. One at a time may use
 // the lease: after stop it is the caller's.
@@ -48,10 +41,15 @@ func (s *session) renewLease(ctx context.Context) (leased context.Context, stop 
 	}
 }
 
-// renewUntil renews the lease until ctx ends, and ends the session by stop when its time is over.
+// renewUntil renews the lease until ctx ends, and ends the session by stop when its time is over. It reports
+// changes: renewals that begin to fail or succeed again, and the end as it comes near.
 func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) {
-	_, most := s.left()
-	r := &renewer{session: s, most: most}
+	more := "" // how the session's time can be made longer, if it can
+	if s.Lease != nil {
+		more = "; for more: kubectl eshell extend " + s.plan.Name() + " 1h -n " + s.plan.Namespace
+	}
+	failing := false    // whether the last renewal failed
+	_, last := s.left() // how long the session was still allowed to live when that was looked at last
 	for ctx.Err() == nil {
 		err := s.renew(ctx)
 		if ctx.Err() != nil {
@@ -61,9 +59,25 @@ func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) 
 			stop(expired)
 			return
 		}
-		r.report(err)
+		unrenewed, most := s.left()
+		switch {
+		case err != nil && unrenewed == most: // nothing depends on it
+			err = nil
+		case err != nil && !failing:
+			s.Reporter.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", s.where(),
+				duration.HumanDuration(unrenewed), err)
+		case err == nil && failing:
+			s.Reporter.Say("the lease is renewed again")
+		}
+		for _, before := range warnings() {
+			if last > before && most <= before {
+				s.Reporter.Warn("%s ends in %s (--ttl)%s", s.where(),
+					duration.HumanDuration(most.Round(time.Second)), more)
+			}
+		}
+		failing, last = err != nil, most
 		select {
-		case <-time.After(r.pause()):
+		case <-time.After(s.pause()):
 		case <-ctx.Done():
 		}
 	}
@@ -75,11 +89,7 @@ func (s *session) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.agent.HeartbeatInterval(), errNoAnswer)
 	defer cancel()
-	err := s.Lease.Renew(ctx, s.plan.Record)
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
+	return Interrupted(ctx, s.Lease.Renew(ctx, s.plan.Record))
 }
 
 var errNoAnswer = errors.New("the API server does not answer")
@@ -124,39 +134,10 @@ func (s *session) preferLeaseError(ctx context.Context, status int, err error) e
 // warnings are how long before its end a session is told of it.
 func warnings() []time.Duration { return []time.Duration{5 * time.Minute, time.Minute} }
 
-// report reports changes: of renewals that begin to fail or succeed again, and of the end as it comes near.
-func (r *renewer) report(err error) {
-	unrenewed, most := r.left()
-	switch {
-	case err != nil && unrenewed == most: // nothing depends on it
-		err = nil
-	case err != nil && !r.failing:
-		r.Reporter.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", r.where(),
-			duration.HumanDuration(unrenewed), err)
-	case err == nil && r.failing:
-		r.Reporter.Say("the lease is renewed again")
-	}
-	for _, before := range warnings() {
-		if r.most > before && most <= before {
-			r.Reporter.Warn("%s ends in %s (--ttl)%s", r.where(),
-				duration.HumanDuration(most.Round(time.Second)), r.moreTime())
-		}
-	}
-	r.failing, r.most = err != nil, most
-}
-
-// moreTime is how the session's time can be made longer, if it can.
-func (r *renewer) moreTime() string {
-	if r.Lease == nil {
-		return ""
-	}
-	return "; for more: kubectl eshell extend " + r.plan.Name() + " 1h -n " + r.plan.Namespace
-}
-
 // pause is until the next renewal, or until something is to be told or done before it.
-func (r *renewer) pause() time.Duration {
-	unrenewed, most := r.left()
-	pause := min(r.agent.HeartbeatInterval(), unrenewed)
+func (s *session) pause() time.Duration {
+	unrenewed, most := s.left()
+	pause := min(s.agent.HeartbeatInterval(), unrenewed)
 	for _, before := range warnings() {
 		if most > before {
 			pause = min(pause, most-before)
@@ -168,8 +149,18 @@ func (r *renewer) pause() time.Duration {
 // detach lets the session go on without its client. The lease comes first: a debug container that is to
 // stay shall be on record.
 func (s *session) detach(ctx context.Context) error {
-	if err := s.detachLease(ctx); err != nil {
-		return err
+	if s.Lease != nil {
+		limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
+		defer cancel()
+		err := s.persist(limited,
+			func(ctx context.Context) error { return s.Lease.Detach(ctx, s.plan.Record) })
+		switch {
+		case errors.Is(err, lease.ErrLost):
+			return s.leaseExpired(err)
+		case err != nil:
+			return fmt.Errorf("the lease of %s could not be made to last for the full time: %w", s.where(),
+				Interrupted(limited, err))
+		}
 	}
 	if s.plan.Ephemeral != nil {
 		ctx, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
@@ -183,22 +174,5 @@ func (s *session) detach(ctx context.Context) error {
 		return &stream.OutputError{Err: err}
 	}
 	s.enter(detached)
-	return nil
-}
-
-func (s *session) detachLease(ctx context.Context) error {
-	if s.Lease == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
-	defer cancel()
-	err := s.persist(ctx, func(ctx context.Context) error { return s.Lease.Detach(ctx, s.plan.Record) })
-	switch {
-	case errors.Is(err, lease.ErrLost):
-		return s.leaseExpired(err)
-	case err != nil:
-		return fmt.Errorf("the lease of %s could not be made to last for the full time: %w", s.where(),
-			Interrupted(ctx, err))
-	}
 	return nil
 }

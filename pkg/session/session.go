@@ -122,7 +122,6 @@ func newSession(c Config, p *plan.Plan) *session {
 // enter is the one place where the phase changes.
 func (s *session) enter(p phase) { s.phase = p }
 
-// where names what the session runs in.
 func (s *session) where() string {
 	if s.plan.InPod() {
 		return "container " + s.plan.Container + " in pod/" + s.plan.PodName
@@ -168,9 +167,6 @@ const (
 	// settleTime is how long the pod's status gets to say that a stream has ended because its process has,
 	// before the connection is taken for lost, and how often it is tried to bring it back.
 	settleTime = time.Second
-	// dialTimeout is longer than an API server waits for a node to answer, which before Kubernetes 1.36 it
-	// does after it has opened the stream.
-	dialTimeout = 35 * time.Second
 	// holderDelay is how long the holder's stream may take to end after that of a command that got KILL,
 	// where both got it.
 	holderDelay = 2 * time.Second

@@ -79,14 +79,8 @@ func stopSurely(ctx context.Context, stop func(context.Context) error,
 // isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
 // then, and says so a moment before its status does, for which it waits.
 func (s *session) isTerminated(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, retryInterval)
-	defer cancel()
-	for diagnosis.Of(s.watch.pod, s.plan.Container).Terminated == nil {
-		if err := s.watch.next(ctx); err != nil {
-			return errors.Is(err, errDeleted)
-		}
-	}
-	return true
+	_, err := s.waitUntilTerminated(ctx, retryInterval)
+	return err == nil || errors.Is(err, errDeleted)
 }
 
 // What a debug container is that was not seen to start.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +40,12 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 			return nil
 		}
 		if now.Err != nil {
-			return s.failure(session, now)
+			return s.notStarted(session, now)
 		}
 		s.Reporter.Waiting(now.Waiting)
 		switch err := s.watch.next(ctx); {
 		case errors.Is(err, errLate):
-			return s.late(session, now)
+			return s.notStarted(session, now)
 		case errors.Is(err, errDeleted):
 			return fmt.Errorf("%s did not start: %w", s.where(), diagnosis.Deleted(s.watch.pod, err))
 		case err != nil:
@@ -53,59 +54,45 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 	}
 }
 
-// failure adds to what the pod's status tells what else can be known before the pod is deleted.
-func (s *session) failure(ctx context.Context, now diagnosis.Status) error {
-	if !now.Retrying && now.Terminated == nil {
-		s.enter(failed)
-	}
+// notStarted adds to what the pod's status tells, of a start that failed or takes too long, what else can be
+// known before the pod is deleted.
+func (s *session) notStarted(ctx context.Context, now diagnosis.Status) error {
 	if now.Logs != "" {
 		s.reportLog(ctx, now.Logs)
 	}
-	err := fmt.Errorf("%s did not start: %w", s.where(), now.Err)
-	if now.Retrying {
-		return s.withPullSecret(ctx, err)
+	var err error
+	if now.Err == nil {
+		err = s.late(ctx, now)
+	} else {
+		if !now.Retrying && now.Terminated == nil {
+			s.enter(failed)
+		}
+		err = fmt.Errorf("%s did not start: %w", s.where(), now.Err)
 	}
-	return err
+	if !now.Retrying {
+		return err
+	}
+	warning := s.newest(ctx,
+		func(event corev1.Event) bool { return event.Reason == "FailedToRetrieveImagePullSecret" })
+	if warning == "" {
+		return err
+	}
+	return hint.Wrap(fmt.Errorf("%w: %s", err, warning), diagnosis.PullSecretsHint(s.plan.Namespace))
 }
 
-// withPullSecret adds to a pull that failed that it was made without its secret.
-func (s *session) withPullSecret(ctx context.Context, err error) error {
-	if warning := s.missingPullSecret(ctx); warning != "" {
-		return hint.Wrap(fmt.Errorf("%w: %s", err, warning), diagnosis.PullSecretsHint(s.plan.Namespace))
-	}
-	return err
-}
-
-// late is a start that takes too long.
+// late says what a start that takes too long waits for, and why that does not come.
 func (s *session) late(ctx context.Context, now diagnosis.Status) error {
-	if now.Logs != "" {
-		s.reportLog(ctx, now.Logs)
+	warning := ""
+	if !now.Retrying { // otherwise the registry's answer is in the status
+		warning = s.lastWarning(ctx, now.Subject)
 	}
-	if !now.Retrying { // the registry's answer is in the status
-		now = s.withWarning(ctx, now)
+	if warning != "" && !strings.Contains(now.Waiting, warning) {
+		now.Waiting += ": " + warning
+		now.Next = cmp.Or(diagnosis.Hint(s.watch.pod, now.Subject, warning), now.Next)
 	}
-	if now.Next == "" {
-		now.Next = fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)
-	}
-	err := hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(),
-		s.StartTimeout, now.Waiting), now.Next)
-	if now.Retrying {
-		return s.withPullSecret(ctx, err)
-	}
-	return err
-}
-
-// withWarning adds to what a start waits for why that does not come.
-func (s *session) withWarning(ctx context.Context, now diagnosis.Status) diagnosis.Status {
-	warning := s.lastWarning(ctx, now.Subject)
-	if warning == "" || strings.Contains(now.Waiting, warning) {
-		return now
-	}
-	now.Waiting += ": " + warning
-	if next := diagnosis.Hint(s.watch.pod, now.Subject, warning); next != "" {
-		now.Next = next
-	}
-	return now
+	return hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(),
+		s.StartTimeout, now.Waiting),
+		cmp.Or(now.Next, fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)))
 }
 
 // A pod's status does not say why its volumes or network are not there, or that a pull secret is
@@ -117,25 +104,15 @@ func (s *session) withWarning(ctx context.Context, now diagnosis.Status) diagnos
 func (s *session) lastWarning(ctx context.Context, subject string) string {
 	return s.newest(ctx, func(event corev1.Event) bool {
 		path := event.InvolvedObject.FieldPath
-		if subject != "" {
-			return strings.HasSuffix(path, "{"+subject+"}") && !repeatsReason(event.Message)
+		if subject == "" {
+			// The scheduler's last word is a condition: here it could only be an older one.
+			return path == "" && event.Reason != "FailedScheduling"
 		}
-		// The scheduler's last word is a condition: here it could only be an older one.
-		return path == "" && event.Reason != "FailedScheduling"
+		// The kubelet's "Error: ErrImagePull" is a reason only: what there is to say is in the event before.
+		reason, isError := strings.CutPrefix(event.Message, "Error: ")
+		isBare := isError && !strings.Contains(reason, " ")
+		return strings.HasSuffix(path, "{"+subject+"}") && !isBare
 	})
-}
-
-// repeatsReason reports the kubelet's messages that are a reason only, as "Error: ErrImagePull": what
-// there is to say is in the event before.
-func repeatsReason(message string) bool {
-	reason, isError := strings.CutPrefix(message, "Error: ")
-	return isError && !strings.Contains(reason, " ")
-}
-
-// missingPullSecret returns the kubelet's warning that a pull secret of the pod's is not there, or "".
-func (s *session) missingPullSecret(ctx context.Context) string {
-	return s.newest(ctx,
-		func(event corev1.Event) bool { return event.Reason == "FailedToRetrieveImagePullSecret" })
 }
 
 // newest returns the message of the newest warning that concerns the session, or "".
@@ -177,30 +154,26 @@ const (
 	someBytes = 64 << 10
 )
 
-// reportLog shows the end of a container's log: it goes with the pod.
+// reportLog shows the end of a container's log: it goes with the pod. The log is streamed: an answer that is
+// read as a whole loses the server's words where it says no.
 func (s *session) reportLog(ctx context.Context, container string) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	log, err := s.endOfLog(ctx, container)
+	options := &corev1.PodLogOptions{Container: container, TailLines: new(int64(lastLines)),
+		LimitBytes: new(int64(someBytes))}
+	stream, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).Stream(ctx)
+	var log []byte
+	if err == nil {
+		defer stream.Close()
+		log, err = io.ReadAll(stream)
+	}
+	log = cutLog(log)
 	switch {
 	case err != nil:
 		s.Reporter.Warn("the log of container %s could not be read: %v", container, err)
 	case len(log) > 0:
 		s.Reporter.Warn("the log of container %s ends with:\n%s", container, log)
 	}
-}
-
-// endOfLog streams: an answer that is read as a whole loses the server's words where it says no.
-func (s *session) endOfLog(ctx context.Context, container string) ([]byte, error) {
-	options := &corev1.PodLogOptions{Container: container, TailLines: new(int64(lastLines)),
-		LimitBytes: new(int64(someBytes))}
-	stream, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).Stream(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer stream.Close()
-	log, err := io.ReadAll(stream)
-	return cutLog(log), err
 }
 
 func cutLog(log []byte) []byte {

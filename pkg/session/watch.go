@@ -95,7 +95,6 @@ func (p onePod) rewatch(ctx context.Context, pod *corev1.Pod) (seen podEvent, ev
 	return seen, events
 }
 
-// put keeps an event for next.
 func (w *podWatch) put(event podEvent) {
 	select {
 	case <-w.news: // nobody has read the one before: this one is newer

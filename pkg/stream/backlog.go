@@ -18,7 +18,8 @@ import (
 func AttachLate(ctx context.Context, client Client, c Container, streams remotecommand.StreamOptions,
 	log func() []byte) (*Backlog, error) {
 	late := newBacklog(streams.Stdout, streams.Tty, log)
-	streams.Stdin, streams.Stdout = late.reader(streams.Stdin), late.writer(streams.Stdout)
+	opened := sync.OnceFunc(func() { close(late.opened) })
+	streams.Stdin, streams.Stdout = backlogReader{late, streams.Stdin, opened}, late.writer(streams.Stdout)
 	if streams.Stderr != nil {
 		streams.Stderr = late.writer(streams.Stderr)
 	}
@@ -155,10 +156,6 @@ type backlogReader struct {
 	*Backlog
 	from io.Reader
 	open func()
-}
-
-func (b *Backlog) reader(from io.Reader) io.Reader {
-	return backlogReader{b, from, sync.OnceFunc(func() { close(b.opened) })}
 }
 
 // Read tells that the stream is open, since client-go reads from then on, and has nothing to give

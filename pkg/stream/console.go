@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,32 @@ func (c *Console) Lend(began func()) (streams remotecommand.StreamOptions, giveB
 		c.heard.Store(false)
 		close(l.over)
 	}
+}
+
+// Reattach lends the console to one more stream of a container until that ends. back is called once the
+// connection is back: when something comes, or when the stream has lasted.
+func (c *Console) Reattach(ctx context.Context, client Client, to Container, back func()) error {
+	back = sync.OnceFunc(back)
+	lasted := time.AfterFunc(nodeTimeout, back)
+	lasted.Stop() // until the stream is open
+	defer lasted.Stop()
+	streams, giveBack := c.Lend(func() { lasted.Reset(nodeTimeout) })
+	defer giveBack()
+	streams.Stdout = &arrival{streams.Stdout, back}
+	return client.Attach(ctx, to, streams)
+}
+
+// arrival tells of what comes before it passes it on.
+type arrival struct {
+	io.Writer
+	came func()
+}
+
+func (a *arrival) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		a.came()
+	}
+	return a.Writer.Write(p)
 }
 
 // redrawTime is how long the other size lasts: a program that hears of two changes at once sees none.

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -40,7 +42,7 @@ func IsAnswer(err error) bool {
 // NewClient returns the Client of a real cluster: WebSocket first, as kubectl does, and SPDY
 // where the server or a proxy on the way does not speak it (KEP-4006).
 func NewClient(config *rest.Config, client kubernetes.Interface) Client {
-	return remote{config, client.CoreV1().RESTClient(), handshakeTimeout}
+	return remote{config, client.CoreV1().RESTClient(), nodeTimeout}
 }
 
 type remote struct {
@@ -51,30 +53,24 @@ type remote struct {
 
 func (r remote) Exec(ctx context.Context, c Container, command []string,
 	streams remotecommand.StreamOptions) error {
-	request := r.request(c, "exec").VersionedParams(&corev1.PodExecOptions{
+	return r.stream(ctx, c, "exec", &corev1.PodExecOptions{
 		Container: c.Name, Command: command,
 		Stdin: streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
 		TTY: streams.Tty,
-	}, scheme.ParameterCodec)
-	return r.stream(ctx, request, streams)
+	}, streams)
 }
 
 func (r remote) Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error {
-	request := r.request(c, "attach").VersionedParams(&corev1.PodAttachOptions{
+	return r.stream(ctx, c, "attach", &corev1.PodAttachOptions{
 		Container: c.Name,
 		Stdin:     streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
 		TTY: streams.Tty,
-	}, scheme.ParameterCodec)
-	return r.stream(ctx, request, streams)
+	}, streams)
 }
 
-func (r remote) request(c Container, subresource string) *rest.Request {
-	return r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).SubResource(subresource)
-}
-
-// handshakeTimeout is how long a server may take to open a stream: since Kubernetes 1.36 an API server first
-// asks the node, and waits 30 s for it.
-const handshakeTimeout = 35 * time.Second
+// nodeTimeout is longer than an API server waits for a node to answer: since Kubernetes 1.36 it does before it
+// opens a stream, and until then after it had.
+const nodeTimeout = 35 * time.Second
 
 // ErrNoAnswer is a request for a stream that was not answered in time.
 var ErrNoAnswer = errors.New("the request for a stream was not answered")
@@ -82,7 +78,7 @@ var ErrNoAnswer = errors.New("the request for a stream was not answered")
 // stream carries one stream. Until that is open client-go looks neither at its context nor at a clock
 // (gorilla/websocket and its SPDY read the answer bare): the call is left to itself then, and ends at once if
 // the answer still comes.
-func (r remote) stream(ctx context.Context, request *rest.Request,
+func (r remote) stream(ctx context.Context, c Container, subresource string, options runtime.Object,
 	streams remotecommand.StreamOptions) error {
 	ctx, abandon := context.WithCancelCause(ctx)
 	defer abandon(nil)
@@ -90,7 +86,9 @@ func (r remote) stream(ctx context.Context, request *rest.Request,
 		abandon(fmt.Errorf("%w within %s", ErrNoAnswer, r.handshake))
 	})
 	defer limit.Stop()
-	executor, err := r.executor(request, func() { limit.Stop() })
+	address := r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).
+		SubResource(subresource).VersionedParams(options, scheme.ParameterCodec).URL()
+	executor, err := r.executor(address, func() { limit.Stop() })
 	if err != nil {
 		return err
 	}
@@ -108,14 +106,14 @@ func (r remote) stream(ctx context.Context, request *rest.Request,
 }
 
 // executor returns client-go's executor of a request. opened is called when its stream is open.
-func (r remote) executor(request *rest.Request, opened func()) (remotecommand.Executor, error) {
+func (r remote) executor(address *url.URL, opened func()) (remotecommand.Executor, error) {
 	config := rest.CopyConfig(r.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return upgrade{next, opened} })
-	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", request.URL())
+	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", address)
 	if err != nil {
 		return nil, err
 	}
-	socket, err := remotecommand.NewWebSocketExecutor(config, "GET", request.URL().String())
+	socket, err := remotecommand.NewWebSocketExecutor(config, "GET", address.String())
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +155,8 @@ func (i *input) Read(p []byte) (int, error) {
 // like head that has gone.
 type OutputError struct{ Err error }
 
-// Error names the direction and says the system's words.
 func (e *OutputError) Error() string { return fmt.Sprintf("write the output: %v", e.Err) }
 
-// Unwrap returns the system's error.
 func (e *OutputError) Unwrap() error { return e.Err }
 
 // output ends the session when it cannot be written to.
@@ -170,7 +166,6 @@ type output struct {
 	stop context.CancelCauseFunc
 }
 
-// Write passes p on.
 func (o *output) Write(p []byte) (int, error) {
 	switch err := Write(o.ctx, o.Writer, p); {
 	case err == nil:

@@ -199,7 +199,6 @@ func newScreen(out io.Writer) *screen {
 		}}
 }
 
-// Write passes p on.
 func (s *screen) Write(p []byte) (int, error) {
 	if over := s.note(string(p)); over {
 		return len(p), nil
@@ -230,7 +229,6 @@ func (s *screen) note(text string) (over bool) {
 // session from being cleaned up.
 const restoreTime = time.Second
 
-// restore changes back what was left changed.
 func (s *screen) restore() {
 	restored := make(chan struct{})
 	go func() {
@@ -243,7 +241,7 @@ func (s *screen) restore() {
 	}
 }
 
-// end is what changes back what is changed.
+// end is what changes back what was left changed.
 func (s *screen) end() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

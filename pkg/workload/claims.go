@@ -35,9 +35,7 @@ func (s *search) askPods(ctx context.Context, t *Workload, w workload, claimants
 		claims[i].Users = usersOf(claims[i].Name, slices.Concat(append(found, pods)...))
 		claims[i].UsersErr = cmp.Or(append(errs, err)...)
 	}
-	if len(claims) > 0 {
-		t.Claims = claims
-	}
+	t.Claims = claims
 	if !s.Running {
 		return nil
 	}
@@ -56,8 +54,8 @@ func claimNames(w workload, ordinal *int) []string {
 		return names
 	}
 	for _, template := range w.claimTemplates {
-		if name := fmt.Sprintf("%s-%s-%d", template.Name, w.meta.Name, *ordinal); !slices.Contains(names,
-			name) {
+		name := fmt.Sprintf("%s-%s-%d", template.Name, w.meta.Name, *ordinal)
+		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -78,17 +76,15 @@ func podClaims(spec corev1.PodSpec) []string {
 // sharing are the workloads, other than w, whose pods may mount one of the claims.
 func sharing(names []string, w workload, claimants []workload) []workload {
 	return slices.DeleteFunc(slices.Clone(claimants), func(c workload) bool {
-		if c.selector == nil || c.kind == w.kind && c.meta.Name == w.meta.Name {
-			return true
-		}
-		return !slices.ContainsFunc(names, func(name string) bool {
+		mounts := func(name string) bool {
 			ofTemplate := func(t corev1.PersistentVolumeClaim) bool {
-				return strings.HasPrefix(name,
-					t.Name+"-"+c.meta.Name+"-")
+				return strings.HasPrefix(name, t.Name+"-"+c.meta.Name+"-")
 			}
-			return slices.Contains(podClaims(c.template.Spec), name) || slices.ContainsFunc(c.claimTemplates,
-				ofTemplate)
-		})
+			return slices.Contains(podClaims(c.template.Spec), name) ||
+				slices.ContainsFunc(c.claimTemplates, ofTemplate)
+		}
+		isSource := c.kind == w.kind && c.meta.Name == w.meta.Name
+		return c.selector == nil || isSource || !slices.ContainsFunc(names, mounts)
 	})
 }
 

@@ -22,16 +22,15 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	if err != nil {
 		return workload{}, err
 	}
-	kind := strings.ToLower(mapping.GroupVersionKind.Kind)
+	name := strings.ToLower(mapping.GroupVersionKind.Kind) + "/" + s.Reference.Name
 	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
-		return workload{}, hint.Wrap(fmt.Errorf("%s/%s is not in a namespace, and a pod has to be", kind,
-			s.Reference.Name), typesHint())
+		return workload{}, hint.Wrap(fmt.Errorf("%s is not in a namespace, and a pod has to be", name),
+			typesHint())
 	}
 	object, err := s.getCustom(ctx, mapping, s.Reference.Name)
 	if apierrors.IsNotFound(err) {
-		return workload{}, hint.Wrap(fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name,
-			s.Namespace, err), "list what there is: kubectl get "+mapping.Resource.GroupResource().String()+
-			" -n "+s.Namespace)
+		return workload{}, hint.Wrap(fmt.Errorf("%s in namespace %s: %w", name, s.Namespace, err),
+			"list what there is: kubectl get "+mapping.Resource.GroupResource().String()+" -n "+s.Namespace)
 	}
 	if err == nil {
 		var w workload
@@ -39,7 +38,7 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 			return w, nil
 		}
 	}
-	return workload{}, fmt.Errorf("%s/%s in namespace %s: %w", kind, s.Reference.Name, s.Namespace, err)
+	return workload{}, fmt.Errorf("%s in namespace %s: %w", name, s.Namespace, err)
 }
 
 // mappingOf finds a type as kubectl does: a resource, singular, short or a kind, with or without its
@@ -148,22 +147,17 @@ func readSelector(object *unstructured.Unstructured) (workload, error) {
 	return w, nil
 }
 
-func ownerKind(owner *metav1.OwnerReference) schema.GroupVersionKind {
-	return schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
-}
-
 // getOwner reads of a pod's custom controller what it selects.
-func (s *search) getOwner(ctx context.Context, owner *metav1.OwnerReference) (workload, error) {
+func (s *search) getOwner(ctx context.Context, kind schema.GroupVersionKind, name string) (workload, error) {
 	mapper, err := s.Mapper()
 	if err != nil {
 		return workload{}, err
 	}
-	kind := ownerKind(owner)
 	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		return workload{}, err
 	}
-	object, err := s.getCustom(ctx, mapping, owner.Name)
+	object, err := s.getCustom(ctx, mapping, name)
 	if err != nil {
 		return workload{}, err
 	}

@@ -75,9 +75,8 @@ func builtIn[T any](name, group string, types []string, read func(*T) workload,
 	in func(kubernetes.Interface, string) getter[T]) kind {
 	return kind{
 		name: name, group: group, types: types,
-		get: func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload,
-			error) {
-			object, err := in(client, namespace).Get(ctx, name, metav1.GetOptions{})
+		get: func(ctx context.Context, c kubernetes.Interface, namespace, name string) (workload, error) {
+			object, err := in(c, namespace).Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				return workload{}, err
 			}

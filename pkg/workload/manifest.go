@@ -2,6 +2,7 @@ package workload
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +33,13 @@ func (s *search) readManifest() error {
 	if err != nil {
 		return err
 	}
-	if err := s.enter(object.GetNamespace()); err != nil {
-		return err
+	if namespace := object.GetNamespace(); namespace != "" && namespace != s.Namespace { // as kubectl does
+		if s.EnforceNamespace { // in kubectl's words
+			return hint.Wrap(fmt.Errorf(
+				"the namespace from the provided object %q does not match the namespace %q", namespace,
+				s.Namespace), "You must pass '--namespace="+namespace+"' to perform this operation.")
+		}
+		s.Namespace = namespace
 	}
 	w, err := decode(object)
 	if err != nil {
@@ -48,20 +54,6 @@ func (s *search) readManifest() error {
 	w.pod = nil     // it need not exist
 	w.meta.UID = "" // of the object that the manifest was once read from
 	s.manifest = &w
-	return nil
-}
-
-// enter takes the object's namespace, as kubectl does.
-func (s *search) enter(namespace string) error {
-	if namespace == "" || namespace == s.Namespace {
-		return nil
-	}
-	if s.EnforceNamespace { // in kubectl's words
-		return hint.Wrap(fmt.Errorf(
-			"the namespace from the provided object %q does not match the namespace %q", namespace,
-			s.Namespace), "You must pass '--namespace="+namespace+"' to perform this operation.")
-	}
-	s.Namespace = namespace
 	return nil
 }
 
@@ -116,30 +108,29 @@ func items(object *unstructured.Unstructured) []*unstructured.Unstructured {
 
 // choose returns the object that was named or, where none was, the one that is a workload.
 func choose(objects []*unstructured.Unstructured, named Reference) (*unstructured.Unstructured, error) {
-	var there, workloads []*unstructured.Unstructured
+	meant, isNamed := isWorkload, named != (Reference{})
+	if isNamed {
+		meant = named.names
+	}
+	var found []*unstructured.Unstructured
 	for _, object := range objects {
-		if isWorkload(object) {
-			workloads = append(workloads, object)
-		}
-		if named.names(object) {
-			there = append(there, object)
+		if meant(object) {
+			found = append(found, object)
 		}
 	}
 	switch {
-	case named != (Reference{}) && len(there) == 1:
-		return there[0], nil
-	case named != (Reference{}) && len(there) == 0:
+	case len(found) == 1:
+		return found[0], nil
+	case isNamed && len(found) == 0:
 		return nil, hint.Wrap(fmt.Errorf("the manifest has no %s", named), "it has: "+describeAll(objects))
-	case named != (Reference{}):
-		return nil, fmt.Errorf("the manifest has %s %d times", named, len(there))
-	case len(workloads) == 1:
-		return workloads[0], nil
-	case len(workloads) == 0:
+	case isNamed:
+		return nil, fmt.Errorf("the manifest has %s %d times", named, len(found))
+	case len(found) == 0:
 		return nil, hint.Wrap(fmt.Errorf("no workload is in the manifest: it has %s", describeAll(objects)),
 			typesHint())
 	}
-	return nil, hint.Wrap(fmt.Errorf("several workloads are in the manifest: %s", describeAll(workloads)),
-		"name one beside -f, as in: "+describe(workloads[0]))
+	return nil, hint.Wrap(fmt.Errorf("several workloads are in the manifest: %s", describeAll(found)),
+		"name one beside -f, as in: "+describe(found[0]))
 }
 
 // isWorkload says that there is a pod template where it is looked for.
@@ -184,11 +175,7 @@ func decode(object *unstructured.Unstructured) (workload, error) {
 }
 
 func describe(object *unstructured.Unstructured) string {
-	name := object.GetName()
-	if name == "" {
-		name = object.GetGenerateName()
-	}
-	return strings.ToLower(object.GetKind()) + "/" + name
+	return strings.ToLower(object.GetKind()) + "/" + cmp.Or(object.GetName(), object.GetGenerateName())
 }
 
 func describeAll(objects []*unstructured.Unstructured) string {

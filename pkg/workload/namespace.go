@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,7 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
@@ -55,23 +59,18 @@ func listSelectors(ctx context.Context, client kubernetes.Interface, namespace s
 // unlisted names every resource that could not be listed, with the server's words about the first.
 func unlisted(listings []listing, errs []error) error {
 	var names []string
-	var first error
 	for i, err := range errs {
-		if err == nil {
-			continue
-		}
-		names = append(names, listings[i].resource)
-		if first == nil {
-			first = err
+		if err != nil {
+			names = append(names, listings[i].resource)
 		}
 	}
-	if first == nil {
+	if len(names) == 0 {
 		return nil
 	}
 	if more := len(names) - 3; more > 0 {
 		names = append(names[:3], fmt.Sprintf("%d more", more))
 	}
-	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), first)
+	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), cmp.Or(errs...))
 }
 
 // listings are not narrowed. Of the ReplicaSets only few can match a clone, but their own labels do not tell
@@ -80,86 +79,66 @@ func unlisted(listings []listing, errs []error) error {
 func listings(client kubernetes.Interface, namespace string) []listing {
 	core, apps := client.CoreV1(), client.AppsV1()
 	return []listing{
-		listed("services", core.Services(namespace).List, addServices),
-		listed("poddisruptionbudgets.policy", client.PolicyV1().PodDisruptionBudgets(namespace).List,
-			addBudgets),
-		listed("networkpolicies.networking.k8s.io", client.NetworkingV1().NetworkPolicies(namespace).List,
-			func(l *networkingv1.NetworkPolicyList, near *neighbours) error {
-				near.Policies = l.Items
-				return nil
-			}),
-		listed("deployments.apps", apps.Deployments(namespace).List,
-			func(l *appsv1.DeploymentList,
-				near *neighbours) error {
-				return addAll(near, l.Items, ofDeployment)
-			}),
-		listed("statefulsets.apps", apps.StatefulSets(namespace).List,
-			func(l *appsv1.StatefulSetList,
-				near *neighbours) error {
-				return addAll(near, l.Items, ofStatefulSet)
-			}),
-		listed("daemonsets.apps", apps.DaemonSets(namespace).List,
-			func(l *appsv1.DaemonSetList,
-				near *neighbours) error {
-				return addAll(near, l.Items, ofDaemonSet)
-			}),
-		listed("replicationcontrollers", core.ReplicationControllers(namespace).List,
-			func(l *corev1.ReplicationControllerList, near *neighbours) error {
-				return addAll(near, l.Items, ofReplicationController)
-			}),
-		listed("replicasets.apps", apps.ReplicaSets(namespace).List,
-			func(l *appsv1.ReplicaSetList,
-				near *neighbours) error {
-				return addAll(near, l.Items, ofReplicaSet)
-			}),
-		listed("jobs.batch", client.BatchV1().Jobs(namespace).List,
-			func(l *batchv1.JobList, near *neighbours) error { return addAll(near, l.Items, ofJob) }),
+		listed("services", core.Services(namespace).List),
+		listed("poddisruptionbudgets.policy", client.PolicyV1().PodDisruptionBudgets(namespace).List),
+		listed("networkpolicies.networking.k8s.io", client.NetworkingV1().NetworkPolicies(namespace).List),
+		listed("deployments.apps", apps.Deployments(namespace).List),
+		listed("statefulsets.apps", apps.StatefulSets(namespace).List),
+		listed("daemonsets.apps", apps.DaemonSets(namespace).List),
+		listed("replicationcontrollers", core.ReplicationControllers(namespace).List),
+		listed("replicasets.apps", apps.ReplicaSets(namespace).List),
+		listed("jobs.batch", client.BatchV1().Jobs(namespace).List),
 	}
 }
 
 // listed reads from the API server's cache: resourceVersion 0.
-func listed[L any](resource string, list func(context.Context, metav1.ListOptions) (*L, error),
-	add func(*L, *neighbours) error) listing {
+func listed[L runtime.Object](resource string,
+	list func(context.Context, metav1.ListOptions) (L, error)) listing {
 	return listing{resource, func(ctx context.Context, near *neighbours) error {
 		found, err := list(ctx, metav1.ListOptions{ResourceVersion: "0"})
 		if err != nil {
 			return err
 		}
-		return add(found, near)
+		return meta.EachListItem(found, near.take)
 	}}
 }
 
-func addServices(l *corev1.ServiceList, near *neighbours) error {
-	for i := range l.Items {
-		if selector, ok := isolation.OfService(&l.Items[i]); ok {
-			near.Selectors = append(near.Selectors, selector)
+// take adds an item of a list. It has a case for each of the listings.
+func (n *neighbours) take(object runtime.Object) error {
+	switch o := object.(type) {
+	case *corev1.Service:
+		if selector, ok := isolation.OfService(o); ok {
+			n.Selectors = append(n.Selectors, selector)
 		}
-	}
-	return nil
-}
-
-func addBudgets(l *policyv1.PodDisruptionBudgetList, near *neighbours) error {
-	for i := range l.Items {
-		selector, err := isolation.OfBudget(&l.Items[i])
+	case *policyv1.PodDisruptionBudget:
+		selector, err := isolation.OfBudget(o)
 		if err != nil {
 			return err
 		}
-		near.Selectors = append(near.Selectors, selector)
-	}
-	return nil
-}
-
-func addAll[T any](near *neighbours, items []T, read func(*T) workload) error {
-	for i := range items {
-		if err := near.add(read(&items[i])); err != nil {
-			return err
-		}
+		n.Selectors = append(n.Selectors, selector)
+	case *networkingv1.NetworkPolicy:
+		n.Policies = append(n.Policies, *o)
+	case *appsv1.Deployment:
+		return n.add(ofDeployment(o))
+	case *appsv1.StatefulSet:
+		return n.add(ofStatefulSet(o))
+	case *appsv1.DaemonSet:
+		return n.add(ofDaemonSet(o))
+	case *corev1.ReplicationController:
+		return n.add(ofReplicationController(o))
+	case *appsv1.ReplicaSet:
+		return n.add(ofReplicaSet(o))
+	case *batchv1.Job:
+		return n.add(ofJob(o))
 	}
 	return nil
 }
 
 func (n *neighbours) add(w workload) error {
-	if isHashed(w) { // by its Deployment, which is there itself
+	// A Deployment is there itself, and its ReplicaSets can match no clone: their selectors require the
+	// hash of a pod template, which no clone carries.
+	if w.kind == "ReplicaSet" && w.selector != nil &&
+		w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != "" {
 		return nil
 	}
 	n.Selectors = append(n.Selectors, isolation.OfPlacement(w.kind, w.meta.Name, &w.template.Spec)...)
@@ -178,20 +157,11 @@ func (n *neighbours) add(w workload) error {
 	return nil
 }
 
-// isHashed says of a ReplicaSet that it can match no clone: its selector requires the hash of a pod
-// template, which no clone carries.
-func isHashed(w workload) bool {
-	return w.kind == "ReplicaSet" && w.selector != nil &&
-		w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != ""
-}
-
 // include adds the source itself, which may be newer than the cache, of a kind that is not listed,
 // or not in the cluster yet.
 func (n *neighbours) include(w workload) {
 	var alone neighbours
-	if err := alone.add(w); err != nil {
-		n.unknown(err)
-	}
+	n.Unknown = cmp.Or(n.Unknown, alone.add(w)) // one reason is enough to judge no label
 	for _, own := range alone.Selectors {
 		same := func(s isolation.Selector) bool {
 			return s.String() == own.String() && s.Match.String() == own.Match.String()
@@ -202,13 +172,6 @@ func (n *neighbours) include(w workload) {
 	}
 }
 
-// unknown keeps the first reason: one is enough to judge no label.
-func (n *neighbours) unknown(err error) {
-	if n.Unknown == nil {
-		n.Unknown = err
-	}
-}
-
 // includeOwner adds the controller of a pod whose kind is not listed. The others' selectors are
 // there: those of a Deployment's ReplicaSets cannot match, and a Node adopts nothing.
 func (s *search) includeOwner(ctx context.Context, w workload, near *neighbours) {
@@ -216,16 +179,18 @@ func (s *search) includeOwner(ctx context.Context, w workload, near *neighbours)
 	if w.pod == nil || owner == nil || owner.Kind == "Node" && owner.APIVersion == "v1" {
 		return
 	}
-	if _, listed := kindOf(ownerKind(owner)); listed {
+	kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
+	if _, listed := kindOf(kind); listed {
 		return
 	}
-	adopter, err := s.getOwner(ctx, owner)
+	adopter, err := s.getOwner(ctx, kind, owner.Name)
 	if err == nil && adopter.selector == nil {
 		err = fmt.Errorf("it has no selector")
 	}
 	if err != nil {
-		near.unknown(fmt.Errorf("the pod's controller %s %s may adopt by labels that are not known: %w",
-			owner.Kind, owner.Name, err))
+		near.Unknown = cmp.Or(near.Unknown,
+			fmt.Errorf("the pod's controller %s %s may adopt by labels that are not known: %w", owner.Kind,
+				owner.Name, err))
 		return
 	}
 	near.include(adopter)

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/kubectl/pkg/util/podutils"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
@@ -78,7 +79,7 @@ func (s *search) getPods(w workload) string {
 func newestReady(pods []corev1.Pod) (newest *corev1.Pod, ready int) {
 	for i := range pods {
 		pod := &pods[i]
-		if pod.DeletionTimestamp != nil || !isReady(pod) {
+		if pod.DeletionTimestamp != nil || !podutils.IsPodReady(pod) {
 			continue
 		}
 		ready++
@@ -87,15 +88,6 @@ func newestReady(pods []corev1.Pod) (newest *corev1.Pod, ready int) {
 		}
 	}
 	return newest, ready
-}
-
-func isReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // running returns the images of the newest ready pod; of a pod that was named, its own.
@@ -140,28 +132,20 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 		return service, nil
 	}
 	var found []workload
+	var names []string
 	for _, w := range workloads {
 		if w.serves() && labels.SelectorFromSet(selector).Matches(labels.Set(w.template.Labels)) {
 			found = append(found, w)
+			names = append(names, strings.ToLower(w.kind)+"/"+w.meta.Name)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return s.podBehind(ctx, service)
-	case 1:
+	switch {
+	case len(found) == 1:
 		return found[0], nil
+	case len(found) > 1:
+		return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", strings.Join(names, ", ")),
+			"name one: kubectl eshell "+names[0]+" -n "+s.Namespace)
 	}
-	return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", list(found)),
-		"name one: kubectl eshell "+found[0].String()+" -n "+s.Namespace)
-}
-
-// serves says that a workload is one to be named for its pods. A ReplicaSet with a controller is
-// only a revision of it, and a Job's pods end.
-func (w workload) serves() bool {
-	return w.kind != "Job" && (w.kind != "ReplicaSet" || metav1.GetControllerOfNoCopy(&w.meta) == nil)
-}
-
-func (s *search) podBehind(ctx context.Context, service workload) (workload, error) {
 	pods, err := s.podsOf(ctx, service)
 	if err != nil {
 		return workload{}, err
@@ -174,13 +158,8 @@ func (s *search) podBehind(ctx context.Context, service workload) (workload, err
 	return ofPod(pod), nil
 }
 
-// String returns the canonical TYPE/NAME.
-func (w workload) String() string { return strings.ToLower(w.kind) + "/" + w.meta.Name }
-
-func list(workloads []workload) string {
-	var names []string
-	for _, w := range workloads {
-		names = append(names, w.String())
-	}
-	return strings.Join(names, ", ")
+// serves says that a workload is one to be named for its pods. A ReplicaSet with a controller is
+// only a revision of it, and a Job's pods end.
+func (w workload) serves() bool {
+	return w.kind != "Job" && (w.kind != "ReplicaSet" || metav1.GetControllerOfNoCopy(&w.meta) == nil)
 }

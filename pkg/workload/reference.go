@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,10 +46,7 @@ func ParseReference(words []string) (Reference, error) {
 
 // String returns TYPE/NAME, the type of a built-in kind in its canonical form.
 func (r Reference) String() string {
-	if r.Kind != "" {
-		return strings.ToLower(r.Kind) + "/" + r.Name
-	}
-	return r.Type + "/" + r.Name
+	return cmp.Or(strings.ToLower(r.Kind), r.Type) + "/" + r.Name
 }
 
 func splitWords(words []string) (typ, name string, err error) {

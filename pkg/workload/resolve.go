@@ -139,18 +139,17 @@ func (s *search) find(ctx context.Context) (workload, error) {
 		return s.findCustom(ctx)
 	}
 	w, err := k.get(ctx, s.Client, s.Namespace, s.Reference.Name)
+	if err != nil {
+		err = fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
+	}
 	if apierrors.IsNotFound(err) {
 		next := "list what there is: kubectl get " + k.types[1] + " -n " + s.Namespace
 		if k.name == "Pod" {
 			next += "; a name without a type is a pod's"
 		}
-		return workload{}, hint.Wrap(fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err),
-			next)
+		err = hint.Wrap(err, next)
 	}
-	if err != nil {
-		return workload{}, fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
-	}
-	return w, nil
+	return w, err
 }
 
 // complete fills what takes further round trips.

@@ -29,9 +29,8 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	case "StatefulSet", "DaemonSet":
 		list = s.controllerRevisions
 	default:
-		return corev1.PodTemplateSpec{},
-			hint.Wrap(fmt.Errorf("its kind has no revisions"),
-				"kinds with revisions: deployments, statefulsets, daemonsets")
+		return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("its kind has no revisions"),
+			"kinds with revisions: deployments, statefulsets, daemonsets")
 	}
 	options, err := selecting(w)
 	if err != nil {
@@ -41,20 +40,15 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 	if err != nil {
 		return corev1.PodTemplateSpec{}, err
 	}
-	template, ok := revisions[s.Revision]
-	if !ok {
-		return corev1.PodTemplateSpec{},
-			hint.Wrap(fmt.Errorf("it has no revision %d", s.Revision), "revisions: "+numbers(revisions))
+	if template, ok := revisions[s.Revision]; ok {
+		return template, nil
 	}
-	return template, nil
-}
-
-func numbers(revisions map[int64]corev1.PodTemplateSpec) string {
-	var words []string
+	var numbers []string
 	for _, number := range slices.Sorted(maps.Keys(revisions)) {
-		words = append(words, strconv.FormatInt(number, 10))
+		numbers = append(numbers, strconv.FormatInt(number, 10))
 	}
-	return strings.Join(words, ", ")
+	return corev1.PodTemplateSpec{}, hint.Wrap(fmt.Errorf("it has no revision %d", s.Revision),
+		"revisions: "+strings.Join(numbers, ", "))
 }
 
 // deploymentRevisions are the templates of its ReplicaSets without the hash that tells them apart.
@@ -68,7 +62,7 @@ func (s *search) deploymentRevisions(ctx context.Context, w workload,
 	for i := range list.Items {
 		set := &list.Items[i]
 		number, err := strconv.ParseInt(set.Annotations[revisionAnnotation], 10, 64)
-		if err == nil && w.controls(set) {
+		if err == nil && metav1.IsControlledBy(set, &w.meta) {
 			delete(set.Spec.Template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
 			revisions[number] = set.Spec.Template
 		}
@@ -87,7 +81,7 @@ func (s *search) controllerRevisions(ctx context.Context, w workload,
 	revisions := map[int64]corev1.PodTemplateSpec{}
 	for i := range list.Items {
 		revision := &list.Items[i]
-		if !w.controls(revision) {
+		if !metav1.IsControlledBy(revision, &w.meta) {
 			continue
 		}
 		var patch struct {
@@ -100,5 +94,3 @@ func (s *search) controllerRevisions(ctx context.Context, w workload,
 	}
 	return revisions, nil
 }
-
-func (w workload) controls(object metav1.Object) bool { return metav1.IsControlledBy(object, &w.meta) }

@@ -113,45 +113,27 @@ func askAccess(ctx context.Context, client kubernetes.Interface, namespace strin
 const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
 
 func chooseContainer(t *Workload, wanted string) (string, error) {
-	containers := t.Template.Spec.Containers
-	if len(containers) == 0 {
+	var names []string
+	for _, c := range t.Template.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	if len(names) == 0 {
 		return "", fmt.Errorf("%s has no containers", t)
 	}
-	if wanted != "" {
-		running := append(slices.Clone(containers), sidecars(t.Template.Spec)...)
-		if !hasContainer(running, wanted) {
-			return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted),
-				"containers: "+containerNames(running))
+	if wanted == "" {
+		if name := t.Template.Annotations[defaultContainerAnnotation]; slices.Contains(names, name) {
+			return name, nil
 		}
-		return wanted, nil
+		return names[0], nil
 	}
-	if name := t.Template.Annotations[defaultContainerAnnotation]; hasContainer(containers, name) {
-		return name, nil
-	}
-	return containers[0].Name, nil
-}
-
-// sidecars are the init containers that run beside the containers:
-// https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
-func sidecars(spec corev1.PodSpec) []corev1.Container {
-	return slices.DeleteFunc(slices.Clone(spec.InitContainers), func(init corev1.Container) bool {
-		return !containers.IsSidecar(init)
-	})
-}
-
-func hasContainer(containers []corev1.Container, name string) bool {
-	for _, c := range containers {
-		if c.Name == name {
-			return true
+	for _, init := range t.Template.Spec.InitContainers {
+		if containers.IsSidecar(init) {
+			names = append(names, init.Name)
 		}
 	}
-	return false
-}
-
-func containerNames(containers []corev1.Container) string {
-	names := make([]string, len(containers))
-	for i, c := range containers {
-		names[i] = c.Name
+	if !slices.Contains(names, wanted) {
+		return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted),
+			"containers: "+strings.Join(names, ", "))
 	}
-	return strings.Join(names, ", ")
+	return wanted, nil
 }
