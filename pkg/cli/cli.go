@@ -21,10 +21,13 @@ import (
 // and cleans up; a cause of type Signal becomes the status 128+n.
 func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams, version string) int {
 	status := 0
+	told := narrate(streams.ErrOut)
+	defer told.wait(lastTime)
+	streams.ErrOut = told
 	command := newCommand(streams, version, &status)
 	command.SetArgs(args)
 	if err := command.ExecuteContext(ctx); err != nil {
-		return report(streams.ErrOut, err)
+		return report(told, err)
 	}
 	return status
 }

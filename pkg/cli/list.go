@@ -133,7 +133,7 @@ func (c *sessionCommand) show(l listing, kind string, items any, names []string,
 		return nil
 	}
 	printer := printers.NewTablePrinter(printers.PrintOptions{Wide: l.Output == "wide"})
-	return written(printer.PrintObj(table, c.streams.Out))
+	return written(printer.PrintObj(table, c.stdout))
 }
 
 // noneFound is kubectl get's sentence.
@@ -163,7 +163,7 @@ func (c *sessionCommand) document(format, kind string, items any) error {
 	if err != nil {
 		return err
 	}
-	return written(printer.PrintObj(object, c.streams.Out))
+	return written(printer.PrintObj(object, c.stdout))
 }
 
 // column is one of a table's, with what it says of an item.

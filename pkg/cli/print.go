@@ -27,7 +27,7 @@ import (
 // printer tells a session's story on stderr. It is the session's Reporter, and prints the warnings of
 // requests that are made at the same time.
 type printer struct {
-	out      io.Writer
+	out      *narration
 	quiet    bool
 	progress *progress
 
@@ -37,10 +37,10 @@ type printer struct {
 }
 
 func newPrinter(out io.Writer, quiet bool) *printer {
-	p := &printer{out: out, quiet: quiet, told: map[string]bool{}}
+	p := &printer{out: narrate(out), quiet: quiet, told: map[string]bool{}}
 	if !quiet {
-		p.progress = &progress{out: out, printed: map[string]bool{},
-			moving: printers.IsTerminal(out) && os.Getenv("TERM") != "dumb"}
+		p.progress = &progress{out: p.out, printed: map[string]bool{},
+			moving: printers.IsTerminal(p.out.Writer) && os.Getenv("TERM") != "dumb"}
 	}
 	return p
 }
@@ -65,7 +65,7 @@ func (p *printer) Ready() {
 func (p *printer) Raw(raw bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.raw = raw && printers.IsTerminal(p.out)
+	p.raw = raw && printers.IsTerminal(p.out.Writer)
 }
 
 func (p *printer) still() {

@@ -35,7 +35,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if o.isPreview() {
 		// What is printed does not depend on where it is printed: a terminal has to be asked for.
 		request.Plan.TTY = o.Stdin && o.TTY != nil && *o.TTY
-		return 0, o.preview(ctx, request, streams.Out, out)
+		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
 	request.Session = sessionConfig(o, c, streams, out)
 	request.UseTerminal = func(r *run.Request) {
@@ -50,7 +50,7 @@ func sessionConfig(o Options, c connection, streams genericiooptions.IOStreams, 
 		Client: c.cluster.Client, Reconnect: c.reconnect,
 		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
 		StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
-		Stdin: stdin(o, streams.In), Stdout: streams.Out, Stderr: streams.ErrOut,
+		Stdin: stdin(o, streams.In), Stdout: streams.Out, Stderr: out.out.Writer,
 	}
 }
 

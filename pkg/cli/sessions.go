@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // sessionCommand is what the commands about sessions share: the cluster, and where they print.
@@ -24,6 +26,7 @@ type sessionCommand struct {
 	connection
 	flags   *genericclioptions.ConfigFlags
 	streams genericiooptions.IOStreams
+	stdout  io.Writer // for the product
 	out     *printer
 }
 
@@ -55,7 +58,7 @@ func (c *sessionCommand) addTo(command *cobra.Command) {
 // run connects to the cluster and does what a command is for.
 func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error) (err error) {
 	quietLogs(0)
-	c.out = newPrinter(c.streams.ErrOut, false)
+	c.out, c.stdout = newPrinter(c.streams.ErrOut, false), stream.Interruptible(ctx, c.streams.Out)
 	if c.connection, err = connect(c.flags, c.out); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (c *sessionCommand) read(ctx context.Context, everywhere bool) (*inventory.
 
 // print writes a line of the product to stdout.
 func (c *sessionCommand) print(format string, args ...any) error {
-	_, err := fmt.Fprintln(c.streams.Out, plain(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(c.stdout, plain(fmt.Sprintf(format, args...)))
 	return written(err)
 }
 

@@ -169,7 +169,7 @@ func (s *session) detach(ctx context.Context) error {
 			return fmt.Errorf("%s could not be left running: %w", s.where(), err)
 		}
 	}
-	err := stream.Write(ctx, s.Stdout, []byte(s.plan.Name()+"\n"))
+	_, err := fmt.Fprintln(stream.Interruptible(ctx, s.Stdout), s.plan.Name())
 	if err != nil { // nobody would know of it
 		return &stream.OutputError{Err: err}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestBacklog: what the log has and the stream has not comes first, what both have comes once.
@@ -68,11 +70,29 @@ func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func TestOutputThatFailsEndsTheSession(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
-	if _, err := (&output{t.Context(), broken{}, stop}).Write([]byte("x")); err == nil {
+	if _, err := newOutput(ctx, broken{}, stop).Write([]byte("x")); err == nil {
 		t.Fatal("no error")
 	}
 	var failure *OutputError
 	if cause := context.Cause(ctx); !errors.As(cause, &failure) || !errors.Is(cause, syscall.ENOSPC) {
 		t.Errorf("the cause is %v", cause)
 	}
+}
+
+// TestOutputThatNobodyReads is waited for until the session ends, and no longer.
+func TestOutputThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader, full := io.Pipe()
+		ctx, stop := context.WithCancelCause(t.Context())
+		cause := errors.New("a signal")
+		time.AfterFunc(time.Hour, func() { stop(cause) })
+		began := time.Now()
+		_, err := newOutput(ctx, full, stop).Write([]byte("x"))
+		if waited := time.Since(began); !errors.Is(err, cause) || waited != time.Hour {
+			t.Errorf("error %v after %s", err, waited)
+		}
+		if _, err := io.CopyN(io.Discard, reader, 1); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -161,35 +161,45 @@ func (e *OutputError) Unwrap() error { return e.Err }
 
 // output ends the session when it cannot be written to.
 type output struct {
-	ctx context.Context
 	io.Writer
+	ctx  context.Context
 	stop context.CancelCauseFunc
 }
 
-func (o *output) Write(p []byte) (int, error) {
-	switch err := Write(o.ctx, o.Writer, p); {
-	case err == nil:
-		return len(p), nil
-	case o.ctx.Err() == nil:
-		o.stop(&OutputError{err})
-		return 0, err
-	default:
-		return 0, context.Cause(o.ctx)
-	}
+func newOutput(ctx context.Context, w io.Writer, stop context.CancelCauseFunc) *output {
+	return &output{Interruptible(ctx, w), ctx, stop}
 }
 
-// Write writes p to w, and waits for that until ctx ends: a pipe that nobody reads takes nothing more when it
-// is full.
-func Write(ctx context.Context, w io.Writer, p []byte) error {
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.ctx.Err() == nil {
+		o.stop(&OutputError{err})
+	}
+	return n, err
+}
+
+// Interruptible returns a writer to w that waits for no write any longer than until ctx ends: a pipe that
+// nobody reads takes nothing more once it is full. The error is then the cause of ctx.
+func Interruptible(ctx context.Context, w io.Writer) io.Writer { return interruptible{ctx, w} }
+
+type interruptible struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (i interruptible) Write(p []byte) (int, error) {
 	written := make(chan error, 1)
 	go func(p []byte) {
-		_, err := w.Write(p)
+		_, err := i.Writer.Write(p)
 		written <- err
 	}(bytes.Clone(p))
 	select {
 	case err := <-written:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	case <-i.ctx.Done():
+		return 0, context.Cause(i.ctx)
 	}
 }

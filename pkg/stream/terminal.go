@@ -38,9 +38,9 @@ type User struct {
 // ends.
 func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	fn func(remotecommand.StreamOptions) error) error {
-	streams := remotecommand.StreamOptions{Stdin: u.In, Stdout: &output{ctx, u.Out, stop}}
+	streams := remotecommand.StreamOptions{Stdin: u.In, Stdout: newOutput(ctx, u.Out, stop)}
 	if !u.TTY {
-		streams.Stderr = &output{ctx, u.Err, stop}
+		streams.Stderr = newOutput(ctx, u.Err, stop)
 		return fn(streams)
 	}
 	streams.Tty = true
@@ -56,7 +56,7 @@ func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 		shown := newScreen(u.Out)
 		out, restore = shown, shown.restore
 	}
-	streams.Stdin, streams.Stdout = keys, &output{ctx, answer{out, keys}, stop}
+	streams.Stdin, streams.Stdout = keys, newOutput(ctx, answer{out, keys}, stop)
 	if queue := t.MonitorSize(t.GetSize()); queue != nil {
 		streams.TerminalSizeQueue = sizeQueue{queue}
 	}
