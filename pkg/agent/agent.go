@@ -196,6 +196,12 @@ func (a *Agent) commandAt(size string) []string {
 	return words
 }
 
+// IsOurs reports whether a container's command, with its arguments, is one of the scripts that New makes of a
+// session's container.
+func IsOurs(command []string) bool {
+	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
+}
+
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func script(text, name string, args ...string) []string {

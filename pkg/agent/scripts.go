@@ -1,5 +1,8 @@
 package agent
 
+// scriptHead begins each script that is a container's process.
+const scriptHead = "# kubectl-eshell: "
+
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a sign of life.
 // It ends at the end of stdin (the client is gone), after $1 seconds of silence (the client or the network
 // hangs), before the first sign after $2 (nobody has attached), and on TERM; its container and every process
@@ -16,7 +19,7 @@ package agent
 // zombies of an application that reaps none. ($! is a child that a signal came too early for to have a name.)
 // Without a sleep in the image it still sees the end of stdin. The shell's own messages go nowhere: shells
 // report a killed child, and that would be logged.
-const holderScript = `# kubectl-eshell: ends when its client is gone
+const holderScript = scriptHead + `ends when its client is gone
 limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -gt 0 ] || tick=1
 [ $tick -le 15 ] || tick=15
@@ -47,7 +50,7 @@ while :; do wait $reader; done
 // told to stay within $1 seconds, by the line tellStay, it ends as a failure: its client died while it
 // started. The reader ends the clocks itself, so there is no signal that could come before the wait for
 // them. A clock that has been waited for is forgotten: its PID may be another process's by now.
-const idlerScript = `# kubectl-eshell: ends when it is told to
+const idlerScript = scriptHead + `ends when it is told to
 silence=$1 limit=$2 unheard= clock= reader=
 if [ "$limit" ] && ! command -v sleep >/dev/null; then
   echo "no sleep is in the image's PATH: nothing would end this container in time" >&2
@@ -97,7 +100,7 @@ const (
 // If $3 is not empty, the command is killed, as by killScript, after so many seconds without a sign of
 // life: a USR1 for the watchdog, whose PID is the second of the mark's. relayScript sends it. The command
 // waits until the watchdog can hear. (Without a sleep in the image there is no watchdog.)
-const gateScript = `# kubectl-eshell: starts when its client listens
+const gateScript = scriptHead + `starts when its client listens
 ` + sweepFunction + resizeFunction + `limit=$1 mark=$2 watch=$3 sleeper= reader= unready= watchdog=
 shift 3
 trap 'exit 129' HUP

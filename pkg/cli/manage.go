@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/client-go/util/workqueue"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
@@ -47,6 +47,9 @@ lease, and its client then stops the process. A debug session without a client
 	return command
 }
 
+// endsAtOnce is how many sessions are ended at the same time: a server has others to serve.
+const endsAtOnce = 10
+
 // delete ends the named sessions, or all of the caller's where there are no names. One that cannot be
 // ended does not keep the others.
 func (c *sessionCommand) delete(ctx context.Context, names []string) error {
@@ -61,12 +64,12 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	if len(sessions) == 0 {
 		c.out.Say("%s", noneFound(listing{}, c.namespace))
 	}
+	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	errs := make([]error, len(sessions))
-	var asked sync.WaitGroup
-	for n, s := range sessions {
-		asked.Go(func() { errs[n] = c.end(ctx, s) })
+	workqueue.ParallelizeUntil(ctx, endsAtOnce, len(sessions), func(n int) { errs[n] = c.end(ctx, sessions[n]) })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	asked.Wait()
 	for n, s := range sessions {
 		if errs[n] == nil {
 			errs[n] = c.print("%s", deleted(s))
@@ -78,7 +81,12 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 // end ends a session. The process of a debug session without a client comes first: what still runs stays
 // on record.
 func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
-	if s.Unattended() {
+	switch {
+	case !s.Unattended() || s.State == inventory.Ended || s.State == inventory.Ending:
+	case s.State == inventory.Unknown:
+		return fmt.Errorf("%s: pod/%s could not be read, so its container %s cannot be told to end", s.Name, s.Pod,
+			s.Container)
+	default:
 		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
 		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client),
 			at); err != nil {

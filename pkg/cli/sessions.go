@@ -135,12 +135,11 @@ func parseSession(words []string) (string, error) {
 		return "", hint.Wrap(fmt.Errorf("expected one session name, got %d words", len(words)),
 			"list sessions: kubectl eshell list; a command goes after two dashes")
 	}
-	name := strings.TrimPrefix(words[0], "pod/")
-	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+	if problems := validation.IsDNS1123Subdomain(inventory.BareName(words[0])); len(problems) > 0 {
 		return "", hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]),
 			"list sessions: kubectl eshell list")
 	}
-	return name, nil
+	return words[0], nil
 }
 
 // attach runs a command in a session and returns its exit status.
@@ -157,6 +156,9 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 	if err != nil {
 		return 0, err
 	}
+	one := []inventory.Session{s}
+	inventory.RefreshStates(ctx, c.cluster.Client, one)
+	s = one[0]
 	if err := joinable(s, found.User); err != nil {
 		return 0, err
 	}
@@ -187,8 +189,8 @@ func joinable(s inventory.Session, user string) error {
 	case s.State != inventory.Running && s.State != inventory.Unknown:
 		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name),
 			"list running sessions: kubectl eshell list -n "+s.Namespace)
-	case s.Pod == "" || s.Container == "":
-		return fmt.Errorf("the lease of session %s does not name its pod and container", s.Name)
+	case s.State == inventory.Unknown || s.Pod == "" || s.Container == "":
+		return fmt.Errorf("the pod of session %s could not be read, so it is not known where its shell is", s.Name)
 	}
 	return nil
 }

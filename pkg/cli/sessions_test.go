@@ -29,7 +29,8 @@ func opened(session, user, reason string) corev1.Pod {
 		p.Annotations[key] = value
 	}
 	p.Spec = corev1.PodSpec{ActiveDeadlineSeconds: new(int64(3630)),
-		Containers: []corev1.Container{{Name: "app", StdinOnce: true}}}
+		ReadinessGates: []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}},
+		Containers:     []corev1.Container{{Name: "app", StdinOnce: true}}}
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app",
 		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	return p

@@ -7,13 +7,14 @@ import (
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
 // End deletes the session's lease and its clone, and no others that might have their names by now.
@@ -47,7 +48,7 @@ func (s Session) deletePod(ctx context.Context, client kubernetes.Interface) err
 func Extend(ctx context.Context, client kubernetes.Interface, s Session, by time.Duration) (time.Time,
 	error) {
 	switch {
-	case s.job == nil && leaseOwner(s) != nil:
+	case s.job == nil && leaseOwner(s.pod) != nil:
 		return time.Time{}, fmt.Errorf("the lease of %s was not found, or you are not allowed to list it",
 			s.Name)
 	case s.job == nil:
@@ -60,7 +61,7 @@ func Extend(ctx context.Context, client kubernetes.Interface, s Session, by time
 			"open a new session with a longer time: "+
 				"kubectl eshell TYPE/NAME --mode debug --detach --ttl DURATION")
 	}
-	ends, err := lease.Extend(ctx, client, s.Namespace, s.Lease, by)
+	ends, err := lease.Extend(ctx, client, s.job, by)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("extend %s: %w", s.Name, err)
 	}
@@ -79,7 +80,7 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	case s.job != nil || s.State == Ending:
 		return "", nil
 	}
-	if owner := leaseOwner(s); owner != nil {
+	if owner := leaseOwner(s.pod); owner != nil {
 		return i.orphaned(ctx, client, s, owner)
 	}
 	if s.State == Ended {
@@ -109,9 +110,9 @@ func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s
 }
 
 // leaseOwner is the lease that a clone was made under, or nil.
-func leaseOwner(s Session) *metav1.OwnerReference {
-	for _, owner := range s.pod.OwnerReferences {
-		if owner.Kind == "Job" && owner.Name == owned.LeaseName(s.pod.Labels[owned.SessionLabel]) {
+func leaseOwner(pod *corev1.Pod) *metav1.OwnerReference {
+	for _, owner := range pod.OwnerReferences {
+		if owner.APIVersion == batchv1.SchemeGroupVersion.String() && owner.Kind == "Job" {
 			return &owner
 		}
 	}

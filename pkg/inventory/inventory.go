@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
@@ -73,43 +74,67 @@ func (i *Inventory) take(pods []corev1.Pod, podsErr error, jobs []batchv1.Job, j
 	if !readable(podsErr) || !readable(jobsErr) || podsErr != nil && jobsErr != nil {
 		return i.Unread
 	}
-	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return foreign(&p) })
-	jobs = slices.DeleteFunc(jobs, func(j batchv1.Job) bool { return foreign(&j) })
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !isClone(&p) })
+	jobs = slices.DeleteFunc(jobs, func(j batchv1.Job) bool { return !isLease(&j) })
 	i.Sessions = i.join(pods, jobs)
 	return nil
 }
 
 func readable(err error) bool { return err == nil || apierrors.IsForbidden(err) }
 
-// foreign is what is not ours: it has other labels, or, whatever its labels, a controller.
-func foreign(object metav1.Object) bool {
-	labels := object.GetLabels()
-	return metav1.GetControllerOf(object) != nil || labels[owned.ManagedByLabel] != owned.ManagedBy ||
-		labels[owned.SessionLabel] == ""
+// isLease reports whether a Job is a lease, by what nobody can give to another Job: its name and its pod
+// template cannot be changed, labels can. A Job that a controller owns is that one's.
+func isLease(job *batchv1.Job) bool {
+	return isOurs(job) && job.Name == owned.LeaseName(job.Labels[owned.SessionLabel]) && lease.RunsNothing(job)
 }
 
-// join makes a session of each lease with its clone, and of each clone that has no lease.
+// isClone reports whether a pod is a clone: a readiness gate cannot be added to a pod that is there.
+func isClone(pod *corev1.Pod) bool {
+	return isOurs(pod) && slices.ContainsFunc(pod.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool {
+		return g.ConditionType == owned.NeverReady
+	})
+}
+
+func isOurs(object metav1.Object) bool {
+	labels := object.GetLabels()
+	return metav1.GetControllerOf(object) == nil && labels[owned.ManagedByLabel] == owned.ManagedBy &&
+		labels[owned.SessionLabel] != ""
+}
+
+// join makes a session of each clone, with the lease that owns it, and of each lease that owns none. The two
+// belong together by the owner's UID alone: labels and annotations can be written by anybody. Where a lease
+// owns several, it is the one's that it names.
 func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
-	clones := map[string]*corev1.Pod{}
+	owners := map[types.UID]*batchv1.Job{}
+	for n := range jobs {
+		owners[jobs[n].UID] = &jobs[n]
+	}
+	clones := map[types.UID][]*corev1.Pod{}
 	for n := range pods {
-		clones[key(&pods[n])] = &pods[n]
+		if owner := leaseOwner(&pods[n]); owner != nil && owners[owner.UID] != nil {
+			clones[owner.UID] = append(clones[owner.UID], &pods[n])
+		}
 	}
 	sessions := []Session{}
-	for n := range jobs {
-		sessions = append(sessions, i.session(clones[key(&jobs[n])], &jobs[n]))
-		delete(clones, key(&jobs[n]))
+	for n := range pods {
+		var job *batchv1.Job
+		if owner := leaseOwner(&pods[n]); owner != nil {
+			job = owners[owner.UID]
+		}
+		if job != nil && len(clones[job.UID]) > 1 && job.Annotations[owned.PodAnnotation] != pods[n].Name {
+			job = nil
+		}
+		sessions = append(sessions, i.session(&pods[n], job))
 	}
-	for _, pod := range clones {
-		sessions = append(sessions, i.session(pod, nil))
+	for n := range jobs {
+		if len(clones[jobs[n].UID]) == 0 {
+			sessions = append(sessions, i.session(nil, &jobs[n]))
+		}
 	}
 	slices.SortFunc(sessions, func(a, b Session) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return sessions
-}
-
-func key(object metav1.Object) string {
-	return object.GetNamespace() + "/" + object.GetLabels()[owned.SessionLabel]
 }
 
 // Own are the caller's own sessions. Where the server does not say who the caller is, there are none.
@@ -123,15 +148,36 @@ func (i *Inventory) Own() []Session {
 	return own
 }
 
-// Find returns the session that has a name, anybody's. It may be called by its lease's name too.
+// Find returns the session that has a name, anybody's. The name is its pod's or its lease's; pod/NAME and
+// job/NAME say which.
 func (i *Inventory) Find(name string) (Session, error) {
+	bare, aPod, aJob := BareName(name), strings.HasPrefix(name, podPrefix), strings.HasPrefix(name, jobPrefix)
+	var found []Session
 	for _, s := range i.Sessions {
-		if s.Name == name || s.Lease == name {
-			return s, nil
+		if s.pod != nil && s.Pod == bare && !aJob || s.Lease == bare && !aPod {
+			found = append(found, s)
 		}
 	}
-	return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace),
-		"list sessions: kubectl eshell list --all-users -n "+i.Namespace)
+	switch len(found) {
+	case 0:
+		return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace),
+			"list sessions: kubectl eshell list --all-users -n "+i.Namespace)
+	case 1:
+		return found[0], nil
+	}
+	return Session{}, hint.Wrap(fmt.Errorf("%d sessions are called %s in namespace %s", len(found), name,
+		i.Namespace), fmt.Sprintf("say which one: pod/%s or job/%[1]s", bare))
+}
+
+// What may come before a session's name, as in kubectl.
+const (
+	podPrefix = "pod/"
+	jobPrefix = "job/"
+)
+
+// BareName is a session's name without the kind of object that has it.
+func BareName(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, podPrefix), jobPrefix)
 }
 
 // Left is how long the session may live yet, and whether that is known. It is negative when its time is over.
@@ -161,6 +207,7 @@ func (s Session) Follow(client kubernetes.Interface) *lease.Lease {
 // Lookup is Read for the one session that has a name: nothing is listed. It takes one round trip, and a
 // second one for a clone that is called by its lease's name.
 func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name string) (*Inventory, error) {
+	name = BareName(name)
 	getClone := func(name string) ([]corev1.Pod, error) {
 		return found(client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{}))
 	}
@@ -178,7 +225,7 @@ func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name st
 	asked.Wait()
 	for _, job := range jobs { // one, or none
 		clone := job.Annotations[owned.PodAnnotation]
-		if job.Annotations[owned.ModeAnnotation] == modeClone && clone != "" && clone != name {
+		if isLease(&job) && job.Annotations[owned.ModeAnnotation] == modeClone && clone != "" && clone != name {
 			pods, podsErr = getClone(clone)
 		}
 	}

@@ -14,9 +14,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -39,6 +41,7 @@ func clone(session string, changes ...func(*corev1.Pod)) *corev1.Pod {
 			Containers: []corev1.Container{{Name: "sidecar"},
 				{Name: "app", Stdin: true, StdinOnce: true}},
 			ActiveDeadlineSeconds: new(int64(28800)),
+			ReadinessGates:        []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}},
 		},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, StartTime: new(metav1.NewTime(then.Add(time.Minute))),
@@ -85,6 +88,7 @@ func theLease(session string, changes ...func(*batchv1.Job)) *batchv1.Job {
 			owned.UserAnnotation: "ann", owned.ReasonAnnotation: "incident 12", owned.TTLAnnotation: "3600",
 		},
 	}}
+	j.Spec.Template.Spec.Containers = []corev1.Container{{Name: "never-runs"}}
 	for _, change := range changes {
 		change(j)
 	}
@@ -95,10 +99,12 @@ func says(key, value string) func(*batchv1.Job) {
 	return func(j *batchv1.Job) { j.Annotations[key] = value }
 }
 
+func uid(uid types.UID) func(*batchv1.Job) { return func(j *batchv1.Job) { j.UID = uid } }
+
 func debug(j *batchv1.Job) {
 	says(owned.ModeAnnotation, "debug")(j)
 	says(owned.PodAnnotation, "api-7d4b9")(j)
-	says(owned.ContainerAnnotation, j.Name)(j)
+	says(owned.ContainerAnnotation, "postgres")(j) // which anybody can write
 }
 
 func condition(c batchv1.JobConditionType) func(*batchv1.Job) {
@@ -170,13 +176,13 @@ func TestSessions(t *testing.T) {
 		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", deleted)},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Ending 8h1m0s ann incident 12"},
 		{"a clone that is gone", []runtime.Object{theLease("x7k2p")},
-			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app eshell-x7k2p Ended 1h0m0s ann incident 12"},
+			"shop eshell-x7k2p clone deployment/api   eshell-x7k2p Ended 1h0m0s ann incident 12"},
 		{"a debug session", []runtime.Object{theLease("x7k2p", debug)},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0s ann incident 12"},
 		{"a lease that has failed", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Ended 1h0m0s ann incident 12"},
 		{"a lease that was just taken", []runtime.Object{theLease("x7k2p", says(owned.PodAnnotation, ""))},
-			"shop eshell-x7k2p clone deployment/api  app eshell-x7k2p Starting 1h0m0s ann incident 12"},
+			"shop eshell-x7k2p clone deployment/api   eshell-x7k2p Starting 1h0m0s ann incident 12"},
 		{"a lease that says no time",
 			[]runtime.Object{theLease("x7k2p", debug, says(owned.TTLAnnotation, "long"))},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running ? ann incident 12"},
@@ -193,10 +199,15 @@ func TestSessions(t *testing.T) {
 
 // TestRefreshStates: a debug session is as its container is, whatever its lease says.
 func TestRefreshStates(t *testing.T) {
-	in := func(state corev1.ContainerState) *corev1.Pod {
+	holder := agent.New(agent.Options{Session: "x7k2p", Via: agent.ViaExec})
+	in := func(state corev1.ContainerState, others ...string) *corev1.Pod {
 		spec := corev1.PodSpec{
 			EphemeralContainers: []corev1.EphemeralContainer{
-				{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p"}}}}
+				{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p",
+					Command: holder.Process}}}}
+		if others != nil {
+			spec.EphemeralContainers[0].Command = others
+		}
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}, Spec: spec,
 			Status: corev1.PodStatus{
 				Phase: corev1.PodRunning,
@@ -222,6 +233,8 @@ func TestRefreshStates(t *testing.T) {
 			[]runtime.Object{theLease("x7k2p", debug),
 				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}}, nil,
 			Ended},
+		{"its container is somebody else's",
+			[]runtime.Object{theLease("x7k2p", debug), in(runs, "sh", "-c", "sleep 9")}, nil, Ended},
 		{"its pod may not be read", []runtime.Object{theLease("x7k2p", debug), in(runs)}, forbidden("pods"),
 			Unknown},
 		{"its lease has ended",
@@ -242,7 +255,8 @@ func TestRefreshStates(t *testing.T) {
 	}
 }
 
-// What only looks like ours is left out: another's labels, a controller's pod, another namespace.
+// What only looks like ours is left out: another's labels, a controller's pod, another namespace, a pod or a
+// Job that was given our labels.
 func TestOnlyOurs(t *testing.T) {
 	replica := func(p *corev1.Pod) {
 		p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "api", Controller: new(true)}}
@@ -255,6 +269,9 @@ func TestOnlyOurs(t *testing.T) {
 		clone("bbbbb", func(p *corev1.Pod) { delete(p.Labels, owned.SessionLabel) }),
 		clone("ccccc", func(p *corev1.Pod) { p.Namespace = "bank" }),
 		clone("ddddd", replica), theLease("eeeee", cron), clone("zzzzz"), clone("yyyyy"),
+		clone("fffff", func(p *corev1.Pod) { p.Spec.ReadinessGates = nil }),
+		theLease("ggggg", func(j *batchv1.Job) { j.Name = "eshell-hhhhh" }),
+		theLease("iiiii", func(j *batchv1.Job) { j.Spec.Template.Spec.Containers[0].Name = "migrate" }),
 	))
 	var names []string
 	for _, s := range found.Sessions {
@@ -284,7 +301,7 @@ func TestReadWhatMayBeRead(t *testing.T) {
 		want       string // sessions
 		err        string
 	}{
-		{"no pods", forbidden("pods"), nil, "api-eshell-x7k2p Unknown, eshell-ddddd Running", ""},
+		{"no pods", forbidden("pods"), nil, "eshell-ddddd Running, eshell-x7k2p Unknown", ""},
 		{"no jobs", nil, forbidden("jobs"), "api-eshell-x7k2p Running", ""},
 		{"neither", forbidden("pods"), forbidden("jobs"), "",
 			"list sessions: pods is forbidden: no\njobs is forbidden: no"},
@@ -292,7 +309,7 @@ func TestReadWhatMayBeRead(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			client := cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug))
+			client := cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug, uid("other")))
 			if tt.pods != nil {
 				failing(client, "list", "pods", tt.pods)
 			}
@@ -318,7 +335,7 @@ func TestReadWhatMayBeRead(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	found := read(t, cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug)))
+	found := read(t, cluster(clone("x7k2p", leased), theLease("x7k2p"), theLease("ddddd", debug, uid("other"))))
 	for name, want := range map[string]string{"api-eshell-x7k2p": "api-eshell-x7k2p",
 		"eshell-x7k2p": "api-eshell-x7k2p", "eshell-ddddd": "eshell-ddddd"} {
 		if s, err := found.Find(name); err != nil || s.Name != want {
@@ -329,5 +346,71 @@ func TestFind(t *testing.T) {
 	if err == nil || err.Error() != "no session is called api in namespace shop" ||
 		hint.Of(err) != "list sessions: kubectl eshell list --all-users -n shop" {
 		t.Errorf("error %v, hint %q", err, hint.Of(err))
+	}
+}
+
+// TestPairs: a clone and a lease are one session only by the owner's UID. Labels and annotations that anybody
+// can write pair nothing, hide nothing and rename nothing.
+func TestPairs(t *testing.T) {
+	decoy := func(changes ...func(*batchv1.Job)) *batchv1.Job {
+		j := theLease("x7k2p", uid("decoy"))
+		for _, change := range changes {
+			change(j)
+		}
+		return j
+	}
+	second := clone("x7k2p", leased, func(p *corev1.Pod) { p.Name, p.UID = "b-eshell-x7k2p", "pod-2" })
+	tests := []struct {
+		name    string
+		objects []runtime.Object
+		want    []string // name, lease, user
+	}{
+		{"a lease with the label of a clone", []runtime.Object{clone("x7k2p", leased),
+			decoy(says(owned.UserAnnotation, "admin"))},
+			[]string{"api-eshell-x7k2p  ann", "eshell-x7k2p eshell-x7k2p admin"}},
+		{"one that has ended", []runtime.Object{clone("x7k2p"), decoy(condition(batchv1.JobFailed))},
+			[]string{"api-eshell-x7k2p  ann", "eshell-x7k2p eshell-x7k2p ann"}},
+		{"two clones with one label", []runtime.Object{clone("x7k2p"),
+			clone("x7k2p", func(p *corev1.Pod) { p.Name, p.UID = "b-eshell-x7k2p", "pod-2" })},
+			[]string{"api-eshell-x7k2p  ann", "b-eshell-x7k2p  ann"}},
+		{"two clones of one lease", []runtime.Object{second, clone("x7k2p", leased), theLease("x7k2p")},
+			[]string{"api-eshell-x7k2p eshell-x7k2p ann", "b-eshell-x7k2p  ann"}},
+		{"a lease that says who owns a clone", []runtime.Object{clone("x7k2p", leased),
+			theLease("x7k2p", says(owned.UserAnnotation, "admin"))},
+			[]string{"api-eshell-x7k2p eshell-x7k2p ann"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			found := read(t, cluster(tt.objects...))
+			var got []string
+			for _, s := range found.Sessions {
+				got = append(got, s.Name+" "+s.Lease+" "+s.User)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("sessions %q, want %q", got, tt.want)
+			}
+			for _, s := range found.Sessions {
+				why, err := found.GarbageReason(t.Context(), cluster(tt.objects...), s, then.Time)
+				if err != nil || why != "" && s.Pod != "" && s.Lease == "" && s.pod.OwnerReferences == nil {
+					t.Errorf("%s would be removed: %s, %v", s.Name, why, err)
+				}
+			}
+		})
+	}
+}
+
+// TestFindAmbiguous: a name that a pod and a lease have is not guessed at.
+func TestFindAmbiguous(t *testing.T) {
+	found := read(t, cluster(
+		clone("x7k2p", func(p *corev1.Pod) { p.Name = "eshell-ddddd" }), theLease("ddddd", debug)))
+	_, err := found.Find("eshell-ddddd")
+	if err == nil || err.Error() != "2 sessions are called eshell-ddddd in namespace shop" ||
+		hint.Of(err) != "say which one: pod/eshell-ddddd or job/eshell-ddddd" {
+		t.Errorf("error %v, hint %q", err, hint.Of(err))
+	}
+	for name, want := range map[string]string{"pod/eshell-ddddd": "clone", "job/eshell-ddddd": "debug"} {
+		if s, err := found.Find(name); err != nil || s.Mode != want {
+			t.Errorf("Find(%q): a %s session, %v; want %s", name, s.Mode, err, want)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -14,15 +13,18 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// Session is one session, as its lease and its clone tell of it. What it is called is one word: a
-// clone by its pod, a debug session (and one whose pod is not there yet) by its lease, which is its
-// container's name too.
+// Session is one session, as its clone and its lease show it. Its name is that of an object: a clone's is its
+// pod's, and a debug session's, or that of one whose pod was not found, is its lease's. Where a pod was found,
+// pod and container are what it is and has. Only of a debug session they come from annotations of its lease:
+// RefreshStates looks whether they are true.
 type Session struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
@@ -62,39 +64,38 @@ const (
 	modeDebug = "debug"
 )
 
-// session tells of a clone, a lease, or both.
+// session describes a clone, a lease, or both.
 func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 	s := Session{Mode: modeClone, pod: pod, job: job}
 	if pod != nil {
 		s.Name, s.Namespace, s.Pod, s.Created = pod.Name, pod.Namespace, pod.Name, pod.CreationTimestamp
 		s.Container, s.Ends = shell(pod), podEnds(pod)
-		s.tell(pod.Annotations)
+		s.describe(pod.Annotations)
 	}
 	if job != nil {
 		s.Lease, s.Namespace, s.Created = job.Name, job.Namespace, job.CreationTimestamp
 		s.Ends = lease.Expires(job)
-		s.tell(job.Annotations)
+		s.describe(job.Annotations)
+		s.Kept = job.Annotations[owned.KeptAnnotation]
+	}
+	if pod == nil {
 		s.Name = s.Lease
-		if s.Mode == modeClone && s.Pod != "" {
-			s.Name = s.Pod
+		if job.Annotations[owned.ModeAnnotation] == modeDebug {
+			s.Mode, s.Pod = modeDebug, job.Annotations[owned.PodAnnotation]
+			s.Container = owned.ContainerName(job.Labels[owned.SessionLabel])
 		}
 	}
 	s.State = i.state(s)
 	return s
 }
 
-// tell takes over what annotations say of a session.
-func (s *Session) tell(annotations map[string]string) {
-	for field, key := range map[*string]string{
-		&s.Mode: owned.ModeAnnotation, &s.Pod: owned.PodAnnotation, &s.Container: owned.ContainerAnnotation,
-		&s.Kept: owned.KeptAnnotation, &s.User: owned.UserAnnotation, &s.Reason: owned.ReasonAnnotation,
-	} {
-		if said := annotations[key]; said != "" {
-			*field = said
-		}
-	}
-	if kind, name := annotations[owned.SourceKindAnnotation],
-		annotations[owned.SourceNameAnnotation]; kind != "" && name != "" {
+// describe takes over what annotations say and nothing said before.
+func (s *Session) describe(annotations map[string]string) {
+	s.Kept = cmp.Or(s.Kept, annotations[owned.KeptAnnotation])
+	s.User = cmp.Or(s.User, annotations[owned.UserAnnotation])
+	s.Reason = cmp.Or(s.Reason, annotations[owned.ReasonAnnotation])
+	kind, name := annotations[owned.SourceKindAnnotation], annotations[owned.SourceNameAnnotation]
+	if s.Source == "" && kind != "" && name != "" {
 		s.Source = strings.ToLower(kind) + "/" + name
 	}
 }
@@ -108,7 +109,7 @@ func (i *Inventory) state(s Session) State {
 		return Ending
 	case lease.HasEnded(s.job):
 		return Ended
-	case s.Pod == "": // it is told with the first renewal, once there is a pod
+	case s.job.Annotations[owned.PodAnnotation] == "": // it comes with the first renewal, once there is a pod
 		return Starting
 	case s.Mode == modeDebug:
 		return Running
@@ -118,29 +119,34 @@ func (i *Inventory) state(s Session) State {
 	return Ended
 }
 
-// RefreshStates asks the pods of the debug sessions how their containers are, all at once. A lease knows
-// nothing of a container, and may outlive it.
+// atOnce is how many requests are under way at the same time: a server has others to serve.
+const atOnce = 10
+
+// RefreshStates asks the pods of the debug sessions how their containers are. A lease knows nothing of a
+// container, and may outlive it. A container that is not there, or that eshell did not make, is none: then the
+// session has ended. The state is Unknown where the pod cannot be read.
 func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []Session) {
-	var asked sync.WaitGroup
-	for n := range sessions {
+	workqueue.ParallelizeUntil(ctx, atOnce, len(sessions), func(n int) {
 		if s := &sessions[n]; s.Mode == modeDebug && s.State == Running {
-			asked.Go(func() { s.State = inside(ctx, client, *s) })
+			s.State = inside(ctx, client, *s)
 		}
-	}
-	asked.Wait()
+	})
 }
 
 func inside(ctx context.Context, client kubernetes.Interface, s Session) State {
 	pod, err := client.CoreV1().Pods(s.Namespace).Get(ctx, s.Pod, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
+	if apierrors.IsNotFound(err) {
 		return Ended
-	case err != nil:
-		return Unknown
-	case containers.Spec(pod, s.Container) == nil:
-		return Ended // with another pod of that name
 	}
-	return podState(pod, s.Container)
+	if err != nil {
+		return Unknown
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		if c.Name == s.Container && agent.IsOurs(slices.Concat(c.Command, c.Args)) {
+			return podState(pod, s.Container)
+		}
+	}
+	return Ended
 }
 
 func podState(pod *corev1.Pod, container string) State {
@@ -157,11 +163,11 @@ func podState(pod *corev1.Pod, container string) State {
 	return Starting
 }
 
-// shell is the container that the session is in: the one that reads its client's input. A detached
-// clone has no client; its annotation says the container.
+// shell is the container that the session is in: the one that reads its client's input. A detached clone has no
+// client, and names the container in an annotation.
 func shell(pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
-		if c.StdinOnce {
+		if c.StdinOnce || c.Name == pod.Annotations[owned.ContainerAnnotation] {
 			return c.Name
 		}
 	}

@@ -68,7 +68,7 @@ func template() corev1.PodSpec {
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
-			Name: "never-runs", Image: "registry.k8s.io/pause:3.10",
+			Name: neverRuns, Image: "registry.k8s.io/pause:3.10",
 			Resources: corev1.ResourceRequirements{Requests: least, Limits: least},
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
@@ -77,6 +77,16 @@ func template() corev1.PodSpec {
 			},
 		}},
 	}
+}
+
+// neverRuns names the container of a lease's template.
+const neverRuns = "never-runs"
+
+// RunsNothing reports whether a Job is made like a lease, which deletes nothing that runs when it is deleted. A
+// Job's template cannot be changed.
+func RunsNothing(job *batchv1.Job) bool {
+	return slices.ContainsFunc(job.Spec.Template.Spec.Containers,
+		func(c corev1.Container) bool { return c.Name == neverRuns })
 }
 
 // HasEnded reports a lease that has ended, or is about to: it does not come back.
@@ -121,13 +131,16 @@ func deleteJob(ctx context.Context, jobs typed.JobInterface, name string, uid ty
 // Extend makes a lease expire later by a duration of whole seconds, and returns when it expires then. Its
 // client learns of it with the next renewal; the deadline of a lease that nobody renews is put off here. A
 // change that somebody else makes at the same time is kept: Extend starts again from there.
-func Extend(ctx context.Context, client kubernetes.Interface, namespace, name string,
+func Extend(ctx context.Context, client kubernetes.Interface, known *batchv1.Job,
 	by time.Duration) (expires time.Time, err error) {
-	jobs := client.BatchV1().Jobs(namespace)
+	jobs := client.BatchV1().Jobs(known.Namespace)
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		job, err := jobs.Get(ctx, name, metav1.GetOptions{})
+		job, err := jobs.Get(ctx, known.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
+		}
+		if job.UID != known.UID {
+			return fmt.Errorf("job/%s is another one by now", job.Name)
 		}
 		expires, err = extend(ctx, jobs, job, by)
 		return err
