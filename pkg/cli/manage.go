@@ -119,13 +119,15 @@ func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, er
 
 // deleted says what was done, and of a debug session that has started who does the rest.
 func deleted(s inventory.Session) string {
-	if s.Unattended() {
+	switch {
+	case s.Mode != "debug" || s.Pod == "":
+		return s.Name + " deleted"
+	case s.State == inventory.Ended:
+		return s.Name + ": lease deleted"
+	case s.Unattended():
 		return s.Name + ": container " + s.Container + " in pod/" + s.Pod + " has ended; lease deleted"
 	}
-	if s.Mode == "debug" && s.Pod != "" {
-		return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod
-	}
-	return s.Name + " deleted"
+	return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod
 }
 
 func newExtend(c *sessionCommand) *cobra.Command {

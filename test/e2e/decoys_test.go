@@ -1,0 +1,108 @@
+//go:build unix
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// decoys are what somebody who may create pods and Jobs makes to have others end, hide or enter what is not
+// theirs. ID is the session of a living clone, CLONE is its pod.
+const decoys = `
+apiVersion: v1
+kind: Pod
+metadata: {name: payments-db-0}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: postgres, image: "localhost/eshell/bash:1", stdin: true, command: [bash, -c, "cat >/tmp/in"]}
+---
+# A finished Job with the label of the living session.
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: finished
+  labels: {app.kubernetes.io/managed-by: kubectl-eshell, kubectl-eshell.github.io/session: ID}
+  annotations: {kubectl-eshell.github.io/user: admin, kubectl-eshell.github.io/pod: CLONE}
+spec:
+  template: {spec: {restartPolicy: Never, containers: [{name: app, image: "localhost/eshell/bash:1", command: ["true"]}]}}
+---
+# What looks like a lease, and points into the database.
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: eshell-decoy
+  labels: {app.kubernetes.io/managed-by: kubectl-eshell, kubectl-eshell.github.io/session: decoy}
+  annotations:
+    kubectl-eshell.github.io/user: admin
+    kubectl-eshell.github.io/mode: debug
+    kubectl-eshell.github.io/kept: detached
+    kubectl-eshell.github.io/pod: payments-db-0
+    kubectl-eshell.github.io/container: postgres
+    kubectl-eshell.github.io/ttl-seconds: "3600"
+spec:
+  parallelism: 0
+  template: {spec: {restartPolicy: Never, containers: [{name: never-runs, image: "localhost/eshell/bash:1"}]}}
+---
+# What claims to be the living clone.
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: eshell-claim
+  labels: {app.kubernetes.io/managed-by: kubectl-eshell, kubectl-eshell.github.io/session: claim}
+  annotations:
+    kubectl-eshell.github.io/user: admin
+    kubectl-eshell.github.io/mode: clone
+    kubectl-eshell.github.io/pod: CLONE
+spec:
+  parallelism: 0
+  template: {spec: {restartPolicy: Never, containers: [{name: never-runs, image: "localhost/eshell/bash:1"}]}}
+`
+
+const decoySource = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: source}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: source}}
+  template:
+    metadata: {labels: {app: source}}
+    spec: {containers: [{name: app, image: "localhost/eshell/bash:1", command: [sleep, "86400"]}]}
+`
+
+// TestDecoys: labels and annotations that anybody can write end nobody's session, hide none and lead nowhere.
+func TestDecoys(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "decoys", decoySource)
+	started := here.run(t, "kubectl-eshell deploy/source --detach --ttl=1h")
+	clone := strings.TrimSpace(started.stdout)
+	if started.status != 0 {
+		t.Fatal(started.stderr)
+	}
+	id := clone[strings.LastIndex(clone, "-")+1:]
+	here.apply(t, strings.NewReplacer("ID", id, "CLONE", clone).Replace(decoys))
+	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Complete", "job/finished", inTime)
+	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/payments-db-0", inTime)
+	admin := func(args ...string) string {
+		end := eshell(t.Context(), append(as("admin", args...)[1:], "-n", here.namespace)...)
+		return end.stdout + end.stderr
+	}
+	says := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("it says\n%s, want\n%s", got, want)
+		}
+	}
+
+	says(admin("gc"), "")
+	says(admin("list", "--all-users", "-o", "name"), clone+"\neshell-claim\neshell-decoy\n")
+	says(admin("attach", "eshell-decoy", "--", "id"), "error: session eshell-decoy has ended\n"+
+		"hint: list running sessions: kubectl eshell list -n "+here.namespace+"\n")
+	says(admin("delete", "--all"), "eshell-claim deleted\neshell-decoy: lease deleted\n")
+	says(kubectl(t, "exec", "-n", here.namespace, "payments-db-0", "--", "cat", "/tmp/in"), "")
+	says(kubectl(t, "get", "-n", here.namespace, "job/finished", "pod/payments-db-0", "pod/"+clone, "-o", "name"),
+		"job.batch/finished\npod/payments-db-0\npod/"+clone+"\n")
+	says(admin("delete", clone), clone+" deleted\n")
+}
