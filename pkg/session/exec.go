@@ -34,6 +34,12 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 		if together, _ := s.agent.HolderEnded(togetherDelay); together {
 			err = errUntold
 		}
+	case errors.Is(err, stream.ErrNoAnswer):
+		limited, cancel := context.WithTimeout(ctx, settleTime)
+		defer cancel()
+		if why, _ := s.whyEnded(limited, s.watch); why != nil {
+			return 0, why
+		}
 	case stream.IsAnswer(err) && !errors.As(err, &exit):
 		// The command was not run, or not any more: its container may be gone.
 		if why := s.terminationCause(ctx, brokenTimeout); why != nil {

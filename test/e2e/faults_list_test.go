@@ -109,7 +109,7 @@ func (f *fault) phases() []phase {
 	if len(f.only) > 0 {
 		return f.only
 	}
-	return []phase{creating, waiting, attached, cleaning}
+	return []phase{creating, waiting, attaching, attached, cleaning}
 }
 
 // ends is the status of what ends a session, in whatever it does. Whose command has ended has that

@@ -24,8 +24,10 @@ type phase string
 const (
 	creating phase = "creating" // its pod or container is there, and it has not heard so
 	waiting  phase = "waiting"  // for an image that does not come
-	attached phase = "attached" // its shell has children
-	cleaning phase = "cleaning" // its shell has ended with status 7, nothing is deleted yet
+	// it has asked for its shell's streams, which nobody answers
+	attaching phase = "attaching"
+	attached  phase = "attached" // its shell has children
+	cleaning  phase = "cleaning" // its shell has ended with status 7, nothing is deleted yet
 )
 
 // own is the exit status of the session's own command.
@@ -130,7 +132,7 @@ func (x *trial) connect() {
 	cluster := config.Clusters[current.Cluster]
 	current.Namespace = x.namespace
 	if moment, held := map[phase]phaseproxy.Moment{creating: phaseproxy.Created,
-		cleaning: phaseproxy.Deleting}[x.phase]; held {
+		attaching: phaseproxy.Attaching, cleaning: phaseproxy.Deleting}[x.phase]; held {
 		if x.phases, err = phaseproxy.New(x.config, moment); err != nil {
 			x.t.Fatal(err)
 		}
@@ -179,6 +181,9 @@ func (x *trial) start() {
 	switch {
 	case x.phase == waiting:
 		x.term.expect(`waiting \d+s: image registry\.invalid`)
+	case x.phase == attaching:
+		x.held()
+		x.seen("")
 	case x.fault.stdout == nil:
 		x.shell()
 	default: // its first output may end it
@@ -295,11 +300,15 @@ func (x *trial) stillRuns() {
 func (x *trial) promised(later time.Duration) time.Duration {
 	// then it is the test that ends it
 	cleansUp := x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn
-	if cleansUp && !x.tooLate(later) {
+	if cleansUp && !x.tooLate(later) && !x.unreachable() {
 		return cleanUp
 	}
 	return expiry
 }
+
+// unreachable reports a session whose client cannot end its debug container, because no stream opens, or does not
+// hear of its pod's end before it has waited for that: 35 s.
+func (x *trial) unreachable() bool { return x.phase == attaching && (x.mode.debug || x.fault.ruins) }
 
 // tooLate reports a debug container that the client did not wait for any more, as docs/faults.md has it: it
 // waits 5 s for it to start, and before that 5 s for an answer that does not come.

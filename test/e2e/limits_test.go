@@ -63,6 +63,9 @@ func TestDeadline(t *testing.T) {
 			joinedPod(9, "bash", runningSince(8)), 8 + 15 + 2},
 		{"one that has not started", dead, creating, debug, joinedPod(20, "bash"), 20 + 50 + 2},
 		{"one that never does", dead, creating, debug, joinedPod(200, "bash"), 60 + 50 + 2},
+		{"the client cleans up a clone that no stream reaches", signalled, attaching, mode{}, clone, 15 + 4},
+		{"it cannot clean up a debug container", signalled, attaching, debug,
+			joinedPod(1, "bash", runningSince(-5)), 50 + 4},
 		{"one without an image", signalled, waiting, debug, joinedPod(20, noImage), 15 + 4},
 		{"one whose pod is gone", dead, creating, debug, snapshot{at: after(20)}, 50 + 4},
 	}

@@ -26,6 +26,8 @@ const (
 	Created Moment = iota
 	// Deleting is before anything is deleted.
 	Deleting
+	// Attaching is when the client has asked for a stream, and is not answered. Released, it is.
+	Attaching
 )
 
 // Proxy forwards all requests, with the credentials that it was made with, and holds those of its
@@ -101,7 +103,7 @@ func (p *Proxy) Close() {
 
 // RoundTrip forwards one request.
 func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	if p.moment == Deleting && r.Method == http.MethodDelete {
+	if p.moment == Deleting && r.Method == http.MethodDelete || p.moment == Attaching && opens(r) {
 		if err := p.hold(r.Context()); err != nil {
 			return nil, err
 		}
@@ -119,6 +121,10 @@ func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 func creates(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/pods") ||
 		r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/ephemeralcontainers")
+}
+
+func opens(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "/exec") || strings.HasSuffix(r.URL.Path, "/attach")
 }
 
 // hold waits until the request may go on, if it may.

@@ -130,6 +130,26 @@ func TestHoldsDeletes(t *testing.T) {
 	}
 }
 
+// TestHoldsStreams: also those that the client asks for while another is held.
+func TestHoldsStreams(t *testing.T) {
+	proxy, backend, client := start(t, Attaching)
+	if got := <-ask(t, client, proxy, http.MethodDelete, pods+"/q"); got.err != nil {
+		t.Error(got.err)
+	}
+	attach := ask(t, client, proxy, http.MethodGet, pods+"/q/attach")
+	<-proxy.Reached()
+	exec := ask(t, client, proxy, http.MethodGet, pods+"/q/exec")
+	if got := backend.requests(); got != "DELETE "+pods+"/q" {
+		t.Errorf("the server saw %s", got)
+	}
+	proxy.Release()
+	for _, held := range []<-chan answer{attach, exec} {
+		if got := <-held; got.err != nil {
+			t.Errorf("released: %v", got.err)
+		}
+	}
+}
+
 // TestClientGivesUp: what its client does not wait for any more never happens.
 func TestClientGivesUp(t *testing.T) {
 	proxy, backend, client := start(t, Deleting)
