@@ -1,0 +1,115 @@
+//go:build unix
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// fullPipe is the writing end of a pipe that nobody reads and that takes nothing more.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	unread, full, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unread.Close() })
+	if err := full.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = full.Write(make([]byte, 4096))
+	}
+	if !os.IsTimeout(err) {
+		t.Fatal(err)
+	}
+	return full
+}
+
+// TestUnread: a reader that has stopped reading keeps no session from its clean-up, and no client from its end.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		command string
+		streams func(cmd *exec.Cmd, full *os.File)
+	}{
+		{"stderr", "sleep 86400", func(cmd *exec.Cmd, full *os.File) { cmd.Stderr = full }},
+		{"stdout", "echo out; sleep 86400", func(cmd *exec.Cmd, full *os.File) { cmd.Stdout = full }},
+		{"the command's stderr", "echo err >&2; sleep 86400", func(cmd *exec.Cmd, full *os.File) {
+			cmd.Stdout, cmd.Stderr = full, full
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			full := fullPipe(t)
+			isUp := env.startOne()
+			defer isUp()
+			cmd := exec.Command(filepath.Join(env.bin, "kubectl-eshell"), "deploy/bash", "-n", env.namespace,
+				"--reason="+t.Name(), "--", "sh", "-c", tt.command)
+			cmd.Env = env.env()
+			tt.streams(cmd, full)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			full.Close()
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			session := started{pod: openedFor(t, t.Name())}
+			isUp()
+			here := namespaceFixture{env.namespace}
+			here.await(t, "its command", func(context.Context) (bool, error) {
+				end := here.run(t, "kubectl exec "+session.pod+" -- sh -c 'cat /proc/[0-9]*/cmdline'")
+				return strings.Contains(end.stdout, "sleep\x0086400"), nil
+			})
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			session.gone(t)
+			exited := make(chan error, 1)
+			go func() { exited <- cmd.Wait() }()
+			select {
+			case <-exited:
+			case <-time.After(patience):
+				t.Fatal("the client does not end")
+			}
+			if got := exitStatus(cmd); got != 143 {
+				t.Errorf("exit status %d, want 143", got)
+			}
+		})
+	}
+}
+
+// openedFor is the name of the clone that was opened for a reason, once its container runs.
+func openedFor(t *testing.T, reason string) string {
+	t.Helper()
+	name := ""
+	err := until(t.Context(), patience, func(ctx context.Context) (bool, error) {
+		pods, err := client(t).CoreV1().Pods(env.namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy})
+		if err != nil {
+			return false, err
+		}
+		for _, pod := range pods.Items {
+			if pod.Annotations[owned.ReasonAnnotation] == reason && pod.Status.Phase == corev1.PodRunning {
+				name = pod.Name
+			}
+		}
+		return name != "", nil
+	})
+	if err != nil {
+		t.Fatalf("no clone is opened for %s: %v", reason, err)
+	}
+	return name
+}
