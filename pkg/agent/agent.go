@@ -61,10 +61,10 @@ type Agent struct {
 
 	command  []string // by exec
 	gateMark string   // begins the lines of a gate; empty: the command does not wait
-	// begins the line on stderr that says that the command has ended; empty: it does not say
-	endMark string
-	relay   []string // by exec, with the PID of a watchdog; empty: there is none
-	kill    []string // by exec, with the PIDs of a gate and of its watchdog
+	// begins the line on stderr that tells by which mark the command's end will be told; empty: it is not
+	endTag string
+	relay  []string // by exec, with the PID of a watchdog; empty: there is none
+	kill   []string // by exec, with the PIDs of a gate and of its watchdog
 }
 
 // HeartbeatInterval is how often the client gives a sign of life: several may be lost.
@@ -74,7 +74,7 @@ func (a *Agent) HeartbeatInterval() time.Duration { return a.HeartbeatTimeout / 
 func (a *Agent) HasGate() bool { return a.gateMark != "" }
 
 // TellsEnd reports whether the command's end and exit status are told on stderr.
-func (a *Agent) TellsEnd() bool { return a.endMark != "" }
+func (a *Agent) TellsEnd() bool { return a.endTag != "" }
 
 // slowStart is how long after its start a container may be reported to run: a busy node reports late, and the
 // client attaches only then. It is part of the time that clean-up may take.
@@ -159,8 +159,8 @@ func (a *Agent) ended(o Options, launch []string) []string {
 	if o.TTY {
 		return launch
 	}
-	a.endMark = "\x1eeshell " + o.Session + " ended "
-	return append(script(drainScript, drainName, a.endMark), launch[2:]...)
+	a.endTag = "\x1eeshell " + o.Session + " "
+	return append(script(drainScript, drainName, a.endTag), launch[2:]...)
 }
 
 // useToolbox puts the toolbox on PATH of everything that runs.

@@ -93,7 +93,7 @@ func render(a Agent) string {
 	fmt.Fprintf(&b, "via %s, terminal %t, detached %t\n", a.Via, a.TTY, a.Detached)
 	fmt.Fprintf(&b, "heartbeats within %s, attached within %s\n", a.HeartbeatTimeout, a.AttachTimeout)
 	fmt.Fprintf(&b, "stdin %t, once %t, terminal %t\n", a.Stdin, a.StdinOnce, a.ContainerTTY)
-	fmt.Fprintf(&b, "gate %q, end %q\n", a.gateMark, a.endMark)
+	fmt.Fprintf(&b, "gate %q, end %q\n", a.gateMark, a.endTag)
 	for _, words := range []struct {
 		of    string
 		words []string

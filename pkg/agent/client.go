@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
@@ -23,9 +24,13 @@ type Client struct {
 	streams   stream.Client
 	container stream.Container
 
-	holder *holder // while it is attached
-	gate   gate
+	holder    *holder // while it is attached
+	gate      gate
+	endUntold atomic.Bool // the command's end will not be told: nothing in the container is random
 }
+
+// TellsEnd reports whether the command's end and exit status are told on stderr, as far as is known.
+func (c *Client) TellsEnd() bool { return c.Agent.TellsEnd() && !c.endUntold.Load() }
 
 // NewClient returns a client of the agent in a container.
 func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {

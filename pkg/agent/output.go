@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,11 +37,16 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 	stdin, endInput := newInput(streams.Stdin)
 	rest := &draining{cut: func() { cut(errDrained) }, left: drainLimit}
 	var status atomic.Pointer[int]
-	stderr := &statusFilter{Writer: rest.writer(streams.Stderr), mark: c.endMark, ended: func(n int) {
-		status.Store(&n)
+	ending := sync.OnceFunc(func() {
 		endInput()
 		rest.begin()
-	}}
+	})
+	stderr := &statusFilter{Writer: rest.writer(streams.Stderr), tag: c.endTag,
+		began: func(mark string) { c.endUntold.Store(mark == "") },
+		ended: func(n int) {
+			status.Store(&n)
+			ending()
+		}}
 	if streams.Stdin != nil {
 		streams.Stdin = stdin
 	}
@@ -109,35 +115,74 @@ func (d *draining) count(n int) {
 	}
 }
 
-// statusFilter takes out of stderr the line that says that the command has ended, and reports its status.
+// statusFilter takes out of stderr what drainScript says there: a line that begins with tag and tells the mark,
+// before the command begins, and then the lines that begin with the mark and tell the command's exit status. The
+// command does not know the mark. What only looks like such a line passes through.
 type statusFilter struct {
 	io.Writer
-	mark  string
+	tag   string
+	began func(mark string) // empty: the end will not be told
 	ended func(status int)
 
-	held []byte // the beginning of what may be the line
+	mark string // empty: not told yet
+	held []byte // the beginning of what may be a line of the script's
 }
 
-// Write passes on all but the line.
+// longestWord is how long the word of such a line may be: a mark, a status.
+const longestWord = 40
+
+var (
+	isMark   = regexp.MustCompile(`^([0-9a-f-]{36})?$`).MatchString
+	isStatus = regexp.MustCompile(`^[0-9]{1,3}$`).MatchString
+	arePIDs  = regexp.MustCompile(`^[0-9]+( [0-9]+)?$`).MatchString
+)
+
+// Write passes on all but the script's lines.
 func (f *statusFilter) Write(p []byte) (int, error) {
 	f.held = append(f.held, p...)
-	before, after, found := bytes.Cut(f.held, []byte(f.mark))
-	line, rest, whole := bytes.Cut(after, []byte("\n"))
-	if found && whole {
-		status, err := strconv.Atoi(string(line))
-		rest = bytes.Clone(rest)
-		failed := f.flush(len(before))
-		if err == nil {
+	for {
+		head := []byte(cmp.Or(f.mark, f.tag))
+		at := bytes.Index(f.held, head)
+		if at < 0 {
+			return len(p), f.flush(len(f.held) - overlap(f.held, head))
+		}
+		if err := f.flush(at); err != nil {
+			return len(p), err
+		}
+		word := f.held[len(head):min(len(f.held), len(head)+longestWord)]
+		end := bytes.IndexByte(word, '\n')
+		switch {
+		case end >= 0 && f.understands(string(word[:end])):
+			f.held = f.held[len(head)+end+1:]
+		case end < 0 && len(word) < longestWord:
+			return len(p), nil
+		default: // it is the command's
+			if err := f.flush(len(head)); err != nil {
+				return len(p), err
+			}
+		}
+	}
+}
+
+// understands takes in a word of the script's, if it is one.
+func (f *statusFilter) understands(word string) bool {
+	if f.mark != "" {
+		status, _ := strconv.Atoi(word)
+		if isStatus(word) {
 			f.ended(status)
 		}
-		f.held = rest
-		return len(p), cmp.Or(failed, f.flush(len(rest)))
+		return isStatus(word)
 	}
-	if !found {
-		before = f.held[:len(f.held)-overlap(f.held, []byte(f.mark))]
+	if !isMark(word) {
+		return false
 	}
-	return len(p), f.flush(len(before))
+	f.began(word)
+	f.mark = endMark(cmp.Or(word, "never"))
+	return true
 }
+
+// endMark begins the line that tells the end, in the words of drainScript.
+func endMark(id string) string { return "\x1e" + id + " " }
 
 // flush passes on the first n of the held bytes.
 func (f *statusFilter) flush(n int) error {
@@ -158,9 +203,12 @@ type gateReader struct {
 	ready  func()
 	opened func(rest string)
 
-	head []byte
+	head []byte // from where the mark may begin
 	open bool
 }
+
+// longestRest is how long the rest of the mark's line may be: two PIDs.
+const longestRest = 64
 
 // Write passes on what comes after the mark's line.
 func (g *gateReader) Write(p []byte) (int, error) {
@@ -170,16 +218,22 @@ func (g *gateReader) Write(p []byte) (int, error) {
 	g.head = append(g.head, p...)
 	for !g.open {
 		_, after, found := bytes.Cut(g.head, []byte(g.mark))
-		line, after, whole := bytes.Cut(after, []byte("\n"))
-		if !found || !whole {
+		if !found {
+			g.head = bytes.Clone(g.head[len(g.head)-overlap(g.head, []byte(g.mark)):])
 			return len(p), nil
 		}
-		g.head = after
-		if line := string(bytes.TrimSpace(line)); line == gateReady {
+		line, rest, whole := bytes.Cut(after, []byte("\n"))
+		switch line := string(bytes.TrimSpace(line)); {
+		case !whole && len(after) < longestRest:
+			return len(p), nil
+		case whole && line == gateReady:
+			g.head = rest
 			g.ready()
-		} else {
-			g.open = true
+		case whole && arePIDs(line):
+			g.head, g.open = rest, true
 			g.opened(line)
+		default: // it is not the gate's
+			g.head = after
 		}
 	}
 	after := g.head

@@ -229,16 +229,25 @@ exec sh
 // drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it reads.
 // Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream, and with it the exit
 // status and the last of the output (kubectl exec and kubectl attach do). So the command's end is told on
-// stderr, by a line of $1 and its status, the client ends its input, and what is still on the way is read
+// stderr, by a line of a mark and its status, the client ends its input, and what is still on the way is read
 // here. stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
+//
+// The mark is told before the command begins, by a line of $1 and an id that the kernel makes: it is in no
+// process's arguments or environment, so that no output can be taken for it. (A command that reads the memory
+// of its parent can lie to its own user.) Where the kernel has none (gVisor) there is an empty id, and no end
+// is told.
+//
 // The shell's own messages go nowhere, as the holder's do. The command has a subshell to itself: without one
 // dash and busybox give a command's redirections to the shell that waits for it.
-const drainScript = `mark=$1
+const drainScript = `tag=$1 id=
 shift
 exec 3<&0 4>&2 2>/dev/null
+read -r id </proc/sys/kernel/random/uuid
+echo "$tag$id" >&4
+[ "$id" ] || exec sh -c "$@" <&3 2>&4 3<&- 4>&-
 (exec sh -c "$@") <&3 2>&4 3<&- 4>&-
 status=$?
-echo "$mark$status" >&4
+printf '\036%s %s\n' "$id" "$status" >&4
 if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r line; do :; done <&3; fi
 exit $status
 `

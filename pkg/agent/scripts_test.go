@@ -443,12 +443,12 @@ func TestDrain(t *testing.T) {
 			status        int
 			stderr        string
 		}{
-			{"reads nothing", "exit 3", 3, "mark 3\n"},
-			{"reads a line", "read -r line; echo $line >&2", 0, "first\nmark 0\n"},
-			{"is killed", "kill -KILL $$", 137, "mark 137\n"},
+			{"reads nothing", "exit 3", 3, "SAID 3\n"},
+			{"reads a line", "read -r line; echo $line >&2", 0, "first\nSAID 0\n"},
+			{"is killed", "kill -KILL $$", 137, "SAID 137\n"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "mark ",
+				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "tag ",
 					launchScript, "eshell", "", "", "sh", "-c", tt.command)
 				cmd := exec.Command(shell[0], words...)
 				stdin, err := cmd.StdinPipe()
@@ -466,8 +466,10 @@ func TestDrain(t *testing.T) {
 				}
 				stdin.Close()
 				_ = cmd.Wait() // the status is in ProcessState
-				if got := cmd.ProcessState.ExitCode(); got != tt.status || stderr.String() != tt.stderr {
-					t.Errorf("status %d, stderr %q; want %d, %q", got, stderr.String(), tt.status, tt.stderr)
+				mark, rest, _ := strings.Cut(strings.TrimPrefix(stderr.String(), "tag "), "\n")
+				rest = strings.ReplaceAll(rest, endMark(mark), "SAID ")
+				if got := cmd.ProcessState.ExitCode(); got != tt.status || rest != tt.stderr || !isMark(mark) || mark == "" {
+					t.Errorf("status %d, mark %q, stderr %q; want %d, %q", got, mark, rest, tt.status, tt.stderr)
 				}
 			})
 		}

@@ -88,6 +88,11 @@ type finished struct {
 	err  error // how the stream ends; nil after what is told: it does not end by itself
 }
 
+// toldEnd is what is told of a command's end.
+func toldEnd(status int) string {
+	return fmt.Sprintf("\x1eeshell x %s\n\x1e%s %d\n", markID, markID, status)
+}
+
 func (f finished) Attach(ctx context.Context, _ stream.Container, streams remotecommand.StreamOptions) error {
 	_, _ = io.WriteString(streams.Stdout, "eshell x 1\n") // the gate
 	_, _ = io.WriteString(streams.Stderr, f.told)
@@ -109,15 +114,15 @@ func TestAttachToldEnd(t *testing.T) {
 		exit      int
 		err       string
 	}{
-		{"told, and cut by us", finished{told: "\x1eeshell x ended 3\n"}, -1, 3, ""},
-		{"told, and broken", finished{told: "\x1eeshell x ended 3\n", err: cut}, -1, 0,
+		{"told, and cut by us", finished{told: toldEnd(3)}, -1, 3, ""},
+		{"told, and broken", finished{told: toldEnd(3), err: cut}, -1, 0,
 			"was lost before all of the output had come; the command's exit status was 3: "},
 		{"not told", finished{}, 3, 0,
 			"was lost before all of the output had come; the command's exit status was 3: the stream ended without the command's exit status"},
 		{"not told, and the pod is gone", finished{}, -1, 0,
 			"ended during the session: it was deleted by somebody else"},
 		{"killed with all that could tell", finished{}, 137, 137, ""},
-		{"killed, told and cut", finished{told: "\x1eeshell x ended 137\n"}, -1, 137, ""},
+		{"killed, told and cut", finished{told: toldEnd(137)}, -1, 137, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -26,12 +26,15 @@ func byExec(tty bool) *plan.Plan {
 	return &plan.Plan{PodName: "api", Agent: a}
 }
 
+// markID is the id by which the agent's script tells an end in these tests.
+const markID = "0f1e2d3c-0f1e-4d3c-8b4a-0f1e2d3c4b5a"
+
 // endless is a stream.Client whose command tells its end and whose stream never ends by itself.
 type endless struct{ stream.Client }
 
 func (endless) Exec(ctx context.Context, _ stream.Container, _ []string,
 	streams remotecommand.StreamOptions) error {
-	fmt.Fprint(streams.Stderr, "\x1eeshell x7k2p ended 3\n")
+	fmt.Fprint(streams.Stderr, "\x1eeshell x7k2p "+markID+"\n\x1e"+markID+" 3\n")
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -481,12 +481,17 @@ func (n *node) gate(alive context.Context, words []string, streams remotecommand
 
 // run runs the user's command, as the words that launch it say.
 func (n *node) run(alive context.Context, launch []string, streams remotecommand.StreamOptions) int {
+	const id = "0f1e2d3c-0f1e-4d3c-8b4a-0f1e2d3c4b5a"
+	drain := script(launch) == "eshell-drain"
+	if drain {
+		fmt.Fprintf(streams.Stderr, "%s%s\n", launch[4], id)
+	}
 	status := n.command(alive, streams)
 	if alive.Err() != nil {
 		return 137
 	}
-	if script(launch) == "eshell-drain" {
-		fmt.Fprintf(streams.Stderr, "%s%d\n", launch[4], status)
+	if drain {
+		fmt.Fprintf(streams.Stderr, "\x1e%s %d\n", id, status)
 		_, _ = io.Copy(io.Discard, streams.Stdin)
 	}
 	return status
