@@ -55,7 +55,7 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	if config.UserAgent == "" {
 		config.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
-	web, err := rest.HTTPClientFor(config) // shared by both clients, so that they share the connections
+	web, err := rest.HTTPClientFor(config) // shared, so that both clients use the same connections
 	if err != nil {
 		return connection{}, err
 	}
