@@ -23,7 +23,7 @@ const (
 // Toolbox is the folder with the programs of --toolbox.
 const Toolbox = "/.eshell"
 
-// Options say what the agent is to run, and what ends it.
+// Options define what the agent is to run, and what ends it.
 type Options struct {
 	Session    string // the session's id
 	Via        Via

@@ -14,7 +14,7 @@ import (
 
 // gate is what the gate in the container has reported.
 type gate struct {
-	// pids are the PID of its process, by which it can be ended, and of its watchdog, or ""; nil: not
+	// pids are the PIDs of its process, by which it can be ended, and of its watchdog, or ""; nil: not
 	// reported yet
 	pids    atomic.Pointer[[2]string]
 	silence atomic.Int64 // the longest time between two heartbeats, by the wall clock
