@@ -12,27 +12,28 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 )
 
-// gate is what the gate in the container has told.
+// gate is what the gate in the container has reported.
 type gate struct {
-	// pids are of its process, by which it can be ended, and of its watchdog, or ""; nil: nothing yet
+	// pids are the PIDs of its process, by which it can be ended, and of its watchdog, or ""; nil: not
+	// reported yet
 	pids    atomic.Pointer[[2]string]
-	silence atomic.Int64 // the longest between two signs of life, by the clock on the wall
+	silence atomic.Int64 // the longest time between two heartbeats, by the wall clock
 }
 
-// IsOpen reports whether the gate has let the command start. It may be called at any time.
+// IsOpen reports whether the gate has let the command start. It may be called from any goroutine.
 func (c *Client) IsOpen() bool {
 	pids := c.gate.pids.Load()
 	return pids != nil && pids[0] != ""
 }
 
-// WasSilent reports whether the watchdog may have heard nothing for as long as it waits: a stopped client, a
-// computer that was asleep.
+// WasSilent reports whether the watchdog may have received nothing for as long as it waits, because the
+// client was stopped or the computer was asleep.
 func (c *Client) WasSilent() bool {
 	return time.Duration(c.gate.silence.Load()) >= c.HeartbeatTimeout
 }
 
-// throughGate makes streams open the gate, and show nothing of the output that comes before the
-// command's. From then on, until ctx ends, the watchdog is told that the client lives.
+// throughGate makes streams open the gate, and drop the output that comes before the command's. From then on,
+// until ctx ends, the watchdog gets heartbeats.
 func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamOptions, size func() string) {
 	opener := &gateOpener{Reader: streams.Stdin, size: size, heard: make(chan struct{})}
 	if opener.Reader == nil {
@@ -54,17 +55,17 @@ func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamO
 // askAgainTime is how long the gate has to answer before it is asked again.
 const askAgainTime = 500 * time.Millisecond
 
-// gateOpener is the input of a command behind a gate: it asks until the gate has been heard, and lets it open
-// then; after that it is the user's.
+// gateOpener is the input of a command behind a gate. It asks the gate until it has answered, and then tells
+// it to open. After that it is the user's input.
 type gateOpener struct {
 	io.Reader
 	size  func() string // of the terminal
-	heard chan struct{} // closed when the gate has been
+	heard chan struct{} // closed when the gate has answered
 	asked bool
 	over  bool
 }
 
-// Read gives a line for the gate, or what the user types.
+// Read returns a line for the gate, or what the user types.
 func (o *gateOpener) Read(p []byte) (int, error) {
 	if o.over {
 		return o.Reader.Read(p)
@@ -81,7 +82,7 @@ func (o *gateOpener) Read(p []byte) (int, error) {
 	return copy(p, "\n"), nil
 }
 
-// relayHeartbeats gives signs of life to the watchdog until ctx ends, over one stream after the other: the
+// relayHeartbeats sends heartbeats to the watchdog until ctx ends, over one stream after another: the
 // watchdog waits for a client whose connection is lost.
 func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	command := append(slices.Clone(c.relay), watchdog)
@@ -90,7 +91,7 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 		ended := make(chan struct{})
 		go beat(&heartbeats{Writer: beats, gate: &c.gate}, c.HeartbeatInterval(), ended)
 		streams := remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}
-		_ = c.streams.Exec(ctx, c.container, command, streams) // its end is not the session's
+		_ = c.streams.Exec(ctx, c.container, command, streams) // the session does not end with this stream
 		close(ended)
 		in.Close()
 		select {
@@ -100,7 +101,7 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	}
 }
 
-// heartbeats measures the pauses between signs of life.
+// heartbeats measures the pauses between heartbeats.
 type heartbeats struct {
 	io.Writer
 	gate *gate

@@ -47,8 +47,8 @@ lease, and its client then stops the process. A debug session without a client
 	return command
 }
 
-// delete ends the named sessions, or all of the caller's where there are no names. One that cannot be
-// ended does not keep the others.
+// delete ends the named sessions or, without names, all of the caller's. A session that cannot be ended does
+// not keep the others from being ended.
 func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	found, err := c.read(ctx, false)
 	if err != nil {
@@ -75,8 +75,8 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	return errors.Join(errs...)
 }
 
-// end ends a session. The process of a debug session without a client comes first: what still runs stays
-// on record.
+// end ends a session. It ends the process of a debug session without a client before it deletes the lease:
+// what still runs stays on record.
 func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	if s.Unattended() {
 		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
@@ -88,7 +88,7 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	return inventory.End(ctx, c.cluster.Client, s)
 }
 
-// chosen finds all names before anything is ended.
+// chosen looks up all names before anything is ended.
 func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, error) {
 	if len(names) == 0 {
 		if found.User == "" {
@@ -109,7 +109,7 @@ func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, er
 	return sessions, nil
 }
 
-// deleted says what was done, and of a debug session that has started who does the rest.
+// deleted returns what was done and, for a debug session that has started, who does the rest.
 func deleted(s inventory.Session) string {
 	if s.Unattended() {
 		return s.Name + ": container " + s.Container + " in pod/" + s.Pod + " has ended; lease deleted"
@@ -143,7 +143,7 @@ session without a client (--detach).`,
 	}
 }
 
-// parseExtension returns whole seconds.
+// parseExtension returns the duration in whole seconds.
 func parseExtension(words []string) (time.Duration, error) {
 	const usage = "kubectl eshell extend NAME DURATION, for example: " +
 		"kubectl eshell extend api-eshell-x7k2p 2h"
@@ -179,7 +179,7 @@ func (c *sessionCommand) extend(ctx context.Context, name string, by time.Durati
 	return c.print("%s ends in %s", s.Name, duration.HumanDuration(time.Until(ends).Round(time.Second)))
 }
 
-// collecting is what to clear away.
+// collecting are the options of gc.
 type collecting struct {
 	Everywhere bool
 	DryRun     bool
@@ -213,7 +213,8 @@ kubectl eshell delete for these.`,
 	return command
 }
 
-// gc removes what nobody needs, a line for each. What cannot be removed does not keep the rest.
+// gc removes what nobody needs, and prints a line for each. What cannot be removed does not keep the rest
+// from being removed.
 func (c *sessionCommand) gc(ctx context.Context, g collecting) error {
 	found, err := c.read(ctx, g.Everywhere)
 	if err != nil {
