@@ -1,5 +1,5 @@
-// Command kubectl-eshell is the kubectl plugin "kubectl eshell". It fits pkg/cli to an operating
-// system process: arguments, streams, signals, exit status.
+// Command kubectl-eshell is the kubectl plugin "kubectl eshell". It connects pkg/cli to the operating system:
+// arguments, streams, signals and the exit status.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 var version = "dev"
 
 func main() {
-	// Writing to a reader that has gone must be an error that ends the session, not a signal that
-	// ends this process before it has cleaned up.
+	// Writing to a reader that has gone must be an error that ends the session. A signal would end this
+	// process before it has cleaned up.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go cancelOnSignal(cancel)
@@ -26,12 +26,12 @@ func main() {
 	os.Exit(cli.Main(ctx, os.Args[1:], streams, version))
 }
 
-// cancelOnSignal ends the session at the first signal. Later ones change nothing: a terminal that
-// closes sends several, and what they would interrupt is the clean-up, which is bounded in time.
+// cancelOnSignal ends the session at the first signal. Later signals have no effect: a terminal that closes
+// sends several, and they would interrupt the clean-up, which is limited in time.
 func cancelOnSignal(cancel context.CancelCauseFunc) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
-	if !signal.Ignored(syscall.SIGHUP) { // by nohup: the session is to outlive its terminal
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it: the session is meant to outlive its terminal
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	for s := range signals {

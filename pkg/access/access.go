@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// UserName returns the caller's name, or "" where the server does not tell it.
+// UserName returns the caller's name, or "" if the server does not report it.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
 func UserName(ctx context.Context, client kubernetes.Interface) string {
 	review := &authenticationv1.SelfSubjectReview{}
@@ -21,8 +21,8 @@ func UserName(ctx context.Context, client kubernetes.Interface) string {
 	return answer.Status.UserInfo.Username
 }
 
-// Allowed reports whether the caller is allowed to do something. A server that does not answer counts as a
-// yes, because the request itself will be judged again when it is made.
+// Allowed reports whether the caller is allowed to do something. It returns true if the server does not
+// answer, because the server judges the actual request again.
 func Allowed(ctx context.Context, client kubernetes.Interface,
 	what *authorizationv1.ResourceAttributes) bool {
 	review := &authorizationv1.SelfSubjectAccessReview{

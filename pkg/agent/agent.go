@@ -1,6 +1,7 @@
-// Package agent is what of ours runs in a session's container, and its client's end. Both speak one protocol:
-// heartbeats that keep the process alive, a gate that holds a command back until its client listens, a mark
-// that says that it has ended, and words that end it. docs/design.md tells why each is needed.
+// Package agent is the code that runs in a session's container, and the client's end of it. Both speak one
+// protocol: heartbeats keep the process alive, a gate holds a command back until its client listens, a mark
+// reports that the command has ended, and control lines end the process. docs/design.md explains why each is
+// needed.
 package agent
 
 import (
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// Via is how the command is run in its container.
+// Via is how the command runs in its container.
 type Via string
 
 // The ways to run a command.
@@ -19,10 +20,10 @@ const (
 	ViaAttach Via = "attach" // as the container's own process
 )
 
-// Toolbox is where the programs of --toolbox are.
+// Toolbox is the folder with the programs of --toolbox.
 const Toolbox = "/.eshell"
 
-// Options say what the agent is to run, and what ends it.
+// Options define what the agent is to run, and what ends it.
 type Options struct {
 	Session    string // the session's id
 	Via        Via
@@ -31,56 +32,57 @@ type Options struct {
 	Term       string // the value of TERM for a command with a TTY
 	Toolbox    bool   // a toolbox is mounted at Toolbox, and its programs are on PATH
 	Entrypoint bool   // the image's entrypoint starts the container's process
-	Direct     bool   // the command is the container's process, without a script: for images without a shell
+	Direct     bool   // the command is the container's process, without a script, for images without a shell
 	Detached   bool   // the command, or a process that waits to be ended, runs without a client
 
-	// HeartbeatTimeout is how long the process waits for a sign of life before it ends.
+	// HeartbeatTimeout is how long the process waits for a heartbeat before it ends.
 	HeartbeatTimeout time.Duration
 	Watchdog         Watchdog
 }
 
-// Watchdog ends what no lease would: its container lives as long as its pod, which is somebody else's.
+// Watchdog ends what no lease would end: its container lives as long as its pod, which is somebody else's.
 type Watchdog struct {
-	Timeout time.Duration // without a sign of life; 0: there is no watchdog
-	Relay   bool          // signs of life can be given: the client may exec
+	Timeout time.Duration // without a heartbeat; 0: there is no watchdog
+	Relay   bool          // the client is allowed to exec, so it can send heartbeats
 }
 
-// Agent is the process in a container, and what its client has to know to speak to it.
+// Agent is the process in a container, and what its client has to know to communicate with it.
 type Agent struct {
-	// Process is the container's command; Args are its arguments instead where the image's entrypoint starts
-	// it.
+	// Process is the container's command. If the image's entrypoint starts the process, Args are the
+	// container's arguments instead.
 	Process, Args []string
-	// Stdin, StdinOnce and ContainerTTY are how the container's own streams are opened.
+	// Stdin, StdinOnce and ContainerTTY define how the container's own streams are opened.
 	Stdin, StdinOnce, ContainerTTY bool
 
 	Via              Via
-	TTY              bool // the command's
+	TTY              bool // whether the command has a terminal
 	Detached         bool
 	HeartbeatTimeout time.Duration
-	AttachTimeout    time.Duration // how long the process waits for its client to come
+	AttachTimeout    time.Duration // how long the process waits for its client to attach
 
-	command  []string // by exec
-	gateMark string   // begins the lines of a gate; empty: the command does not wait
-	// begins the line on stderr that tells by which mark the command's end will be told; empty: it is not
+	command  []string // run by exec
+	gateMark string   // begins the lines that a gate prints; empty: the command does not wait
+	// begins the line on stderr that reports the mark of the command's end; empty: the end is not reported
 	endTag string
-	relay  []string // by exec, with the PID of a watchdog; empty: there is none
-	kill   []string // by exec, with the PIDs of a gate and of its watchdog
+	relay  []string // run by exec, with the PID of a watchdog; empty: there is no relay
+	kill   []string // run by exec, with the PIDs of a gate and of its watchdog
 }
 
-// HeartbeatInterval is how often the client gives a sign of life: several may be lost.
+// HeartbeatInterval returns how often the client sends a heartbeat. Several may be lost.
 func (a *Agent) HeartbeatInterval() time.Duration { return a.HeartbeatTimeout / 8 }
 
 // HasGate reports whether the command waits until its client listens.
 func (a *Agent) HasGate() bool { return a.gateMark != "" }
 
-// TellsEnd reports whether the command's end and exit status are told on stderr.
+// TellsEnd reports whether the command's end and exit status are reported on stderr.
 func (a *Agent) TellsEnd() bool { return a.endTag != "" }
 
-// slowStart is how long after its start a container may be reported to run: a busy node reports late, and the
-// client attaches only then. It is part of the time that clean-up may take.
+// slowStart is how long after its start a container may be reported to be running: a busy node reports late,
+// and the client attaches only then. It is part of the time that the clean-up may take.
 const slowStart = 20 * time.Second
 
-// attachTimeout need not be short if the lease takes the pod away.
+// attachTimeout returns how long the process waits for its client to attach. This need not be short if the
+// lease deletes the pod.
 func attachTimeout(o Options) time.Duration {
 	if o.Watchdog.Timeout == 0 {
 		return max(o.HeartbeatTimeout, 5*time.Minute) + slowStart
@@ -93,7 +95,7 @@ func New(o Options) Agent {
 	a := Agent{
 		Via: o.Via, TTY: o.TTY, Detached: o.Detached, HeartbeatTimeout: o.HeartbeatTimeout,
 		AttachTimeout: attachTimeout(o),
-		// An idler listens to whoever comes, a detached command to nobody.
+		// An idler reads from whichever client comes, a detached command from none.
 		Stdin: !o.Detached || len(o.Command) == 0, StdinOnce: !o.Detached,
 		ContainerTTY: o.Via == ViaAttach && o.TTY,
 	}
@@ -102,7 +104,7 @@ func New(o Options) Agent {
 	case o.Detached && len(o.Command) > 0:
 		a.Process = o.Command
 	case o.Detached:
-		timeouts := []string{"", ""} // none where a lease or the pod's own deadline ends it
+		timeouts := []string{"", ""} // none if a lease or the pod's own deadline ends it
 		if o.Watchdog.Timeout != 0 {
 			timeouts = []string{seconds(a.AttachTimeout), seconds(o.Watchdog.Timeout)}
 		}
@@ -110,13 +112,13 @@ func New(o Options) Agent {
 	case o.Via == ViaExec:
 		a.Process = script(holderScript, holderName, seconds(o.HeartbeatTimeout), seconds(a.AttachTimeout))
 		if o.TTY {
-			launch[5] = sizePlaceholder // where the launcher is told the size
+			launch[5] = sizePlaceholder // the launcher's argument for the size
 		}
 		a.command = a.ended(o, launch)
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		a.Process = o.Command
 	default:
-		if !o.Entrypoint { // which may redirect what it runs
+		if !o.Entrypoint { // an entrypoint may redirect what it runs
 			launch = a.ended(o, launch)
 		}
 		a.Process = a.gated(o, a.AttachTimeout, o.Watchdog, launch)
@@ -129,8 +131,9 @@ func New(o Options) Agent {
 	return a
 }
 
-// Join returns the agent of one more command in a session that runs: it is behind a gate of its own, whose
-// watchdog ends it when its client is gone. The container's process is the session's business.
+// Join returns the agent of one more command in a session that is running. The command is behind a gate of
+// its own, whose watchdog ends it when its client is gone. The session itself takes care of the container's
+// process.
 func Join(o Options) Agent {
 	a := Agent{Via: ViaExec, TTY: o.TTY, HeartbeatTimeout: o.HeartbeatTimeout}
 	watchdog := Watchdog{Timeout: o.HeartbeatTimeout, Relay: true}
@@ -139,7 +142,7 @@ func Join(o Options) Agent {
 	return a
 }
 
-// gated is a command that waits behind a gate, and may have a watchdog.
+// gated returns the command for launch behind a gate, with a watchdog if w has a timeout.
 func (a *Agent) gated(o Options, timeout time.Duration, w Watchdog, launch []string) []string {
 	a.gateMark = "eshell " + o.Session
 	a.kill = script(killScript, killName)
@@ -153,8 +156,8 @@ func (a *Agent) gated(o Options, timeout time.Duration, w Watchdog, launch []str
 	return script(gateScript, gateName, append([]string{seconds(timeout), a.gateMark, watch}, launch...)...)
 }
 
-// ended is the launcher's words for a command that, without a terminal, tells its end. The mark begins with a
-// control character, so that no ordinary output is held back for looking like it.
+// ended returns the command for launch. Without a terminal the command then reports its end. The mark begins
+// with a control character, so that no ordinary output is held back because it resembles the mark.
 func (a *Agent) ended(o Options, launch []string) []string {
 	if o.TTY {
 		return launch
@@ -163,7 +166,7 @@ func (a *Agent) ended(o Options, launch []string) []string {
 	return append(script(drainScript, drainName, a.endTag), launch[2:]...)
 }
 
-// useToolbox puts the toolbox on PATH of everything that runs.
+// useToolbox adds the toolbox to the PATH of everything that runs.
 func (a *Agent) useToolbox(o Options) {
 	if !o.Toolbox {
 		return
@@ -183,21 +186,22 @@ func launcher(o Options) []string {
 	return append([]string{"sh", "-c", launchScript, launchName, term, ""}, o.Command...)
 }
 
-// sizePlaceholder stands for the size of a terminal in the words of a command that no gate tells it.
+// sizePlaceholder stands for the size of a terminal in the arguments of a command that no gate tells the
+// size.
 const sizePlaceholder = "kubectl-eshell:size"
 
-// commandAt is the command on a terminal of a size, in the words of stty; empty: none.
+// commandAt returns the command on a terminal of the given size, in the format of stty; empty: no size.
 func (a *Agent) commandAt(size string) []string {
 	words := slices.Clone(a.command)
 	if n := slices.Index(words, sizePlaceholder); n >= 0 && a.TTY &&
-		!a.HasGate() { // otherwise it is a word of the user's
+		!a.HasGate() { // otherwise it is an argument of the user's
 		words[n] = size
 	}
 	return words
 }
 
-// IsOurs reports whether a container's command, with its arguments, is one of the scripts that New makes of a
-// session's container.
+// IsOurs reports whether a container's command, with its arguments, is one of the scripts that New
+// puts into a session's container.
 func IsOurs(command []string) bool {
 	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
 }
@@ -208,10 +212,11 @@ func script(text, name string, args ...string) []string {
 	return append([]string{"sh", "-c", text, name}, args...)
 }
 
-// FillToolbox is the command of an init container that fills the toolbox from an image with a static busybox.
+// FillToolbox returns the command of an init container that fills the toolbox from an image with a static
+// busybox.
 func FillToolbox() []string { return Escape([]string{"sh", "-c", fillScript}) }
 
-// Escape makes words arrive byte for byte in a container's command or environment, where
+// Escape escapes words so that they arrive unchanged in a container's command or environment, where
 // Kubernetes turns "$$" into "$" and expands "$(NAME)":
 // https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
 func Escape(words []string) []string {

@@ -15,10 +15,10 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// Killed is the exit status of a process that got KILL: what a shell ends with whose container ends.
+// Killed is the exit status of a process that got SIGKILL. A shell ends with it when its container ends.
 const Killed = 128 + 9
 
-// Client is the client's end of an agent. One goroutine at a time may use it.
+// Client is the client's end of an agent. Only one goroutine at a time may use it.
 type Client struct {
 	*Agent
 	streams   stream.Client
@@ -26,10 +26,10 @@ type Client struct {
 
 	holder    *holder // while it is attached
 	gate      gate
-	endUntold atomic.Bool // the command's end will not be told: nothing in the container is random
+	endUntold atomic.Bool // the command's end will not be reported: its container has no random id
 }
 
-// TellsEnd reports whether the command's end and exit status are told on stderr, as far as is known.
+// TellsEnd reports whether the command's end and exit status are reported on stderr, as far as is known.
 func (c *Client) TellsEnd() bool { return c.Agent.TellsEnd() && !c.endUntold.Load() }
 
 // NewClient returns a client of the agent in a container.
@@ -37,8 +37,9 @@ func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
 	return &Client{Agent: a, streams: streams, container: c}
 }
 
-// Exec runs the command beside the container's process, until ctx ends. told is its exit status, if it told
-// it; err is how the stream ended. size is called for the terminal's size when the command starts.
+// Exec runs the command beside the container's process, until ctx ends. told is the command's exit status, or
+// nil if the command did not report it. err is the error with which the stream ended. size is called for the
+// terminal's size when the command starts.
 func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 	size func() string) (told *int, err error) {
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
@@ -49,25 +50,25 @@ func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 	})
 }
 
-// Attach joins a command that waits behind a gate as the container's process, until ctx ends.
+// Attach attaches to a command that waits behind a gate as the container's process, until ctx ends.
 func (c *Client) Attach(ctx context.Context, streams remotecommand.StreamOptions, size func() string) error {
 	c.throughGate(ctx, &streams, size)
 	return c.streams.Attach(ctx, c.container, streams)
 }
 
 // Stop ends the command, or the container's process, in the way that fits how the client is connected to it.
-// It returns when that has ended, and may be tried again.
+// It returns when that has ended, and may be called again if it fails.
 func (c *Client) Stop(ctx context.Context) error {
 	switch {
 	case c.Detached:
 		return StopIdler(ctx, c.streams, c.container)
 	case c.holder != nil:
 		attached := c.holder
-		c.holder = nil // a stream that is lost does not come back: the next try attaches anew
+		c.holder = nil // a lost stream does not come back: the next attempt attaches again
 		defer attached.leave()
 		attached.beats.Close()
 		select {
-		case <-attached.ended: // with its container
+		case <-attached.ended: // it ends with its container
 			return attached.err
 		case <-ctx.Done():
 			return ctx.Err()
@@ -75,16 +76,16 @@ func (c *Client) Stop(ctx context.Context) error {
 	case c.IsOpen():
 		return c.killCommand(ctx)
 	}
-	// A holder or a gate that has not heard from us yet ends when its input does. On a terminal that is a
-	// character, which without one makes no line either.
+	// A holder or a gate that has received nothing from this client yet ends at the end of its input. On a
+	// terminal, the end is a character. Without a terminal, the character does not make a line either.
 	return c.streams.Attach(ctx, c.container, remotecommand.StreamOptions{
 		Stdin: strings.NewReader("\x04"), Stdout: io.Discard, Tty: c.TTY && c.Via == ViaAttach,
 	})
 }
 
-// killCommand ends the gate's process and what it has started: a terminal's end does not reach it (containerd
-// closes stdin only without a TTY). If it is the container's own, all else ends with the container, and
-// so does the shell that kills it.
+// killCommand ends the gate's process and what it has started: the end of a terminal does not reach them
+// (containerd closes stdin only without a TTY). If the gate is the container's own process, everything else
+// ends with the container, including the shell that kills it.
 func (c *Client) killCommand(ctx context.Context) error {
 	command := append(slices.Clone(c.kill), c.gate.pids.Load()[:]...)
 	err := c.streams.Exec(ctx, c.container, command,
@@ -96,14 +97,14 @@ func (c *Client) killCommand(ctx context.Context) error {
 	return err
 }
 
-// Stay tells an idler that it is to live for as long as it may: its client is about to leave. It attaches to
-// stdin alone: that ends when all of it has been taken.
+// Stay tells an idler to live for as long as it is allowed to: its client is about to leave. Stay attaches to
+// stdin alone. Such a stream ends when all of the input has been taken.
 func (c *Client) Stay(ctx context.Context) error {
 	return c.streams.Attach(ctx, c.container, remotecommand.StreamOptions{Stdin: strings.NewReader(tellStay)})
 }
 
 // StopIdler ends the process of a detached session, and returns when it has ended. It keeps stdin open:
-// without stdinOnce the stream would end with it, not with the container.
+// without stdinOnce the stream would end with stdin, not with the container.
 func StopIdler(ctx context.Context, streams stream.Client, container stream.Container) error {
 	in, words := io.Pipe()
 	defer in.Close()
@@ -111,25 +112,24 @@ func StopIdler(ctx context.Context, streams stream.Client, container stream.Cont
 	return streams.Attach(ctx, container, remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
 }
 
-// holder is the client's end of the holder in the container: as long as it is attached and gives
-// signs of life, the session lives.
+// holder is the client's end of the holder in the container. The session lives as long as it is attached and
+// sends heartbeats.
 type holder struct {
 	beats *io.PipeWriter
 	leave func()        // breaks the stream off
 	ended chan struct{} // closed when the stream has ended
-	err   error         // how; read it after ended
+	err   error         // how it has ended; read it only after ended is closed
 }
 
-// AttachHolder attaches to the holder, and again where that is not answered. The stream outlives ctx: it is
-// Stop that ends it.
+// AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it.
 func (c *Client) AttachHolder(ctx context.Context) {
 	in, beats := io.Pipe()
 	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
 	h := &holder{beats: beats, leave: leave, ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		// stdout is asked for although the holder prints nothing: its end is the end of the
-		// container, a stream of stdin alone ends with its own input.
+		// stdout is requested although the holder prints nothing: it ends with the container. A stream of
+		// stdin alone ends with its own input.
 		streams := remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}
 		for again := true; again; again = errors.Is(h.err, stream.ErrNoAnswer) && lasting.Err() == nil {
 			h.err = c.streams.Attach(lasting, c.container, streams)
@@ -140,7 +140,7 @@ func (c *Client) AttachHolder(ctx context.Context) {
 	c.holder = h
 }
 
-// HolderEnded reports whether the holder's stream ends within a time, and how.
+// HolderEnded reports whether the holder's stream ends within the given time, and with which error.
 func (c *Client) HolderEnded(within time.Duration) (bool, error) {
 	select {
 	case <-c.holder.ended:
@@ -150,7 +150,7 @@ func (c *Client) HolderEnded(within time.Duration) (bool, error) {
 	}
 }
 
-// beat gives a sign of life now and then, until the stream has ended.
+// beat sends a heartbeat at regular intervals until the stream has ended.
 func beat(beats io.Writer, every time.Duration, ended <-chan struct{}) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

@@ -12,17 +12,18 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 )
 
-// gate is what the gate in the container has told.
+// gate is what the gate in the container has reported.
 type gate struct {
-	// pids are of its process, by which it can be ended, and of its watchdog, or ""; nil: nothing yet
+	// pids are the PIDs of its process, by which it can be ended, and of its watchdog, or ""; nil: not
+	// reported yet
 	pids atomic.Pointer[[2]string]
 
 	mu      sync.Mutex
-	heard   time.Time     // when the watchdog heard of the client last
-	silence time.Duration // the longest before it did
+	heard   time.Time     // when the watchdog last acknowledged a heartbeat
+	silence time.Duration // the longest time between two acknowledgements
 }
 
-// hear records that the watchdog hears of the client, by the clock on the wall: a computer may be asleep.
+// hear records an acknowledgement, by the wall clock: the computer might have been asleep.
 func (g *gate) hear() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -33,14 +34,14 @@ func (g *gate) hear() {
 	g.heard = now
 }
 
-// IsOpen reports whether the gate has let the command start. It may be called at any time.
+// IsOpen reports whether the gate has let the command start. It may be called from any goroutine.
 func (c *Client) IsOpen() bool {
 	pids := c.gate.pids.Load()
 	return pids != nil && pids[0] != ""
 }
 
-// WasSilent reports whether the watchdog may have heard nothing for as long as it waits: a stopped client, a
-// computer that was asleep.
+// WasSilent reports whether the watchdog may have received nothing for as long as it waits, because the
+// client was stopped or the computer was asleep.
 func (c *Client) WasSilent() bool {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
@@ -48,8 +49,8 @@ func (c *Client) WasSilent() bool {
 	return !heard.IsZero() && max(c.gate.silence, time.Now().Round(0).Sub(heard)) >= c.HeartbeatTimeout
 }
 
-// throughGate makes streams open the gate, and show nothing of the output that comes before the
-// command's. From then on, until ctx ends, the watchdog is told that the client lives.
+// throughGate makes streams open the gate, and drop the output that comes before the command's. From then on,
+// until ctx ends, the watchdog gets heartbeats.
 func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamOptions, size func() string) {
 	opener := &gateOpener{Reader: streams.Stdin, size: size, heard: make(chan struct{})}
 	if opener.Reader == nil {
@@ -71,17 +72,17 @@ func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamO
 // askAgainTime is how long the gate has to answer before it is asked again.
 const askAgainTime = 500 * time.Millisecond
 
-// gateOpener is the input of a command behind a gate: it asks until the gate has been heard, and lets it open
-// then; after that it is the user's.
+// gateOpener is the input of a command behind a gate. It asks the gate until it has answered, and then tells
+// it to open. After that it is the user's input.
 type gateOpener struct {
 	io.Reader
 	size  func() string // of the terminal
-	heard chan struct{} // closed when the gate has been
+	heard chan struct{} // closed when the gate has answered
 	asked bool
 	over  bool
 }
 
-// Read gives a line for the gate, or what the user types.
+// Read returns a line for the gate, or what the user types.
 func (o *gateOpener) Read(p []byte) (int, error) {
 	if o.over {
 		return o.Reader.Read(p)
@@ -98,12 +99,11 @@ func (o *gateOpener) Read(p []byte) (int, error) {
 	return copy(p, "\n"), nil
 }
 
-// relayHeartbeats gives signs of life to the watchdog until ctx ends, over one stream after the other: the
-// watchdog waits for a client whose connection is lost. A stream on which two signs of life in a row are not
-// acknowledged hangs, and is given up for another in time.
+// relayHeartbeats sends heartbeats to the watchdog until ctx ends, over one stream after another: the
+// watchdog waits for a client whose connection is lost.
 func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	command := append(slices.Clone(c.relay), watchdog)
-	c.gate.hear() // it has just begun
+	c.gate.hear() // the watchdog has just started
 	for ctx.Err() == nil {
 		in, beats := io.Pipe()
 		ended := make(chan struct{})
@@ -114,7 +114,7 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 			patience.Reset(2 * c.HeartbeatInterval())
 			c.gate.hear()
 		})}
-		_ = c.streams.Exec(try, c.container, command, streams) // its end is not the session's
+		_ = c.streams.Exec(try, c.container, command, streams) // the session does not end with this stream
 		hung := try.Err() != nil
 		patience.Stop()
 		giveUp()
@@ -130,7 +130,7 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	}
 }
 
-// acknowledgements is called when the relay has passed a sign of life on.
+// acknowledgements is called when the relay has passed a heartbeat on.
 type acknowledgements func()
 
 func (f acknowledgements) Write(p []byte) (int, error) {

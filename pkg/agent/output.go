@@ -15,18 +15,18 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 )
 
-// drainTime is how long nothing may come from a command that has ended until its stream is taken to have
-// no end, and drainLimit how long may be waited in all. containerd can lose the end of an input that
-// comes while the process starts; the drain then waits for it for ever. And what the command left in the
-// background keeps its output open.
+// drainTime is how long a command that has ended may send nothing before its stream is considered endless,
+// and drainLimit is how long the client waits in all. containerd can lose the end of an input that comes
+// while the process starts, and drainScript would then wait for it forever. Also, what the command left in
+// the background keeps its output open.
 const (
 	drainTime  = 5 * time.Second
 	drainLimit = time.Minute
 )
 
-// UntilEnd carries a stream. If the agent's command tells its end before its stream ends, told is its exit
-// status; its input is ended then, so that what is still on the way either way comes through. A stream
-// that had to be cut after that is no error.
+// UntilEnd carries a stream. If the agent's command reports its end before its stream ends, told is its exit
+// status. Its input is then ended, so that what is still in transit in either direction arrives. It is not an
+// error if the stream has to be cut after that.
 func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptions,
 	carry func(context.Context, remotecommand.StreamOptions) error) (told *int, err error) {
 	if !c.TellsEnd() {
@@ -63,14 +63,14 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 
 var errDrained = errors.New("nothing more came")
 
-// draining is the output of a command that may have ended. What it waits for is limited, not how long the
-// user's own reader takes.
+// draining is the output of a command that may have ended. It limits the time spent waiting for output, but
+// not the time that the user's own reader takes.
 type draining struct {
 	cut func()
 
 	mu      sync.Mutex
 	clock   *time.Timer // nil: the command has not ended
-	since   time.Time   // when it was wound up
+	since   time.Time   // when it was last started
 	left    time.Duration
 	writing int
 }
@@ -99,7 +99,7 @@ func (d *draining) begin() {
 	}
 }
 
-// count counts the writes under way, during which the clock stands still.
+// count counts the writes in progress. While there are any, the clock stands still.
 func (d *draining) count(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -115,9 +115,7 @@ func (d *draining) count(n int) {
 	}
 }
 
-// statusFilter takes out of stderr what drainScript says there: a line that begins with tag and tells the mark,
-// before the command begins, and then the lines that begin with the mark and tell the command's exit status. The
-// command does not know the mark. What only looks like such a line passes through.
+// statusFilter removes the line that reports the command's end from stderr, and calls ended with its status.
 type statusFilter struct {
 	io.Writer
 	tag   string
@@ -194,9 +192,9 @@ func (f *statusFilter) flush(n int) error {
 	return err
 }
 
-// gateReader drops everything up to the line that begins with mark: what the terminal echoed, what a
-// shell said while it started. opened is called with the rest of that line. Until then each such line that
-// ends with gateReady says that the gate is there.
+// gateReader drops everything up to the line that begins with mark: what the terminal echoed, and what a
+// shell printed while it started. It calls opened with the rest of that line. Before that, each line that
+// begins with mark and ends with gateReady means that the gate is there, and gateReader calls ready.
 type gateReader struct {
 	io.Writer
 	mark   string
@@ -246,7 +244,7 @@ func (g *gateReader) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// overlap is the length of the longest end of before that is the beginning of after.
+// overlap returns the length of the longest suffix of before that is a prefix of after.
 func overlap(before, after []byte) int {
 	for n := min(len(before), len(after)); n > 0; n-- {
 		if bytes.Equal(before[len(before)-n:], after[:n]) {
@@ -256,8 +254,8 @@ func overlap(before, after []byte) int {
 	return 0
 }
 
-// newInput is the user's stdin as a session reads it; in may be nil. end makes the next read, or the one that
-// waits, the end of the input, whatever a read of the real one is still waiting for.
+// newInput returns the user's stdin as a session reads it. in may be nil. After a call to end, a read that is
+// waiting, or the next one, returns the end of the input, even if a read of in is still waiting.
 func newInput(in io.Reader) (stdin io.Reader, end func()) {
 	r, w := io.Pipe()
 	if in != nil {

@@ -3,22 +3,23 @@ package agent
 // scriptHead begins each script that is a container's process.
 const scriptHead = "# kubectl-eshell: "
 
-// holderScript is the process of a container whose shell runs by exec. Every line on stdin is a sign of life.
-// It ends at the end of stdin (the client is gone), after $1 seconds of silence (the client or the network
-// hangs), before the first sign after $2 (nobody has attached), and on TERM; its container and every process
-// in it end with it. Its end for silence is a failure: a pod that nobody attends must not look like one whose
-// command has succeeded.
+// holderScript is the process of a container whose shell runs by exec. Every line on stdin is a heartbeat. It
+// ends at the end of stdin (the client is gone), after $1 seconds without a heartbeat (the client or the
+// network hangs), after $2 seconds without a first heartbeat (nobody has attached), and on TERM. Its
+// container and every process in it end with it. After silence it ends as a failure: a pod that nobody
+// attends must not look like one whose command has succeeded.
 //
-// It is plain POSIX: dash has no "read -t", so a sleep in the background is the clock and a reader in the
-// background the ear; wait is what POSIX lets a trap interrupt, read is not. Both are ended by KILL: a child
-// that has just been forked still has the traps of the shell, and any other signal would be lost on it (dash,
-// 1 of 10 under load). The clock ticks eight times in $1 seconds, every 15 at least, and looks whether there
-// was a sign of life: a signal that comes between a command and wait does not wake wait, and a clock that it
-// had to end ran on for as long as it was set to. It traps its signals because PID 1 has no default actions,
-// and takes its children along because in a shared PID namespace nobody else would: they would stay as
-// zombies of an application that reaps none. ($! is a child that a signal came too early for to have a name.)
-// Without a sleep in the image it still sees the end of stdin. The shell's own messages go nowhere: shells
-// report a killed child, and that would be logged.
+// The script is plain POSIX. dash has no "read -t", so a sleep in the background is the clock, and another
+// background process reads stdin. POSIX lets a trap interrupt wait, but not read. Both processes are ended by
+// KILL: a child that has just been forked still has the traps of the shell, and any other signal would be
+// lost on it (dash, 1 of 10 under load). The clock ticks eight times in $1 seconds, but at least every 15 s.
+// At each tick the script checks whether there was a heartbeat. A heartbeat does not end the clock: a signal
+// that comes between a command and wait does not wake wait, and the clock would then run for as long as it
+// was set to. The script traps its signals because PID 1 has no default actions. It ends its children because
+// nothing else would in a shared PID namespace: they would remain as zombies of an application that reaps
+// none. ($! is a child that has no name yet because a signal came too early.) Without a sleep in the image
+// the script still notices the end of stdin. The shell's own messages are discarded: shells report a killed
+// child, and that would be logged.
 const holderScript = scriptHead + `ends when its client is gone
 limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -gt 0 ] || tick=1
@@ -43,13 +44,14 @@ done
 while :; do wait $reader; done
 `
 
-// idlerScript is the process of a container that nobody attends: shells come and go beside it. It ends
-// by the line tellEnd, by the end of stdin (which no client's leaving is, without stdinOnce), and on TERM.
+// idlerScript is the process of a container that nobody attends. Shells come and go beside it. It ends on the
+// line tellEnd, at the end of stdin (which a client that leaves does not cause, without stdinOnce), and on
+// TERM.
 //
-// If $2 is not empty, nothing else would end the container: it ends after so many seconds. And if it is not
-// told to stay within $1 seconds, by the line tellStay, it ends as a failure: its client died while it
-// started. The reader ends the clocks itself, so there is no signal that could come before the wait for
-// them. A clock that has been waited for is forgotten: its PID may be another process's by now.
+// If $2 is not empty, nothing else would end the container, so the script ends after $2 seconds. In that case
+// it also ends as a failure if the line tellStay does not come within $1 seconds: its client died while it
+// started. The reader ends the clocks itself, so that no signal can come before the wait for them. A clock
+// that has been waited for is forgotten: its PID may be another process's by now.
 const idlerScript = scriptHead + `ends when it is told to
 silence=$1 limit=$2 unheard= clock= reader=
 if [ "$limit" ] && ! command -v sleep >/dev/null; then
@@ -80,7 +82,7 @@ wait ${clock:-$reader}
 exit 0
 `
 
-// What an idler is told, and a gate; and what a gate answers until it is told to open.
+// The lines for an idler and for a gate, and the answer of a gate until it is told to open.
 const (
 	tellStay  = "stay\n"
 	tellEnd   = "end\n"
@@ -88,18 +90,17 @@ const (
 	gateReady = "ready"
 )
 
-// gateScript is the process of a command whose streams may come too late or be lost: one that is
-// attached to, or one beside a session that somebody else keeps. It holds the command back until the
-// client says that it hears: to each line it says "$2 ready", until the line is tellGo's. (containerd
-// forwards input before it has connected the output: an answer can be lost, and with it what the
-// command would say.) Then it prints $2 as the mark of the beginning, with its PID. Nobody there for $1
-// seconds: it ends. The reader ends the clock itself, so there is no signal that could come before the
-// wait for it.
-// The command is its child, not its successor: as PID 1 it would be deaf to Ctrl-C.
+// gateScript is the process of a command whose streams may open too late or be lost: one that is attached to,
+// or one beside a session that another client keeps. It holds the command back until the client reports that
+// it receives output. It answers each line with "$2 ready", until the line is tellGo. (containerd forwards
+// input before it has connected the output. An answer can be lost, and the command's output would be lost in
+// the same way.) Then it prints $2, as the mark of the beginning, with its PID. If nobody is there for $1
+// seconds, it ends. The reader ends the clock itself, so that no signal can come before the wait for it. The
+// command is a child of the script and does not replace it: as PID 1 the command would ignore Ctrl-C.
 //
-// If $3 is not empty, the command is killed, as by killScript, after so many seconds without a sign of
-// life: a USR1 for the watchdog, whose PID is the second of the mark's. relayScript sends it. The command
-// waits until the watchdog can hear. (Without a sleep in the image there is no watchdog.)
+// If $3 is not empty, the command is killed, as by killScript, after $3 seconds without a heartbeat. A
+// heartbeat is a USR1 for the watchdog, whose PID is the second one after the mark. relayScript sends it. The
+// command waits until the watchdog can receive signals. (Without a sleep in the image there is no watchdog.)
 const gateScript = scriptHead + `starts when its client listens
 ` + sweepFunction + resizeFunction + `limit=$1 mark=$2 watch=$3 sleeper= reader= unready= watchdog=
 shift 3
@@ -168,12 +169,12 @@ status=$?
 exit $status
 `
 
-// sweepFunction kills those processes of session $1 (in the kernel's sense: an interactive shell gives
-// each job a process group) that have no children, and says whether there were any processes. It leaves
-// out the session's leader, which is the gate, and its watchdog $2 with the sleep it waits for. From leaf
-// to root, a pause each, because what is killed together with its parent would stay as a zombie of an
-// application that reaps none. (Runtimes make what they exec, and a container's process, a session's
-// leader.)
+// sweepFunction kills those processes of session $1 that have no children, and reports whether there were any
+// processes. (This is a session of the kernel: an interactive shell gives each job a process group.) It
+// spares the session's leader, which is the gate, and its watchdog $2 with the sleep that the watchdog waits
+// for. Its callers kill from leaf to root, with a pause after each call, because a process that is killed
+// together with its parent would remain as a zombie of an application that reaps none. (Runtimes make a
+// container's process, and each process that they exec, the leader of a session.)
 const sweepFunction = `sweep() {
   all= parents=
   for stat in /proc/[0-9]*/stat; do
@@ -191,16 +192,17 @@ const sweepFunction = `sweep() {
 }
 `
 
-// resizeFunction gives the terminal the size $1, in stty's words, if it has none yet: a runtime does that
-// only after the command has started, and many a command looks once. (busybox's stty believes the
-// environment first.)
+// resizeFunction gives the terminal the size $1, in the format of stty, if it has none yet. A runtime does
+// that only after the command has started, and many commands look only once. (busybox's stty prefers the size
+// in the environment.)
 const resizeFunction = `resize() {
   [ -z "$1" ] || case $(unset LINES COLUMNS; stty size 2>/dev/null) in '' | '0 0') stty $1 2>/dev/null ;; esac
 }
 `
 
-// killScript ends the command of gate $1, whose watchdog is $2, and with it the gate, which it kills if
-// that does not end. It is run again where it takes long: the gate's PID may be another process's by then.
+// killScript ends the command of gate $1, whose watchdog is $2. The gate ends with the command. If it does
+// not, the script kills it. The script is run again if it takes long: the gate's PID may be another process's
+// by then.
 const killScript = `exec 2>/dev/null
 ` + sweepFunction + `tries=0
 while kill -0 "$1" && [ $tries -lt 20 ]; do
@@ -212,12 +214,12 @@ done
 exit 0
 `
 
-// relayScript passes each line on stdin, a sign of life, on to the watchdog $1, as long as there is one, and
-// says so by an empty line.
+// relayScript passes each heartbeat, a line on stdin, on to the watchdog $1, as long as the watchdog exists. It
+// acknowledges each with an empty line.
 const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do echo; done`
 
-// launchScript sets TERM to $1, if it is not empty, gives the terminal the size $2, and becomes the
-// command that follows, or else the best shell there is.
+// launchScript sets TERM to $1, if that is not empty, gives the terminal the size $2, and becomes the command
+// that follows, or else the best shell in the image.
 const launchScript = resizeFunction + `[ -z "$1" ] || { TERM=$1; export TERM; }
 resize "$2"
 shift 2
@@ -227,18 +229,19 @@ exec sh
 `
 
 // drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it reads.
-// Nobody would empty the pipe after it: the runtime then hangs, or breaks the stream, and with it the exit
-// status and the last of the output (kubectl exec and kubectl attach do). So the command's end is told on
-// stderr, by a line of a mark and its status, the client ends its input, and what is still on the way is read
-// here. stdout and stderr stay open until the input has ended: containerd closes stdin with either of them.
+// When the command has ended, nothing would empty the pipe. The runtime would then hang or break the stream,
+// and lose the exit status and the last of the output with it (kubectl exec and kubectl attach do). So the
+// script reports the command's end on stderr, by a line of a mark and its status. The client then ends its
+// input, and the script reads what is still in transit. stdout and stderr stay open until the input has ended,
+// because containerd closes stdin with either of them.
 //
-// The mark is told before the command begins, by a line of $1 and an id that the kernel makes: it is in no
-// process's arguments or environment, so that no output can be taken for it. (A command that reads the memory
-// of its parent can lie to its own user.) Where the kernel has none (gVisor) there is an empty id, and no end
-// is told.
+// Before the command begins, the script reports the mark by a line of $1 and an id that the kernel generates.
+// The id is in no process's arguments or environment, so no output can be mistaken for the mark. (A command that
+// reads the memory of its parent can still lie to its own user.) Where the kernel has no such file (gVisor), the
+// id is empty, and no end is reported.
 //
-// The shell's own messages go nowhere, as the holder's do. The command has a subshell to itself: without one
-// dash and busybox give a command's redirections to the shell that waits for it.
+// The shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without one
+// dash and busybox apply a command's redirections to the shell that waits for it.
 const drainScript = `tag=$1 id=
 shift
 exec 3<&0 4>&2 2>/dev/null
@@ -247,12 +250,12 @@ echo "$tag$id" >&4
 [ "$id" ] || exec sh -c "$@" <&3 2>&4 3<&- 4>&-
 (exec sh -c "$@") <&3 2>&4 3<&- 4>&-
 status=$?
-printf '\036%s %s\n' "$id" "$status" >&4
+echo "${tag%%eshell*}$id $status" >&4
 if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r line; do :; done <&3; fi
 exit $status
 `
 
-// The scripts' names for themselves, in what a shell says about its own errors.
+// The scripts' names, which a shell uses in its own error messages.
 const (
 	holderName = "eshell-holder"
 	idlerName  = "eshell-idler"
@@ -264,11 +267,11 @@ const (
 	toolName   = "eshell-toolbox"
 )
 
-// toolScript puts the toolbox at the end of PATH, after the image's own programs, and becomes the
-// command that follows.
+// toolScript adds the toolbox at the end of PATH, after the image's own programs, and becomes the command
+// that follows.
 const toolScript = `PATH=${PATH:+$PATH:}` + Toolbox + `; export PATH; exec "$@"`
 
-// fillScript fills the toolbox with a static busybox, which is the shell that runs this, and a link to
-// it for each of its programs. (By name it may not be found: busybox can have its programs built in.)
+// fillScript fills the toolbox with a static busybox, which is the shell that runs this script, and a link to
+// it for each of its programs. (It might not be found by name: busybox can have its programs built in.)
 const fillScript = `cp /proc/$$/exe ` + Toolbox + `/busybox && ` + Toolbox + `/busybox --install -s ` +
 	Toolbox

@@ -448,7 +448,7 @@ func TestDrain(t *testing.T) {
 			{"is killed", "kill -KILL $$", 137, "SAID 137\n"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "tag ",
+				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "\x1eeshell x7k2p ",
 					launchScript, "eshell", "", "", "sh", "-c", tt.command)
 				cmd := exec.Command(shell[0], words...)
 				stdin, err := cmd.StdinPipe()
@@ -466,7 +466,7 @@ func TestDrain(t *testing.T) {
 				}
 				stdin.Close()
 				_ = cmd.Wait() // the status is in ProcessState
-				mark, rest, _ := strings.Cut(strings.TrimPrefix(stderr.String(), "tag "), "\n")
+				mark, rest, _ := strings.Cut(strings.TrimPrefix(stderr.String(), "\x1eeshell x7k2p "), "\n")
 				rest = strings.ReplaceAll(rest, endMark(mark), "SAID ")
 				if got := cmd.ProcessState.ExitCode(); got != tt.status || rest != tt.stderr || !isMark(mark) || mark == "" {
 					t.Errorf("status %d, mark %q, stderr %q; want %d, %q", got, mark, rest, tt.status, tt.stderr)

@@ -1,5 +1,5 @@
-// Package cli is words in, words out: flags and arguments become Options, a session's story and
-// errors become lines, an outcome becomes an exit status. It decides nothing about workloads.
+// Package cli is the command line. It turns flags and arguments into Options, a session's progress and errors
+// into lines, and an outcome into an exit status. It decides nothing about workloads.
 package cli
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// Main runs kubectl eshell with args and returns its exit status. Cancelling ctx ends a session
-// and cleans up; a cause of type Signal becomes the status 128+n.
+// Main runs kubectl eshell with args and returns its exit status. Cancelling ctx ends a session and cleans
+// up. A cause of type Signal becomes the status 128+n.
 func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams, version string) int {
 	status := 0
 	told := narrate(streams.ErrOut)
@@ -71,7 +71,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs, // a word that is no command is a workload
+		Args:          cobra.ArbitraryArgs, // an argument that is not a command is a workload
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && cmd.Flags().NFlag() == 0 && cmd.ArgsLenAtDash() < 0 {
 				*status = failed
@@ -92,7 +92,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			return err
 		},
 	}
-	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; it would be a pod's name
+	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; its name could be a pod's
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return hint.Wrap(err,
 			"list the flags: kubectl eshell --help, kubectl eshell options; "+
@@ -107,8 +107,8 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 	return command
 }
 
-// failed is the exit status when eshell itself fails: the one that env, timeout, nohup and docker
-// run use, outside of what commands return.
+// failed is the exit status when eshell itself fails. env, timeout, nohup and docker run use the same one,
+// which is outside the range that commands return.
 const failed = 125
 
 // Signal is the cause of a context that was cancelled by a signal.
@@ -117,7 +117,7 @@ type Signal struct{ syscall.Signal }
 // Error names the signal.
 func (s Signal) Error() string { return "ended by a signal: " + s.Signal.String() }
 
-// exitStatus is the one place where an error becomes a number.
+// exitStatus maps an error to an exit status. Nothing else does.
 func exitStatus(err error) int {
 	if signal, ok := errors.AsType[Signal](err); ok {
 		return 128 + int(signal.Signal)
@@ -128,8 +128,8 @@ func exitStatus(err error) int {
 	return failed
 }
 
-// report prints an error, its hint on a line of its own, and returns the exit status. A reader of
-// the output that has gone, like head, is no error to tell.
+// report prints an error, with its hint on a separate line, and returns the exit status. It prints nothing if
+// the reader of the output has gone, as head does.
 func report(out io.Writer, err error) int {
 	status := exitStatus(err)
 	if status == 128+int(syscall.SIGPIPE) {

@@ -18,7 +18,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// parseInit tells the three words from the names of containers.
+// parseInit distinguishes the three keywords from the names of containers.
 func (f *flags) parseInit(parts *plan.Components) error {
 	if !f.set.Changed("init") {
 		return nil
@@ -33,8 +33,8 @@ func (f *flags) parseInit(parts *plan.Components) error {
 	return f.validNames("init", validation.IsDNS1123Label, f.init...)
 }
 
-// parseOverrides checks the patch as far as that can be done without the pod. No error repeats it:
-// it may hold a secret.
+// parseOverrides checks the patch as far as possible without the pod. No error repeats the patch: it may hold
+// a secret.
 func (f *flags) parseOverrides(o *plan.Overrides) error {
 	err := oneOf("override-type", f.overrideType, "json", "merge", "strategic")
 	if err != nil || !f.set.Changed("overrides") {
@@ -55,7 +55,7 @@ func (f *flags) parseOverrides(o *plan.Overrides) error {
 	return nil
 }
 
-// parseLabels validates the labels that were asked for.
+// parseLabels validates the labels that the user asked for.
 func (f *flags) parseLabels(o *isolation.LabelOptions) error {
 	for _, key := range o.Drop {
 		if err := validLabel("drop-labels", "key", key, content.IsLabelKey); err != nil {
@@ -89,7 +89,7 @@ func validLabel(flag, part, word string, problems func(string) []string) error {
 	return nil
 }
 
-// parseUser reads UID or UID:GID. The API's range is that of a positive int32.
+// parseUser reads UID or UID:GID. The API's range is that of a non-negative int32.
 func (f *flags) parseUser(identity *plan.Identity) (err error) {
 	if !f.set.Changed("as-user") {
 		return nil

@@ -17,9 +17,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// A clone's facts are some 15 requests at once, which client-go would hold back: by default it sends
-// 10 at once, then 5 a second. The figures are those that kubectl gives its own discovery; a server
-// that is busy says so itself (API priority and fairness, Kubernetes 1.29).
+// Reading a clone's facts takes some 15 requests at once. client-go would hold them back: by default it
+// sends 10 at once, then 5 a second. The figures are those that kubectl uses for its own discovery. A busy
+// server slows its clients down itself (API priority and fairness, Kubernetes 1.29).
 // https://github.com/kubernetes/kubernetes/blob/v1.37.0/staging/src/k8s.io/kubectl/pkg/cmd/cmd.go
 const (
 	requestsPerSecond = 50
@@ -30,7 +30,7 @@ const (
 type connection struct {
 	config           *rest.Config
 	cluster          workload.Cluster
-	reconnect        func() // closes the connections of the cluster's requests, whatever is under way on them
+	reconnect        func() // closes the connections to the cluster, whatever requests are in progress
 	namespace        string
 	enforceNamespace bool // -n was given
 }
@@ -46,15 +46,16 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	}
 	config.WarningHandler = out
 	config.QPS, config.Burst = requestsPerSecond, burst
-	// This dials as client-go does by default, and remembers what it has dialed. To close the connections
-	// that are idle would be chance: one on which a request was just cancelled is busy for a moment yet.
+	// This dials as client-go does by default, and remembers what it has dialed. Closing only the idle
+	// connections would be a matter of chance: one on which a request was just cancelled is still busy for a
+	// moment.
 	dialer := connrotation.NewDialer(
 		(&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
 	config.Dial = dialer.DialContext
 	if config.UserAgent == "" {
 		config.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
-	web, err := rest.HTTPClientFor(config) // one for both clients: each would have connections of its own
+	web, err := rest.HTTPClientFor(config) // shared, so that both clients use the same connections
 	if err != nil {
 		return connection{}, err
 	}
@@ -67,8 +68,8 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	return connection{config, cluster, dialer.CloseAll, namespace, enforced}, err
 }
 
-// quietLogs keeps the libraries' own log lines off the terminal, where a session is going on, unless
-// the user asked for them with -v.
+// quietLogs keeps the libraries' own log lines off the terminal, which a session is using, unless the user
+// asked for them with -v.
 func quietLogs(verbosity int32) {
 	settings := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(settings)

@@ -11,13 +11,13 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// flags are the words as they were typed. Nothing but options reads them.
+// flags are the values of the command line as they were typed. Only the method options reads them.
 type flags struct {
-	config *genericclioptions.ConfigFlags // -n, --context, --kubeconfig, --as and their kin
+	config *genericclioptions.ConfigFlags // -n, --context, --kubeconfig, --as and the like
 	groups []group
 	set    *pflag.FlagSet // all groups together
 
-	asked Options // what needs no parsing; the words below are parsed into a copy
+	asked Options // what needs no parsing; the fields below are parsed into a copy
 
 	env          []string
 	cpu, memory  string
@@ -29,11 +29,11 @@ type flags struct {
 	overrideType string
 }
 
-// group is a paragraph of the help.
+// group is a section of the help.
 type group struct {
 	title string
 	*pflag.FlagSet
-	clone bool // these flags say something about a clone only
+	clone bool // these flags apply to a clone only
 }
 
 func newFlags() *flags {
@@ -149,7 +149,7 @@ func (f *flags) addTo(command *cobra.Command) {
 	})
 }
 
-// cloneOnly returns the first flag that was given and means nothing without a clone, or "".
+// cloneOnly returns the first flag that was given and applies to a clone only, or "".
 func (f *flags) cloneOnly() string {
 	var name string
 	for _, g := range f.groups {

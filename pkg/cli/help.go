@@ -18,7 +18,7 @@ const (
 	helpWidth = 100
 )
 
-// shortUsage is for who typed nothing more.
+// shortUsage is for a user who typed nothing but the command's name.
 const shortUsage = `Open a shell next to a workload:
 
   kubectl eshell deploy/api                        # in a clone of its pods
@@ -29,7 +29,7 @@ The workload is a deployment, statefulset, daemonset, job, cronjob, pod, or what
 All flags and commands: kubectl eshell --help
 `
 
-// Where the rest of the help is.
+// Where to find the rest of the help.
 const (
 	moreCommands = `
 Use "kubectl eshell COMMAND --help" for more about a command.`
@@ -38,7 +38,7 @@ Use "kubectl eshell options" for the flags of the connection: --namespace, --con
 `
 )
 
-// commandList has a line for each command.
+// commandList returns a line for each command.
 func commandList(cmd *cobra.Command) string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
@@ -51,7 +51,7 @@ func commandList(cmd *cobra.Command) string {
 	return text.String()
 }
 
-// usages writes the flags by task. Groups of the same title are one.
+// usages returns the help of the flags by task. Neighbouring groups with the same title are merged.
 func usages(groups []group) string {
 	var text strings.Builder
 	for i := 0; i < len(groups); {
@@ -67,7 +67,7 @@ func usages(groups []group) string {
 	return text.String()
 }
 
-// newOptions is the command that lists the flags of the connection, as kubectl's own does.
+// newOptions returns the command that lists the flags of the connection, as kubectl options does.
 func newOptions(streams genericiooptions.IOStreams) *cobra.Command {
 	command := &cobra.Command{
 		Use: "options", Short: "List the flags of the connection", Args: cobra.NoArgs,

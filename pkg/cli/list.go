@@ -22,9 +22,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// listing is what is to be listed, and how.
+// listing is what to list, and how.
 type listing struct {
-	Pod        string // not empty: the ephemeral containers of this one
+	Pod        string // if not empty, list the ephemeral containers of this pod
 	Everywhere bool
 	AllUsers   bool
 	Output     string // empty, wide, json, yaml or name
@@ -116,7 +116,7 @@ func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
 	return c.show(l, "EphemeralContainerList", containers, names, containerTable(containers, time.Now()))
 }
 
-// show prints a list in the form that was asked for.
+// show prints a list in the requested format.
 func (c *sessionCommand) show(l listing, kind string, items any, names []string, table *metav1.Table) error {
 	switch {
 	case l.Output == "json" || l.Output == "yaml":
@@ -136,7 +136,7 @@ func (c *sessionCommand) show(l listing, kind string, items any, names []string,
 	return written(printer.PrintObj(table, c.stdout))
 }
 
-// noneFound is kubectl get's sentence.
+// noneFound returns the message for an empty list, worded as in kubectl get.
 func noneFound(l listing, namespace string) string {
 	switch {
 	case l.Pod != "":
@@ -147,7 +147,7 @@ func noneFound(l listing, namespace string) string {
 	return "No resources found in " + namespace + " namespace."
 }
 
-// document prints the list for programs.
+// document prints the list as JSON or YAML, for programs.
 func (c *sessionCommand) document(format, kind string, items any) error {
 	text, err := json.Marshal(map[string]any{"apiVersion": owned.Domain + "/v1alpha1", "kind": kind,
 		"items": items})
@@ -155,7 +155,7 @@ func (c *sessionCommand) document(format, kind string, items any) error {
 		return err
 	}
 	object := &unstructured.Unstructured{}
-	// JSON escapes some of what a terminal obeys, not all of it.
+	// JSON escapes some of the characters that control a terminal, not all of them.
 	if err := json.Unmarshal([]byte(plain(string(text))), &object.Object); err != nil {
 		return err
 	}
@@ -166,14 +166,14 @@ func (c *sessionCommand) document(format, kind string, items any) error {
 	return written(printer.PrintObj(object, c.stdout))
 }
 
-// column is one of a table's, with what it says of an item.
+// column is a column of a table, with a function that returns an item's cell.
 type column[T any] struct {
 	title string
 	wide  bool
 	cell  func(T) string
 }
 
-// tabulate is kubectl's table: a cell without a value says so, as kubectl's do.
+// tabulate returns a table as kubectl prints it: a cell without a value shows <none>.
 func tabulate[T any](columns []column[T], items []T) *metav1.Table {
 	table := &metav1.Table{}
 	for _, c := range columns {

@@ -78,8 +78,8 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	return errors.Join(errs...)
 }
 
-// end ends a session. The process of a debug session without a client comes first: what still runs stays
-// on record.
+// end ends a session. It ends the process of a debug session without a client before it deletes the lease:
+// what still runs stays on record.
 func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	switch {
 	case !s.Unattended() || s.State == inventory.Ended || s.State == inventory.Ending:
@@ -96,7 +96,7 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	return inventory.End(ctx, c.cluster.Client, s)
 }
 
-// chosen finds all names before anything is ended.
+// chosen looks up all names before anything is ended.
 func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, error) {
 	if len(names) == 0 {
 		if found.User == "" {
@@ -117,7 +117,7 @@ func chosen(found *inventory.Inventory, names []string) ([]inventory.Session, er
 	return sessions, nil
 }
 
-// deleted says what was done, and of a debug session that has started who does the rest.
+// deleted returns what was done and, for a debug session that has started, who does the rest.
 func deleted(s inventory.Session) string {
 	switch {
 	case s.Mode != "debug" || s.Pod == "":
@@ -153,7 +153,7 @@ session without a client (--detach).`,
 	}
 }
 
-// parseExtension returns whole seconds.
+// parseExtension returns the duration in whole seconds.
 func parseExtension(words []string) (time.Duration, error) {
 	const usage = "kubectl eshell extend NAME DURATION, for example: " +
 		"kubectl eshell extend api-eshell-x7k2p 2h"
@@ -189,7 +189,7 @@ func (c *sessionCommand) extend(ctx context.Context, name string, by time.Durati
 	return c.print("%s ends in %s", s.Name, duration.HumanDuration(time.Until(ends).Round(time.Second)))
 }
 
-// collecting is what to clear away.
+// collecting are the options of gc.
 type collecting struct {
 	Everywhere bool
 	DryRun     bool
@@ -223,7 +223,8 @@ kubectl eshell delete for these.`,
 	return command
 }
 
-// gc removes what nobody needs, a line for each. What cannot be removed does not keep the rest.
+// gc removes what nobody needs, and prints a line for each. What cannot be removed does not keep the rest
+// from being removed.
 func (c *sessionCommand) gc(ctx context.Context, g collecting) error {
 	found, err := c.read(ctx, g.Everywhere)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// Created prints the session's headline, what it keeps and what differs from the source, and last
-// what the user should act on. The reasons of most are left to --explain.
+// Created prints the session's headline, what it keeps and what differs from the source, and finally what the
+// user should act on. The reasons for most of this are left to --explain.
 func (p *printer) Created(planned *plan.Plan) {
 	p.tell(planned.Headline)
 	p.list("keeps", planned.Notes, plan.Kept)
@@ -31,7 +31,7 @@ func (p *printer) warnings(notes []plan.Note) {
 	}
 }
 
-// list prints the notes of a kind on one line.
+// list prints the notes of one kind on one line.
 func (p *printer) list(title string, notes []plan.Note, kind plan.NoteKind) {
 	var what []string
 	for _, note := range notes {
@@ -58,7 +58,7 @@ func sentence(note plan.Note) string {
 	return note.What + ": " + note.Reason
 }
 
-// chapter is one kind of notes in a full account.
+// chapter is one kind of notes in a full explanation.
 type chapter struct {
 	title string
 	kind  plan.NoteKind
@@ -69,7 +69,7 @@ func chapters() []chapter {
 		{"details", plan.Detail}}
 }
 
-// explain writes the plan's headline and, by chapters, its notes with their reasons.
+// explain writes the plan's headline and its notes with their reasons, chapter by chapter.
 func explain(out io.Writer, planned *plan.Plan, chapters []chapter) error {
 	var text strings.Builder
 	fmt.Fprintln(&text, cell(planned.Headline))
@@ -95,14 +95,14 @@ func explain(out io.Writer, planned *plan.Plan, chapters []chapter) error {
 	return err
 }
 
-// cell is text that stays in its row and column.
+// cell returns text so that it stays in its row and column.
 func cell(text string) string { return strings.Join(strings.Fields(plain(text)), " ") }
 
-// account prints what a dry run's pod would be, with the reasons of everything, on stderr.
+// account prints on stderr what a dry run's pod would be, with the reasons for everything.
 func (p *printer) account(planned *plan.Plan) {
 	if !p.quiet {
 		p.mu.Lock()
-		_ = explain(p.out, planned, chapters()) // as with every line: a stderr that is gone cannot be told
+		_ = explain(p.out, planned, chapters()) // as for every line: a stderr that is gone cannot be reported
 		p.mu.Unlock()
 	}
 	p.warnings(planned.Notes)

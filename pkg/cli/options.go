@@ -18,10 +18,10 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Options are what was asked, parsed and validated: every rule about words is applied here, once,
-// before anything is sent.
+// Options are the command line, parsed and validated. Every rule about flags and arguments is applied here,
+// once, before anything is sent.
 type Options struct {
-	Reference workload.Reference // zero where Filename alone says what is meant
+	Reference workload.Reference // zero if Filename alone identifies the workload
 	Filename  string             // of a manifest; "-" is stdin
 	Revision  int64              // 0: the current one
 	Mode      plan.Mode
@@ -30,30 +30,30 @@ type Options struct {
 
 	Explain bool
 	DryRun  DryRun
-	Output  string // of a dry run: yaml, json or name; empty: one line that says what was done
+	Output  string // of a dry run: yaml, json or name; empty: one line about what was done
 
 	Stdin        bool
-	TTY          *bool // nil: by what stdin and stdout are
+	TTY          *bool // nil: depends on stdin and stdout
 	StartTimeout time.Duration
 	Wait         bool
 	Quiet        bool
 	Verbosity    int32
 }
 
-// DryRun is who judges a pod that is not created.
+// DryRun is who validates a pod that is not created.
 type DryRun string
 
-// The dry runs, with kubectl's names.
+// The dry-run strategies, named as in kubectl.
 const (
 	DryRunNone   DryRun = "none"
 	DryRunClient DryRun = "client"
 	DryRunServer DryRun = "server"
 )
 
-// isPreview says that no session is wanted, only an account of it.
+// isPreview reports whether the user wants no session, only a description of it.
 func (o Options) isPreview() bool { return o.Explain || o.DryRun != DryRunNone }
 
-// options validates the words; dash is the index of the first one after "--", or -1.
+// options validates the flags and arguments. dash is the index of the first argument after "--", or -1.
 func (f *flags) options(args []string, dash int) (Options, error) {
 	words, command := args, []string(nil)
 	if dash >= 0 {
@@ -65,11 +65,11 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		o.TTY = &f.tty
 	}
 	var unnamed error
-	if o.Filename == "" || len(words) > 0 { // a manifest that holds one workload needs no words
+	if o.Filename == "" || len(words) > 0 { // a manifest that holds one workload needs no arguments
 		o.Reference, unnamed = workload.ParseReference(words)
 	}
-	err := cmp.Or( // the first mistake is told
-		// Before the workload: without a value --dry-run takes the next word for one.
+	err := cmp.Or( // the first mistake is reported
+		// Before the workload: without a value, --dry-run takes the next argument as its value.
 		oneOf("dry-run", o.DryRun, DryRunNone, DryRunClient, DryRunServer),
 		unnamed,
 		oneOf("mode", o.Mode, plan.ModeClone, plan.ModeDebug),
@@ -94,7 +94,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 	return o, nil
 }
 
-// parsePlan validates the words that a plan is made with.
+// parsePlan validates the flags and arguments from which a plan is made.
 func (f *flags) parsePlan(o *plan.Options, command []string) error {
 	parts, identity := &o.Components, &o.Identity
 	if f.set.Changed("ordinal") {
@@ -119,7 +119,7 @@ func (f *flags) parsePlan(o *plan.Options, command []string) error {
 	)
 }
 
-// refuse returns an error with the hint next if something is wrong.
+// refuse returns an error with the text told and the hint next if something is wrong.
 func refuse(wrong bool, told, next string) error {
 	if !wrong {
 		return nil
@@ -127,7 +127,7 @@ func refuse(wrong bool, told, next string) error {
 	return hint.Wrap(errors.New(told), next)
 }
 
-// unattended refuses what does not go with a session that nobody attends.
+// unattended refuses what cannot be combined with a session that nobody attends.
 func (f *flags) unattended(o Options) error {
 	if !o.Plan.Detach {
 		return nil
@@ -152,7 +152,7 @@ func (f *flags) unattended(o Options) error {
 	)
 }
 
-// consistent refuses words that do not go together.
+// consistent refuses flags and arguments that cannot be combined.
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
 	name := f.cloneOnly()
@@ -191,7 +191,7 @@ func oneOf[T ~string](flag string, value T, allowed ...T) error {
 	return fmt.Errorf("--%s %q is not one of: %s", flag, value, strings.Join(names, ", "))
 }
 
-// notEmpty refuses flags that were given without a value, as a script's empty variable does.
+// notEmpty refuses flags that were given with an empty value, as by an empty variable in a script.
 func (f *flags) notEmpty(names ...string) error {
 	for _, name := range names {
 		if f.set.Changed(name) && f.set.Lookup(name).Value.String() == "" {
@@ -244,7 +244,7 @@ func (f *flags) parseEnv(o *plan.Options) error {
 			}
 			change = plan.EnvChange{Name: trimmed, Remove: true}
 		}
-		// What the API takes since Kubernetes 1.30 (KEP-4369); an older server will say so itself.
+		// The API accepts these names since Kubernetes 1.30 (KEP-4369). An older server refuses them itself.
 		// The value is never repeated in an error: it may be a secret.
 		if problems := validation.IsRelaxedEnvVarName(change.Name); len(problems) > 0 {
 			return fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name, problems[0])
@@ -266,7 +266,7 @@ func parseQuantity(to *resource.Quantity, flag, value string) error {
 	case quantity.Sign() <= 0:
 		return fmt.Errorf("--%s %q is not more than zero", flag, value)
 	case flag == "memory" && quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0:
-		// The server would only warn, and the node never start the pod. Value rounds up.
+		// The server would only warn, and the node would never start the pod. Value rounds up.
 		return hint.Wrap(fmt.Errorf("--memory %q is not a whole number of bytes", value),
 			"m means thousandths; megabytes are M or Mi")
 	}
@@ -281,11 +281,11 @@ func atLeast(flag string, d, least time.Duration) error {
 	return nil
 }
 
-// requireReason is the environment variable by which a platform team asks for reasons. Only a clear no
-// switches it off.
+// requireReason is the environment variable with which a platform team requires reasons. Only an explicit
+// false value switches it off.
 const requireReason = "KUBECTL_ESHELL_REQUIRE_REASON"
 
-// reasoned holds users to giving a reason where their platform wants one.
+// reasoned requires users to give a reason if their platform wants one.
 func reasoned(o Options) error {
 	value := os.Getenv(requireReason)
 	required, err := strconv.ParseBool(value)

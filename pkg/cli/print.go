@@ -13,27 +13,27 @@ import (
 	"k8s.io/kubectl/pkg/util/term"
 )
 
-// The rules of what eshell prints:
+// The rules for what eshell prints:
 //
-//   - stdout is the product: the command's output, byte for byte, and nothing else. Without a session
-//     it is what was asked for instead: the account of --explain, the pod of --dry-run.
-//   - stderr is the narration: what the session is, what it waits for, how it ended. -q silences it.
-//   - Warnings and errors are always printed: they are what the user should act on.
-//   - A line is a fact, told once: a second start does not repeat the first, nor one answer of the
-//     server another. A hint is a line of its own.
-//   - What comes from the cluster is text, never terminal control.
-//   - Colours there are none; movement (the spinner) only on a terminal.
+//   - stdout has the command's output, byte for byte, and nothing else. Without a session it has what was
+//     requested instead: the explanation of --explain, or the pod of --dry-run.
+//   - stderr has the progress: what the session is, what it is waiting for, how it ended. -q silences it.
+//   - Warnings and errors are always printed, because the user should act on them.
+//   - Each line states one fact, and is printed once. A second start does not repeat the lines of the
+//     first, nor does one response of the server repeat another. A hint is on a separate line.
+//   - Text from the cluster never controls the terminal.
+//   - There are no colours. There is movement (the spinner) only on a terminal.
 
-// printer tells a session's story on stderr. It is the session's Reporter, and prints the warnings of
-// requests that are made at the same time.
+// printer prints a session's progress on stderr. It is the session's Reporter, and also prints the warnings
+// of requests that are made at the same time.
 type printer struct {
 	out      *narration
 	quiet    bool
 	progress *progress
 
-	mu   sync.Mutex // one at a time writes to out
+	mu   sync.Mutex // only one goroutine at a time writes to out
 	told map[string]bool
-	raw  bool // the terminal is a session's
+	raw  bool // the terminal belongs to a session
 }
 
 func newPrinter(out io.Writer, quiet bool) *printer {
@@ -45,7 +45,7 @@ func newPrinter(out io.Writer, quiet bool) *printer {
 	return p
 }
 
-// Waiting shows what the session waits for.
+// Waiting shows what the session is waiting for.
 func (p *printer) Waiting(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,14 +54,14 @@ func (p *printer) Waiting(what string) {
 	}
 }
 
-// Ready takes the progress line away.
+// Ready removes the progress line.
 func (p *printer) Ready() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.still()
 }
 
-// Raw says that a session has the terminal, or has it no more.
+// Raw records whether the terminal belongs to a session.
 func (p *printer) Raw(raw bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,17 +81,17 @@ func (p *printer) Say(format string, args ...any) {
 	}
 }
 
-// Warn prints a warning, quiet or not.
+// Warn prints a warning, even if quiet.
 func (p *printer) Warn(format string, args ...any) { p.line("warning: ", format, args...) }
 
 // HandleWarningHeader prints the API server's own warnings.
 func (p *printer) HandleWarningHeader(code int, _ string, text string) {
-	if code == 299 && text != "" { // as rest.WarningLogger: the only code in use
+	if code == 299 && text != "" { // as in rest.WarningLogger: the only code in use
 		p.once("warning: ", text)
 	}
 }
 
-// once prints a line that has not been printed yet.
+// once prints a line if it has not been printed before.
 func (p *printer) once(prefix, text string) {
 	p.mu.Lock()
 	told := p.told[prefix+text]
@@ -108,16 +108,16 @@ func (p *printer) line(prefix, format string, args ...any) {
 	p.still()
 	line := prefix + plain(fmt.Sprintf(format, args...)) + "\n"
 	if p.raw {
-		// A raw terminal returns only when told to. The line comes below the cursor's: what was typed
-		// there is still going to be run, and stays to be seen.
+		// A raw terminal returns to the first column only on a carriage return. The line is printed below the
+		// cursor's: what was typed there is still going to be run, and stays visible.
 		line = "\r\n\x1b[K" + strings.ReplaceAll(line, "\n", "\r\n")
 	}
 	fmt.Fprint(p.out, line)
 }
 
-// plain takes out what a terminal would obey: control characters and marks that turn the direction
-// of text. Tabs stay, and so do line breaks, but the lines that follow are indented: none of them
-// can pass for one of ours.
+// plain removes what would control a terminal: control characters, and marks that change the direction of
+// text. Tabs and line breaks stay, but all lines after the first are indented, so that none of them can pass
+// for one of eshell's own.
 func plain(text string) string {
 	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 	return strings.Map(func(r rune) rune {
@@ -130,13 +130,13 @@ func plain(text string) string {
 
 const (
 	frameTime = 100 * time.Millisecond
-	// patience is how long a start may take before a line is worth printing: without a terminal a
-	// line stays, and most sessions start at once.
+	// patience is how long a start may take before a line is worth printing: without a terminal a line stays,
+	// and most sessions start at once.
 	patience = time.Second
 )
 
-// progress is the one line that says what a session waits for. On a terminal it moves and goes
-// away; elsewhere each change is a line, from patience on.
+// progress is the one line that shows what a session is waiting for. On a terminal it moves and goes away.
+// Elsewhere each change is a line, once patience has passed.
 type progress struct {
 	out    io.Writer
 	moving bool
@@ -159,7 +159,7 @@ func (p *progress) show(what string) {
 	go p.run(p.stop, p.stopped)
 }
 
-// clear returns when the line is gone and nothing more will be drawn.
+// clear removes the line. It returns when nothing more will be drawn.
 func (p *progress) clear() {
 	p.mu.Lock()
 	stop, stopped := p.stop, p.stopped
@@ -208,7 +208,7 @@ func width(out io.Writer) int {
 	return 80
 }
 
-// cut keeps a line within a terminal's width: a wrapped line could not be taken back.
+// cut keeps a line within a terminal's width: a wrapped line could not be erased.
 func cut(line string, width int) string {
 	runes := []rune(strings.NewReplacer("\n", " ", "\t", " ").Replace(line))
 	if len(runes) >= width {

@@ -33,7 +33,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	request := run.Request{Cluster: c.cluster, Query: query, Mode: o.Mode, Plan: o.Plan}
 	request.Plan.Term = os.Getenv("TERM")
 	if o.isPreview() {
-		// What is printed does not depend on where it is printed: a terminal has to be asked for.
+		// The output must not depend on where it is printed, so a terminal has to be requested.
 		request.Plan.TTY = o.Stdin && o.TTY != nil && *o.TTY
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
@@ -54,7 +54,7 @@ func sessionConfig(o Options, c connection, streams genericiooptions.IOStreams, 
 	}
 }
 
-// query is what to look for. Its manifest is read here: it may be on stdin.
+// query returns what to look for. It reads the manifest here, since that may be on stdin.
 func (o Options) query(c connection, in io.Reader) (workload.Query, error) {
 	manifest, err := readManifest(o.Filename, in)
 	return workload.Query{
@@ -72,8 +72,8 @@ func stdin(o Options, in io.Reader) io.Reader {
 	return in
 }
 
-// useTTY decides whether the command gets a terminal. As with kubectl, a terminal is used where there is one,
-// unless told otherwise.
+// useTTY decides whether the command gets a terminal. As with kubectl, it gets the user's terminal if there
+// is one, unless a flag says otherwise.
 func useTTY(o Options, streams *genericiooptions.IOStreams, out *printer) bool {
 	possible := o.Stdin && printers.IsTerminal(streams.In)
 	tty := possible && printers.IsTerminal(streams.Out)
@@ -88,18 +88,18 @@ func useTTY(o Options, streams *genericiooptions.IOStreams, out *printer) bool {
 	if o.TTY != nil {
 		tty = *o.TTY && possible
 	}
-	if tty { // on Windows only these handles understand a terminal's keys and escapes, as kubectl exec knows
+	if tty { // as in kubectl exec: on Windows only these handles process a terminal's keys and escapes
 		streams.In, streams.Out, _ = term.StdStreams()
 	}
 	return tty
 }
 
-// maxManifest is the longest manifest that is read, in bytes: a chart's with room to spare, and not
-// a disk's by mistake.
+// maxManifest is the size of the longest manifest that is read, in bytes: ample for a chart, but not for a
+// disk that was named by mistake.
 const maxManifest = 16 << 20
 
-// readManifest returns what is in the file, or in stdin for "-"; nil where no file was named. What
-// is in it is package workload's business.
+// readManifest returns the content of the file, or of stdin for "-". It returns nil if no file was named.
+// Package workload interprets the content.
 func readManifest(filename string, stdin io.Reader) ([]byte, error) {
 	if filename == "" {
 		return nil, nil
@@ -126,14 +126,14 @@ func readManifest(filename string, stdin io.Reader) ([]byte, error) {
 	return manifest, nil
 }
 
-// preview plans a session, and gives an account of it instead of starting it.
+// preview plans a session, and describes it instead of starting it.
 func (o Options) preview(ctx context.Context, request run.Request, stdout io.Writer, out *printer) error {
 	planned, source, err := run.Preview(ctx, request)
 	if err != nil {
 		return err
 	}
 	if o.DryRun == DryRunNone {
-		// The warnings too, which elsewhere are lines of their own.
+		// This includes the warnings, which are separate lines elsewhere.
 		return written(explain(stdout, planned, append(chapters(), chapter{"warnings", plan.Warning})))
 	}
 	pod, err := o.previewPod(ctx, request.Cluster.Client, planned, source)
@@ -152,7 +152,7 @@ func (o Options) preview(ctx context.Context, request run.Request, stdout io.Wri
 	return written(printer.PrintObj(object, stdout))
 }
 
-// previewPod is the pod that is sent or, where the server is asked, its answer.
+// previewPod returns the pod that would be sent or, if the server is asked, its response.
 func (o Options) previewPod(ctx context.Context, client kubernetes.Interface, planned *plan.Plan,
 	source *workload.Workload) (*corev1.Pod, error) {
 	switch {
@@ -166,7 +166,7 @@ func (o Options) previewPod(ctx context.Context, client kubernetes.Interface, pl
 	return pod, nil
 }
 
-// printable is the pod as a document. A pod that exists nowhere has no status, not an empty one.
+// printable returns the pod as a document. A pod that does not exist has no status, not an empty one.
 func printable(pod *corev1.Pod) (*unstructured.Unstructured, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(pod)
 	if err != nil {
@@ -180,7 +180,7 @@ func printable(pod *corev1.Pod) (*unstructured.Unstructured, error) {
 	return object, nil
 }
 
-// done is what would have been done, in kubectl's words.
+// done returns what would have been done, worded as in kubectl.
 func (o Options) done(planned *plan.Plan) string {
 	done := "created"
 	if planned.Ephemeral != nil {
@@ -192,7 +192,7 @@ func (o Options) done(planned *plan.Plan) string {
 	return done + " (dry run)"
 }
 
-// written names the direction in an error of the output.
+// written marks an error as one of writing the output.
 func written(err error) error {
 	if err == nil {
 		return nil

@@ -21,7 +21,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// sessionCommand is what the commands about sessions share: the cluster, and where they print.
+// sessionCommand is what the commands for existing sessions share: the cluster, and where they print.
 type sessionCommand struct {
 	connection
 	flags   *genericclioptions.ConfigFlags
@@ -30,7 +30,7 @@ type sessionCommand struct {
 	out     *printer
 }
 
-// sessionCommands are those about sessions that there are.
+// sessionCommands returns the commands for existing sessions.
 func sessionCommands(streams genericiooptions.IOStreams, status *int) []*cobra.Command {
 	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c)}
@@ -40,7 +40,7 @@ func sessionCommands(streams genericiooptions.IOStreams, status *int) []*cobra.C
 	return commands
 }
 
-// addTo adds the connection's flags to a command, whose help leaves them out.
+// addTo adds the connection's flags to a command. The command's help leaves them out.
 func (c *sessionCommand) addTo(command *cobra.Command) {
 	own := pflag.NewFlagSet("own", pflag.ContinueOnError)
 	own.AddFlagSet(command.Flags())
@@ -55,7 +55,7 @@ func (c *sessionCommand) addTo(command *cobra.Command) {
 	})
 }
 
-// run connects to the cluster and does what a command is for.
+// run connects to the cluster and calls do.
 func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error) (err error) {
 	quietLogs(0)
 	c.out, c.stdout = newPrinter(c.streams.ErrOut, false), stream.Interruptible(ctx, c.streams.Out)
@@ -65,7 +65,8 @@ func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error
 	return session.Interrupted(ctx, do(ctx))
 }
 
-// read is the inventory of the namespace, or of all; what of it may not be read is told.
+// read returns the inventory of the namespace, or of all namespaces. It warns if some of it could not be
+// read.
 func (c *sessionCommand) read(ctx context.Context, everywhere bool) (*inventory.Inventory, error) {
 	namespace := c.namespace
 	if everywhere {
@@ -78,13 +79,13 @@ func (c *sessionCommand) read(ctx context.Context, everywhere bool) (*inventory.
 	return found, err
 }
 
-// print writes a line of the product to stdout.
+// print writes a line of the result to stdout.
 func (c *sessionCommand) print(format string, args ...any) error {
 	_, err := fmt.Fprintln(c.stdout, plain(fmt.Sprintf(format, args...)))
 	return written(err)
 }
 
-// A joined command outlives its client by outlives, and has openTime to begin.
+// A joined command outlives its client by outlives at most, and has openTime to start.
 const (
 	outlives = time.Minute
 	openTime = 2 * time.Minute
@@ -176,8 +177,8 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 	return session.Join(ctx, config, plan.Join(place, o.Plan))
 }
 
-// joinable refuses sessions in which no command can run, and those of others: theirs is for them to
-// share.
+// joinable refuses sessions in which no command can run, and those of other users: only their owners may
+// share them.
 func joinable(s inventory.Session, user string) error {
 	switch {
 	case s.User != "" && user != "" && s.User != user:

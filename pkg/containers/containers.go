@@ -5,7 +5,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Spec returns what the pod says of a container of any kind, or nil if it has none of that name.
+// Spec returns the spec of a container of any kind, or nil if the pod has none of that name.
 func Spec(pod *corev1.Pod, name string) *corev1.Container {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {

@@ -1,5 +1,6 @@
-// Package diagnosis reads why a pod does not start, or why it ended: from its status, and from the server's
-// refusal to create it. It gives the words and the next command to type. It asks nobody.
+// Package diagnosis finds out why a pod does not start or why it ended. It reads the pod's status and the
+// server's refusal to create the pod. It returns the message and the next command to type. It makes no
+// requests.
 package diagnosis
 
 import (
@@ -14,21 +15,21 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// ErrNoShell means that the container has no sh for the holder or the gate.
+// ErrNoShell means that the container has no sh to run the holder or the gate.
 var ErrNoShell = errors.New("the image has no shell (sh) in its PATH")
 
-// Status is how far a container has come.
+// Status is the progress of a container.
 type Status struct {
-	Waiting    string // what it waits for, in the server's words; empty: it no longer waits
-	Subject    string // the container that is waited for; empty: the pod
-	Next       string // the command to type if that takes too long; empty: wait longer
-	Retrying   bool   // the image could not be pulled; the kubelet goes on trying
+	Waiting    string // what it waits for, as the server describes it; empty if it no longer waits
+	Subject    string // the container that is waited for; empty for the pod
+	Next       string // the command to type if that takes too long; empty means to wait longer
+	Retrying   bool   // the image could not be pulled; the kubelet keeps trying
 	Terminated *corev1.ContainerStateTerminated
 	Err        error  // why it will never run
 	Logs       string // the container whose log may explain more, if any
 }
 
-// Of reads the status of a pod's container. Each kind of failure is a row of docs/troubleshooting.md.
+// Of reads the status of a pod's container. Each kind of failure is a row in docs/troubleshooting.md.
 func Of(pod *corev1.Pod, container string) Status {
 	status := containers.Status(pod, container)
 	switch {
@@ -58,7 +59,7 @@ func Of(pod *corev1.Pod, container string) Status {
 	return beforeStart(pod, subject)
 }
 
-// blank reports the reasons that say nothing about what is being waited for.
+// blank reports whether a reason says nothing about what is being waited for.
 func blank(reason string) bool {
 	return reason == "" || reason == "ContainerCreating" || reason == "PodInitializing"
 }
@@ -67,7 +68,8 @@ func notStarted(end *corev1.ContainerStateTerminated) bool {
 	return end.Reason == "StartError" || end.Reason == "ContainerCannotRun"
 }
 
-// notStartable reads the runtime's words: a shell that is not there is not the user's mistake.
+// notStartable returns the error for the runtime's message. A missing shell has an error of its own, because
+// it is not the user's mistake.
 func notStartable(pod *corev1.Pod, status *corev1.ContainerStatus, words string) error {
 	if strings.Contains(words, noShellWords) {
 		return fmt.Errorf("container %s: %w: %s", status.Name, ErrNoShell, status.Image)
@@ -77,14 +79,16 @@ func notStartable(pod *corev1.Pod, status *corev1.ContainerStatus, words string)
 
 const noShellWords = `exec: "sh": executable file not found`
 
-// containerError is the kubelet's or the runtime's word about a container, with what to type next.
+// containerError returns the kubelet's or the runtime's message about a container, with the next command to
+// type.
 func containerError(pod *corev1.Pod, container, words string) error {
 	return hint.Wrap(fmt.Errorf("%s: %s", kindAndName(pod, container), words),
 		cmp.Or(Hint(pod, container, words), eventsOf(pod)))
 }
 
-// waiting reads a reason of the kubelet's for not starting a container. Most do not heal while
-// somebody waits: they end at once. A registry may come back, and so may a cache of the kubelet's.
+// waiting interprets the kubelet's reason for not starting a container. Most reasons do not go away while
+// somebody waits, so they end the wait at once. A registry may come back, and so may one of the kubelet's
+// caches.
 func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 	reason, message := status.State.Waiting.Reason, status.State.Waiting.Message
 	words := reason
@@ -102,7 +106,7 @@ func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 		if strings.Contains(message, "failed to sync") {
 			return waits
 		}
-	case "RunContainerError": // the runtime's words for what a clone's container ends with as StartError
+	case "RunContainerError": // the failure that ends a clone's container with StartError
 		return Status{Err: notStartable(pod, status, words)}
 	case "PreCreateHookError", "CrashLoopBackOff":
 	default:
@@ -111,14 +115,15 @@ func waiting(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 	return Status{Err: containerError(pod, status.Name, words)}
 }
 
-// beforeStart says what a pod without news from its containers waits for, by its conditions:
+// beforeStart returns what a pod waits for while its containers report nothing. It reads the pod's
+// conditions:
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 func beforeStart(pod *corev1.Pod, subject string) Status {
 	node := pod.Spec.NodeName
 	if scheduled := condition(pod, corev1.PodScheduled); scheduled.Status != corev1.ConditionTrue {
 		return unscheduled(pod, scheduled.Message)
 	}
-	if pod.Status.StartTime == nil { // the kubelet's first word
+	if pod.Status.StartTime == nil { // the kubelet sets this first
 		return Status{Waiting: "node " + node + " to take the pod", Next: describeNode(node)}
 	}
 	if condition(pod, corev1.PodReadyToStartContainers).Status == corev1.ConditionFalse {
@@ -131,7 +136,7 @@ func beforeStart(pod *corev1.Pod, subject string) Status {
 	return Status{Waiting: "image " + image + " to be pulled and started", Subject: subject}
 }
 
-// condition is the pod's condition of a kind; an empty one where it has none.
+// condition returns the pod's condition of a kind, or an empty one if it has none.
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range pod.Status.Conditions {
 		if pod.Status.Conditions[i].Type == kind {
@@ -141,9 +146,9 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodConditi
 	return &corev1.PodCondition{}
 }
 
-// EndedEarly is the status of a container whose process ended before anything could run beside it.
+// EndedEarly returns the status of a container whose process ended before anything could run beside it.
 func EndedEarly(pod *corev1.Pod, container string, end *corev1.ContainerStateTerminated) Status {
-	if pod.Status.Reason != "" { // the container's end is only its consequence
+	if pod.Status.Reason != "" { // the end of the container is only a consequence
 		return Status{Terminated: end, Err: podFailed(pod)}
 	}
 	words := DescribeExit(pod, container, end)
@@ -152,8 +157,8 @@ func EndedEarly(pod *corev1.Pod, container string, end *corev1.ContainerStateTer
 	return Status{Terminated: end, Logs: container, Err: err}
 }
 
-// failed tells a pod that failed by its init container from one that was given up, whose containers'
-// states are only what came of it, or are left from before.
+// failed distinguishes a pod that failed because of its init container from one that its node or a controller
+// gave up. In the second case, the states of the containers are only a consequence or are left over.
 func failed(pod *corev1.Pod, unfinished *corev1.ContainerStatus) Status {
 	if unfinished != nil && unfinished.State.Terminated != nil && pod.Status.Reason == "" {
 		return initFailed(pod, unfinished, unfinished.State.Terminated)
@@ -161,14 +166,16 @@ func failed(pod *corev1.Pod, unfinished *corev1.ContainerStatus) Status {
 	return Status{Err: podFailed(pod)}
 }
 
-// podFailed is a pod that its node or a controller gave up: evicted, rejected, lost with its node.
+// podFailed returns the error for a pod that its node or a controller gave up: evicted, rejected, or lost
+// with its node.
 func podFailed(pod *corev1.Pod) error {
 	why := cmp.Or(joined(pod.Status.Reason, pod.Status.Message), disruption(pod),
 		"its status does not say why")
 	return hint.Wrap(fmt.Errorf("pod/%s failed: %s", pod.Name, why), whereItWas(pod))
 }
 
-// beingDeleted is a pod that somebody else deletes. Kubernetes says why where it does so itself:
+// beingDeleted returns the error for a pod that somebody else deletes. Kubernetes states the reason if it
+// deletes the pod itself:
 // https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
 func beingDeleted(pod *corev1.Pod) error {
 	if why := disruption(pod); why != "" {
@@ -185,7 +192,7 @@ func disruption(pod *corev1.Pod) string {
 	return joined(target.Reason, target.Message)
 }
 
-// Deleted adds to err, the end of a pod, what the pod's last version says about it.
+// Deleted adds to err, which reports the end of a pod, what the pod's last version says about it.
 func Deleted(pod *corev1.Pod, err error) error {
 	if why := disruption(pod); why != "" {
 		return hint.Wrap(fmt.Errorf("%w: %s", err, why), whereItWas(pod))

@@ -15,25 +15,25 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// subject is what words of the server's are about.
+// subject is what a message of the server's is about.
 type subject struct {
 	namespace string
 	pod       *corev1.Pod
-	container string // empty: the pod
+	container string // empty for the pod
 }
 
-// rule says what to type after a text of the server's; "": nothing.
+// rule maps a text in the server's message to what to type next. An empty hint means nothing.
 type rule struct {
 	text *regexp.Regexp
-	hint func(s subject, groups []string) string // groups: the text's
+	hint func(s subject, groups []string) string // groups are the submatches of text
 }
 
-// fixed is the same hint each time, but for NAMESPACE in it.
+// fixed returns a function that always returns the same hint, with NAMESPACE replaced.
 func fixed(hint string) func(subject, []string) string {
 	return func(s subject, _ []string) string { return strings.ReplaceAll(hint, "NAMESPACE", s.namespace) }
 }
 
-// firstHint is the hint of the first rule whose text is in the words, or "".
+// firstHint returns the hint of the first rule whose text is in the words, or "".
 func firstHint(rules []rule, words string, s subject) string {
 	for _, r := range rules {
 		if groups := r.text.FindStringSubmatch(words); groups != nil {
@@ -43,7 +43,8 @@ func firstHint(rules []rule, words string, s subject) string {
 	return ""
 }
 
-// The texts are those of Kubernetes' pkg/kubelet, of apimachinery's NotFound, and of runc.
+// containerRules returns the rules for messages about containers. The texts are those of Kubernetes'
+// pkg/kubelet, of apimachinery's NotFound, and of runc.
 func containerRules() []rule {
 	return []rule{
 		{regexp.MustCompile(`(secret|configmap) "([^"]+)" not found`), withoutObject},
@@ -56,17 +57,17 @@ func containerRules() []rule {
 	}
 }
 
-// Hint is what to type after the server's words about a container, or "". Without a container they
-// are about the pod.
+// Hint returns what to type after the server's message about a container, or "". Without a container, the
+// message is about the pod.
 func Hint(pod *corev1.Pod, container, words string) string {
 	return firstHint(containerRules(), words, subject{pod.Namespace, pod, container})
 }
 
-// withoutObject proposes to do without the variables that are to come from what is not there. Where
-// it is needed for more than that, it says what there is.
+// withoutObject proposes to start without the variables that come from a missing object. If the object is
+// needed for more than that, it proposes to list the existing objects.
 func withoutObject(s subject, groups []string) string {
 	spec, name := containers.Spec(s.pod, s.container), groups[2]
-	whole := func(from corev1.EnvFromSource) bool { // -e does not take these away
+	whole := func(from corev1.EnvFromSource) bool { // -e does not remove these
 		return from.SecretRef != nil && from.SecretRef.Name == name ||
 			from.ConfigMapRef != nil && from.ConfigMapRef.Name == name
 	}
@@ -99,7 +100,7 @@ func asAnotherUser(s subject, _ []string) string {
 	if isEphemeral(s.pod, s.container) {
 		return "use an image that runs as another user: --image IMAGE"
 	}
-	if c := containers.Spec(s.pod, s.container); c == nil || !c.Stdin { // not the session's own
+	if c := containers.Spec(s.pod, s.container); c == nil || !c.Stdin { // not the session's own container
 		return without(s.pod, s.container)
 	}
 	return "run it as another user: --as-user 1000"
@@ -107,7 +108,7 @@ func asAnotherUser(s subject, _ []string) string {
 
 func anotherProgram(s subject, _ []string) string {
 	if isInit(s.pod, s.container) {
-		return "" // it is not the user's
+		return "" // the program is not the user's
 	}
 	return "name a program that the image has: -- PROGRAM"
 }
@@ -119,7 +120,8 @@ func eventsOf(pod *corev1.Pod) string {
 
 func describeNode(name string) string { return "see its node: kubectl describe node " + name }
 
-// anotherImage: the flag is for the session's container; what comes along can be left out.
+// anotherImage proposes another image. The flag is for the session's container. An init container that comes
+// along can be left out.
 func anotherImage(pod *corev1.Pod, container string) string {
 	switch {
 	case container == owned.ToolboxName:
@@ -130,8 +132,8 @@ func anotherImage(pod *corev1.Pod, container string) string {
 	return "check the name, or use another image: --image IMAGE"
 }
 
-// unpulled tells a registry that may come back from one that has given its final word: that the image is not
-// for us, or not there. The kubelet repeats the registry's answer while it backs off.
+// unpulled distinguishes a registry that may come back from one whose answer is final because access to the
+// image is denied or the image does not exist. The kubelet repeats the registry's answer while it backs off.
 func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Status {
 	answer := status.State.Waiting.Message
 	if _, repeated, again := strings.Cut(answer, "ErrImagePull: "); again {
@@ -142,7 +144,7 @@ func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Sta
 	switch {
 	case containsAny(answer, "unauthorized", "authorization failed", "denied", "forbidden"):
 		next := "use a pull secret for that registry: --image-pull-secret NAME"
-		if isEphemeral(pod, status.Name) { // the pull secrets are the pod's and cannot be added to
+		if isEphemeral(pod, status.Name) { // the pod's pull secrets cannot be added to
 			next = "use an image that the pod can pull: --image IMAGE"
 		}
 		s.Err = hint.Wrap(refused, next)
@@ -159,7 +161,7 @@ func containsAny(text string, words ...string) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
-// PullSecretsHint lists what --image-pull-secret could name.
+// PullSecretsHint returns the command that lists what --image-pull-secret could name.
 func PullSecretsHint(namespace string) string {
 	return "list the pull secrets: kubectl get secrets -n " + namespace + " --field-selector type=" +
 		string(corev1.SecretTypeDockerConfigJson)
@@ -168,8 +170,8 @@ func PullSecretsHint(namespace string) string {
 // OutOfMemory reports whether a container was killed because it used too much memory.
 func OutOfMemory(end *corev1.ContainerStateTerminated) bool { return end.Reason == "OOMKilled" }
 
-// memoryLimit is the limit that a container runs under, or nil: its own, or else its pod's. An
-// ephemeral container has none of its own.
+// memoryLimit returns the memory limit of a container, or else of its pod, or nil if there is none. An
+// ephemeral container has no limit of its own.
 func memoryLimit(pod *corev1.Pod, container string) *resource.Quantity {
 	if c := containers.Spec(pod, container); c != nil && !c.Resources.Limits.Memory().IsZero() {
 		return c.Resources.Limits.Memory()
@@ -180,15 +182,15 @@ func memoryLimit(pod *corev1.Pod, container string) *resource.Quantity {
 	return nil
 }
 
-// withMoreMemory proposes twice the limit. The flag sizes the session's container and the toolbox's,
-// and with them the pod; another container's own limit takes an override.
+// withMoreMemory proposes twice the limit. --memory sizes the session's container and the toolbox's, and with
+// them the pod. Another container's own limit requires an override.
 func withMoreMemory(s subject, _ []string) string {
 	container := cmp.Or(s.container, sized(s.pod))
 	limit := memoryLimit(s.pod, container)
 	switch {
 	case isEphemeral(s.pod, container):
 		return "leave out --mode debug for a clone"
-	case limit == nil: // the node itself ran out
+	case limit == nil: // the node itself ran out of memory
 		return describeNode(s.pod.Spec.NodeName)
 	}
 	more := limit.DeepCopy()
@@ -209,7 +211,8 @@ func withMoreMemory(s subject, _ []string) string {
 		`'{"spec":{"%s":[{"name":"%s","resources":{"limits":{"memory":"%s"}}}]}}'`, kind, container, &more)
 }
 
-// sized is the container that --memory sizes: the session's own, which alone reads its stdin.
+// sized returns the container that --memory sizes. This is the session's own, which is the only one that
+// reads its stdin.
 func sized(pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
 		if c.Stdin {

@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// initializing is the first init container that the session's container waits for, or nil. An
-// ephemeral container waits for none, and their troubles are not its own.
+// initializing returns the first init container that the session's container waits for, or nil. An ephemeral
+// container waits for none, and their failures do not affect it.
 func initializing(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 	if isEphemeral(pod, container) {
 		return nil
@@ -22,7 +22,7 @@ func initializing(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 	for i := range pod.Status.InitContainerStatuses {
 		status := &pod.Status.InitContainerStatuses[i]
 		done := status.State.Terminated != nil && status.State.Terminated.ExitCode == 0
-		if isSidecar(pod, status.Name) { // it lets the next container start when it has started itself
+		if isSidecar(pod, status.Name) { // the next container starts once the sidecar has started
 			done = status.Started != nil && *status.Started
 		}
 		if !done {
@@ -32,8 +32,8 @@ func initializing(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 	return nil
 }
 
-// initStart reads the state of an init container that has not finished. told is false where it says
-// nothing: the pod's conditions then say more.
+// initStart reads the state of an init container that has not finished. told is false if the state says
+// nothing. In that case the pod's conditions say more.
 func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told bool) {
 	state := status.State
 	switch {
@@ -49,7 +49,8 @@ func initStart(pod *corev1.Pod, status *corev1.ContainerStatus) (s Status, told 
 	return waiting(pod, status), true
 }
 
-// initRunning is an init container that runs, or a sidecar that will again, with its place among them.
+// initRunning returns the status for an init container that runs, or for a sidecar that will run again, with
+// its position among the init containers.
 func initRunning(pod *corev1.Pod, status *corev1.ContainerStatus) Status {
 	isThis := func(other corev1.ContainerStatus) bool { return other.Name == status.Name }
 	place := slices.IndexFunc(pod.Status.InitContainerStatuses, isThis) + 1
@@ -86,7 +87,7 @@ func initFailed(pod *corev1.Pod, status *corev1.ContainerStatus,
 	return failed
 }
 
-// DescribeExit is how a container's process ended, with the server's words.
+// DescribeExit describes how a container's process ended, with the server's message.
 func DescribeExit(pod *corev1.Pod, container string, end *corev1.ContainerStateTerminated) string {
 	words := fmt.Sprintf("%s, exit status %d", end.Reason, end.ExitCode)
 	if limit := memoryLimit(pod, container); limit != nil && OutOfMemory(end) {
@@ -98,7 +99,7 @@ func DescribeExit(pod *corev1.Pod, container string, end *corev1.ContainerStateT
 	return words
 }
 
-// without is the flag for a clone that goes without an init container or a sidecar.
+// without returns the flag for a clone that does without an init container or a sidecar.
 func without(pod *corev1.Pod, name string) string {
 	others, sidecar := strings.Join(others(pod, name), ","), isSidecar(pod, name)
 	switch {
@@ -112,7 +113,8 @@ func without(pod *corev1.Pod, name string) string {
 	return "start without it: --init " + cmp.Or(others, "none")
 }
 
-// others are the init containers, or else the sidecars and containers, that come along with name.
+// others returns what comes along with name: the other init containers or, for a sidecar, the other sidecars
+// and containers.
 func others(pod *corev1.Pod, name string) []string {
 	var others []string
 	sidecar := isSidecar(pod, name)
@@ -123,7 +125,7 @@ func others(pod *corev1.Pod, name string) []string {
 	}
 	if sidecar {
 		for _, c := range pod.Spec.Containers {
-			if !c.Stdin { // the session's own
+			if !c.Stdin { // the session's own container reads its stdin
 				others = append(others, c.Name)
 			}
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// Refusal adds to err, the server's answer to a create, the one thing to type next, where the answer tells
-// it. pod is the clone that was refused, or nil for an ephemeral container; container is the session's.
+// Refusal adds to err, the server's answer to a create, what to type next, if the answer makes that clear.
+// pod is the clone that was refused, or nil for an ephemeral container. container is the session's.
 func Refusal(err error, namespace string, pod *corev1.Pod, container string) error {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
@@ -27,7 +27,7 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 		if next == "" && unauthorized(status) {
 			next = "ask for the permission, and check it: kubectl auth can-i create pods -n " + namespace
 		}
-	case reviewed.MatchString(status.Message): // what else there is to say, package ephemeral has said
+	case reviewed.MatchString(status.Message): // package ephemeral gives the other hints
 		next = "leave out --mode debug for a clone"
 	}
 	if next == "" {
@@ -36,17 +36,20 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 	return hint.Wrap(err, next)
 }
 
-// reviewed are the admission plugins that look at a pod again when it gets an ephemeral container.
+// reviewed matches the messages of admission plugins that check a pod again when it gets an ephemeral
+// container.
 var reviewed = regexp.MustCompile(`violates PodSecurity|ValidatingAdmissionPolicy '|admission webhook "`)
 
-// unauthorized tells the authorizer's refusal: it comes before the name is read, admission's after.
+// unauthorized reports whether the authorizer refused the request. It does so before the name is read, and
+// admission after that.
 func unauthorized(answer metav1.Status) bool {
 	return answer.Reason == metav1.StatusReasonForbidden && answer.Details != nil && answer.Details.Name == ""
 }
 
-// Admission plugins share status codes and give no details: their texts alone tell them apart. These are
-// those of Kubernetes' pkg/admission/plugin and plugin/pkg/admission. Policies come first: what they say is
-// their authors' own, and may sound like another refusal.
+// refusalRules returns the rules for refusals by admission plugins. The plugins share status codes and give
+// no details, so only their texts distinguish them. The texts are those of Kubernetes' pkg/admission/plugin
+// and plugin/pkg/admission. Policies come first, because their texts are their authors' own and may sound
+// like another refusal.
 func refusalRules() []rule {
 	return []rule{
 		{regexp.MustCompile(`ValidatingAdmissionPolicy '.+' denied request|` +
@@ -69,14 +72,14 @@ func describeQuota(s subject, groups []string) string {
 	return "see its limits and use: kubectl describe quota " + groups[1] + " -n " + s.namespace
 }
 
-// setSizes gives examples of the sizes that a quota wants the session's container to state.
+// setSizes gives examples of the sizes that a quota requires of the session's container.
 func setSizes(s subject, groups []string) string {
 	var flags []string
 	for _, missing := range strings.Split(groups[2], "; ") {
 		name, of, _ := strings.Cut(missing, " for: ")
 		name = strings.TrimPrefix(strings.TrimPrefix(name, "requests."), "limits.")
 		size, known := smallSizes()[name]
-		if !known || of != s.container { // something that no flag sets, or another container's
+		if !known || of != s.container { // no flag sets it, or it is another container's
 			return describeQuota(s, groups)
 		}
 		flags = append(flags, "--"+name+" "+size)
@@ -87,8 +90,9 @@ func setSizes(s subject, groups []string) string {
 
 var violation = regexp.MustCompile(`(?:": |\), )([^(]+) \(([^)]+)`)
 
-// beStricter proposes a stricter clone where that takes nothing but security users. Host
-// namespaces, host paths and privileges are what the workload is: then it says where the rule stands.
+// beStricter proposes a stricter clone if changes to its security contexts are enough. If the policy refuses
+// host namespaces, host paths or privileges, which are part of what the workload is, it proposes to look up
+// the policy.
 func beStricter(s subject, groups []string) string {
 	user := ""
 	for _, v := range violation.FindAllStringSubmatch(groups[0], -1) {
@@ -96,7 +100,7 @@ func beStricter(s subject, groups []string) string {
 		case "allowPrivilegeEscalation != false", "unrestricted capabilities", "seccompProfile":
 		case "runAsNonRoot != true":
 			if !hasUser(s.pod) {
-				user = "--as-user 1000 " // the image's is root, as a rule: such a container would not start
+				user = "--as-user 1000 " // the image's is usually root, so it would not start
 			}
 		default:
 			return "see what the namespace enforces: kubectl get namespace " + s.namespace + " --show-labels"
@@ -114,7 +118,7 @@ func hasUser(pod *corev1.Pod) bool {
 	})
 }
 
-// stricter is the patch with which containers pass "restricted":
+// stricter returns the patch with which the containers comply with "restricted":
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/
 func stricter(spec corev1.PodSpec) string {
 	patch := `{"spec":{"containers":` + stricterEach(spec.Containers)

@@ -13,14 +13,14 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// unscheduled says why a pod has no node yet. A node may be added, and a claim be bound; a claim that
-// is not there will not come.
+// unscheduled returns why a pod has no node yet. A node may be added and a claim may be bound, but a claim
+// that does not exist will not appear.
 func unscheduled(pod *corev1.Pod, message string) Status {
 	if message == "" {
 		return Status{Waiting: "scheduling"}
 	}
 	words := "scheduling: " + message
-	if missingClaim.MatchString(words) { // nothing that happens by itself changes that
+	if missingClaim.MatchString(words) { // this does not change by itself
 		return Status{Err: hint.Wrap(errors.New(words),
 			"list the claims: kubectl get persistentvolumeclaims -n "+pod.Namespace)}
 	}
@@ -30,8 +30,9 @@ func unscheduled(pod *corev1.Pod, message string) Status {
 var missingClaim = regexp.MustCompile(`persistentvolumeclaim "[^"]+" (not found|is being deleted)|` +
 	`bound to non-existent persistentvolume`)
 
-// The texts are those of Kubernetes' pkg/scheduler/framework/plugins. Nodes differ in what they lack;
-// what a smaller clone could do about it comes first.
+// schedulerRules returns the rules for the scheduler's messages. The texts are those of Kubernetes'
+// pkg/scheduler/framework/plugins. Nodes differ in what they lack, so what a smaller clone could solve comes
+// first.
 func schedulerRules() []rule {
 	nodeLabels := fixed("see the nodes' labels: kubectl get nodes --show-labels")
 	return []rule{
@@ -43,11 +44,11 @@ func schedulerRules() []rule {
 		{regexp.MustCompile(`didn't match Pod's node affinity/selector`), nodeLabels},
 		{regexp.MustCompile(`untolerated taint`), fixed("see the nodes' taints: " +
 			"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")},
-		{regexp.MustCompile(`\[NodeAffinity\]`), nodeLabels}, // of the nodes that --node leaves aside, too
+		{regexp.MustCompile(`\[NodeAffinity\]`), nodeLabels}, // also for the nodes that --node excludes
 	}
 }
 
-// smaller proposes sizes that fit nearly everywhere, where the clone asks for more than these.
+// smaller proposes sizes that fit nearly everywhere, if the clone requests more than these.
 func smaller(s subject, _ []string) string {
 	requests, message := corev1.ResourceList{}, condition(s.pod, corev1.PodScheduled).Message
 	if session := containers.Spec(s.pod, sized(s.pod)); session != nil {
@@ -68,7 +69,7 @@ func smaller(s subject, _ []string) string {
 	return "ask for less: " + strings.Join(flags, " ")
 }
 
-// smallSizes are values that fit nearly everywhere, by resource. Its name is the flag's, too.
+// smallSizes returns values that fit nearly everywhere, by resource. The resource's name is also the flag's.
 func smallSizes() map[string]string { return map[string]string{"cpu": "100m", "memory": "128Mi"} }
 
 func describeClaims(s subject, _ []string) string {

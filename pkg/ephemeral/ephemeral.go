@@ -20,18 +20,18 @@ type Client struct {
 	pods typedcorev1.PodInterface
 }
 
-// New returns a client on pods.
+// New returns a client that uses pods.
 func New(pods typedcorev1.PodInterface) *Client { return &Client{pods: pods} }
 
-// Add adds one container to the pod that has this name and UID, and returns the pod as the server
-// then has it. It needs "patch" on pods/ephemeralcontainers. A container cannot be changed or taken
-// away afterwards: https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
+// Add adds one container to the pod that has this name and UID, and returns the resulting pod. It needs
+// "patch" on pods/ephemeralcontainers. A container cannot be changed or removed afterwards:
+// https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
 func (c *Client) Add(ctx context.Context, pod string, uid types.UID,
 	container corev1.EphemeralContainer) (*corev1.Pod, error) {
 	return c.patch(ctx, pod, uid, container, metav1.PatchOptions{})
 }
 
-// Try is Add as a dry run: the server judges, a field that it does not know is an error, and
+// Try is Add as a dry run. The server judges the request, a field that it does not know is an error, and
 // nothing is added.
 func (c *Client) Try(ctx context.Context, pod string, uid types.UID,
 	container corev1.EphemeralContainer) (*corev1.Pod, error) {
@@ -43,7 +43,7 @@ func (c *Client) Try(ctx context.Context, pod string, uid types.UID,
 func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container corev1.EphemeralContainer,
 	options metav1.PatchOptions) (*corev1.Pod, error) {
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": uid}, // a pod of the same name that came since is refused
+		"metadata": map[string]any{"uid": uid}, // a newer pod of the same name is refused
 		"spec":     map[string]any{"ephemeralContainers": []corev1.EphemeralContainer{container}},
 	})
 	if err != nil {
@@ -63,8 +63,8 @@ func (c *Client) patch(ctx context.Context, pod string, uid types.UID, container
 	return added, nil
 }
 
-// unsupported tells a server that does not know the subresource from a pod that is not there: only
-// the latter's 404 names an object. Old servers send no details at all.
+// unsupported reports whether the server does not know the subresource, as opposed to a pod that does not
+// exist. Only the 404 for a missing pod names an object. Old servers send no details at all.
 func unsupported(err error) bool {
 	status, ok := err.(apierrors.APIStatus)
 	return ok && apierrors.IsNotFound(err) &&

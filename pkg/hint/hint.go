@@ -1,5 +1,5 @@
-// Package hint pairs an error with the next thing to type. An error is a fact on one line; its hint
-// stands on a line of its own where errors are printed.
+// Package hint pairs an error with the next thing to type. An error is a fact on one line. Its hint is
+// printed on a line of its own.
 package hint
 
 import "errors"

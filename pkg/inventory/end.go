@@ -17,8 +17,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 )
 
-// End deletes the session's lease and its clone, and no others that might have their names by now.
-// What is gone already is no error. A clone's end is either's: the lease's takes the clone with it.
+// End deletes the session's lease and its clone, but no others that might have their names by now. What is
+// already gone is not an error. One of the two deletions is enough for a clone, because deleting the lease
+// also deletes the clone.
 func End(ctx context.Context, client kubernetes.Interface, s Session) error {
 	var podErr, jobErr error
 	var asked sync.WaitGroup
@@ -44,7 +45,7 @@ func (s Session) deletePod(ctx context.Context, client kubernetes.Interface) err
 	return fmt.Errorf("delete pod/%s: %w", s.pod.Name, err)
 }
 
-// Extend lets a session live longer by a duration of whole seconds, and returns when it ends then.
+// Extend lets a session live longer by a duration of whole seconds, and returns when it will end.
 func Extend(ctx context.Context, client kubernetes.Interface, s Session, by time.Duration) (time.Time,
 	error) {
 	switch {
@@ -68,10 +69,10 @@ func Extend(ctx context.Context, client kubernetes.Interface, s Session, by time
 	return ends, nil
 }
 
-// GarbageReason says why nobody needs a session any more, or returns "" for one that lives or may live.
-// A lease that is renewed keeps everything: its client may still be reading what an ended pod said.
-// That a lease is gone is asked for once more, because the lists are not of the same moment; what cannot be
-// asked is an error.
+// GarbageReason returns why nobody needs a session any more, or "" for one that lives or might live. A lease
+// that is being renewed keeps everything, because its client may still be reading the output of an ended pod.
+// If a lease is missing, GarbageReason requests it once more, because the lists are not of the same moment.
+// If that request fails, the result is an error.
 func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interface, s Session,
 	now time.Time) (string, error) {
 	switch {
@@ -92,8 +93,8 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	return "", nil
 }
 
-// orphaned says why a clone goes whose lease was not found. Its lease was there before it, so one
-// that is not there now will not come.
+// orphaned returns why nobody needs a clone whose lease was not found, or "". The lease existed before the
+// clone, so a missing lease will not appear later.
 func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s Session,
 	owner *metav1.OwnerReference) (string, error) {
 	if !i.leasesRead {
@@ -109,7 +110,7 @@ func (i *Inventory) orphaned(ctx context.Context, client kubernetes.Interface, s
 	return "", nil
 }
 
-// leaseOwner is the lease that a clone was made under, or nil.
+// leaseOwner returns the reference to the lease that a clone was made under, or nil.
 func leaseOwner(pod *corev1.Pod) *metav1.OwnerReference {
 	for _, owner := range pod.OwnerReferences {
 		if owner.APIVersion == batchv1.SchemeGroupVersion.String() && owner.Kind == "Job" {

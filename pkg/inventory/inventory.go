@@ -1,5 +1,5 @@
-// Package inventory is what kubectl-eshell has in a cluster: it lists its sessions, finds one, ends
-// it, makes it live longer, and says which of them nobody needs any more.
+// Package inventory manages what kubectl-eshell has in a cluster. It lists sessions, finds one, ends it,
+// extends its life, and determines which sessions nobody needs any more.
 package inventory
 
 import (
@@ -27,18 +27,18 @@ import (
 
 // Inventory is what was found, at about one moment.
 type Inventory struct {
-	Namespace string    // empty: all of them
+	Namespace string    // empty for all namespaces
 	Sessions  []Session // by namespace and name
-	User      string    // the caller, as the server knows them; empty where it does not say
-	// Unread is why the pods or the leases are not among what was found: the caller may not list them.
+	User      string    // the caller's name on the server; empty if it does not report it
+	// Unread is the reason why pods or leases are missing: the caller is not allowed to list them.
 	Unread error
 
 	leasesRead, podsRead bool
 }
 
-// Read lists the leases and the clones of a namespace, or of all where it is empty, and asks who the
-// caller is: one round trip. Leases or clones that the caller may not list are left out; that neither may be
-// listed is an error.
+// Read lists the leases and the clones of a namespace, or of all namespaces if it is empty, and asks who the
+// caller is. It takes one round trip. Leases or clones that the caller is not allowed to list are left out.
+// It is an error if the caller is allowed to list neither.
 func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*Inventory, error) {
 	var pods []corev1.Pod
 	var jobs []batchv1.Job
@@ -67,7 +67,8 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 	return i, nil
 }
 
-// take makes sessions of what was read, or of one of the two where the other may not be read.
+// take makes sessions from what was read. If one of the two could not be read for lack of permission, it uses
+// the other alone.
 func (i *Inventory) take(pods []corev1.Pod, podsErr error, jobs []batchv1.Job, jobsErr error) error {
 	i.podsRead, i.leasesRead = podsErr == nil, jobsErr == nil
 	i.Unread = errors.Join(podsErr, jobsErr)
@@ -82,13 +83,13 @@ func (i *Inventory) take(pods []corev1.Pod, podsErr error, jobs []batchv1.Job, j
 
 func readable(err error) bool { return err == nil || apierrors.IsForbidden(err) }
 
-// isLease reports whether a Job is a lease, by what nobody can give to another Job: its name and its pod
-// template cannot be changed, labels can. A Job that a controller owns is that one's.
+// isLease reports whether a Job is a lease. Labels can be added to any Job, but its name and its pod template
+// cannot be changed. A Job that has a controller belongs to that.
 func isLease(job *batchv1.Job) bool {
 	return isOurs(job) && job.Name == owned.LeaseName(job.Labels[owned.SessionLabel]) && lease.RunsNothing(job)
 }
 
-// isClone reports whether a pod is a clone: a readiness gate cannot be added to a pod that is there.
+// isClone reports whether a pod is a clone. A readiness gate cannot be added to an existing pod.
 func isClone(pod *corev1.Pod) bool {
 	return isOurs(pod) && slices.ContainsFunc(pod.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool {
 		return g.ConditionType == owned.NeverReady
@@ -101,9 +102,9 @@ func isOurs(object metav1.Object) bool {
 		labels[owned.SessionLabel] != ""
 }
 
-// join makes a session of each clone, with the lease that owns it, and of each lease that owns none. The two
-// belong together by the owner's UID alone: labels and annotations can be written by anybody. Where a lease
-// owns several, it is the one's that it names.
+// join makes a session from each clone with the lease that owns it, and from each lease that owns no clone. Only
+// the UID in the owner reference pairs them: anybody can write labels and annotations. If a lease owns several
+// clones, it belongs to the one that it names.
 func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
 	owners := map[types.UID]*batchv1.Job{}
 	for n := range jobs {
@@ -137,7 +138,7 @@ func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
 	return sessions
 }
 
-// Own are the caller's own sessions. Where the server does not say who the caller is, there are none.
+// Own returns the caller's own sessions. If the server does not report who the caller is, there are none.
 func (i *Inventory) Own() []Session {
 	own := []Session{}
 	for _, s := range i.Sessions {
@@ -148,8 +149,7 @@ func (i *Inventory) Own() []Session {
 	return own
 }
 
-// Find returns the session that has a name, anybody's. The name is its pod's or its lease's; pod/NAME and
-// job/NAME say which.
+// Find returns the session that has a name, whoever opened it. The name of its lease is also accepted.
 func (i *Inventory) Find(name string) (Session, error) {
 	bare, aPod, aJob := BareName(name), strings.HasPrefix(name, podPrefix), strings.HasPrefix(name, jobPrefix)
 	var found []Session
@@ -169,18 +169,19 @@ func (i *Inventory) Find(name string) (Session, error) {
 		i.Namespace), fmt.Sprintf("say which one: pod/%s or job/%[1]s", bare))
 }
 
-// What may come before a session's name, as in kubectl.
+// The prefixes of a session's name, as in kubectl.
 const (
 	podPrefix = "pod/"
 	jobPrefix = "job/"
 )
 
-// BareName is a session's name without the kind of object that has it.
+// BareName returns a session's name without its prefix.
 func BareName(name string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, podPrefix), jobPrefix)
 }
 
-// Left is how long the session may live yet, and whether that is known. It is negative when its time is over.
+// Left returns how long the session may still live, and whether that is known. It is negative when the
+// session's time is over.
 func (s Session) Left(now time.Time) (time.Duration, bool) {
 	if s.Ends == nil {
 		return 0, false
@@ -188,7 +189,7 @@ func (s Session) Left(now time.Time) (time.Duration, bool) {
 	return s.Ends.Sub(now), true
 }
 
-// RemainingOrYear is how long the session may live yet, or a year where that is not known.
+// RemainingOrYear returns how long the session may still live, or a year if that is not known.
 func (s Session) RemainingOrYear(now time.Time) time.Duration {
 	if left, known := s.Left(now); known {
 		return left
@@ -196,7 +197,7 @@ func (s Session) RemainingOrYear(now time.Time) time.Duration {
 	return 365 * 24 * time.Hour
 }
 
-// Follow is the session's lease as somebody who looks on has it, or nil where there is none.
+// Follow returns the session's lease for somebody who only observes it, or nil if there is none.
 func (s Session) Follow(client kubernetes.Interface) *lease.Lease {
 	if s.job == nil {
 		return nil
@@ -204,8 +205,8 @@ func (s Session) Follow(client kubernetes.Interface) *lease.Lease {
 	return lease.Follow(client, s.job)
 }
 
-// Lookup is Read for the one session that has a name: nothing is listed. It takes one round trip, and a
-// second one for a clone that is called by its lease's name.
+// Lookup is Read for the one session that has a name, without listing anything. It takes one round trip, and
+// a second one for a clone that is named by its lease.
 func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name string) (*Inventory, error) {
 	name = BareName(name)
 	getClone := func(name string) ([]corev1.Pod, error) {
@@ -235,7 +236,7 @@ func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name st
 	return i, nil
 }
 
-// found is what a GET returned as a list, which is empty where there is nothing.
+// found returns the result of a GET as a list, which is empty if there is nothing.
 func found[T any](object *T, err error) ([]T, error) {
 	if apierrors.IsNotFound(err) {
 		return nil, nil

@@ -21,10 +21,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// Session is one session, as its clone and its lease show it. Its name is that of an object: a clone's is its
-// pod's, and a debug session's, or that of one whose pod was not found, is its lease's. Where a pod was found,
-// pod and container are what it is and has. Only of a debug session they come from annotations of its lease:
-// RefreshStates looks whether they are true.
+// Session is one session, as its lease and its clone describe it. Its name is one word. A clone has the name
+// of its pod. A debug session, or one whose pod does not exist yet, has the name of its lease. In debug mode
+// this is also the container's name.
 type Session struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
@@ -32,12 +31,12 @@ type Session struct {
 	Source    string `json:"source,omitempty"` // deployment/api
 	Pod       string `json:"pod,omitempty"`
 	Container string `json:"container,omitempty"`
-	// the Job's name; empty: the session has none, or it may not be read
+	// Lease is the Job's name. It is empty if the session has no lease or the lease could not be read.
 	Lease   string       `json:"lease,omitempty"`
 	State   State        `json:"state"`
 	Created metav1.Time  `json:"created"`
-	Ends    *metav1.Time `json:"ends,omitempty"` // at the latest; nil: not known
-	Kept    string       `json:"kept,omitempty"` // "fixed", "detached", or empty: by its client
+	Ends    *metav1.Time `json:"ends,omitempty"` // at the latest; nil if not known
+	Kept    string       `json:"kept,omitempty"` // "fixed", "detached", or empty if its client keeps it
 	User    string       `json:"user,omitempty"`
 	Reason  string       `json:"reason,omitempty"`
 
@@ -45,26 +44,26 @@ type Session struct {
 	job *batchv1.Job
 }
 
-// State is how far a session is. That of a debug session is its lease's until RefreshStates: its pod is not
-// ours, and no list of ours finds it.
+// State is the state of a session. Until RefreshStates, a debug session has the state of its lease, because
+// its pod is not ours and is not in our lists.
 type State string
 
 // The states of a session.
 const (
 	Starting State = "Starting"
 	Running  State = "Running"
-	Ending   State = "Ending" // is being deleted
+	Ending   State = "Ending" // it is being deleted
 	Ended    State = "Ended"
-	Unknown  State = "Unknown" // the pod may not be read
+	Unknown  State = "Unknown" // the pod could not be read
 )
 
-// modeClone and modeDebug are what a lease says of its session.
+// modeClone and modeDebug are the modes that a lease states for its session.
 const (
 	modeClone = "clone"
 	modeDebug = "debug"
 )
 
-// session describes a clone, a lease, or both.
+// session makes a Session from a clone, a lease, or both.
 func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 	s := Session{Mode: modeClone, pod: pod, job: job}
 	if pod != nil {
@@ -100,7 +99,7 @@ func (s *Session) describe(annotations map[string]string) {
 	}
 }
 
-// state prefers what the pod says: a lease knows only that somebody renews it.
+// state prefers the state of the pod, because a lease only shows that somebody renews it.
 func (i *Inventory) state(s Session) State {
 	switch {
 	case s.pod != nil:
@@ -163,8 +162,8 @@ func podState(pod *corev1.Pod, container string) State {
 	return Starting
 }
 
-// shell is the container that the session is in: the one that reads its client's input. A detached clone has no
-// client, and names the container in an annotation.
+// shell returns the container that the session is in, which is the one that reads its client's input. A
+// detached clone has no client, and its annotation names the container.
 func shell(pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
 		if c.StdinOnce || c.Name == pod.Annotations[owned.ContainerAnnotation] {
@@ -174,10 +173,11 @@ func shell(pod *corev1.Pod) string {
 	return ""
 }
 
-// Unattended is a session in debug mode whose process no client ends, and no lease.
+// Unattended reports whether this is a debug session whose process is ended by no client and no lease.
 func (s Session) Unattended() bool { return s.Mode == modeDebug && s.Kept == owned.Detached }
 
-// podEnds is when Kubernetes ends the pod. It counts from when the kubelet took the pod, if one has.
+// podEnds returns when Kubernetes ends the pod, or nil if it has no deadline. The deadline counts from when
+// the kubelet took the pod, or from the pod's creation if none has.
 func podEnds(pod *corev1.Pod) *metav1.Time {
 	if pod.Spec.ActiveDeadlineSeconds == nil {
 		return nil
@@ -189,7 +189,7 @@ func podEnds(pod *corev1.Pod) *metav1.Time {
 	return new(metav1.NewTime(start.Add(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second)))
 }
 
-// Toolbox is the image that the session's clone has its shell from (--toolbox), or "".
+// Toolbox returns the image from which the session's clone has its shell (--toolbox), or "".
 func (s Session) Toolbox() string {
 	if s.pod != nil {
 		if toolbox := containers.Spec(s.pod, owned.ToolboxName); toolbox != nil {
@@ -199,20 +199,20 @@ func (s Session) Toolbox() string {
 	return ""
 }
 
-// EphemeralContainer is one that was added to a pod, by us or by others.
+// EphemeralContainer is an ephemeral container that was added to a pod, by us or by others.
 type EphemeralContainer struct {
 	Name    string   `json:"name"`
 	Image   string   `json:"image"`
 	Target  string   `json:"target,omitempty"`  // the container whose processes it sees
-	Command []string `json:"command,omitempty"` // with its arguments; empty: the image's own
-	// Waiting, Running or Terminated, or Kubernetes' reason for it
+	Command []string `json:"command,omitempty"` // with its arguments; empty for the image's own
+	// State is Waiting, Running or Terminated, or Kubernetes' reason for that state.
 	State    string       `json:"state"`
 	ExitCode *int32       `json:"exitCode,omitempty"`
 	Started  *metav1.Time `json:"started,omitempty"`
 }
 
-// Ephemeral lists the ephemeral containers of a pod in the order in which they were added. Nothing
-// says when one was added; it says when it started.
+// Ephemeral lists the ephemeral containers of a pod in the order in which they were added. Kubernetes does
+// not record when a container was added, only when it started.
 func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace,
 	name string) ([]EphemeralContainer, error) {
 	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})

@@ -1,6 +1,6 @@
-// Package isolation judges labels: what in a namespace selects a pod that carries them, and which
-// label keys a clone has to give up so that nothing does. It is a pure choice over facts that
-// somebody else has read.
+// Package isolation judges labels. It determines what in a namespace selects a pod that carries them, and
+// which label keys a clone has to give up so that nothing does. It is a pure choice based on facts that its
+// caller has read.
 package isolation
 
 import (
@@ -16,19 +16,18 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// Selector is an object that picks pods by their labels: a Service, a PodDisruptionBudget or a
-// controller.
+// Selector is an object that selects pods by their labels: a Service, a PodDisruptionBudget or a controller.
 type Selector struct {
 	Kind  string // as in the API: "Service"
 	Name  string
 	Match labels.Selector
-	// NotReady says of a Service that it publishes the addresses of pods that are not ready.
+	// NotReady reports whether a Service publishes the addresses of pods that are not ready.
 	NotReady bool
-	// Placement says of a controller that the scheduler places its pods by these labels.
+	// Placement reports whether these are the labels by which the scheduler places a controller's pods.
 	Placement bool
 }
 
-// String returns the selector as kubectl writes it: service/api.
+// String returns the selector in kubectl's notation: service/api.
 func (s Selector) String() string {
 	name := strings.ToLower(s.Kind) + "/" + s.Name
 	if s.Placement {
@@ -37,26 +36,26 @@ func (s Selector) String() string {
 	return name
 }
 
-// NamespaceState are what in the source's namespace selects pods by their labels.
+// NamespaceState holds what selects pods by their labels in the source's namespace.
 type NamespaceState struct {
 	Selectors []Selector
 	Policies  []networkingv1.NetworkPolicy
-	// Unknown is why they could not all be read: no label can be judged then.
+	// Unknown is the reason why not all of them could be read. If it is set, no label can be judged.
 	Unknown error
 }
 
-// LabelOptions is what the user asked of the labels.
+// LabelOptions holds the user's choices about labels.
 type LabelOptions struct {
-	Keep bool              // all of the source's, whatever selects them
-	Set  map[string]string // these as well, or instead
-	Drop []string          // not these keys
+	Keep bool              // keep all labels of the source, whatever selects them
+	Set  map[string]string // set these in addition to the source's, or instead of them
+	Drop []string          // drop these keys
 }
 
-// Result is what the clone's labels are to be.
+// Result describes the clone's labels.
 type Result struct {
 	Labels  map[string]string
 	Dropped []Dropped
-	// Matches are what selects the clone all the same, where the user wished it.
+	// Matches are the selectors that still match the clone, because the user wanted it.
 	Matches []Selector
 }
 
@@ -66,13 +65,13 @@ type Dropped struct {
 	Reason string
 }
 
-// check refuses options that contradict themselves or what the choice rests on.
+// check refuses options that contradict themselves or what the selection is based on.
 func (o LabelOptions) check(s NamespaceState, own map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(o.Set)) {
 		switch {
 		case slices.Contains(o.Drop, key):
 			return fmt.Errorf("label %s is both in --labels and in --drop-labels", key)
-		// Controllers whose selectors need such a label are not in the namespace's state: no clone has it.
+		// NamespaceState leaves out controllers whose selectors need such a label, because no clone has it.
 		case controllerLabels().has(key):
 			return fmt.Errorf("label %s in --labels: controllers use it to find the pods that they made", key)
 		}
@@ -97,11 +96,11 @@ func (o LabelOptions) check(s NamespaceState, own map[string]string) error {
 		"leave out "+given+": the clone then has no label of the original")
 }
 
-// managedLabels are labels that a kind of software keeps its books by. No clone carries them, whatever the
-// selectors of its namespace are.
+// managedLabels are labels by which one kind of software keeps track of objects. No clone carries them,
+// whatever the selectors in its namespace are.
 type managedLabels struct {
 	keys    []string
-	domains []string // every key of these, and the bare domain as a key
+	domains []string // every key in these domains, and the domain itself as a key
 	reason  string
 }
 
@@ -113,14 +112,14 @@ func (m managedLabels) has(key string) bool {
 func allManagedLabels() []managedLabels {
 	return []managedLabels{
 		controllerLabels(),
-		{ // which release or application an object belongs to
+		{ // these state which release or application an object belongs to
 			domains: []string{
 				"argocd.argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "helm.sh",
 				"meta.helm.sh",
 			},
 			reason: "GitOps tools delete objects with their labels that are in no manifest",
 		},
-		{ // what makes a pod wait for its turn, or for the others of its group
+		{ // these make a pod wait for its turn, or for the others of its group
 			domains: []string{
 				"kueue.x-k8s.io", "volcano.sh", "scheduling.volcano.sh", "pod-group.scheduling.sigs.k8s.io",
 				"scheduling.x-k8s.io",
@@ -130,13 +129,13 @@ func allManagedLabels() []managedLabels {
 	}
 }
 
-// IsManagedLabel reports a label or an annotation by which controllers, GitOps tools and queues keep their
-// books of a pod. A clone carries none.
+// IsManagedLabel reports whether controllers, GitOps tools or queues keep track of a pod by a label or an
+// annotation. A clone carries none of these.
 func IsManagedLabel(key string) bool {
 	return slices.ContainsFunc(allManagedLabels(), func(m managedLabels) bool { return m.has(key) })
 }
 
-// controllerLabels are what controllers put on the pods they make.
+// controllerLabels returns the labels that controllers put on the pods that they make.
 func controllerLabels() managedLabels {
 	return managedLabels{
 		keys: []string{

@@ -11,8 +11,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// keep gives nothing up, and refuses where the clone would be adopted or get traffic all the same. The
-// hint is the flag that leads out: the fewest keys to drop, if there are any that do.
+// keep gives up no label. It refuses if the clone would then be adopted or get traffic. The hint is the flag
+// that avoids this: --drop-labels with the fewest keys that are enough or, if there are none, --mode debug.
 func (l *labelSelection) keep() (Result, error) {
 	v := Result{Labels: l.labels(), Dropped: l.dropped, Matches: l.state.Matching(l.labels())}
 	refused := refusal(v.Matches)
@@ -31,13 +31,13 @@ func (l *labelSelection) keep() (Result, error) {
 
 const debugInstead = "--mode debug opens a shell in a running pod instead"
 
-// unacceptable says that a match cannot be wished. A Service passes over a pod that is not ready unless
-// it publishes its address all the same, and a budget only counts it. A Deployment adopts ReplicaSets
-// and no pods; what reads its selector (HorizontalPodAutoscalers, kubectl logs) counts the clone. A
-// StatefulSet adopts only pods named <set>-<ordinal>: isMemberOf in Kubernetes'
-// pkg/controller/statefulset/stateful_set_utils.go; a clone is named <source>-eshell-<session>. Every
-// other built-in controller adopts a pod without an owner that its selector matches: ClaimObject in
-// pkg/controller/controller_ref_manager.go. What custom ones do is not known.
+// unacceptable reports whether a match is one that the user cannot ask for. A Service ignores a pod that is
+// not ready unless it publishes the pod's address anyway, and a budget only counts the pod. A Deployment
+// adopts ReplicaSets and no pods. What reads its selector (HorizontalPodAutoscalers, kubectl logs) counts the
+// clone. A StatefulSet adopts only pods named <set>-<ordinal>, as isMemberOf in Kubernetes'
+// pkg/controller/statefulset/stateful_set_utils.go shows. A clone is named <source>-eshell-<session>. Every
+// other built-in controller adopts a pod that has no owner and that its selector matches, as ClaimObject in
+// pkg/controller/controller_ref_manager.go shows. What custom controllers do is not known.
 func unacceptable(m Selector) bool {
 	if m.Placement {
 		return false
@@ -51,7 +51,7 @@ func unacceptable(m Selector) bool {
 	return true
 }
 
-// refusal says what is unacceptable of the matches, or is nil.
+// refusal returns an error that names the unacceptable matches, or nil if there are none.
 func refusal(matches []Selector) error {
 	var services, controllers []string
 	for _, m := range matches {
@@ -78,29 +78,29 @@ func refusal(matches []Selector) error {
 	return errors.New(strings.Join(facts, "; "))
 }
 
-// inescapable is the error of labels of which no set can be given up. The stuck selectors are those
-// that the search could not get away from.
+// inescapable returns the error for labels that match a selector whichever of them are given up. stuck are
+// the selectors that the search could not escape.
 func (l *labelSelection) inescapable(stuck []Selector) error {
 	matching := l.state.Matching(l.labels())
 	next := debugInstead
 	if l.state.Unknown == nil && !slices.ContainsFunc(matching, unacceptable) {
 		next = "--keep-labels accepts it"
 	}
-	always := slices.DeleteFunc(slices.Clone(matching), // those that no key of the source breaks
+	always := slices.DeleteFunc(slices.Clone(matching), // selectors that no key of the source breaks
 		func(m Selector) bool { return len(l.breaking(m, nil)) > 0 })
 	if len(always) > 0 {
 		return hint.Wrap(errors.New(strings.Join(l.sentences(always), "; ")), next)
 	}
-	// Each can be escaped, but only into the other.
+	// Each selector can be escaped, but only by matching another one.
 	whichever := names(slices.Concat(matching, stuck))
 	return hint.Wrap(fmt.Errorf("whichever labels are given up, %s selects the clone",
 		words.ShortList(whichever, "or")), next)
 }
 
-// cause is why nothing of the source's breaks a match: the labels that it asks for were set by the user
-// or eshell, or it asks for none.
+// cause is the reason why dropping the source's labels cannot stop a selector from matching. Either the user
+// or eshell set the labels that it requires, or it requires none.
 type cause struct {
-	labels int    // how many it asks for
+	labels int    // how many labels the selector requires
 	text   string // these labels, or the pods that it selects
 }
 
@@ -124,7 +124,7 @@ func (c cause) sentence(selecting []string) string {
 		" make ") + who + " select the clone"
 }
 
-// sentences say why the selectors match, one for all of the same cause.
+// sentences explain why the selectors match, with one sentence for all that have the same cause.
 func (l *labelSelection) sentences(selectors []Selector) []string {
 	var causes []cause
 	by := map[cause][]Selector{}
@@ -142,8 +142,9 @@ func (l *labelSelection) sentences(selectors []Selector) []string {
 	return sentences
 }
 
-// Recheck judges labels that have been changed after the result, by the same rules: what is new may
-// be no controller's mark and has to be judged, and nothing may match that was not accepted.
+// Recheck applies the same rules to labels that were changed after SelectLabels. It refuses a new or changed
+// label if controllers find their pods by it or if it cannot be judged. It also refuses matches that were not
+// accepted.
 func Recheck(before, after map[string]string, s NamespaceState, keep bool) error {
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if value, had := before[key]; had && value == after[key] {

@@ -10,23 +10,24 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// maxSets bounds the search: all the sets that there are of twelve keys. A workload has a handful of
+// maxSets bounds the search. It is the number of sets that twelve keys can form. A workload has a handful of
 // keys that anything selects by.
 const maxSets = 1 << 12
 
-// instanceLabel is what Argo CD, where it tracks by label, knows an application's objects by. A pod
-// without an owner that has it is taken for one that was removed from the manifests, and pruned:
+// instanceLabel is the label by which Argo CD recognizes an application's objects if it tracks them by label.
+// It takes a pod that has the label and no owner for one that was removed from the manifests, and prunes it:
 // https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
 const instanceLabel = "app.kubernetes.io/instance"
 
-// fewest returns the loose keys to give up so that none of the selectors matches, sorted: of the smallest
-// sets the most dispensable one. Where no set will do it returns the selectors that it could not escape.
+// fewest returns the loose keys to give up so that none of the selectors matches, sorted. It returns one of
+// the smallest sets, and of these the most dispensable one. If no set is enough, it returns the selectors
+// that it could not escape.
 //
-// It goes through the sets by size. One that a selector matches is extended by each key that this
-// selector asks for: no other key stops it from matching, so that every smallest set is come by, and
-// where no such key is left no larger set will do either. That holds for selectors that ask for the
-// absence of a key too, because each set is judged against all selectors. Beyond maxSets it settles for
-// a set of which no key can be kept alone.
+// It goes through the sets by size. A set that a selector still matches is extended by each key that this
+// selector requires. No other key stops the selector from matching, so the search finds every smallest set.
+// If no such key is left, no larger set is enough either. This also holds for selectors that require the
+// absence of a key, because each set is judged against all selectors. Beyond maxSets, fewest returns a set
+// from which no single key can be taken back.
 func (l *labelSelection) fewest(selectors []Selector) (keys []string, stuck []Selector) {
 	level, seen := [][]string{nil}, map[string]bool{}
 	for len(level) > 0 {
@@ -68,7 +69,8 @@ func (l *labelSelection) without(given []string) labels.Set {
 	return rest
 }
 
-// breaking returns the keys, beside the given ones, each of which stops m from matching.
+// breaking returns the loose keys, other than the given ones, each of which stops m from matching when it is
+// dropped.
 func (l *labelSelection) breaking(m Selector, given []string) []string {
 	return slices.DeleteFunc(asks(m.Match), func(key string) bool {
 		_, loose := l.loose[key]
@@ -76,7 +78,7 @@ func (l *labelSelection) breaking(m Selector, given []string) []string {
 	})
 }
 
-// extend returns the sets of the given and one of keys, but for those seen before.
+// extend returns the sets that consist of the given keys and one of keys, except for those seen before.
 func extend(given, keys []string, seen map[string]bool) [][]string {
 	var wider [][]string
 	for _, key := range keys {
@@ -89,7 +91,7 @@ func extend(given, keys []string, seen map[string]bool) [][]string {
 	return wider
 }
 
-// settle gives up every key that any selector asks for and takes back what it can.
+// settle gives up every key that any selector requires and takes back what it can.
 func (l *labelSelection) settle(selectors []Selector) (keys []string, stuck []Selector) {
 	for _, m := range selectors {
 		keys = append(keys, l.breaking(m, keys)...)
@@ -113,7 +115,7 @@ func except(keys []string, key string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k == key })
 }
 
-// compare orders sets of one size, the one to give up first.
+// compare orders sets of the same size. The one to give up comes first.
 func (l *labelSelection) compare(a, b []string) int {
 	rank := func(keys []string) int {
 		if slices.Contains(keys, instanceLabel) {
@@ -128,7 +130,8 @@ func (l *labelSelection) compare(a, b []string) int {
 	)
 }
 
-// mentioning counts the policies that select pods by one of the keys, as their own or as a peer.
+// mentioning counts the policies that select pods by one of the keys, either the pods that they apply to or
+// their peers.
 func (l *labelSelection) mentioning(keys []string) int {
 	count := 0
 	for _, p := range l.state.Policies {

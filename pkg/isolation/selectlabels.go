@@ -7,26 +7,25 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// labelSelection is a result in the making.
+// labelSelection is a result under construction.
 type labelSelection struct {
 	state   NamespaceState
-	fixed   map[string]string // the user's and eshell's own: never given up
-	loose   map[string]string // of the source's, what is left
+	fixed   map[string]string // labels set by the user and eshell, which are never given up
+	loose   map[string]string // what is left of the source's labels
 	dropped []Dropped
 }
 
 // SelectLabels decides on the labels of a clone of a pod that has the labels source. The clone has eshell's
-// own labels, those that the user set, and of the source's all but
+// own labels, those that the user set, and all of the source's except
 //
 //   - those that controllers, GitOps tools and queues manage,
 //   - those that the user dropped,
-//   - the fewest keys without which no selector of the namespace matches; among equals, those that
-//     the fewest NetworkPolicies mention. With LabelOptions.Keep none are given up, and the result says what
-//     matches instead.
+//   - the fewest keys without which no selector in the namespace matches. Among equals, these are the keys
+//     that the fewest NetworkPolicies mention. With LabelOptions.Keep no such keys are given up, and the
+//     result contains what matches instead.
 //
-// The errors are of options that contradict themselves, cannot be judged, or leave a match that is not
-// accepted; they name the selectors, and their hint is the flag to type. The same input gives the same
-// result.
+// Errors are for options that contradict themselves, cannot be judged, or leave a match that is not accepted.
+// They name the selectors, and their hint is the flag to type. The same input gives the same result.
 func SelectLabels(source map[string]string, s NamespaceState, o LabelOptions, own map[string]string) (Result,
 	error) {
 	if err := o.check(s, own); err != nil {
@@ -49,8 +48,8 @@ func SelectLabels(source map[string]string, s NamespaceState, o LabelOptions, ow
 	return l.isolate()
 }
 
-// replace takes out of the source's labels those that get another value. Of the user's nothing is
-// said: that is what was asked for.
+// replace removes the source's labels that get another value. It does not report the user's own, because the
+// user asked for them.
 func (l *labelSelection) replace(own map[string]string) {
 	var replaced []string
 	for key, value := range own {
@@ -63,8 +62,8 @@ func (l *labelSelection) replace(own map[string]string) {
 	l.drop(replaced, "eshell sets its own value")
 }
 
-// dropWished drops the user's keys. One that the source does not have is said and is no error, as in
-// "kubectl label pod api KEY-": a script can then use the same flags for every workload.
+// dropWished drops the keys that the user named. A key that the source does not have is reported and is not
+// an error, as in "kubectl label pod api KEY-". A script can then use the same flags for every workload.
 func (l *labelSelection) dropWished(source map[string]string, wished []string) {
 	var dropped, missing []string
 	for _, key := range wished {
@@ -90,14 +89,14 @@ func (l *labelSelection) drop(keys []string, reason string) {
 	l.dropped = append(l.dropped, Dropped{Keys: keys, Reason: reason})
 }
 
-// labels are the clone's, as things stand.
+// labels returns the clone's labels as selected so far.
 func (l *labelSelection) labels() map[string]string {
 	all := maps.Clone(l.fixed)
 	maps.Copy(all, l.loose)
 	return all
 }
 
-// isolate gives up what it takes for no selector to match.
+// isolate gives up as many labels as it takes for no selector to match.
 func (l *labelSelection) isolate() (Result, error) {
 	keys, stuck := l.fewest(l.state.Selectors)
 	if len(stuck) > 0 {
@@ -114,7 +113,7 @@ func appendNew(words []string, word string) []string {
 	return append(words, word)
 }
 
-// names are the selectors as kubectl writes them, each once: the source's own controller may have
+// names returns the selectors in kubectl's notation, each once, because the source's own controller may have
 // been read twice.
 func names(selectors []Selector) []string {
 	var all []string
@@ -124,7 +123,8 @@ func names(selectors []Selector) []string {
 	return all
 }
 
-// giveUp drops the given keys and says what selects by them, once for all the keys of the same selectors.
+// giveUp drops the given keys and reports what selects by them. Keys with the same selectors share one
+// report.
 func (l *labelSelection) giveUp(given []string) {
 	var selecting, keys [][]string
 	for _, key := range given {
@@ -142,8 +142,8 @@ func (l *labelSelection) giveUp(given []string) {
 	}
 }
 
-// selectingBy are the selectors that ask for the key, and match with all the labels or as soon as it
-// is taken back: one of these there is, or the key need not have been given up.
+// selectingBy returns the selectors that require the key and that match either with all labels or as soon as
+// the key is taken back. There is at least one, because otherwise the key need not have been given up.
 func (l *labelSelection) selectingBy(key string, given []string) []Selector {
 	all, back := l.without(nil), l.without(except(given, key))
 	var by []Selector

@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 )
 
-// OfService returns how a Service selects pods, or false where Kubernetes makes no endpoints for it:
-// without a selector somebody else does, and type ExternalName has none. Source of the rule: the
-// comment of ServiceSpec.Selector in k8s.io/api/core/v1.
+// OfService returns how a Service selects pods, or false if Kubernetes makes no endpoints for it. For a
+// Service without a selector somebody else makes them, and a Service of type ExternalName has none. Source of
+// the rule: the comment of ServiceSpec.Selector in k8s.io/api/core/v1.
 func OfService(s *corev1.Service) (Selector, bool) {
 	if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName {
 		return Selector{}, false
@@ -28,16 +28,17 @@ func OfService(s *corev1.Service) (Selector, bool) {
 }
 
 // OfBudget returns how a PodDisruptionBudget selects pods. An empty selector selects every pod of the
-// namespace and none at all selects nothing: the comment of PodDisruptionBudgetSpec.Selector in
-// k8s.io/api/policy/v1. (An empty one selected nothing in policy/v1beta1, gone since Kubernetes 1.25.)
-// The error names the budget; the server lets invalid values stay that older versions let in.
+// namespace, and a missing one selects nothing. Source of the rule: the comment of
+// PodDisruptionBudgetSpec.Selector in k8s.io/api/policy/v1. (An empty selector selected nothing in
+// policy/v1beta1, which was removed in Kubernetes 1.25.) The error names the budget. It occurs because the
+// server keeps invalid values that older versions accepted.
 func OfBudget(b *policyv1.PodDisruptionBudget) (Selector, error) {
 	return OfController("PodDisruptionBudget", b.Name, b.Spec.Selector)
 }
 
-// OfController returns how a controller of kind, as in the API, selects pods. A nil selector selects
-// nothing and an empty one everything, as metav1.LabelSelector says of itself; the built-in kinds
-// have neither, the server refuses them. The error names the controller.
+// OfController returns how a controller of kind, as in the API, selects pods. A nil selector selects nothing
+// and an empty one selects everything, as documented for metav1.LabelSelector. Controllers of the built-in
+// kinds have neither, because the server refuses them. The error names the controller.
 func OfController(kind, name string, selector *metav1.LabelSelector) (Selector, error) {
 	s := Selector{Kind: kind, Name: name}
 	match, err := metav1.LabelSelectorAsSelector(selector)
@@ -48,7 +49,7 @@ func OfController(kind, name string, selector *metav1.LabelSelector) (Selector, 
 	return s, nil
 }
 
-// Matching returns the selectors that match a pod with these labels, in their order.
+// Matching returns the selectors that match a pod with these labels, in the order of Selectors.
 func (s NamespaceState) Matching(podLabels map[string]string) []Selector {
 	var matching []Selector
 	for _, selector := range s.Selectors {
@@ -59,10 +60,11 @@ func (s NamespaceState) Matching(podLabels map[string]string) []Selector {
 	return matching
 }
 
-// OfPlacement returns the labels by which the scheduler places the pods of a workload: those of its required
-// affinity to other pods or away from them, and of its topology spread. A clone that had them would keep
-// production's pods Pending, or they would the clone, because such a rule holds both ways. Preferences are
-// left out, and so are rules that look at a hash which no clone carries.
+// OfPlacement returns the label selectors by which the scheduler places the pods of a workload. These are the
+// selectors of its required pod affinity and anti-affinity, and of its topology spread. A clone with such
+// labels would keep production's pods Pending, or they would keep the clone Pending, because such a rule
+// applies in both directions. Preferences are left out, and so are rules that use a hash that no clone
+// carries.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
 func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	var selectors []Selector
@@ -70,7 +72,7 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 		s, err := OfController(kind, name, selector)
 		if err != nil || s.Match.Matches(labels.Set{}) || slices.ContainsFunc(matchLabelKeys,
 			controllerLabels().has) {
-			return // the server judges the first; what places itself by every pod cannot be escaped
+			return // the server judges an error; a rule about every pod cannot be escaped
 		}
 		s.Placement = true
 		selectors = append(selectors, s)
@@ -90,11 +92,11 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	return selectors
 }
 
-// asks are the keys of the labels that a pod has to have for a selector to match, sorted. The selector's
-// other requirements are met by a label's absence: taking the label away never breaks them, and may be what
+// asks returns the keys of the labels that a pod must have for a selector to match, sorted. The selector's
+// other requirements are met by the absence of a label. Dropping a label never breaks them, and may be what
 // meets them.
 func asks(s labels.Selector) []string {
-	requirements, _ := s.Requirements() // none for one that selects nothing
+	requirements, _ := s.Requirements() // none if it selects nothing
 	var keys []string
 	for _, r := range requirements {
 		switch r.Operator() {

@@ -38,8 +38,8 @@ func (t Terms) job() *batchv1.Job {
 	}
 }
 
-// endless says what was made of the Job on its way in, by a queue (Kueue) or a webhook, if because of
-// it the Job would not end in time, or would run.
+// endless returns what a queue (Kueue) or a webhook changed in the Job when it was created, if the Job would
+// not end in time or would run because of that. Otherwise it returns "".
 func endless(spec *batchv1.JobSpec) string {
 	switch {
 	case spec.Suspend != nil && *spec.Suspend:
@@ -54,8 +54,8 @@ func endless(spec *batchv1.JobSpec) string {
 	return ""
 }
 
-// template never runs, but policies judge it: it keeps to Pod Security "restricted", and says its
-// resources.
+// template returns a pod spec that never runs. Policies judge it nevertheless, so it complies with Pod
+// Security "restricted" and states its resources.
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 func template() corev1.PodSpec {
 	least := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1m"),
@@ -112,7 +112,7 @@ func ttlOf(job *batchv1.Job) (ttl time.Duration, stated bool) {
 	return time.Duration(seconds) * time.Second, err == nil
 }
 
-// Delete deletes a lease, and with it what it owns. One that is gone already is no error.
+// Delete deletes a lease and with it what it owns. A lease that is already gone is not an error.
 func Delete(ctx context.Context, client kubernetes.Interface, job *batchv1.Job) error {
 	err := deleteJob(ctx, client.BatchV1().Jobs(job.Namespace), job.Name, job.UID)
 	if err == nil || IsGone(err) {
@@ -162,7 +162,7 @@ func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by t
 	ttl := later.Sub(job.CreationTimestamp.Time)
 	seconds := strconv.FormatInt(int64(ttl/time.Second), 10)
 	longer := map[string]any{"metadata": map[string]any{
-		"resourceVersion": job.ResourceVersion, // refused if it is another lease by now, or was changed
+		"resourceVersion": job.ResourceVersion, // refused if the lease was replaced or changed
 		"annotations":     map[string]string{owned.TTLAnnotation: seconds},
 	}}
 	if job.Annotations[owned.KeptAnnotation] != "" {

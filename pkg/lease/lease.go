@@ -1,7 +1,7 @@
-// Package lease keeps a session's objects in the cluster for as long as its client says so. Nothing
-// of ours runs there: a lease is a Job that never starts a pod, with a deadline that the client keeps
-// pushing forward. When the client stops, the job controller fails the Job, the TTL controller
-// deletes it, and the garbage collector deletes what it owns.
+// Package lease keeps a session's objects in the cluster for as long as its client wants. None of our
+// programs runs there. A lease is a Job that never starts a pod, with a deadline that the client keeps
+// pushing forward. When the client stops, the job controller fails the Job, the TTL controller deletes it,
+// and the garbage collector deletes what it owns.
 // https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-termination-and-cleanup
 package lease
 
@@ -23,17 +23,17 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// Terms are what a lease is taken for.
+// Terms are the terms of a lease.
 type Terms struct {
 	Namespace   string
 	Session     string            // the session's id
 	Length      time.Duration     // how long it lives without being renewed
 	TTL         time.Duration     // how long it lives at most; whole seconds
-	Fixed       bool              // nobody will renew it: it lives for its TTL
-	Annotations map[string]string // what is to be known of the session
+	Fixed       bool              // nobody will renew it, so it lives for its TTL
+	Annotations map[string]string // they describe the session
 }
 
-// Lease is a session's hold on its objects. One goroutine at a time may use it.
+// Lease is a session's hold on its objects. Only one goroutine at a time is allowed to use it.
 type Lease struct {
 	Name string
 	UID  types.UID
@@ -41,17 +41,17 @@ type Lease struct {
 	jobs    typed.JobInterface
 	length  time.Duration
 	ttl     time.Duration
-	fixed   bool          // it is not renewed, but followed
-	others  bool          // somebody else gives it up
-	taken   time.Time     // before the server's own clock for it starts
-	renewed time.Duration // when it was renewed last, after taken
+	fixed   bool          // it is followed instead of renewed
+	others  bool          // somebody else releases it
+	taken   time.Time     // just before the server's own clock for it starts
+	renewed time.Duration // when it was last renewed, counted from taken
 }
 
 // ErrLost means that the lease is gone, and with it what it owned.
 var ErrLost = errors.New("it was deleted by somebody else, or not renewed in time")
 
-// Take makes a lease. The errors are the server's own. After one nothing is left, or, if the server's
-// answer was lost, a Job that owns nothing and ends by itself.
+// Take makes a lease. The errors are the server's own. After an error nothing is left. If the server's answer
+// was lost, a Job may be left that owns nothing and ends by itself.
 func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, error) {
 	if t.Fixed {
 		t.Length = t.TTL
@@ -70,8 +70,7 @@ func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, er
 	return l, nil
 }
 
-// Follow returns the hold of somebody who looks on: it is as long as the lease's TTL, and Release gives
-// nothing up.
+// Follow returns a lease for somebody who only observes it. Its length is the TTL, and Release does nothing.
 func Follow(client kubernetes.Interface, job *batchv1.Job) *Lease {
 	ttl, _ := ttlOf(job)
 	return &Lease{
@@ -80,9 +79,9 @@ func Follow(client kubernetes.Interface, job *batchv1.Job) *Lease {
 	}
 }
 
-// Renew pushes the deadline forward, but never beyond the lease's TTL, which others may have
-// extended: it is read from the answer. A lease that is not to be renewed is looked at. ErrLost means
-// that it is too late.
+// Renew pushes the deadline forward, but never beyond the lease's TTL. Others may have extended the TTL, so
+// it is read from the answer. If the lease is not to be renewed, Renew only checks it. ErrLost means that it
+// is too late.
 func (l *Lease) Renew(ctx context.Context, annotations map[string]string) error {
 	if l.fixed {
 		return l.follow(ctx)
@@ -90,7 +89,7 @@ func (l *Lease) Renew(ctx context.Context, annotations map[string]string) error 
 	return l.push(ctx, annotations)
 }
 
-// Detach makes the lease live for its TTL without being renewed any more, and say so.
+// Detach makes the lease live for its TTL without further renewals, and marks it as detached.
 func (l *Lease) Detach(ctx context.Context, annotations map[string]string) error {
 	if l.fixed {
 		return l.follow(ctx)
@@ -109,8 +108,8 @@ func (l *Lease) Detach(ctx context.Context, annotations map[string]string) error
 	}
 }
 
-// follow looks whether the lease is still there, and how long it may live. Who may not look takes it that
-// nothing has changed.
+// follow checks whether the lease still exists and how long it may live. If the caller is not allowed to read
+// the lease, follow assumes that nothing has changed.
 func (l *Lease) follow(ctx context.Context) error {
 	job, err := l.jobs.Get(ctx, l.Name, metav1.GetOptions{})
 	if apierrors.IsForbidden(err) {
@@ -124,10 +123,10 @@ func (l *Lease) follow(ctx context.Context) error {
 	return nil
 }
 
-// push moves the deadline.
+// push moves the deadline and adds the annotations.
 func (l *Lease) push(ctx context.Context, annotations map[string]string) error {
 	now := l.age()
-	all := map[string]string{} // not nil, which would take all of them away
+	all := map[string]string{} // not nil, which would remove all of them
 	maps.Copy(all, annotations)
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": l.UID, "annotations": all},
@@ -145,14 +144,15 @@ func (l *Lease) push(ctx context.Context, annotations map[string]string) error {
 	return nil
 }
 
-// useTTL takes over the TTL that the Job states now, if it states one.
+// useTTL adopts the TTL that the Job states now, if it states one.
 func (l *Lease) useTTL(job *batchv1.Job) {
 	if ttl, stated := ttlOf(job); stated {
 		l.ttl = ttl
 	}
 }
 
-// alive judges the server's answer to a request for the lease.
+// alive returns an error if a request for the lease failed, or ErrLost if the server's answer shows that the
+// lease is gone.
 func (l *Lease) alive(job *batchv1.Job, err error) error {
 	switch {
 	case apierrors.IsNotFound(err):
@@ -165,21 +165,23 @@ func (l *Lease) alive(job *batchv1.Job, err error) error {
 	return nil
 }
 
-// age is how long ago the lease was taken, a suspended computer's sleep included: Go's own clock
-// stands still then, the server's does not. Where the two disagree, the longer time is the safe one.
+// age returns how long ago the lease was taken, including the time that the computer was suspended. Go's own
+// clock stops during that time, and the server's does not. If Go's clock and the computer's disagree, the
+// longer time is the safe one.
 func (l *Lease) age() time.Duration {
 	now := time.Now()
 	return max(now.Sub(l.taken), now.Round(0).Sub(l.taken.Round(0)))
 }
 
-// Left is how long the lease lives if it is not renewed any more, and at most.
+// Left returns how long the lease lives if it is not renewed again, and how long it lives at most.
 func (l *Lease) Left() (unrenewed, most time.Duration) {
 	age := l.age()
 	most = l.ttl - age
 	return min(l.renewed+l.length-age, most), most
 }
 
-// Release gives the lease up, and with it what it owns. Who may not delete it lets it run out.
+// Release gives up the lease, and with it what it owns. If the caller is not allowed to delete the lease,
+// Release makes it expire.
 func (l *Lease) Release(ctx context.Context) error {
 	if l.others {
 		return nil
@@ -206,10 +208,11 @@ func (l *Lease) expire(ctx context.Context) error {
 	return err
 }
 
-// IsGone reports an answer by which an object that has our UID is not there: none, or another one of that
-// name.
+// IsGone reports whether an answer means that the object with our UID is gone. Either there is no object of
+// that name, or it is another one.
 func IsGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
-// Deadline is the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter: it
-// is in whole seconds, and counted from a start whose own fraction of a second Kubernetes has cut off.
+// Deadline returns the activeDeadlineSeconds that makes a Job live for d or a little longer, never shorter.
+// The deadline is in whole seconds. It counts from a start time without its fraction of a second, which
+// Kubernetes cuts off.
 func Deadline(d time.Duration) int64 { return int64((d+time.Second-1)/time.Second) + 1 }

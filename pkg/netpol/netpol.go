@@ -1,6 +1,6 @@
 // Package netpol compares a clone with its source under the NetworkPolicies of their namespace. It states
-// facts about rules, and leaves what comes of them to the network: whether a policy is enforced at all, which
-// address a pod gets, and which labels other namespaces have is not known here.
+// facts about rules and leaves the consequences to the network. It does not know whether a policy is enforced
+// at all, which address a pod gets, or which labels other namespaces have.
 // https://kubernetes.io/docs/concepts/services-networking/network-policies/
 package netpol
 
@@ -20,22 +20,23 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// comparison is of a source and its clone, by their labels, under policies.
+// comparison holds the labels of a source and its clone, and the policies under which they are compared.
 type comparison struct {
 	policies      []policy
 	source, clone labels.Set
 }
 
-// policy is a NetworkPolicy whose selector has been read.
+// policy is a NetworkPolicy with its parsed pod selector.
 type policy struct {
 	networkingv1.NetworkPolicy
 	pods labels.Selector
 }
 
 // Differences returns what differs for a clone that has other labels than its source: which policies select
-// only one of the two, and which ingress rules let only one of the two reach other pods. Each is a sentence
-// without a full stop, and stated once; they are sorted by the policy's name. Who may reach the clone by the
-// egress rules of others is left out: it serves nothing.
+// only one of the two, and which ingress rules let only one of the two reach other pods. Each difference is a
+// sentence without a full stop and is stated once. The differences are sorted by the policy's name.
+// Differences leaves out which pods are allowed to reach the clone by their egress rules, because the clone
+// serves nothing.
 func Differences(policies []networkingv1.NetworkPolicy, source, clone map[string]string) []string {
 	c := comparison{source: source, clone: clone}
 	for _, p := range policies {
@@ -57,7 +58,7 @@ func Differences(policies []networkingv1.NetworkPolicy, source, clone map[string
 	return sentences
 }
 
-// selected says that p selects only one of source and clone.
+// selected returns a sentence if p selects only one of source and clone.
 func (c comparison) selected(p policy) []string {
 	source, clone := p.pods.Matches(c.source), p.pods.Matches(c.clone)
 	if source == clone {
@@ -74,8 +75,8 @@ func (c comparison) selected(p policy) []string {
 	return []string{fmt.Sprintf(sentence, p.Name, words.List(directions, "and"))}
 }
 
-// reached says which of p's rules let the one pod in, and not the other, which no rule for the same pods and
-// ports lets in either. end ends each sentence.
+// reached returns a sentence for each rule of p that lets in the pod one and not the pod other. It leaves out
+// a rule if any rule for the same pods and ports lets other in. Each sentence ends with end.
 func (c comparison) reached(p policy, one, other labels.Set, end string) []string {
 	var sentences []string
 	for _, rule := range p.ingress() {
@@ -96,8 +97,8 @@ func (c comparison) reached(p policy, one, other labels.Set, end string) []strin
 	return sentences
 }
 
-// admitted reports whether a rule for the pods of p, or for every pod, lets a pod in at these ports, or at
-// all.
+// admitted reports whether a rule for the pods of p, or for every pod, lets a pod in at these ports or at all
+// ports.
 func (c comparison) admitted(p policy, ports []networkingv1.NetworkPolicyPort, pod labels.Set) bool {
 	for _, q := range c.policies {
 		lets := func(rule networkingv1.NetworkPolicyIngressRule) bool {
@@ -112,7 +113,7 @@ func (c comparison) admitted(p policy, ports []networkingv1.NetworkPolicyPort, p
 	return false
 }
 
-// ingress are p's ingress rules, if it restricts that direction.
+// ingress returns p's ingress rules, or nil if p does not restrict ingress.
 func (p policy) ingress() []networkingv1.NetworkPolicyIngressRule {
 	if slices.Contains(directionsOf(p.Spec), networkingv1.PolicyTypeIngress) {
 		return p.Spec.Ingress
@@ -120,8 +121,8 @@ func (p policy) ingress() []networkingv1.NetworkPolicyIngressRule {
 	return nil
 }
 
-// directionsOf are those that the policy restricts. The default is the server's: the comment of
-// NetworkPolicySpec.PolicyTypes in k8s.io/api/networking/v1.
+// directionsOf returns the directions that the policy restricts. The default is the server's. Source of the
+// rule: the comment of NetworkPolicySpec.PolicyTypes in k8s.io/api/networking/v1.
 func directionsOf(spec networkingv1.NetworkPolicySpec) []networkingv1.PolicyType {
 	switch {
 	case len(spec.PolicyTypes) > 0:
@@ -132,7 +133,7 @@ func directionsOf(spec networkingv1.NetworkPolicySpec) []networkingv1.PolicyType
 	return []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
 }
 
-// admits reports whether a rule of p lets a pod of p's namespace in, as far as its labels tell.
+// admits reports whether a rule of p lets in a pod of p's namespace, judged by the pod's labels.
 func admits(p policy, rule networkingv1.NetworkPolicyIngressRule, pod labels.Set) bool {
 	return len(rule.From) == 0 || slices.ContainsFunc(rule.From,
 		func(peer networkingv1.NetworkPolicyPeer) bool {
@@ -140,10 +141,11 @@ func admits(p policy, rule networkingv1.NetworkPolicyIngressRule, pod labels.Set
 		})
 }
 
-// peerAdmits takes a namespace selector to select the namespace unless it asks for another name: of its
-// labels only the name is known, since reading a namespace takes rights in the whole cluster.
+// peerAdmits reports whether a peer of p includes a pod of p's namespace. It assumes that a namespace
+// selector selects the namespace unless it requires another name. Of the namespace's labels only the name is
+// known, because reading a namespace takes cluster-wide rights.
 func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) bool {
-	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a kind of peer to come
+	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a future kind of peer
 		return false
 	}
 	namespaces := podSelector(peer.NamespaceSelector)
@@ -157,8 +159,9 @@ func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) b
 	return !labels.MatchesNothing(namespaces) && podSelector(peer.PodSelector).Matches(pod)
 }
 
-// podSelector reads a selector; nil is no restriction. One that cannot be read, which only versions
-// of the server that are gone let in, compares with values that no label can have: it selects nothing.
+// podSelector parses a selector. A nil selector is no restriction. One that cannot be parsed selects nothing,
+// because it compares with values that no label can have. Only former versions of the server accepted such
+// selectors.
 func podSelector(s *metav1.LabelSelector) labels.Selector {
 	if s == nil {
 		return labels.Everything()
@@ -178,7 +181,7 @@ func peerWords(peer networkingv1.NetworkPolicyPeer) string {
 	return pods + " in " + words.Selected("namespace", podSelector(peer.NamespaceSelector))
 }
 
-// portWords says which ports a rule is about: " on port 5432", or nothing for all.
+// portWords names the ports of a rule, such as " on port 5432". It returns "" for all ports.
 func portWords(ports []networkingv1.NetworkPolicyPort) string {
 	if len(ports) == 0 {
 		return ""

@@ -1,5 +1,5 @@
-// Package owned holds the labels, annotations and names by which kubectl-eshell knows its own
-// objects in a cluster. It knows nothing else: every other room may import it.
+// Package owned holds the labels, annotations and names by which kubectl-eshell recognizes its own objects in
+// a cluster. It depends on no other package of the program, so every other package may import it.
 package owned
 
 import "strings"
@@ -15,31 +15,31 @@ const (
 	Domain = "kubectl-eshell.github.io"
 	// SessionLabel carries the session's id.
 	SessionLabel = Domain + "/session"
-	// SourceKindAnnotation says what kind of object a clone was made from: "Deployment".
+	// SourceKindAnnotation is the kind of the object that a clone was made from: "Deployment".
 	SourceKindAnnotation = Domain + "/source-kind"
-	// SourceNameAnnotation says its name, which may be longer than a label's 63 characters.
+	// SourceNameAnnotation is the object's name, which may be longer than a label's 63 characters.
 	SourceNameAnnotation = Domain + "/source-name"
-	// TTLAnnotation says how long a session may live at most, in seconds from its lease's creation.
+	// TTLAnnotation is how long a session may live at most, in seconds from its lease's creation.
 	TTLAnnotation = Domain + "/ttl-seconds"
-	// ModeAnnotation says of a lease in which mode its session is: "clone" or "debug".
+	// ModeAnnotation is the mode of a lease's session: "clone" or "debug".
 	ModeAnnotation = Domain + "/mode"
-	// PodAnnotation says of a lease in which pod its session's shell is.
+	// PodAnnotation is the pod in which the shell of a lease's session is.
 	PodAnnotation = Domain + "/pod"
-	// ContainerAnnotation says in which container.
+	// ContainerAnnotation is the container in which the shell is.
 	ContainerAnnotation = Domain + "/container"
-	// UserAnnotation says who opened a session, as the server knows them.
+	// UserAnnotation is the name on the server of the user who opened a session.
 	UserAnnotation = Domain + "/user"
-	// ReasonAnnotation says why.
+	// ReasonAnnotation is the reason why the session was opened.
 	ReasonAnnotation = Domain + "/reason"
-	// KeptAnnotation says of a lease that nobody renews it, and why: Fixed or Detached. On a clone it
-	// says Detached.
+	// KeptAnnotation on a lease means that nobody renews it. Its value is the reason: Fixed or Detached. On a
+	// clone its value is Detached.
 	KeptAnnotation = Domain + "/kept"
 )
 
-// The values of KeptAnnotation.
+// These are the values of KeptAnnotation.
 const (
-	Fixed    = "fixed"    // its session's client may not
-	Detached = "detached" // its session has no client
+	Fixed    = "fixed"    // the session's client is not allowed to renew it
+	Detached = "detached" // the session has no client
 )
 
 // NeverReady is the condition of a clone's readiness gate. Nobody ever sets it.
@@ -48,12 +48,12 @@ const NeverReady = Domain + "/never-ready"
 // ToolboxName names the init container and the volume of --toolbox.
 const ToolboxName = "eshell-toolbox"
 
-// maxName is the length of a DNS label. A pod's name may be longer, but its hostname may not:
-// beyond 63 characters the kubelet cuts it.
+// maxName is the maximum length of a DNS label. A pod's name may be longer, but the kubelet cuts its hostname
+// after 63 characters.
 const maxName = 63
 
-// PodName returns the name of the clone that session makes of source: at most 63 characters,
-// a valid DNS label for any valid source name.
+// PodName returns the name of the clone that session makes of source. It is a valid DNS label of at most 63
+// characters for any valid source name.
 func PodName(source, session string) string {
 	suffix := "-eshell-" + session
 	source = strings.ReplaceAll(source, ".", "-")
@@ -73,12 +73,12 @@ func ContainerName(session string) string {
 	return "eshell-" + session
 }
 
-// Labels returns a clone's labels.
+// Labels returns the labels of a session's clone and lease.
 func Labels(session string) map[string]string {
 	return map[string]string{ManagedByLabel: ManagedBy, SessionLabel: session}
 }
 
-// Who returns the annotations of who opened a session and why, as far as that is known.
+// Who returns the annotations that state who opened a session and why, as far as that is known.
 func Who(user, reason string) map[string]string {
 	who := map[string]string{}
 	if user != "" {
@@ -90,7 +90,7 @@ func Who(user, reason string) map[string]string {
 	return who
 }
 
-// Annotations returns a clone's annotations: what it was made from.
+// Annotations returns the annotations that state what a clone was made from.
 func Annotations(kind, name string) map[string]string {
 	return map[string]string{SourceKindAnnotation: kind, SourceNameAnnotation: name}
 }

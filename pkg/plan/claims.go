@@ -12,8 +12,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// checkOrdinal refuses an ordinal where there is nothing to count, and shared claims of a
-// StatefulSet without one: each of its pods has its own.
+// checkOrdinal refuses an ordinal for a workload that is not a StatefulSet. It also refuses shared claims of
+// a StatefulSet without an ordinal, because each of its pods has claims of its own.
 func (c *clone) checkOrdinal() error {
 	parts, templates := c.options.Components, len(c.workload.ClaimTemplates) > 0
 	shares := parts.Volumes == VolumesShared || parts.Volumes == VolumesReadOnly
@@ -28,15 +28,15 @@ func (c *clone) checkOrdinal() error {
 	return nil
 }
 
-// sharesTemplates reports that the clone uses the claims of one of the StatefulSet's pods.
+// sharesTemplates reports whether the clone uses the claims of one of the StatefulSet's pods.
 func (c *clone) sharesTemplates() bool {
 	return c.options.Components.Ordinal != nil && c.options.Components.Volumes != VolumesFresh
 }
 
-// useClaimTemplates gives a clone of a StatefulSet the volumes that its controller would have given
-// it: new ones from the same templates, deleted with the pod, or those of the pod that was asked
-// for. The pod template alone names volumes that do not exist; where it has one of the same name,
-// the controller prefers the claim.
+// useClaimTemplates gives a clone of a StatefulSet the volumes that its controller would have given it. These
+// are either new volumes from the same templates, which are deleted with the pod, or the volumes of the
+// requested pod. Without them, the pod template mounts volumes that do not exist. If the pod template has a
+// volume with the name of a claim template, the controller prefers the claim.
 func (c *clone) useClaimTemplates() {
 	for _, claim := range c.workload.ClaimTemplates {
 		c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes,
@@ -56,7 +56,7 @@ func (c *clone) useClaimTemplates() {
 	}
 }
 
-// freshVolume is a generic ephemeral volume:
+// freshVolume returns a generic ephemeral volume:
 // https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes
 func freshVolume(spec corev1.PersistentVolumeClaimSpec) corev1.VolumeSource {
 	return corev1.VolumeSource{
@@ -66,7 +66,7 @@ func freshVolume(spec corev1.PersistentVolumeClaimSpec) corev1.VolumeSource {
 	}
 }
 
-// keepClaim mounts a claim as it was chosen.
+// keepClaim mounts a claim in the way that the user chose with --volumes.
 func (c *clone) keepClaim(volume *corev1.Volume) error {
 	name := volume.PersistentVolumeClaim.ClaimName
 	claim := c.claim(name)
@@ -81,7 +81,7 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 				"are not known: %w", name, claim.Err)
 		}
 		c.note(Changed, "volume "+volume.Name+" is new and empty", "--volumes fresh")
-		// Another volume of the same kind: not the same one, and empty.
+		// The new volume is of the same kind, but separate and empty.
 		volume.VolumeSource = freshVolume(corev1.PersistentVolumeClaimSpec{
 			AccessModes: claim.Spec.AccessModes, Resources: claim.Spec.Resources,
 			StorageClassName: claim.Spec.StorageClassName, VolumeMode: claim.Spec.VolumeMode,
@@ -122,9 +122,9 @@ func usedBy(claim workload.Claim) string {
 	return "shared with " + strings.Join(pods, ", ")
 }
 
-// besideUsers makes a claim that only one node can mount mountable: on the node of its user, by
-// affinity, because nodeName would bypass the scheduler. One that only one pod can mount is not to
-// be had while it is in use.
+// besideUsers pins the clone to the node of a pod that uses the claim if only one node can mount the claim.
+// It uses node affinity, because nodeName would bypass the scheduler. It refuses a claim that is in use and
+// that only one pod can mount.
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
 func (c *clone) besideUsers(claim workload.Claim) error {
 	if claim.UsersErr != nil {
@@ -151,7 +151,7 @@ func (c *clone) besideUsers(claim workload.Claim) error {
 	return nil
 }
 
-// has reports that the claim's most permissive mode is this one.
+// has reports whether the claim has this access mode and not also ReadWriteMany, which is more permissive.
 func has(spec *corev1.PersistentVolumeClaimSpec, mode corev1.PersistentVolumeAccessMode) bool {
 	return spec != nil && slices.Contains(spec.AccessModes, mode) &&
 		!slices.Contains(spec.AccessModes, corev1.ReadWriteMany)

@@ -11,21 +11,21 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// clone is a plan in the making.
+// clone is a plan under construction.
 type clone struct {
 	workload *workload.Workload
 	options  Options
 	notes    []Note
 
 	labels, annotations map[string]string
-	filled              int // annotations that show in files
+	filled              int // number of annotations added for files of the downward API
 	spec                corev1.PodSpec
 }
 
-// Clone plans a new pod made from the workload's template: the chosen container with its image,
-// environment, identity and volumes, and nothing that could serve, be adopted or outlive the
-// session. It refuses what would disturb the original, and where the caller's permissions would
-// leave the pod behind. Every step that changes what the source says notes it.
+// Clone plans a new pod from the workload's template. The pod has the chosen container with its image,
+// environment, identity and volumes, and nothing that could serve requests, be adopted or outlive the
+// session. Clone refuses anything that would disturb the original. It also refuses if the caller's
+// permissions would leave the pod behind. Every step that departs from the source adds a note.
 func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	via, notes, err := chooseVia(t, o, ModeClone)
 	if err != nil {
@@ -38,14 +38,14 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	a := agent.New(o.agent(via, watchdog(t, o, ModeClone)))
 	for _, step := range []func() error{
-		// What is refused before anything is decided.
+		// Check what has to be refused before anything is decided.
 		c.supported, c.notASidecar, c.checkWith, c.checkInit, c.checkOrdinal,
-		// What comes along.
+		// Keep the parts of the source that the clone needs.
 		c.keepContainers, c.changeEnv, c.keepInitContainers, c.keepVolumes,
 		c.keepLabels, c.keepAnnotations, c.resolveDownwardAPI,
-		// What the user wants to be different.
+		// Apply the changes that the user asked for.
 		c.override, c.identify, c.place,
-		// What would serve, disturb or outlive the session.
+		// Remove what would serve requests, disturb the session or outlive it.
 		c.strip, c.dropPodIdentity, c.limitLifetime,
 		func() error { return c.setCommand(a) },
 	} {
@@ -70,8 +70,8 @@ func (c *clone) note(kind NoteKind, what, reason string) {
 	c.notes = append(c.notes, Note{kind, what, reason})
 }
 
-// main is the chosen container, or nil where that is a sidecar. It stays valid until the next change of the
-// list of containers.
+// main returns the chosen container, or nil if that is a sidecar. The pointer is valid until the list of
+// containers changes.
 func (c *clone) main() *corev1.Container {
 	return containerNamed(c.spec.Containers, c.workload.Container)
 }
@@ -91,7 +91,7 @@ func (c *clone) runs(name string) bool {
 		containerNamed(c.spec.Containers, name) != nil
 }
 
-// containers are all that will run, init containers first.
+// containers returns all containers that will run, init containers first.
 func (c *clone) containers() []*corev1.Container {
 	var all []*corev1.Container
 	for _, list := range [][]corev1.Container{c.spec.InitContainers, c.spec.Containers} {
@@ -112,7 +112,8 @@ func (c *clone) pod() *corev1.Pod {
 		Spec: c.spec,
 	}
 	if lease := c.options.Lease; lease != nil {
-		// It is no controller: the job controller would release or delete the pod.
+		// The Job is not marked as the pod's controller. Otherwise the job controller would release or delete
+		// the pod.
 		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: lease.Name,
 			UID: lease.UID}}
 	}

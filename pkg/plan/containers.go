@@ -13,9 +13,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// keepContainers takes the chosen container, those that were asked for, and leaves the others: a
-// second worker would take jobs, and the pod would not end with the shell. Sidecars that are init
-// containers stay in their place, because their order is what they start in:
+// keepContainers keeps the chosen container and the requested ones. It drops the others, because a second
+// worker would take jobs and the pod would not end with the shell. Sidecars that are init containers keep
+// their position, because it determines the order in which they start:
 // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 func (c *clone) keepContainers() error {
 	c.spec.Containers = slices.DeleteFunc(c.spec.Containers, func(container corev1.Container) bool {
@@ -40,7 +40,7 @@ func (c *clone) with(what, name string) bool {
 	return true
 }
 
-// notASidecar refuses to make a clone around a sidecar: it would run beside nothing.
+// notASidecar refuses to make a clone of a sidecar, because it would run beside nothing.
 func (c *clone) notASidecar() error {
 	if c.main() != nil {
 		return nil
@@ -52,8 +52,8 @@ func (c *clone) notASidecar() error {
 			c.workload, c.workload.Namespace, c.workload.Container))
 }
 
-// checkWith refuses the names of containers that the source has not, and of those that do not run beside
-// the others.
+// checkWith refuses the names of containers that the source does not have, and of init containers that do not
+// run beside the others.
 func (c *clone) checkWith() error {
 	var known []string
 	for _, container := range slices.Concat(c.spec.Containers, c.spec.InitContainers) {
@@ -74,27 +74,27 @@ func (c *clone) checkWith() error {
 	return nil
 }
 
-// strip takes away what a server has and a shell must not: nothing is served from a clone, and
-// nothing may kill its shell for not serving.
+// strip removes what a server has and a shell must not have. Nothing is served from a clone, and its shell
+// must not be killed for not serving.
 func (c *clone) strip() error {
 	for _, container := range c.containers() {
 		c.noteServing(*container)
 		numberPort(container.StartupProbe, container.Ports)
 		container.LivenessProbe, container.ReadinessProbe = nil, nil
 		container.Lifecycle, container.Ports = nil, nil
-		// The API takes neither where the pod is never restarted.
+		// The API accepts neither in a pod that is never restarted.
 		container.RestartPolicyRules, container.ResizePolicy = nil, nil
 		if !containers.IsSidecar(*container) {
 			container.RestartPolicy = nil
 		}
 	}
-	for i := range c.spec.Containers { // one that is always restarted is no sidecar here
+	for i := range c.spec.Containers { // a container that is always restarted is no sidecar
 		c.spec.Containers[i].StartupProbe, c.spec.Containers[i].RestartPolicy = nil, nil
 	}
 	return nil
 }
 
-// noteServing tells what is stripped. The chosen container's goes without saying whose it is.
+// noteServing notes what strip removes. The notes name the container unless it is the chosen one.
 func (c *clone) noteServing(container corev1.Container) {
 	of, reason := " of container "+container.Name, "nobody waits for it to be ready"
 	if container.Name == c.workload.Container {
@@ -112,8 +112,9 @@ func (c *clone) noteServing(container corev1.Container) {
 	}
 }
 
-// numberPort gives a startup probe the number of a port that it knows by name: the names go with the
-// ports. The probe has to stay, because what starts after a sidecar waits for it.
+// numberPort replaces the name of a port in a startup probe with its number, because strip removes the ports
+// and with them their names. The probe has to stay, because the containers that start after a sidecar wait
+// for it.
 func numberPort(probe *corev1.Probe, ports []corev1.ContainerPort) {
 	var port *intstr.IntOrString
 	switch {
@@ -129,7 +130,7 @@ func numberPort(probe *corev1.Probe, ports []corev1.ContainerPort) {
 	}
 }
 
-// supported refuses what a clone cannot do.
+// supported refuses workloads that cannot be cloned with these options.
 func (c *clone) supported() error {
 	if !isWindows(c.spec) || (c.options.Via == agent.ViaAttach || c.options.Detach) &&
 		len(c.options.Command) > 0 {

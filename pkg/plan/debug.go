@@ -14,9 +14,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Debug plans an ephemeral container beside the workload's chosen container: in its process
-// namespace, with its image unless another is asked for, its environment, mounts, user and group.
-// It refuses where the kubelet could not start one.
+// Debug plans an ephemeral container beside the workload's chosen container. It runs in that container's
+// process namespace with its environment, mounts, user and group, and with its image unless another is
+// requested. Debug refuses if the kubelet could not start the ephemeral container.
 func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	if err := debuggable(t); err != nil {
 		return nil, err
@@ -57,7 +57,8 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	}, nil
 }
 
-// debuggable tells why the kubelet would refuse or never start an ephemeral container.
+// debuggable returns an error with the reason if the kubelet would refuse or never start an ephemeral
+// container.
 func debuggable(t *workload.Workload) error {
 	pod := t.Pod
 	clone := "clone it instead: kubectl eshell pod/" + pod.Name + " -n " + pod.Namespace
@@ -90,15 +91,15 @@ func stateReason(state corev1.ContainerState) string {
 	return ""
 }
 
-// lookalike takes over from the source what an ephemeral container may have: no ports, probes,
-// hooks, resources or subPath mounts.
+// lookalike copies from the source what an ephemeral container is allowed to have. It leaves out ports,
+// probes, hooks, resources and subPath mounts.
 // https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
 func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.EphemeralContainerCommon,
 	[]Note) {
 	var notes []Note
 	common := corev1.EphemeralContainerCommon{
 		Image: source.Image, WorkingDir: source.WorkingDir,
-		ImagePullPolicy: corev1.PullIfNotPresent, // it is on the node: it runs
+		ImagePullPolicy: corev1.PullIfNotPresent, // the image is on the node, because the source runs it
 		EnvFrom:         source.EnvFrom, VolumeDevices: source.VolumeDevices,
 		SecurityContext: sameUser(pod, source),
 	}
@@ -128,8 +129,8 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.Ephe
 	return common, notes
 }
 
-// ofContainer names the container whose resources a variable shows: unnamed it would mean the
-// ephemeral container, which has none.
+// ofContainer adds the source's name to variables that show resources. Without a name, they would refer to
+// the ephemeral container, which has no resources.
 func ofContainer(env []corev1.EnvVar, name string) []corev1.EnvVar {
 	for i := range env {
 		from := env[i].ValueFrom
@@ -141,8 +142,9 @@ func ofContainer(env []corev1.EnvVar, name string) []corev1.EnvVar {
 	return env
 }
 
-// sameUser is the source's security context; where it leaves the user to the image, the user that
-// the node reports (KEP-3619, Kubernetes 1.31) takes the place of another image's.
+// sameUser returns the source's security context. If the pod's spec leaves the user or group to the image,
+// sameUser sets the one that the node reports (KEP-3619, Kubernetes 1.31), so that another image's does not
+// apply.
 func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext {
 	context := cmp.Or(source.SecurityContext.DeepCopy(), &corev1.SecurityContext{})
 	status := containers.Status(pod, source.Name)
@@ -159,8 +161,8 @@ func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext 
 	return context
 }
 
-// processNote says where the workload's files are. Its first process is PID 1 only in a process
-// namespace of its own.
+// processNote returns a note on where the workload's files are. The workload's first process is PID 1 only if
+// the container has a process namespace of its own.
 func processNote(pod *corev1.Pod, container string) Note {
 	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {
 		return Note{Changed, "its files are under /proc/PID/root",

@@ -14,8 +14,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// resolveDownwardAPI gives variables and files that show a label or an annotation the value that it has in
-// the source, where the clone does not carry it: they would silently be empty.
+// resolveDownwardAPI resolves variables and files that show a label or an annotation that the clone does not
+// carry. They get the value from the source, because they would otherwise silently be empty.
 // https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 func (c *clone) resolveDownwardAPI() error {
 	for _, container := range c.containers() {
@@ -72,7 +72,8 @@ func (c *clone) resolveVariable(variable *corev1.EnvVar) {
 	}
 }
 
-// writeInFile keeps the value in an annotation, because a file of the downward API has no other.
+// writeInFile stores the value in an annotation of the clone, because a file of the downward API cannot hold
+// a literal value.
 func (c *clone) writeInFile(file *corev1.DownwardAPIVolumeFile) {
 	switch {
 	case file.ResourceFieldRef != nil:
@@ -99,9 +100,10 @@ func (c *clone) annotateField(file *corev1.DownwardAPIVolumeFile, value, reason 
 		key + "']"}, nil
 }
 
-// ofDropped is what a reference shows of the resources of a container that does not run: the kubelet
-// would not start a pod that refers to one. Where that container has no limit it is what the node has.
-// The chosen container shows the same, if it has no limit either: then the reference is to that one.
+// ofDropped returns the value of a reference to the resources of a container that does not run. The kubelet
+// would not start a pod with such a reference. If that container has no limit, the value is what the node
+// has. If the chosen container has no limit either, it shows the same value, so the reference is changed to
+// name it. gone reports whether the reference has to be replaced by the value.
 func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone bool) {
 	if ref.ContainerName == "" || c.runs(ref.ContainerName) {
 		return "", false
@@ -125,8 +127,9 @@ func (c *clone) ofDropped(ref *corev1.ResourceFieldSelector) (value string, gone
 	return value, true
 }
 
-// missingField tells of a field path whether the clone lacks what it shows, and the value that the source
-// had. Where the source is a template, some values are only given to the pods that it is for.
+// missingField reports whether the clone lacks the value that a field path shows (lost), and returns the
+// source's value if it has one (had). If the source is a template, it lacks the values that controllers only
+// give to pods. These count as lost too.
 func (c *clone) missingField(path string) (value string, had, lost bool) {
 	field, key, _ := strings.Cut(path, "['") // metadata.labels['app']
 	key, ok := strings.CutSuffix(key, "']")
@@ -147,7 +150,7 @@ func (c *clone) missingField(path string) (value string, had, lost bool) {
 	return value, had, had || givenByController(key)
 }
 
-// ofOrdinal are the labels of the StatefulSet's pod whose claims were asked for.
+// ofOrdinal returns the labels of the StatefulSet's pod whose claims were requested.
 func (c *clone) ofOrdinal() map[string]string {
 	if c.options.Components.Ordinal == nil {
 		return nil
@@ -157,7 +160,7 @@ func (c *clone) ofOrdinal() map[string]string {
 		"statefulset.kubernetes.io/pod-name": c.workload.Name + "-" + ordinal}
 }
 
-// givenByController reports labels and annotations that controllers add to the pods they make.
+// givenByController reports whether controllers add a label or annotation to the pods that they make.
 // https://kubernetes.io/docs/reference/labels-annotations-taints/
 func givenByController(key string) bool {
 	return slices.Contains([]string{

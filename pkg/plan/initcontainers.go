@@ -12,9 +12,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// keepInitContainers keeps those that were chosen: by default those that prepare a volume for the
-// containers that run (they make its configuration), and not the others (they migrate, register,
-// wait for peers).
+// keepInitContainers keeps the chosen init containers. By default these are the ones that prepare a volume
+// for the containers that run, for example by writing their configuration. The others migrate, register or
+// wait for peers.
 func (c *clone) keepInitContainers() error {
 	preparing := c.preparing()
 	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers, func(init corev1.Container) bool {
@@ -47,7 +47,7 @@ func (c *clone) initializes(init corev1.Container, prepares bool) bool {
 	return runs
 }
 
-// checkInit refuses names that are no init container's.
+// checkInit refuses names that are not names of init containers.
 func (c *clone) checkInit() error {
 	names := c.options.Components.InitNames
 	var known []string
@@ -67,9 +67,9 @@ func (c *clone) checkInit() error {
 	return nil
 }
 
-// preparing names the init containers that write, directly or for one another, a volume that the
-// containers mount. A volume that outlives its pods has been prepared already, and is somebody
-// else's to change.
+// preparing returns the names of the init containers that write to a volume that the containers mount, or to
+// a volume for another such init container. A volume that outlives its pods does not count. It has already
+// been prepared, and is not the clone's to change.
 func (c *clone) preparing() []string {
 	users := slices.Clone(c.spec.Containers)
 	needed := func(volume string) bool {
@@ -92,8 +92,8 @@ func writes(init corev1.Container, needed func(volume string) bool) bool {
 		slices.ContainsFunc(init.VolumeDevices, func(d corev1.VolumeDevice) bool { return needed(d.Name) })
 }
 
-// isNew reports a volume that is empty when the clone starts, for it to write: the others have been
-// filled by somebody else.
+// isNew reports whether a volume is empty when the clone starts, so that the clone has to fill it. The others
+// have already been filled by somebody else.
 func (c *clone) isNew(name string) bool {
 	for _, claim := range c.workload.ClaimTemplates {
 		if claim.Name == name {

@@ -13,9 +13,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// keepLabels gives the clone the labels by which nothing selects it. Its readiness gate, which
-// nobody sets, keeps it out of the Services that are made while it runs, and of all of them where
-// the user wants the labels kept.
+// keepLabels gives the clone labels that nothing selects. It also adds a readiness gate that nobody sets. The
+// gate keeps the clone out of Services that are created while it runs, and out of all Services if the user
+// keeps the labels.
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate
 func (c *clone) keepLabels() error {
 	source, t := c.workload.Template.Labels, c.workload
@@ -49,8 +49,8 @@ func (c *clone) keepLabels() error {
 	return nil
 }
 
-// noteDifferences notes what NetworkPolicies do to a clone with other labels. --keep-labels is an advice
-// where it is not refused, and makes fewer differences.
+// noteDifferences notes what NetworkPolicies do to a clone with other labels. It suggests --keep-labels if
+// that is not refused and makes fewer differences.
 func (c *clone) noteDifferences() {
 	source, state := c.workload.Template.Labels, c.workload.NamespaceState
 	differences := netpol.Differences(state.Policies, source, c.labels)
@@ -88,8 +88,8 @@ func plural(noun string, names []string) string {
 	return words.Plural(len(names), noun, noun+"s") + " " + strings.Join(names, ", ")
 }
 
-// keepAnnotations keeps the settings (mesh, secrets, identity) and leaves what records something
-// about another object. An autoscaler is told not to take the node away under the session.
+// keepAnnotations keeps annotations that are settings (mesh, secrets, identity) and drops those that record
+// something about another object. It also tells node autoscalers not to remove the node during the session.
 func (c *clone) keepAnnotations() error {
 	c.annotations = map[string]string{}
 	var dropped []string
@@ -105,11 +105,11 @@ func (c *clone) keepAnnotations() error {
 	}
 	maps.Copy(c.annotations, owned.Annotations(c.workload.Kind, c.workload.Name))
 	maps.Copy(c.annotations, owned.Who(c.workload.Access.User, c.options.Reason))
-	if c.options.Detach { // which container it is does not show by its stdin
+	if c.options.Detach { // its stdin does not show which container it is
 		c.annotations[owned.KeptAnnotation] = owned.Detached
 		c.annotations[owned.ContainerAnnotation] = c.workload.Container
 	}
-	// By these, node autoscalers know a pod that must not be moved:
+	// These tell node autoscalers that the pod must not be moved:
 	// https://kubernetes.io/docs/reference/labels-annotations-taints/#cluster-autoscaler-kubernetes-io-safe-to-evict,
 	// https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
 	doNotDisrupt := map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -120,15 +120,15 @@ func (c *clone) keepAnnotations() error {
 	return nil
 }
 
-// isRecord reports the annotations in which kubectl, a kubelet or a network records something about
-// one object, and those by which Prometheus finds what serves.
+// isRecord reports whether kubectl, a kubelet or a network plugin uses an annotation to record something
+// about one object, or Prometheus uses it to find what to scrape.
 func isRecord(key string) bool {
 	domain, name, _ := strings.Cut(key, "/")
 	switch domain {
 	case "kubectl.kubernetes.io", "batch.kubernetes.io", "k8s.ovn.org", "ovn.kubernetes.io",
 		"vpc.amazonaws.com", "prometheus.io", "scheduling.k8s.io":
 		return true
-	case "cni.projectcalico.org": // addresses are one pod's; pools to take one from are not
+	case "cni.projectcalico.org": // an address belongs to one pod, a pool does not
 		return !strings.HasSuffix(name, "pools")
 	case "kubernetes.io":
 		return strings.HasPrefix(name, "config.") || name == "limit-ranger" || name == "created-by"
@@ -136,7 +136,7 @@ func isRecord(key string) bool {
 		return strings.HasSuffix(name, "-status")
 	case "openshift.io":
 		return name == "scc"
-	case "sidecar.istio.io": // of an injection; the clone's own is made anew
+	case "sidecar.istio.io": // the record of an injection; the clone gets its own
 		return name == "status"
 	case "linkerd.io":
 		return name == "proxy-version" || name == "trust-root-sha256" || name == "created-by"
@@ -144,7 +144,7 @@ func isRecord(key string) bool {
 	return strings.HasPrefix(key, owned.Domain)
 }
 
-// ofDroppedContainer reports an annotation with a setting for a container that does not run.
+// ofDroppedContainer reports whether an annotation is a setting for a container that does not run.
 func (c *clone) ofDroppedContainer(key string) bool {
 	for _, prefix := range []string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix,
 		"container.seccomp.security.alpha.kubernetes.io/"} {

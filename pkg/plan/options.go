@@ -13,31 +13,31 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Options are what the user asked for. The zero value of a field means: as in the source.
+// Options holds what the user asked for. The zero value of a field keeps what the source has.
 type Options struct {
-	Session string // the session's id, 5 characters of a DNS label
-	// HeartbeatTimeout is how long the session lives without a sign of life from its client.
+	Session string // the session's id, 5 characters that a DNS label can contain
+	// HeartbeatTimeout is how long the session lives without hearing from its client.
 	HeartbeatTimeout time.Duration
-	TTL              time.Duration // how long it lives at most; the pod's own limit where there is no lease
-	Lease            *Lease        // nil: there is none, and NoLease says why
+	TTL              time.Duration // how long it lives at most; without a lease, the pod's own limit
+	Lease            *Lease        // nil if there is none; NoLease is the reason
 	NoLease          error
-	Reason           string    // why the session is opened, for the record
-	Via              agent.Via // empty: exec, or attach where exec is not permitted
-	// Direct starts the command without the shell script that holds it back until the client has
-	// attached: for images without a shell. It goes with ViaAttach and a command.
+	Reason           string    // why the session is opened, for its record
+	Via              agent.Via // empty for exec, or attach if exec is not permitted
+	// Direct starts the command without the shell script that holds it back until the client has attached. It
+	// is for images without a shell, and requires ViaAttach and a command.
 	Direct bool
-	// Detach makes a session that nobody attends: its command, or a process that waits to be ended, lives
-	// for its TTL.
+	// Detach makes a session that has no client. It runs its command, or a process that waits to be ended,
+	// for at most its TTL.
 	Detach bool
 
-	Command    []string // empty: bash if the image has it, else sh
-	Entrypoint bool     // the image's entrypoint is run, with Command as its arguments
+	Command    []string // empty for bash if the image has it, or else sh
+	Entrypoint bool     // run the image's entrypoint, with Command as its arguments
 	Toolbox    string   // an image with a static busybox, for images without a shell
 	TTY        bool
 	Term       string // the value of TERM for a session with a TTY
 
 	Image  string
-	Pin    bool // the images that run, by their digests
+	Pin    bool // use the images that run, by their digests
 	Env    []EnvChange
 	CPU    resource.Quantity
 	Memory resource.Quantity
@@ -48,11 +48,11 @@ type Options struct {
 	Node       string
 	Overrides  Overrides
 
-	// Preview makes a plan that is only looked at: what the caller may do is not judged.
+	// Preview makes a plan that is only displayed. The caller's permissions are not checked.
 	Preview bool
 }
 
-// agent returns the options of the agent that runs by via, with a watchdog.
+// agent returns the options of an agent that uses via and the watchdog w.
 func (o Options) agent(via agent.Via, w agent.Watchdog) agent.Options {
 	return agent.Options{
 		Session: o.Session, Via: via, Command: o.Command, TTY: o.TTY, Term: o.Term, Toolbox: o.Toolbox != "",
@@ -67,7 +67,7 @@ type Lease struct {
 	UID  types.UID
 }
 
-// Components are what of the source comes along beside the chosen container.
+// Components are the parts of the source that are kept beside the chosen container.
 type Components struct {
 	With    []string // containers and sidecars, by name
 	WithAll bool
@@ -76,14 +76,14 @@ type Components struct {
 	InitNames []string // for InitNamed
 
 	Volumes   Volumes
-	Ordinal   *int // of the StatefulSet's pod whose claims are meant
+	Ordinal   *int // the ordinal of the StatefulSet's pod whose claims are used
 	NoDevices bool
 }
 
-// Init is which init containers run.
+// Init selects which init containers run.
 type Init string
 
-// The choices of init containers.
+// These are the values of Init.
 const (
 	InitAuto  Init = "auto" // those that prepare a volume for the containers that run
 	InitAll   Init = "all"
@@ -91,17 +91,18 @@ const (
 	InitNamed Init = "named"
 )
 
-// Volumes is what becomes of volumes that outlive a pod.
+// Volumes selects what happens to volumes that outlive a pod.
 type Volumes string
 
-// The choices of volumes. None chosen: claims are shared, a StatefulSet's claim templates fresh.
+// These are the values of Volumes. The empty value shares claims, but makes fresh ones from a StatefulSet's
+// claim templates.
 const (
 	VolumesShared   Volumes = "shared"
 	VolumesReadOnly Volumes = "readonly"
 	VolumesFresh    Volumes = "fresh"
 )
 
-// Identity is whose rights the session has.
+// Identity specifies whose rights the session has.
 type Identity struct {
 	ServiceAccount string
 	NoToken        bool
@@ -109,20 +110,21 @@ type Identity struct {
 	PullSecrets    []string
 }
 
-// Overrides are a patch of the finished pod, in JSON, and its type: json, merge or strategic.
+// Overrides is a patch of the finished pod, in JSON, and its type: json, merge or strategic.
 type Overrides struct {
 	Patch string
 	Type  string
 }
 
-// EnvChange sets a variable or, with Remove, takes it out.
+// EnvChange sets a variable or, with Remove, removes it.
 type EnvChange struct {
 	Name   string
 	Value  string
 	Remove bool
 }
 
-// chooseVia follows the user's choice and the caller's permissions.
+// chooseVia chooses between exec and attach, based on the user's choice and the caller's permissions. It
+// returns an error if a required permission is missing.
 func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, error) {
 	access := t.Access
 	if o.Preview {
@@ -133,7 +135,7 @@ func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, e
 	case !access.WatchPods:
 		return "", nil, missing("watch", "pods", t.Namespace, "eshell could not see the session start")
 	case o.Detach && (mode == ModeClone || access.AttachPods):
-		if len(o.Command) == 0 { // nobody runs a command beside what nobody attends
+		if len(o.Command) == 0 { // the process only waits, and no client runs a command
 			return agent.ViaExec, nil, nil
 		}
 		return agent.ViaAttach, nil, nil
@@ -155,8 +157,8 @@ func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, e
 		reason + "; all input and output is recorded in the container's log"}}, nil
 }
 
-// watchdog is for what runs by attach where no lease ends it. Signs of life come by exec; of a detached
-// session there are none.
+// watchdog returns the watchdog for a process that runs by attach and is not ended by a lease. Heartbeats
+// arrive by exec. A detached session has none.
 func watchdog(t *workload.Workload, o Options, mode Mode) agent.Watchdog {
 	leased := mode == ModeClone && o.NoLease == nil
 	switch {
@@ -165,7 +167,7 @@ func watchdog(t *workload.Workload, o Options, mode Mode) agent.Watchdog {
 	case mode == ModeDebug:
 		return agent.Watchdog{Timeout: o.TTL}
 	}
-	return agent.Watchdog{} // the lease ends it, or the pod's own deadline
+	return agent.Watchdog{} // the lease or the pod's own deadline ends it
 }
 
 func missing(verb, resource, namespace, why string) error {

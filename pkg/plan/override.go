@@ -18,7 +18,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// override applies what the user wants to be different about the chosen container.
+// override applies the user's changes to the chosen container.
 func (c *clone) override() error {
 	main := c.main()
 	if c.options.Image != "" {
@@ -36,7 +36,8 @@ func (c *clone) override() error {
 	return c.pin()
 }
 
-// changeEnv notes names only: a value may be a secret.
+// changeEnv applies the user's changes to the environment. It notes only names, because a value may be a
+// secret.
 func (c *clone) changeEnv() error {
 	main := c.main()
 	env, unset := mergeEnv(main.Env, c.options.Env)
@@ -56,7 +57,7 @@ func (c *clone) changeEnv() error {
 	return nil
 }
 
-// pin takes the images that run, by their digests: a tag may have moved since.
+// pin uses the images that run, by their digests, because a tag may have moved since.
 func (c *clone) pin() error {
 	if !c.options.Pin {
 		return nil
@@ -78,8 +79,8 @@ func (c *clone) pin() error {
 	return nil
 }
 
-// mergeEnv applies the changes in order. A variable that was set keeps its place, because others
-// may refer to it by $(NAME). unset are the names that were to be removed and were not there.
+// mergeEnv applies the changes in order. A variable that was already set keeps its position, because others
+// may refer to it by $(NAME). unset lists the names that should have been removed but were not set.
 func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar, unset []string) {
 	merged = slices.Clone(env)
 	for _, change := range changes {
@@ -100,15 +101,15 @@ func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar,
 	return merged, unset
 }
 
-// unsetNote tells that a removal did nothing. The names of envFrom's variables are only known to
-// the kubelet, so they cannot be taken out.
+// unsetNote returns a note that a removal did nothing. Only the kubelet knows the names of the variables from
+// envFrom, so they cannot be removed.
 func unsetNote(name string) Note {
 	return Note{Warning, name + "- removes nothing",
 		"env does not name " + name + "; what envFrom brings cannot be removed, only set"}
 }
 
-// patched applies the user's own patch, last, in the ways of kubectl run --overrides. What makes
-// the session work and keeps it apart is judged once more.
+// patched applies the user's own patch last, in the same ways as kubectl run --overrides. It then checks once
+// more what makes the session work and keeps it isolated.
 func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 	overrides := c.options.Overrides
 	if overrides.Patch == "" {
@@ -117,8 +118,8 @@ func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 	object, err := applyPatch(pod, overrides)
 	switch {
 	case runtime.IsStrictDecodingError(err):
-		return nil, fmt.Errorf("--overrides: %w", err) // it names fields
-	case err != nil: // its text may repeat what is in the patch: a secret
+		return nil, fmt.Errorf("--overrides: %w", err) // the error only names fields
+	case err != nil: // the error may repeat a secret from the patch
 		return nil, fmt.Errorf(
 			"--overrides: the patch does not fit a pod: " +
 				"it names what is not there, has a value of another type, " +
@@ -132,7 +133,7 @@ func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 	return result, c.judgePatched(pod, result)
 }
 
-// applyPatch does as kubectl's Overrider, with a decoder that refuses unknown fields.
+// applyPatch works like kubectl's Overrider, but its decoder refuses unknown fields.
 func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(scheme))
@@ -150,8 +151,8 @@ func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 	}
 }
 
-// judgePatched refuses a patch that would break the session, leave the pod behind, or bring it
-// back to what selects it.
+// judgePatched refuses a patch that would break the session, leave the pod behind, or let something select
+// the pod again.
 func (c *clone) judgePatched(before, after *corev1.Pod) error {
 	grace := after.Spec.TerminationGracePeriodSeconds
 	switch {

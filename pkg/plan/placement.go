@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 )
 
-// place lets the scheduler place the clone where the original could be, and not where the other
-// pods are or are not: it could stay Pending for them.
+// place lets the scheduler choose any node that the original could run on. It drops rules about where other
+// pods are, because they could keep the clone Pending.
 func (c *clone) place() error {
 	const alone = "the clone could stay Pending for other pods' sake"
 	if affinity := c.spec.Affinity; affinity != nil {
@@ -45,8 +45,8 @@ func (c *clone) place() error {
 	return nil
 }
 
-// pinToNode requires a node by affinity, as the DaemonSet controller does; nodeName would bypass the
-// scheduler. It adds to every term, because one of them is enough.
+// pinToNode requires a node by affinity, as the DaemonSet controller does, because nodeName would bypass the
+// scheduler. It adds the requirement to every term, because matching one term is enough.
 // https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#how-daemon-pods-are-scheduled
 func (c *clone) pinToNode(node, reason string) error {
 	c.spec.Affinity = cmp.Or(c.spec.Affinity, &corev1.Affinity{})
@@ -71,7 +71,7 @@ func (c *clone) pinToNode(node, reason string) error {
 	return nil
 }
 
-// nodeOf is the node that a term requires by its name, or "".
+// nodeOf returns the node that a term requires by name, or "".
 func nodeOf(term corev1.NodeSelectorTerm) string {
 	for _, field := range term.MatchFields {
 		if field.Key == metav1.ObjectNameField && field.Operator == corev1.NodeSelectorOpIn &&
@@ -82,8 +82,8 @@ func nodeOf(term corev1.NodeSelectorTerm) string {
 	return ""
 }
 
-// dropPodIdentity takes away what belongs to one running pod: its place, its name, its turn. What admission
-// had filled in from a class is filled in again.
+// dropPodIdentity removes what belongs to one running pod: its node, its name and its turn to be scheduled.
+// Admission fills in again what it had taken from a class.
 func (c *clone) dropPodIdentity() error {
 	spec := &c.spec
 	if len(spec.SchedulingGates) > 0 || spec.SchedulingGroup != nil {
@@ -107,7 +107,7 @@ func (c *clone) dropPodIdentity() error {
 	return nil
 }
 
-// isAutomatic reports the tolerations that admission adds to every pod.
+// isAutomatic reports whether a toleration is one that admission adds to every pod.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
 func isAutomatic(t corev1.Toleration) bool {
 	return (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable) &&
@@ -115,8 +115,8 @@ func isAutomatic(t corev1.Toleration) bool {
 		t.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil && *t.TolerationSeconds == 300
 }
 
-// limitLifetime makes the pod end: with its shell, soon after a delete, and at last by itself, even if the
-// client is gone. The lease does that where there is one, because its end can be put off.
+// limitLifetime makes the pod end with its shell, soon after a delete, and eventually by itself, even if the
+// client is gone. If there is a lease, the lease ends the pod eventually, because its end can be postponed.
 func (c *clone) limitLifetime() error {
 	c.spec.RestartPolicy = corev1.RestartPolicyNever
 	c.spec.TerminationGracePeriodSeconds = new(int64(gracePeriod))

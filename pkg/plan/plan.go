@@ -1,6 +1,6 @@
-// Package plan decides. From a workload and what the user asked for it makes the complete pod or
-// ephemeral container, how its streams are opened, and a note of every change. It is pure: no
-// client, no clock, no randomness, no printing; the same input gives the same plan.
+// Package plan makes the decisions. From a workload and the user's options it builds the complete pod or
+// ephemeral container, decides how its streams are opened, and notes every change. The package is pure: it
+// has no client, no clock, no randomness and no printing. The same input gives the same plan.
 package plan
 
 import (
@@ -24,33 +24,33 @@ const (
 	ModeDebug Mode = "debug" // in an ephemeral container of a running pod
 )
 
-// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never
-// 0: that would free the pod's name and volumes before its processes are known to be gone.
+// gracePeriod is how long a clone's processes get between TERM and KILL, in seconds. It is never 0, because
+// that would free the pod's name and volumes before its processes are known to be gone.
 const gracePeriod = 2
 
-// Plan is the whole intent: nothing in it is decided later.
+// Plan is everything that the session needs. Nothing in it is decided later.
 type Plan struct {
 	Headline  string // the session in one line
 	Mode      Mode
 	Notes     []Note
 	Namespace string
 	PodName   string
-	Container string // whose streams are opened
+	Container string // the container whose streams are opened
 
-	Pod       *corev1.Pod                // clone: to be created
-	PodUID    types.UID                  // debug: of the pod that is joined
-	Ephemeral *corev1.EphemeralContainer // debug: to be added to the pod
+	Pod       *corev1.Pod                // clone: the pod to create
+	PodUID    types.UID                  // debug: the UID of the pod to join
+	Ephemeral *corev1.EphemeralContainer // debug: the container to add to the pod
 
-	Agent agent.Agent // what runs in the container, and how its client speaks to it
+	Agent agent.Agent // what runs in the container, and how its client communicates with it
 
-	// Record is what the session's lease is to say of it.
+	// Record holds the annotations with which the lease describes the session.
 	Record map[string]string
 }
 
-// InPod reports a debug session: its shell is in a pod that is not its own.
+// InPod reports whether the session is a debug session, whose shell is in a pod that is not its own.
 func (p *Plan) InPod() bool { return p.Ephemeral != nil || p.Mode == ModeDebug }
 
-// Name is what the session is called by the commands about sessions.
+// Name returns the session's name in the commands about sessions.
 func (p *Plan) Name() string {
 	if p.InPod() {
 		return p.Container
@@ -65,16 +65,16 @@ type Note struct {
 	Reason string
 }
 
-// NoteKind says how a note is told.
+// NoteKind determines how a note is shown.
 type NoteKind int
 
 // The kinds of notes.
 const (
 	LeftOut NoteKind = iota // part of the source that the session does not have
-	Changed                 // part of it that is different
+	Changed                 // part of the source that is different
 	Warning                 // something that the user should act on
-	Kept                    // part of the source that matters and is the original's own
-	Detail                  // a change that only a full account names
+	Kept                    // important part of the source that belongs to the original
+	Detail                  // a change that only a complete list shows
 )
 
 // Place is where a session's shell is.
@@ -83,9 +83,9 @@ type Place struct {
 	Namespace, Pod, Container string
 }
 
-// Join plans one more command in a session that runs. Of o it takes the session, the command, the terminal,
-// the toolbox and the heartbeat timeout after which the command ends: the session, which is somebody else's
-// to keep, does not end with its client.
+// Join plans one more command in a running session. Of o it uses the session, the command, the terminal, the
+// toolbox and the heartbeat timeout after which the command ends. The session itself does not end with this
+// client, because somebody else keeps it.
 func Join(at Place, o Options) *Plan {
 	return &Plan{
 		Mode: at.Mode,
@@ -96,8 +96,8 @@ func Join(at Place, o Options) *Plan {
 	}
 }
 
-// Record is what a session's lease says of it: the mode, what it was made from, where its shell is,
-// who opened it and why.
+// Record returns the annotations with which a lease describes its session: the mode, the source, where the
+// shell is, and who opened the session and why.
 func Record(mode Mode, t *workload.Workload, o Options) map[string]string {
 	pod, container := owned.PodName(t.Name, o.Session), t.Container
 	if mode == ModeDebug {
@@ -110,7 +110,8 @@ func Record(mode Mode, t *workload.Workload, o Options) map[string]string {
 	return record
 }
 
-// unleased notes that there is no lease, and what follows.
+// unleased returns a note that there is no lease, with the consequence and the reason. Without a reason there
+// is no note.
 func (o Options) unleased(consequence string) []Note {
 	if o.NoLease == nil {
 		return nil

@@ -11,10 +11,10 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// someone is the user that fills the toolbox where the pod must not run as root and names no user.
+// someone is the user that fills the toolbox if the pod must not run as root and names no user.
 const someone = 65532
 
-// setCommand puts the session's process in the place of the original's.
+// setCommand replaces the original's process with the session's.
 func (c *clone) setCommand(a agent.Agent) error {
 	main := c.main()
 	c.note(Detail, "the original's command does not run", "the session's takes its place")
@@ -30,7 +30,7 @@ func (c *clone) setCommand(a agent.Agent) error {
 		c.note(Detail, "the pod itself runs no command",
 			"eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
 	}
-	// Another clone may have left a toolbox in its spec.
+	// The source may itself be a clone with a toolbox in its spec.
 	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers,
 		func(init corev1.Container) bool { return init.Name == owned.ToolboxName })
 	c.dropVolume(owned.ToolboxName)
@@ -40,8 +40,8 @@ func (c *clone) setCommand(a agent.Agent) error {
 	return nil
 }
 
-// addToolbox brings a shell into an image without one: an init container copies a static busybox
-// into a volume of the pod's own. It runs under the container's own security context.
+// addToolbox adds a shell to an image without one. An init container copies a static busybox into a volume of
+// the pod. It runs under the chosen container's own security context.
 func (c *clone) addToolbox() {
 	main := c.main()
 	mount := corev1.VolumeMount{Name: owned.ToolboxName, MountPath: agent.Toolbox}
@@ -63,7 +63,7 @@ func (c *clone) addToolbox() {
 	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+agent.Toolbox, "--toolbox")
 }
 
-// plainResources are requests and limits without devices.
+// plainResources returns the requests and limits without devices.
 func plainResources(resources corev1.ResourceRequirements) corev1.ResourceRequirements {
 	plain := func(list corev1.ResourceList) corev1.ResourceList {
 		kept := corev1.ResourceList{}
@@ -78,8 +78,8 @@ func plainResources(resources corev1.ResourceRequirements) corev1.ResourceRequir
 	return corev1.ResourceRequirements{Requests: plain(resources.Requests), Limits: plain(resources.Limits)}
 }
 
-// identify gives the session the rights of the application, or those that were asked for. A
-// securityContext is never weakened.
+// identify gives the session the rights of the application, or the requested ones. It never weakens a
+// securityContext.
 func (c *clone) identify() error {
 	identity := c.options.Identity
 	if identity.ServiceAccount != "" {
@@ -102,7 +102,8 @@ func (c *clone) identify() error {
 	return c.asUser()
 }
 
-// withoutTokens leaves every token out: the one that is mounted by itself and projected ones.
+// withoutTokens removes every service account token, both the one that is mounted automatically and projected
+// ones.
 func (c *clone) withoutTokens() {
 	c.spec.AutomountServiceAccountToken = new(false)
 	for i := range c.spec.Volumes {
@@ -133,8 +134,8 @@ func (c *clone) asUser() error {
 	return nil
 }
 
-// effective is what the spec says of a container's user: its own word wins over the pod's. Where neither says
-// who it is, it is the image's.
+// effective returns what the spec says about a container's user. The container's settings override the pod's.
+// If neither names a user or group, the image determines it.
 func effective(spec corev1.PodSpec, container corev1.Container) corev1.SecurityContext {
 	own := cmp.Or(container.SecurityContext, &corev1.SecurityContext{})
 	pod := cmp.Or(spec.SecurityContext, &corev1.PodSecurityContext{})

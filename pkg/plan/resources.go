@@ -11,8 +11,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 )
 
-// resize sets request and limit of the chosen container, and of the pod where it has its own. A
-// zero quantity leaves both.
+// resize sets the request and limit of the chosen container, and of the pod if it has its own. A zero
+// quantity changes neither.
 // https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
 func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
 	if quantity.IsZero() {
@@ -29,7 +29,7 @@ func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
 		request.Add(least)
 		limit.Add(most)
 	}
-	for _, init := range c.spec.InitContainers { // one at a time, before the others
+	for _, init := range c.spec.InitContainers { // they run one at a time, before the others
 		if least, most := bounds(init, name); !containers.IsSidecar(init) {
 			request, limit = larger(request, least), larger(limit, most)
 		}
@@ -37,8 +37,8 @@ func (c *clone) resize(name corev1.ResourceName, quantity resource.Quantity) {
 	setResource(c.spec.Resources, name, request, larger(limit, request))
 }
 
-// bounds are what a container asks for and may take: a request that is not said is the limit, and
-// without a limit it counts with what it asks for.
+// bounds returns what a container requests and may use at most. A missing request defaults to the limit. A
+// container without a limit counts with its request.
 func bounds(container corev1.Container, name corev1.ResourceName) (request, limit resource.Quantity) {
 	request, limit = container.Resources.Requests[name], container.Resources.Limits[name]
 	if request.IsZero() {
@@ -54,7 +54,7 @@ func larger(a, b resource.Quantity) resource.Quantity {
 	return a
 }
 
-// beside are the containers that run at the same time as the chosen one.
+// beside returns the containers that run at the same time as the chosen one.
 func (c *clone) beside() []corev1.Container {
 	var beside []corev1.Container
 	for _, container := range c.spec.Containers {
@@ -81,8 +81,8 @@ func setResource(resources *corev1.ResourceRequirements, name corev1.ResourceNam
 	resources.Requests[name], resources.Limits[name] = request, limit
 }
 
-// keepDevices keeps the devices of the containers that run, because the image may not start without
-// them, and says so, because the clone waits for one and holds it.
+// keepDevices keeps the devices of the containers that run, because the image might not start without them.
+// It notes them, because the clone waits for a device and holds it.
 func (c *clone) keepDevices() {
 	var devices []string
 	claimed := map[string]bool{}
@@ -112,7 +112,8 @@ func (c *clone) keepDevices() {
 	}
 }
 
-// isDevice reports an extended resource: its name has a domain that is not Kubernetes' own.
+// isDevice reports whether a resource is an extended resource, which has a domain in its name that is not
+// Kubernetes' own.
 // https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources
 func isDevice(name corev1.ResourceName) bool {
 	domain, _, found := strings.Cut(string(name), "/")

@@ -7,9 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// keepVolumes keeps the volumes that are mounted, in the way that was chosen. Without a choice what
-// outlives a pod is shared with the original, and a StatefulSet's claims, which belong to its pods,
-// are made anew.
+// keepVolumes keeps the mounted volumes in the way that the user chose. By default, volumes that outlive a
+// pod are shared with the original. A StatefulSet's claims, which belong to its pods, are replaced by new
+// ones.
 func (c *clone) keepVolumes() error {
 	if i := slices.IndexFunc(c.spec.Volumes, isToken); i >= 0 && c.workload.Kind == "Pod" {
 		c.dropVolume(c.spec.Volumes[i].Name)
@@ -47,7 +47,7 @@ func (c *clone) keepVolume(volume *corev1.Volume) error {
 	return nil
 }
 
-// outlives reports a volume that is there before and after its pods.
+// outlives reports whether a volume exists before and after its pods.
 // https://kubernetes.io/docs/concepts/storage/volumes/
 func outlives(volume corev1.Volume) bool {
 	s := volume.VolumeSource
@@ -82,7 +82,7 @@ func (c *clone) mounted(volume string) bool {
 		func(container *corev1.Container) bool { return mounts(*container, volume) })
 }
 
-// mounts reports a volume that the container uses: as files, as a device, or for the values of variables.
+// mounts reports whether the container uses a volume: as files, as a device, or for the values of variables.
 func mounts(container corev1.Container, volume string) bool {
 	return slices.ContainsFunc(container.VolumeMounts,
 		func(m corev1.VolumeMount) bool { return m.Name == volume }) ||
@@ -94,7 +94,7 @@ func mounts(container corev1.Container, volume string) bool {
 		})
 }
 
-// dropVolume takes a volume out, and its mounts.
+// dropVolume removes a volume and its mounts.
 func (c *clone) dropVolume(name string) {
 	c.spec.Volumes = slices.DeleteFunc(c.spec.Volumes,
 		func(v corev1.Volume) bool { return v.Name == name })
@@ -104,8 +104,8 @@ func (c *clone) dropVolume(name string) {
 	}
 }
 
-// isToken knows the volume that admission mounts into every container of a live pod by its name and what is
-// in it. Admission does so again for the clone.
+// isToken reports whether a volume is the one that admission mounts into every container of a live pod. It
+// recognizes the volume by its name and contents. Admission mounts such a volume into the clone again.
 // https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
 func isToken(volume corev1.Volume) bool {
 	return strings.HasPrefix(volume.Name, "kube-api-access-") && volume.Projected != nil &&

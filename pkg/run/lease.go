@@ -14,18 +14,19 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// giveUpTime bounds the giving up of a lease that no session has come to use.
+// giveUpTime is how long releasing a lease that no session uses may take.
 const giveUpTime = 15 * time.Second
 
-// pendingLease is a lease on its way: it is asked for while the workload is, so that it costs no round trip.
+// pendingLease is a lease that is being taken. It is requested at the same time as the workload, so that it
+// costs no round trip.
 type pendingLease struct {
 	terms lease.Terms
-	ready chan struct{} // closed when lease or err is there
+	ready chan struct{} // closed when lease or err is set
 	lease *lease.Lease
 	err   error
 }
 
-// takeLease asks for a session's lease.
+// takeLease requests a session's lease and does not wait for it.
 func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease {
 	t := &pendingLease{terms: terms, ready: make(chan struct{})}
 	go func() {
@@ -40,7 +41,7 @@ func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease
 	return t
 }
 
-// terms are those of a new session.
+// terms returns the terms of a new session's lease.
 func (r Request) terms(namespace string) lease.Terms {
 	annotations := owned.Who("", r.Plan.Reason)
 	annotations[owned.ModeAnnotation] = string(r.Mode)
@@ -48,8 +49,8 @@ func (r Request) terms(namespace string) lease.Terms {
 		TTL: r.Plan.TTL, Annotations: annotations}
 }
 
-// resolveLease waits for the lease, and takes another where it turns out that this one will not do: the
-// workload is in another namespace, or the caller may not renew it.
+// resolveLease waits for the lease. It takes another one if this one turns out to be unusable, because the
+// workload is in another namespace or the caller is not allowed to renew the lease.
 func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pendingLease) *pendingLease {
 	<-t.ready
 	elsewhere, fixed := t.terms.Namespace != w.Namespace, !w.Access.PatchJobs
@@ -59,7 +60,7 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 	r.giveUp(ctx, t)
 	terms := r.terms(w.Namespace)
 	terms.Fixed = fixed
-	if fixed { // what renewals would say is said now
+	if fixed { // no renewal will set the annotations, so they are set now
 		asked := r.Plan
 		asked.Session = terms.Session
 		terms.Annotations = plan.Record(r.Mode, w, asked)
@@ -73,7 +74,7 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 	return other
 }
 
-// giveUp gives back a lease that no session uses.
+// giveUp releases a lease that no session uses.
 func (r Request) giveUp(ctx context.Context, t *pendingLease) {
 	<-t.ready
 	if t.lease == nil {

@@ -1,4 +1,4 @@
-// Package run is the way through the rooms: it finds a workload, takes a lease, plans a session and runs it.
+// Package run connects the other packages. It finds a workload, takes a lease, plans a session and runs it.
 package run
 
 import (
@@ -21,13 +21,14 @@ type Request struct {
 	Query   workload.Query
 	Mode    plan.Mode
 	Plan    plan.Options
-	Session session.Config // without a lease: it is taken here
+	Session session.Config // without a lease, which is taken here
 	// UseTerminal decides, once the workload is found, whether the command runs on the user's terminal.
 	UseTerminal func(*Request)
 }
 
-// Session runs a session of the workload that is asked for, and returns the exit status of its command. The
-// errors are those of session.Run; after one nothing is left, or the Reporter was warned of what is.
+// Session runs a session of the requested workload and returns the exit status of its command. The errors are
+// those of session.Run. After an error nothing is left, or the Reporter was given a warning about what is
+// left.
 func Session(ctx context.Context, r Request) (int, error) {
 	pending := r.takeLease(ctx, r.terms(r.Query.Namespace))
 	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
@@ -45,7 +46,7 @@ func Session(ctx context.Context, r Request) (int, error) {
 	return status, err
 }
 
-// Preview plans a session of the workload that is asked for. Nothing is created.
+// Preview plans a session of the requested workload. It creates nothing.
 func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, error) {
 	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
 	if err != nil {
@@ -63,7 +64,7 @@ func (r Request) plan(w *workload.Workload) (*plan.Plan, error) {
 	return plan.Clone(w, r.Plan)
 }
 
-// start plans a session and runs it. The session gives its lease up.
+// start plans a session and runs it. The session releases its lease.
 func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendingLease) (int, error) {
 	pending = r.resolveLease(ctx, w, pending)
 	if ctx.Err() != nil {
@@ -91,7 +92,7 @@ func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
 	if err := session.Start(ctx, r.Session, planned); err != nil {
 		return err
 	}
-	if planned.Ephemeral != nil && r.Session.Lease == nil { // which would be its record
+	if planned.Ephemeral != nil && r.Session.Lease == nil { // only a lease records the session
 		r.Session.Reporter.Say("a shell in it: kubectl exec -it %s -c %s -n %s -- sh", planned.PodName,
 			planned.Container, planned.Namespace)
 		return nil
@@ -100,11 +101,11 @@ func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
 	return nil
 }
 
-// startWithoutShell runs a command as the container's own process where the image has no shell to
-// run it beside. A shell cannot be had there: err says so.
+// startWithoutShell runs a command as the container's own process, because the image has no shell beside
+// which to run it. If the session needs a shell, it returns err.
 func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, err error) (int, error) {
 	switch {
-	case r.Mode == plan.ModeDebug: // what runs there directly could not be ended from here
+	case r.Mode == plan.ModeDebug: // eshell could not end a process that runs there directly
 		return 0, hint.Wrap(err, "use an image that has a shell: --image IMAGE")
 	case r.Plan.Toolbox != "":
 		return 0, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")

@@ -18,11 +18,11 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// byCtrlC is the exit status of a gate that got the key before its command began.
+// byCtrlC is the exit status of a gate that got Ctrl-C before its command began.
 const byCtrlC = 128 + 2
 
-// runByAttach joins the container's own process. Its exit status is what it tells itself, or else the
-// container's, as the kubelet reports it.
+// runByAttach attaches to the container's own process. The exit status is the one that the command reports
+// itself or, failing that, the container's, as the kubelet reports it.
 func (s *session) runByAttach(ctx context.Context) (int, error) {
 	streamCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -37,15 +37,15 @@ func (s *session) runByAttach(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	case told != nil && err != nil:
 		return 0, s.lostOutput(*told, err)
-	case told != nil && *told != agent.Killed: // why it was killed says the container's status
+	case told != nil && *told != agent.Killed: // the container's status shows why it was killed
 		s.enter(ended)
 		return *told, nil
 	}
 	return s.containerStatus(ctx, told, err)
 }
 
-// containerStatus is the exit status of the container. told is what it said itself, if it did, and broken
-// what broke its stream, if it broke.
+// containerStatus returns the exit status of the container. told is the status that the command reported
+// itself, or nil. broken is the error that broke its stream, or nil.
 func (s *session) containerStatus(ctx context.Context, told *int, broken error) (int, error) {
 	patience := statusTimeout
 	switch {
@@ -74,7 +74,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	case s.agent.HasGate() && !s.agent.IsOpen():
 		return 0, diagnosis.EndedEarly(s.watch.pod, s.plan.Container, end).Err
 	case broken != nil &&
-		(end.ExitCode != agent.Killed || !errors.Is(broken, errUntold)): // who was killed tells nothing
+		(end.ExitCode != agent.Killed || !errors.Is(broken, errUntold)): // a killed command reports nothing
 		return 0, s.lostOutput(int(end.ExitCode), broken)
 	case diagnosis.OutOfMemory(end):
 		words := diagnosis.DescribeExit(s.watch.pod, s.plan.Container, end)
@@ -84,7 +84,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	return int(end.ExitCode), nil
 }
 
-// attach joins the container's own process. told is as by exec.
+// attach attaches to the container's own process. told has the same meaning as by exec.
 func (s *session) attach(ctx context.Context, streams remotecommand.StreamOptions) (told *int, err error) {
 	if streams.Stdin == nil {
 		streams.Stdin = strings.NewReader("")
@@ -99,8 +99,8 @@ func (s *session) attach(ctx context.Context, streams remotecommand.StreamOption
 		})
 }
 
-// attachFirst attaches to a command that waits behind a gate, or has started without waiting: then there
-// is a backlog.
+// attachFirst attaches to a command that waits behind a gate, or to one that has started without waiting.
+// Only in the second case is there a backlog.
 func (s *session) attachFirst(ctx context.Context, streams remotecommand.StreamOptions) (*stream.Backlog,
 	error) {
 	if s.agent.HasGate() {
@@ -109,16 +109,16 @@ func (s *session) attachFirst(ctx context.Context, streams remotecommand.StreamO
 	return stream.AttachLate(ctx, s.Streams, s.container, streams, func() []byte { return s.log(ctx) })
 }
 
-// missed shows the output of a command to which the runtime was too late to attach, though the stream
-// may have been open by then: nothing came through it, so the log has everything. It returns err, which
-// ended the stream, where something may be lost, and why it cannot be known.
+// missed shows the output of a command to which the runtime attached too late, even if the stream was open by
+// then. Nothing came through the stream, so the log has everything. If output may be lost, missed returns
+// err, which ended the stream. If that cannot be determined, it also returns the reason.
 func (s *session) missed(ctx context.Context, late *stream.Backlog, err error) error {
-	lost := err != nil && !stream.IsAnswer(err) || err == nil && s.agent.TTY // which says nothing there
+	lost := err != nil && !stream.IsAnswer(err) || err == nil && s.agent.TTY // there, nil proves nothing
 	if late == nil || late.HasSpoken() || lost && late.HasTyped() {
 		return err
 	}
 	patience := statusTimeout
-	if lost { // the command may well run on
+	if lost { // the command may still be running
 		patience = brokenTimeout
 	}
 	if _, unknown := s.waitUntilTerminated(ctx, patience); unknown != nil {
@@ -150,12 +150,12 @@ func (s *session) waitUntilTerminated(ctx context.Context,
 	}
 }
 
-// errNotBack means that a lost connection did not come back while the session could wait for it.
+// errNotBack means that a lost connection was not restored while the session could wait for it.
 var errNotBack = errors.New("it was not restored")
 
-// stayAttached attaches to a process on a terminal, and again whenever the connection is lost while the
-// process runs on. It does: a container's terminal stays open when its client is gone. (Without a
-// terminal the runtime closes the process's input then, so there is nothing to come back to.)
+// stayAttached attaches to a process on a terminal, and attaches again whenever the connection is lost while
+// the process runs. The process does keep running: a container's terminal stays open when its client is gone.
+// (Without a terminal the runtime closes the process's input, so there is nothing to attach to again.)
 func (s *session) stayAttached(ctx context.Context, streams remotecommand.StreamOptions) error {
 	user := stream.NewConsole(streams, s.user.Interrupt)
 	first, giveBack := user.Lend(func() {})
@@ -163,7 +163,7 @@ func (s *session) stayAttached(ctx context.Context, streams remotecommand.Stream
 	giveBack()
 	err = s.missed(ctx, late, err)
 	if s.agent.HasGate() && !s.agent.IsOpen() {
-		return err // where the command's output begins was lost with the connection
+		return err // the mark where the command's output begins was lost with the connection
 	}
 	for !s.hasEnded(ctx) {
 		if err := s.reattach(ctx, user); err != nil {
@@ -206,8 +206,8 @@ func (s *session) reattach(ctx context.Context, user *stream.Console) error {
 	}
 }
 
-// hasEnded reports whether the session is over, or its process has ended, which its pod's status may
-// be a little late to say.
+// hasEnded reports whether the session is over or its process has ended. It waits up to settleTime, since the
+// pod's status may be a little late.
 func (s *session) hasEnded(ctx context.Context) bool {
 	limited, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()

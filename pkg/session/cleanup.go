@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 )
 
-// cleanUp ends what the session brought into the cluster, and its lease with it. Its own context
-// outlives ctx, which may be cancelled: that is how most sessions end that end early.
+// cleanUp ends what the session created in the cluster, and its lease. It has a context of its own that
+// outlives ctx: most sessions that end early do so because ctx is cancelled.
 func (s *session) cleanUp(ctx context.Context) {
 	defer func() {
 		if s.watch != nil {
@@ -52,7 +52,7 @@ func (s *session) cleanUp(ctx context.Context) {
 	}
 }
 
-// deletePod deletes the clone, and no other pod that might have its name by now.
+// deletePod deletes the clone, but not another pod that may have the same name by now.
 func (s *session) deletePod(ctx context.Context) error {
 	var options metav1.DeleteOptions
 	if s.uid != "" {
@@ -63,8 +63,8 @@ func (s *session) deletePod(ctx context.Context) error {
 	})
 }
 
-// persist tries again while there is no answer. A try that hangs is broken off once, for a new connection;
-// the next one has the rest of the time, for a server that is slow.
+// persist retries request until it succeeds or the server refuses it. A request that hangs is broken off
+// once, for a new connection. The next attempt has the rest of the time, in case the server is slow.
 func (s *session) persist(ctx context.Context, request func(context.Context) error) error {
 	backoff := wait.Backoff{Duration: retryInterval, Steps: int(cleanUpTimeout / retryInterval)}
 	reconnected := false
@@ -86,19 +86,20 @@ func (s *session) persist(ctx context.Context, request func(context.Context) err
 	})
 }
 
-// reconnect gives the requests that follow a new connection. All share one, and where that was lost in
-// silence (a VPN that reconnects, a NAT that forgets) client-go notices only after 45 s.
+// reconnect makes the requests that follow use a new connection. All requests share one. If it is lost
+// silently (a VPN that reconnects, a NAT that forgets it), client-go notices only after 45 s.
 func (s *session) reconnect() {
 	if s.Reconnect != nil {
 		s.Reconnect()
 	}
 }
 
-// reportDelete reports what became of the clone: the pod's delete ends it, and so does the lease's.
+// reportDelete reports what happened to the clone. Either the delete of the pod or the release of the lease
+// ends it.
 func (s *session) reportDelete(deleted, released error) {
-	byLease := s.Lease != nil && released == nil // which may have been the faster one
+	byLease := s.Lease != nil && released == nil // the release may have been faster than the delete
 	switch {
-	case lease.IsGone(deleted) && s.phase == requested: // it never came to be
+	case lease.IsGone(deleted) && s.phase == requested: // it was never created
 	case deleted == nil || byLease:
 		s.Reporter.Say("%s is being deleted", s.where())
 	case lease.IsGone(deleted):
@@ -121,13 +122,15 @@ func (s *session) reportRelease(err error) {
 	}
 }
 
-// remaining is how long the lease lives yet, and the controllers need that act on its end.
+// remaining returns how long the lease still lives, plus the time that the controllers need to act on its
+// end.
 func (s *session) remaining() string {
 	unrenewed, _ := s.left()
 	return duration.HumanDuration(max(unrenewed, 0) + controllersDelay)
 }
 
-// waitUntilGone has a time of its own: the deletes, which must not be late, are done.
+// waitUntilGone waits until the clone is gone. It has a time limit of its own: the deletes, which must not be
+// late, are already done.
 func (s *session) waitUntilGone(ctx context.Context) {
 	late := fmt.Errorf("it is still being deleted after %s", goneTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, goneTimeout, late)

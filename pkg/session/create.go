@@ -17,7 +17,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// create creates what the plan says, and watches the pod that the session runs in.
+// create creates what the plan describes, and watches the pod in which the session runs.
 func (s *session) create(ctx context.Context) error {
 	s.enter(requested)
 	answered, cancel := Answered(ctx)
@@ -36,8 +36,8 @@ func (s *session) create(ctx context.Context) error {
 	return Interrupted(ctx, err)
 }
 
-// Answered returns a context that outlives ctx by answerTimeout: a create that is broken off may still
-// happen, after the delete that was to undo it.
+// Answered returns a context that outlives ctx by answerTimeout. A create request that is broken off may
+// still be processed, after the delete that was to undo it.
 func Answered(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -49,9 +49,9 @@ func Answered(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// DryRun sends what Run would create, for the server to judge but not to keep, and returns the pod
-// as the server would have it. It is stricter than Run: a field that the server does not know is an
-// error. It needs the permissions that Run needs to create.
+// DryRun sends what Run would create as a dry run: the server checks it but does not store it. DryRun returns
+// the pod as the server would store it. It is stricter than Run: a field that the server does not know is an
+// error. It needs the same permissions to create as Run.
 func DryRun(ctx context.Context, client kubernetes.Interface, p *plan.Plan) (*corev1.Pod, error) {
 	return send(ctx, client, p, true)
 }
@@ -80,8 +80,8 @@ func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun
 	return pod, nil
 }
 
-// isRefused tells an answer that says no from a failure that leaves open whether the server acted:
-// a lost connection, a timeout, an internal error behind the write.
+// isRefused reports whether err is a response that refuses the request. It is false for a failure after which
+// the server might still have acted: a lost connection, a timeout, an internal error after the write.
 func isRefused(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -15,8 +15,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// runCommand runs the plan's command and returns its exit status. By exec it attaches to the holder and runs
-// the command beside it, both at once.
+// runCommand runs the plan's command and returns its exit status. By exec, it attaches to the holder and runs
+// the command beside it at the same time.
 func (s *session) runCommand(ctx context.Context) (int, error) {
 	if s.agent.Via == agent.ViaAttach {
 		return s.runByAttach(ctx)
@@ -41,7 +41,7 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 			return 0, why
 		}
 	case stream.IsAnswer(err) && !errors.As(err, &exit):
-		// The command was not run, or not any more: its container may be gone.
+		// The command did not run, or no longer runs: its container may be gone.
 		if why := s.terminationCause(ctx, brokenTimeout); why != nil {
 			return 0, why
 		}
@@ -49,12 +49,13 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	return s.outcome(told, err, func() error { return s.terminationCause(ctx, reasonTimeout) })
 }
 
-// errUntold is a stream that ended without the command's end. client-go takes a stream that was closed
-// without a status for a command that succeeded.
+// errUntold means that a stream ended without the command's exit status. client-go treats a stream that was
+// closed without a status as a command that succeeded.
 var errUntold = errors.New("the stream ended without the command's exit status")
 
-// outcome makes an exit status of how a command by exec ended. under says why its container ended, if
-// that is what killed it.
+// outcome returns the exit status of a command that ran by exec. told is the exit status that the command
+// reported on stderr, or nil. err is the error with which its stream ended. under returns why the container
+// ended, if that is what killed the command.
 func (s *session) outcome(told *int, err error, under func() error) (int, error) {
 	if err == nil && s.agent.TellsEnd() && told == nil {
 		err = errUntold
@@ -78,9 +79,9 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 	return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 }
 
-// connect carries the user's streams until the command has ended. told is its exit status, if it was told
-// before the stream's own. The session is ended by stop where the gate is not open in time: an entrypoint may
-// not run its arguments.
+// connect carries the user's streams until the command has ended. told is the exit status that the command
+// reported before its stream ended, or nil. If the gate does not open in time, connect ends the session by
+// calling stop: an entrypoint might not run its arguments.
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		late := time.AfterFunc(s.StartTimeout, func() {
@@ -100,14 +101,15 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 	return told, err
 }
 
-// lostOutput is for a command whose end is known, and whose stream broke before it had ended.
+// lostOutput returns the error for a command whose exit status is known, but whose stream broke before it had
+// ended.
 func (s *session) lostOutput(status int, err error) error {
 	return fmt.Errorf("the connection to %s was lost before all of the output had come; "+
 		"the command's exit status was %d: %w", s.where(), status, err)
 }
 
-// terminationCause says why the container ended under its shell, as the pod's status tells it within
-// patience; nil: it has not ended.
+// terminationCause returns why the container ended while its shell was running, as the pod's status shows it
+// within patience. It returns nil if the container has not ended.
 func (s *session) terminationCause(ctx context.Context, patience time.Duration) error {
 	holderEnded, holderErr := s.agent.HolderEnded(holderDelay)
 	if !holderEnded {
@@ -126,8 +128,8 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 	return fmt.Errorf("%s ended during the session, and its status does not say why", s.where())
 }
 
-// whyEnded waits for what a pod's status says of the end of the session's container. err is why that does not
-// come.
+// whyEnded waits until a pod's status shows why the session's container ended, and returns that as why. err
+// is the reason if that does not happen.
 func (s *session) whyEnded(ctx context.Context, watch *podWatch) (why, err error) {
 	for why == nil {
 		pod := watch.pod
@@ -136,7 +138,7 @@ func (s *session) whyEnded(ctx context.Context, watch *podWatch) (why, err error
 			why = fmt.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
 		case pod.DeletionTimestamp != nil:
 			why = errDeleted
-		case end != nil && end.Reason == "Completed": // the pod's reason would have come before
+		case end != nil && end.Reason == "Completed": // a reason in the pod's status would have come first
 			why = errors.New("the process that keeps it alive was ended")
 		case end != nil:
 			words := diagnosis.DescribeExit(pod, s.plan.Container, end)

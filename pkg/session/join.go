@@ -16,9 +16,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
-// Join runs p's command in a session that runs already, and returns its exit status. c.Lease is the
-// session's: it is followed, so that its end is announced. However Join ends, the session has not, and
-// the command has, or ends by itself after its heartbeat timeout.
+// Join runs p's command in a session that is already running, and returns the command's exit status. c.Lease
+// is the session's lease. Join follows it, so that its end is announced. Join never ends the session. When it
+// returns, the command has ended, or it ends by itself after its heartbeat timeout.
 func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	if c.Lease != nil {
 		c.Lease = onlooker{c.Lease, p.Agent.HeartbeatInterval()}
@@ -28,7 +28,7 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	leased, stopRenewing := s.renewLease(ctx)
 	status, err = s.runBeside(leased)
 	err = stopRenewing(err)
-	// Which is seen first, the end of the lease or its consequence, is chance.
+	// It is a matter of chance which is seen first: the end of the lease or its consequence.
 	if err == nil && status == agent.Killed {
 		err = s.leaseExpired(s.renew(ctx))
 	}
@@ -38,14 +38,15 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	return status, err
 }
 
-// onlooker is the lease of a session that somebody else keeps: that it has ended says the server, never
-// this computer's clock, by which it was not taken.
+// onlooker is the lease of a session that another client keeps. Only the server decides whether it has ended,
+// never this computer's clock, since the lease was not taken by that clock.
 type onlooker struct {
 	Lease
 	interval time.Duration
 }
 
-// Renew looks. That the server does not answer is not for an onlooker to worry about.
+// Renew only looks at the lease. It ignores a server that does not answer: that is not for an onlooker to
+// worry about.
 func (o onlooker) Renew(ctx context.Context, _ map[string]string) error {
 	if err := o.Lease.Renew(ctx, nil); errors.Is(err, lease.ErrLost) {
 		return err
@@ -53,14 +54,15 @@ func (o onlooker) Renew(ctx context.Context, _ map[string]string) error {
 	return nil
 }
 
-// Left is until the end of what may be, or until it is looked at again.
+// Left returns, for both results, how long the lease may live at most, but not less than the time until it is
+// looked at again.
 func (o onlooker) Left() (unrenewed, most time.Duration) {
 	_, most = o.Lease.Left()
 	most = max(most, o.interval)
 	return most, most
 }
 
-// runBeside runs the plan's command beside whatever the session is.
+// runBeside runs the plan's command beside the session's own process, whatever that is.
 func (s *session) runBeside(ctx context.Context) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -86,7 +88,8 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	return 0, hint.Wrap(err, "open another: kubectl eshell attach "+s.plan.Name()+" -n "+s.plan.Namespace)
 }
 
-// sessionEnded says why the session ended, if it has, or does while its pod's status may be late.
+// sessionEnded returns why the session ended, or nil if it has not. It waits a little, since the pod's status
+// may be late.
 func (s *session) sessionEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*settleTime)
 	defer cancel()
@@ -95,7 +98,7 @@ func (s *session) sessionEnded(ctx context.Context) error {
 		s.enter(ended)
 		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	}
-	if err != nil { // the status that the command got is known
+	if err != nil { // the command's own status is known
 		return nil
 	}
 	watch, err := watchPod(ctx, s.Client, pod)
@@ -110,9 +113,9 @@ func (s *session) sessionEnded(ctx context.Context) error {
 	return why
 }
 
-// killJoined ends a command that may still run.
+// killJoined ends a command that may still be running.
 func (s *session) killJoined(ctx context.Context) {
-	if !s.agent.IsOpen() { // without a client the gate closes, and what has just begun ends after its timeout
+	if !s.agent.IsOpen() { // without a client the gate closes, and a command that has just begun times out
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)

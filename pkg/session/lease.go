@@ -16,19 +16,20 @@ import (
 
 // Lease keeps what a session creates in the cluster for as long as it is renewed.
 type Lease interface {
-	// Renew pushes the end forward and tells the lease about the session; lease.ErrLost: it is too late.
+	// Renew postpones the end of the lease and sets the session's annotations on it. It returns lease.ErrLost
+	// if it is too late.
 	Renew(ctx context.Context, annotations map[string]string) error
-	// Detach makes what was created live as long as it may, without being renewed any more.
+	// Detach makes what was created live for as long as it is allowed to, without further renewals.
 	Detach(ctx context.Context, annotations map[string]string) error
-	// Left is how long what was created lives without another renewal, and how long it may live at most.
+	// Left returns how long what was created lives without another renewal, and how long it may live at most.
 	Left() (unrenewed, most time.Duration)
 	// Release deletes what the session created.
 	Release(ctx context.Context) error
 }
 
-// renewLease renews the lease until stop is called, and ends the context that it returns when the lease, or
-// the session's own time, has ended. stop returns err, or why that context has ended. One at a time may use
-// the lease: after stop it is the caller's.
+// renewLease renews the lease until stop is called. The context that it returns ends when the lease, or the
+// session's own time, has ended. stop returns err, or the reason why that context has ended. Only one
+// goroutine at a time may use the lease: after stop it belongs to the caller.
 func (s *session) renewLease(ctx context.Context) (leased context.Context, stop func(err error) error) {
 	leased, cancel := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
@@ -41,15 +42,15 @@ func (s *session) renewLease(ctx context.Context) (leased context.Context, stop 
 	}
 }
 
-// renewUntil renews the lease until ctx ends, and ends the session by stop when its time is over. It reports
-// changes: renewals that begin to fail or succeed again, and the end as it comes near.
+// renewUntil renews the lease until ctx ends, and calls stop to end the session when its time is over. It
+// reports changes: when renewals begin to fail or succeed again, and when the end is near.
 func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) {
-	more := "" // how the session's time can be made longer, if it can
+	more := "" // how to extend the session's time, if that is possible
 	if s.Lease != nil {
 		more = "; for more: kubectl eshell extend " + s.plan.Name() + " 1h -n " + s.plan.Namespace
 	}
 	failing := false    // whether the last renewal failed
-	_, last := s.left() // how long the session was still allowed to live when that was looked at last
+	_, last := s.left() // the session's remaining time at the last look
 	for ctx.Err() == nil {
 		err := s.renew(ctx)
 		if ctx.Err() != nil {
@@ -61,7 +62,7 @@ func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) 
 		}
 		unrenewed, most := s.left()
 		switch {
-		case err != nil && unrenewed == most: // nothing depends on it
+		case err != nil && unrenewed == most: // nothing depends on the renewal
 			err = nil
 		case err != nil && !failing:
 			s.Reporter.Warn("the lease could not be renewed; %s ends in %s unless it can: %v", s.where(),
@@ -102,7 +103,8 @@ func (s *session) left() (unrenewed, most time.Duration) {
 	return s.Lease.Left()
 }
 
-// leaseExpired returns why the session is not allowed to go on, or nil: err is how the last renewal ended.
+// leaseExpired returns why the session is not allowed to go on, or nil. err is the result of the last
+// renewal.
 func (s *session) leaseExpired(err error) error {
 	unrenewed, most := s.left()
 	switch {
@@ -116,9 +118,9 @@ func (s *session) leaseExpired(err error) error {
 	return nil
 }
 
-// preferLeaseError prefers the end of the lease to what came of it: the pod is deleted with its lease, and
-// what runs in it ends when its client is silent (which a stopped client is), and which is seen first is
-// chance.
+// preferLeaseError returns the end of the lease instead of an error that is only its consequence. The pod is
+// deleted with its lease, and what runs in it ends when its client is silent, as a stopped client is. It is a
+// matter of chance which of these is seen first.
 func (s *session) preferLeaseError(ctx context.Context, status int, err error) error {
 	unrenewed, _ := s.left()
 	suspicious := errors.Is(err, errDeleted) || unrenewed <= 0 && (err != nil || status == agent.Killed)
@@ -131,10 +133,10 @@ func (s *session) preferLeaseError(ctx context.Context, status int, err error) e
 	return err
 }
 
-// warnings are how long before its end a session is told of it.
+// warnings returns how long before a session's end the user is warned.
 func warnings() []time.Duration { return []time.Duration{5 * time.Minute, time.Minute} }
 
-// pause is until the next renewal, or until something is to be told or done before it.
+// pause returns the time until the next renewal, or until something must be reported or done before it.
 func (s *session) pause() time.Duration {
 	unrenewed, most := s.left()
 	pause := min(s.agent.HeartbeatInterval(), unrenewed)
@@ -146,8 +148,8 @@ func (s *session) pause() time.Duration {
 	return pause
 }
 
-// detach lets the session go on without its client. The lease comes first: a debug container that is to
-// stay shall be on record.
+// detach lets the session go on without its client. It starts with the lease: a debug container that is to
+// stay must be on record.
 func (s *session) detach(ctx context.Context) error {
 	if s.Lease != nil {
 		limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)

@@ -1,5 +1,6 @@
-// Package session carries out a plan: it creates what the plan says, waits until that runs, runs the command
-// and cleans up. From the moment that the create is sent, clean-up is certain, whatever happens to the rest.
+// Package session carries out a plan. It creates what the plan describes, waits until that runs, runs the
+// command and cleans up. Once the create request has been sent, the clean-up always runs, whatever else
+// fails.
 package session
 
 import (
@@ -17,41 +18,41 @@ import (
 
 // Reporter reports to the user while a session lives.
 type Reporter interface {
-	// Created reports that the session exists from now on: its headline and notes.
+	// Created reports that the session now exists, with its headline and notes.
 	Created(p *plan.Plan)
-	// Waiting reports what the session waits for. It is called again with each change.
+	// Waiting reports what the session is waiting for. It is called again after each change.
 	Waiting(what string)
-	// Ready ends the waiting: the terminal is about to belong to the session.
+	// Ready reports that the waiting is over. The session is about to take over the terminal.
 	Ready()
 	// Say reports one line.
 	Say(format string, args ...any)
-	// Warn reports one line on which the user should act.
+	// Warn reports one line that the user should act on.
 	Warn(format string, args ...any)
-	// Raw reports that the terminal belongs to the session from now on, or no longer does. Lines that
-	// are reported meanwhile come in between.
+	// Raw reports whether the terminal belongs to the session from now on. Lines that are reported while it
+	// does appear amid the session's output.
 	Raw(raw bool)
 }
 
 // Config is what every session needs.
 type Config struct {
 	Client       kubernetes.Interface
-	Reconnect    func() // closes Client's connections, so that it makes a new one; nil: it cannot
+	Reconnect    func() // closes Client's connections, so that it opens a new one; nil: not possible
 	Streams      stream.Client
 	Reporter     Reporter
 	StartTimeout time.Duration
-	Lease        Lease         // nil: nothing but the session itself keeps or ends what it creates
-	Wait         bool          // at the end, until what was created is gone
-	TTL          time.Duration // how long the session may live where there is no lease
+	Lease        Lease         // nil: only the session itself keeps or ends what it creates
+	Wait         bool          // at the end, wait until what was created is gone
+	TTL          time.Duration // how long the session may live if it has no lease
 
 	Stdin  io.Reader // nil: the command gets no stdin
 	Stdout io.Writer
 	Stderr io.Writer
 }
 
-// Run carries out p and returns the exit status of its command. An error means that eshell itself
-// failed, was interrupted, or could not write the output: it is the cause of ctx where ctx was
-// cancelled, and diagnosis.ErrNoShell where the image lacks the shell that the plan relies on. Either way
-// nothing of the session is left running, or the Reporter was warned of what is.
+// Run carries out p and returns the exit status of its command. An error means that eshell itself failed, was
+// interrupted, or could not write the output. It is the cause of ctx if ctx was cancelled, and
+// diagnosis.ErrNoShell if the image lacks the shell that the plan relies on. With or without an error,
+// nothing of the session is left running, or the Reporter was warned about what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
 	defer s.cleanUp(ctx)
@@ -66,9 +67,9 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	return status, s.preferLeaseError(ctx, status, err)
 }
 
-// Start carries out p as far as Run does before its command, writes the session's name to Stdout and leaves
-// it running: its lease, or where there is none its own time, ends it. After an error nothing of it is left
-// running, or the Reporter was warned of what is.
+// Start carries out p as Run does, up to the start of the command. It then writes the session's name to
+// Stdout and leaves the session running until its lease or, without one, its own time limit ends it. After an
+// error nothing of the session is left running, or the Reporter was warned about what is.
 func Start(ctx context.Context, c Config, p *plan.Plan) error {
 	s := newSession(c, p)
 	defer s.cleanUp(ctx)
@@ -82,17 +83,17 @@ func Start(ctx context.Context, c Config, p *plan.Plan) error {
 	return Interrupted(ctx, s.detach(ctx))
 }
 
-// phase is how far a session has come; from running on, the container has started.
+// phase is how far a session has come. From running on, the container has started.
 type phase int
 
 const (
-	planned   phase = iota // nothing of it is in the cluster, or it has joined another session
-	requested              // the create was sent, and not answered
-	created                // the server has it
+	planned   phase = iota // it has created nothing in the cluster, or has joined another session
+	requested              // the create request was sent, but not answered
+	created                // the server has created it
 	failed                 // its container will never run
-	running                // its container has been seen to run
+	running                // its container has been seen running
 	ended                  // its container has been seen to end
-	detached               // it is left running, for others to end
+	detached               // it has been left running, for others to end
 )
 
 // session is one run of a plan.
@@ -105,8 +106,8 @@ type session struct {
 
 	phase phase
 	uid   types.UID // of the pod, once the server has answered
-	watch *podWatch // on the session's pod, once it is known
-	ends  time.Time // where there is no lease
+	watch *podWatch // on the session's pod, once that is known
+	ends  time.Time // when the session ends if it has no lease
 }
 
 func newSession(c Config, p *plan.Plan) *session {
@@ -119,7 +120,7 @@ func newSession(c Config, p *plan.Plan) *session {
 	}
 }
 
-// enter is the one place where the phase changes.
+// enter sets the phase. Nothing else changes it.
 func (s *session) enter(p phase) { s.phase = p }
 
 func (s *session) where() string {
@@ -129,8 +130,8 @@ func (s *session) where() string {
 	return "pod/" + s.plan.PodName
 }
 
-// Interrupted prefers the reason why ctx was cancelled, if it was, to err, which is what the cancelling
-// broke.
+// Interrupted returns the cause of ctx instead of err if there is an error and ctx was cancelled. In that
+// case err is only a consequence of the cancellation.
 func Interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -139,40 +140,44 @@ func Interrupted(ctx context.Context, err error) error {
 }
 
 const (
-	// answerTimeout is how long an interrupted session still waits for the answer to its create: the server
-	// may act on it after the delete that was to undo it.
+	// answerTimeout is how long an interrupted session still waits for the response to its create request.
+	// Otherwise the server might process the create after the delete that was to undo it.
 	answerTimeout = 5 * time.Second
 
-	// cleanUpTimeout bounds the whole clean-up: the process of a terminal that was closed is killed soon.
+	// cleanUpTimeout limits the whole clean-up: a process whose terminal was closed is killed soon.
 	cleanUpTimeout = 15 * time.Second
-	// retryInterval is how soon a request of the clean-up that failed is tried again.
+	// retryInterval is the pause before a failed request of the clean-up is retried.
 	retryInterval = 250 * time.Millisecond
-	// tryTimeout is how long one may hang before it is tried on a new connection.
+	// tryTimeout is how long a request may hang before it is retried on a new connection.
 	tryTimeout = cleanUpTimeout / 3
-	// startingTimeout is how long a container whose image is on the node takes to start, and more: one that
-	// was about to start can be ended only then.
+	// startingTimeout is more than a container needs to start if its image is already on the node. A
+	// container that was about to start can be ended only once it has started.
 	startingTimeout = 5 * time.Second
-	// controllersDelay is how long Kubernetes' controllers may take from a lease's end to its pod's.
+	// controllersDelay is how long Kubernetes' controllers may take to delete the pod after its lease has
+	// ended.
 	controllersDelay = 30 * time.Second
-	// goneTimeout is how long a deleted pod may take to go: its grace period, and a slow node.
+	// goneTimeout is how long a deleted pod may take to disappear, including its grace period and the delay
+	// of a slow node.
 	goneTimeout = time.Minute
 
-	// statusTimeout is how long the kubelet may take to report a process that has ended: it looks once a
+	// statusTimeout is how long the kubelet may take to report that a process has ended. It looks once a
 	// second, and its report queues behind those of other pods.
 	statusTimeout = 2 * time.Minute
-	// reasonTimeout is how long that may take where only the reason is not known.
+	// reasonTimeout is how long that may take if only the reason is still unknown.
 	reasonTimeout = 15 * time.Second
-	// brokenTimeout is how long a command whose stream broke may take to have ended, if it has.
+	// brokenTimeout is how long the pod's status gets to show that a command whose stream broke has ended.
 	brokenTimeout = 5 * time.Second
-	// settleTime is how long the pod's status gets to say that a stream has ended because its process has,
-	// before the connection is taken for lost, and how often it is tried to bring it back.
+	// settleTime is how long the pod's status gets to show that a stream ended because its process did,
+	// before the connection is considered lost. It is also the interval between attempts to restore the
+	// connection.
 	settleTime = time.Second
-	// holderDelay is how long the holder's stream may take to end after that of a command that got KILL,
-	// where both got it.
+	// holderDelay is how long the holder's stream may take to end after the stream of a command that got
+	// SIGKILL, if the holder got it too.
 	holderDelay = 2 * time.Second
-	// togetherDelay is how soon after one another two streams end that are lost with the same connection.
+	// togetherDelay is the longest time between the ends of two streams that are lost with the same
+	// connection.
 	togetherDelay = 50 * time.Millisecond
 
-	// lookTimeout bounds a look at events or a log: it is the last thing before an error that is due.
+	// lookTimeout limits the time for reading events or a log: an error is waiting to be returned meanwhile.
 	lookTimeout = 3 * time.Second
 )

@@ -19,16 +19,16 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
-// stopContainer ends the process of an ephemeral container: the container itself can be neither
-// stopped nor removed through the API. The session has ended only when its process has, so it waits
-// for that, and reports where it cannot be sure.
+// stopContainer ends the process of an ephemeral container: the API can neither stop nor remove the container
+// itself. The session has ended only when its process has, so stopContainer waits for that, and warns if it
+// cannot be sure.
 func (s *session) stopContainer(ctx context.Context) {
 	if s.phase == failed {
 		s.Reporter.Say("%s never ran; the pod keeps its entry", s.where())
 		return
 	}
 	switch err := s.waitUntilStoppable(ctx); {
-	case errors.Is(err, errDeleted): // it went with its pod
+	case errors.Is(err, errDeleted): // it is gone with its pod
 		return
 	case errors.Is(err, errNotAdded):
 		s.Reporter.Warn("container %s is not in pod/%s: if it is still added, it ends by itself within %s",
@@ -48,9 +48,9 @@ func (s *session) stopContainer(ctx context.Context) {
 	s.Reporter.Say("%s has ended", s.where())
 }
 
-// stopSurely tries again to end a container's process until it has ended, as stop's success says, or isOver.
-// A container that is paused for a moment takes no exec, and a try that hangs is not to use up the time
-// of all.
+// stopSurely calls stop again and again until a container's process has ended, as shown by stop's success or
+// by isOver. A container that is paused for a moment accepts no exec, and an attempt that hangs must not use
+// up the time of all.
 func stopSurely(ctx context.Context, stop func(context.Context) error,
 	isOver func(context.Context) bool) error {
 	began := time.Now()
@@ -59,7 +59,7 @@ func stopSurely(ctx context.Context, stop func(context.Context) error,
 		next := time.After(retryInterval)
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		err := stop(try)
-		if try.Err() == nil { // otherwise it says only that
+		if try.Err() == nil { // otherwise err is only the timeout
 			why = err
 		}
 		cancel()
@@ -76,22 +76,23 @@ func stopSurely(ctx context.Context, stop func(context.Context) error,
 	}
 }
 
-// isTerminated reports whether the container has ended by itself: it can neither be told to nor be killed
-// then, and says so a moment before its status does, for which it waits.
+// isTerminated reports whether the container has ended by itself. Such a container can be neither told to end
+// nor killed. A failed attempt shows that a moment before the pod's status does, so isTerminated waits for
+// the status.
 func (s *session) isTerminated(ctx context.Context) bool {
 	_, err := s.waitUntilTerminated(ctx, retryInterval)
 	return err == nil || errors.Is(err, errDeleted)
 }
 
-// What a debug container is that was not seen to start.
+// Why a debug container that was not seen to start cannot be stopped.
 var (
 	errNotAdded   = errors.New("it was not added")
 	errNotStarted = errors.New("it has not started")
 )
 
 // waitUntilStoppable waits a little for a container that was about to start when the session was interrupted:
-// only then can it be ended. The error is errDeleted if the pod is gone, and errNotAdded if the container is
-// not there.
+// it can be ended only once it has started. The error is errDeleted if the pod is gone, and errNotAdded if
+// the container is not in the pod.
 func (s *session) waitUntilStoppable(ctx context.Context) error {
 	if s.phase >= running {
 		return nil
@@ -125,8 +126,8 @@ func (s *session) waitUntilStoppable(ctx context.Context) error {
 	}
 }
 
-// lookUp reads the pod that a container was to be added to, and watches it from there: the answer was lost,
-// and the server may have acted, or be about to.
+// lookUp reads the pod to which a container was to be added, and watches it from that version. The response
+// to the request was lost, so the server may have added the container or be about to.
 func (s *session) lookUp(ctx context.Context) error {
 	var pod *corev1.Pod
 	err := s.persist(ctx, func(ctx context.Context) (err error) {
@@ -143,8 +144,8 @@ func (s *session) lookUp(ctx context.Context) error {
 	return err
 }
 
-// Stop ends the process of a detached debug session, and returns when it has ended. One that has ended
-// already is no error.
+// Stop ends the process of a detached debug session, and returns when it has ended. It is not an error if the
+// process has ended already.
 func Stop(ctx context.Context, client kubernetes.Interface, streams stream.Client, c stream.Container) error {
 	limited, cancel := context.WithTimeout(ctx, cleanUpTimeout)
 	defer cancel()
@@ -156,8 +157,8 @@ func Stop(ctx context.Context, client kubernetes.Interface, streams stream.Clien
 	return nil
 }
 
-// isOver reports a container that does not run, as the pod's status says, or whose pod is gone. One that
-// has not started ends soon when it does: nobody tells it to stay.
+// isOver reports whether a container is not running, according to the pod's status, or its pod is gone. A
+// container that has not started yet ends soon after it does, because no client tells it to stay.
 func isOver(ctx context.Context, client kubernetes.Interface, c stream.Container) bool {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()

@@ -19,12 +19,12 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// errLate is the cause of a start that takes too long.
+// errLate is the cause of a failure when a start takes too long.
 var errLate = errors.New("the session did not start in time")
 
-// waitUntilStarted waits until the container's process runs, or by attach has already run to its
-// end. It says what it waits for, and fails with the server's words when that cannot come any more
-// or has not come in time.
+// waitUntilStarted waits until the container's process runs or, by attach, has already run to its end. It
+// reports what it is waiting for. It fails with the server's message when the container cannot start any more
+// or has not started in time.
 func (s *session) waitUntilStarted(ctx context.Context) error {
 	defer s.Reporter.Ready()
 	session := ctx
@@ -54,8 +54,8 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 	}
 }
 
-// notStarted adds to what the pod's status tells, of a start that failed or takes too long, what else can be
-// known before the pod is deleted.
+// notStarted returns the error for a start that failed or takes too long. It adds to the pod's status what
+// else can be found out before the pod is deleted.
 func (s *session) notStarted(ctx context.Context, now diagnosis.Status) error {
 	if now.Logs != "" {
 		s.reportLog(ctx, now.Logs)
@@ -80,10 +80,11 @@ func (s *session) notStarted(ctx context.Context, now diagnosis.Status) error {
 	return hint.Wrap(fmt.Errorf("%w: %s", err, warning), diagnosis.PullSecretsHint(s.plan.Namespace))
 }
 
-// late says what a start that takes too long waits for, and why that does not come.
+// late returns the error for a start that takes too long: what it is waiting for, and why that has not
+// happened.
 func (s *session) late(ctx context.Context, now diagnosis.Status) error {
 	warning := ""
-	if !now.Retrying { // otherwise the registry's answer is in the status
+	if !now.Retrying { // otherwise the registry's response is in the status
 		warning = s.lastWarning(ctx, now.Subject)
 	}
 	if warning != "" && !strings.Contains(now.Waiting, warning) {
@@ -95,20 +96,20 @@ func (s *session) late(ctx context.Context, now diagnosis.Status) error {
 		cmp.Or(now.Next, fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)))
 }
 
-// A pod's status does not say why its volumes or network are not there, or that a pull secret is
-// missing; only events do. They are read once, when a start has failed, and left alone where they
-// may not be read.
+// A pod's status does not show why its volumes or network are missing, or that a pull secret is missing. Only
+// events do. They are read once, after a start has failed, and skipped if the user is not allowed to read
+// them.
 
-// lastWarning returns the newest warning about the subject, which is a container or, empty, the
-// session's pod, or "". What others have trouble with is not the reason.
+// lastWarning returns the message of the newest warning about the subject, or "". The subject is a container,
+// or the session's pod if it is empty. Warnings about anything else are ignored: they are not the reason.
 func (s *session) lastWarning(ctx context.Context, subject string) string {
 	return s.newest(ctx, func(event corev1.Event) bool {
 		path := event.InvolvedObject.FieldPath
 		if subject == "" {
-			// The scheduler's last word is a condition: here it could only be an older one.
+			// The scheduler's latest message is in a condition. An event could only hold an older one.
 			return path == "" && event.Reason != "FailedScheduling"
 		}
-		// The kubelet's "Error: ErrImagePull" is a reason only: what there is to say is in the event before.
+		// The kubelet's "Error: ErrImagePull" is only a reason. The details are in the event before it.
 		reason, isError := strings.CutPrefix(event.Message, "Error: ")
 		isBare := isError && !strings.Contains(reason, " ")
 		return strings.HasSuffix(path, "{"+subject+"}") && !isBare
@@ -135,7 +136,7 @@ func (s *session) newest(ctx context.Context, concerns func(corev1.Event) bool) 
 	return newest.Message
 }
 
-// seen is when an event was last seen: its two APIs keep it in different places.
+// seen returns when an event was last seen. The two event APIs store this in different fields.
 func seen(event corev1.Event) time.Time {
 	switch {
 	case event.Series != nil:
@@ -146,16 +147,16 @@ func seen(event corev1.Event) time.Time {
 	return event.EventTime.Time
 }
 
-// The end of a log that is shown: some lines, and no more of it than fits on a screen. The server
-// counts bytes from the first of these lines on, so more are asked for than are shown.
+// How much of the end of a log is shown: a few lines, and no more than fits on a screen. The server counts
+// bytes from the first of these lines, so more bytes are requested than are shown.
 const (
 	lastLines = 10
 	lastBytes = 2 << 10
 	someBytes = 64 << 10
 )
 
-// reportLog shows the end of a container's log: it goes with the pod. The log is streamed: an answer that is
-// read as a whole loses the server's words where it says no.
+// reportLog shows the end of a container's log, which is lost with the pod. The log is streamed: reading the
+// response as a whole would lose the server's message if it refuses.
 func (s *session) reportLog(ctx context.Context, container string) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -181,7 +182,7 @@ func cutLog(log []byte) []byte {
 	return bytes.ToValidUTF8(log[max(len(log)-lastBytes, 0):], nil)
 }
 
-// log is all of the log of the session's container.
+// log returns the whole log of the session's container.
 func (s *session) log(ctx context.Context) []byte {
 	options := &corev1.PodLogOptions{Container: s.plan.Container}
 	log, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).DoRaw(ctx)

@@ -20,25 +20,25 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// podWatch is the session's one watch: on its pod, from the version that the create answered with,
-// so that no LIST is needed. It reconnects by itself, and is read all the time: a watch that nobody
-// reads falls behind until the server has forgotten where it was.
+// podWatch is the session's only watch. It watches the session's pod from the version that the create
+// returned, so that no LIST is needed. It reconnects by itself, and its events are read all the time: a watch
+// that nobody reads falls behind until the server no longer has its version.
 type podWatch struct {
 	pod  *corev1.Pod // as of the last next
 	news chan podEvent
 	stop context.CancelFunc
 }
 
-// podEvent is a version of the pod, or why there will be no more.
+// podEvent is a version of the pod, or the reason why no more follow.
 type podEvent struct {
 	pod *corev1.Pod
 	err error
 }
 
-// errDeleted means that the pod went away under the session.
+// errDeleted means that the pod disappeared during the session.
 var errDeleted = errors.New("it was deleted by somebody else")
 
-// watchPod watches a pod from the version that it is given, until it is stopped or ctx ends.
+// watchPod watches a pod from the given version until it is stopped or ctx ends.
 func watchPod(ctx context.Context, kube kubernetes.Interface, pod *corev1.Pod) (*podWatch, error) {
 	ctx, stop := context.WithCancel(ctx)
 	client := onePod{kube.CoreV1().Pods(pod.Namespace), pod.Name}
@@ -52,8 +52,8 @@ func watchPod(ctx context.Context, kube kubernetes.Interface, pod *corev1.Pod) (
 	return w, nil
 }
 
-// follow keeps the newest podEvent for next. A server that has been restarted may not know the version
-// any more from which to go on: then the pod is read once, and watched from there.
+// follow keeps the newest podEvent for next. A server that has been restarted might no longer know the
+// version to continue from. The pod is then read once, and watched from there.
 func (w *podWatch) follow(ctx context.Context, client onePod, events watch.Interface, pod *corev1.Pod) {
 	for events != nil {
 		seen := podEvent{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)}
@@ -71,7 +71,7 @@ func (w *podWatch) follow(ctx context.Context, client onePod, events watch.Inter
 	}
 }
 
-// rewatch reads the pod and watches it from there, as soon as the server answers.
+// rewatch reads the pod as soon as the server answers, and watches it from there.
 func (p onePod) rewatch(ctx context.Context, pod *corev1.Pod) (seen podEvent, events watch.Interface) {
 	retry := wait.Backoff{Duration: retryInterval, Factor: 2, Cap: 10 * time.Second, Steps: math.MaxInt32}
 	err := wait.ExponentialBackoffWithContext(ctx, retry, func(ctx context.Context) (bool, error) {
@@ -97,7 +97,7 @@ func (p onePod) rewatch(ctx context.Context, pod *corev1.Pod) (seen podEvent, ev
 
 func (w *podWatch) put(event podEvent) {
 	select {
-	case <-w.news: // nobody has read the one before: this one is newer
+	case <-w.news: // nobody has read the previous event, and this one is newer
 	default:
 	}
 	w.news <- event
@@ -122,7 +122,7 @@ func (w *podWatch) next(ctx context.Context) error {
 		return context.Cause(ctx)
 	case seen := <-w.news:
 		if seen.err != nil {
-			w.put(seen) // for whoever asks again
+			w.put(seen) // for the next caller
 			return seen.err
 		}
 		w.pod = seen.pod
@@ -130,13 +130,13 @@ func (w *podWatch) next(ctx context.Context) error {
 	}
 }
 
-// onePod narrows a namespace's pods to one of them.
+// onePod is a client for one of a namespace's pods.
 type onePod struct {
 	pods v1.PodInterface
 	name string
 }
 
-// WatchWithContext is what the retrying watcher calls, also to reconnect.
+// WatchWithContext is called by the retrying watcher, to connect and to reconnect.
 func (p onePod) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, p.name).String()
 	return p.pods.Watch(ctx, options)

@@ -10,11 +10,11 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 )
 
-// AttachLate attaches to a command that has started without waiting for us. What it said before is
-// in the container's log, which is read once the stream is open: the stream's output and the user's
-// input are held back until then, and what both have is shown once. Two limits: the log does not
-// tell stderr from stdout, so what comes from it goes to stdout; and output that repeats itself in
-// the very moment of attaching cannot be told from output that both have.
+// AttachLate attaches to a command that has started without waiting for the client. Its earlier output is in
+// the container's log, which is read once the stream is open. Until then the stream's output and the user's
+// input are held back. Output that is in both the log and the stream is shown once. There are two limits. The
+// log does not distinguish stderr from stdout, so what comes from it goes to stdout. And output that repeats
+// itself at the very moment of attaching cannot be distinguished from output that is in both.
 func AttachLate(ctx context.Context, client Client, c Container, streams remotecommand.StreamOptions,
 	log func() []byte) (*Backlog, error) {
 	late := newBacklog(streams.Stdout, streams.Tty, log)
@@ -37,20 +37,20 @@ func AttachLate(ctx context.Context, client Client, c Container, streams remotec
 	}
 }
 
-// Backlog holds output back until it is known what came before it, and the input with it.
+// Backlog holds output back until it is known what came before it. It also holds the input back.
 type Backlog struct {
-	out      io.Writer     // for what came before
-	terminal bool          // it came from a terminal
-	log      func() []byte // where it is
+	out      io.Writer     // for the earlier output
+	terminal bool          // the earlier output came from a terminal
+	log      func() []byte // returns the log with the earlier output
 
 	opened   chan struct{} // closed when the stream is open
-	released chan struct{} // closed when the input may go
-	typed    atomic.Bool   // some of it has gone
+	released chan struct{} // closed when the input may pass
+	typed    atomic.Bool   // some of the input has passed
 
 	mu    sync.Mutex
 	spoke bool // something came through the stream
 	held  []chunk
-	shown int // how much of the log
+	shown int // how much of the log has been shown
 }
 
 func newBacklog(out io.Writer, terminal bool, log func() []byte) *Backlog {
@@ -70,9 +70,9 @@ type backlogWriter struct {
 
 func (b *Backlog) writer(to io.Writer) io.Writer { return backlogWriter{b, to} }
 
-// Write holds p back, or passes it on after the release. The first that comes then says when the runtime
-// has attached, which may be long after it opened the stream: what the command said in between is in the
-// log.
+// Write holds p back, or passes it on after the release. The first output after the release shows that the
+// runtime has attached, which may be long after it opened the stream. What the command printed in between is
+// in the log.
 func (w backlogWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,7 +95,7 @@ func (b *Backlog) HasSpoken() bool {
 	return b.spoke
 }
 
-// HasTyped reports whether some of the user's input has gone through it.
+// HasTyped reports whether some of the user's input has gone through the stream.
 func (b *Backlog) HasTyped() bool { return b.typed.Load() }
 
 func (b *Backlog) isReleased() bool {
@@ -107,7 +107,7 @@ func (b *Backlog) isReleased() bool {
 	}
 }
 
-// CatchUp shows what the log has, and lets the input and the output go.
+// CatchUp shows what is in the log, and releases the input and the output.
 func (b *Backlog) CatchUp() {
 	log := b.log()
 	b.mu.Lock()
@@ -118,8 +118,8 @@ func (b *Backlog) CatchUp() {
 	}
 }
 
-// show writes what of log was not written before and comes before the held output, then the held output.
-// It is called with mu held. A write that fails has ended the session by itself.
+// show writes the part of log that was not written before and that precedes the held output, then the held
+// output. It is called with mu held. It ignores a failed write: that has already ended the session.
 func (b *Backlog) show(log []byte) {
 	var held []byte
 	for _, c := range b.held {
@@ -139,8 +139,8 @@ func (b *Backlog) show(log []byte) {
 	b.held = nil
 }
 
-// begin is where in log the stream's output begins, of which the log may have less or more already: its
-// length, if the log has none of it.
+// begin returns where in log the stream's output begins, or the length of log if log has none of it. The log
+// may already have less or more of that output than the stream.
 func begin(log, stream []byte) int {
 	for n := range log {
 		if len(stream) > 0 && (bytes.HasPrefix(stream, log[n:]) || bytes.HasPrefix(log[n:], stream)) {
@@ -158,8 +158,8 @@ type backlogReader struct {
 	open func()
 }
 
-// Read tells that the stream is open, since client-go reads from then on, and has nothing to give
-// before the release.
+// Read signals that the stream is open, since client-go reads only from then on. It returns nothing before
+// the release.
 func (r backlogReader) Read(p []byte) (int, error) {
 	r.open()
 	<-r.released

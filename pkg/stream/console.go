@@ -11,30 +11,30 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 )
 
-// Console is the user's terminal, lent to one stream after the other. A stream that is over goes on
-// waiting for keys and sizes; without the console it would take the first ones from its successor.
+// Console is the user's terminal, lent to one stream after another. A stream that is over still waits for
+// keys and sizes. Without the console it would take the first ones from its successor.
 type Console struct {
 	streams remotecommand.StreamOptions
 	keys    chan []byte
-	keysErr error // read it when keys is closed
+	keysErr error // read it only after keys is closed
 
 	listening sync.Once   // from the first stream's opening on
 	heard     atomic.Bool // a stream takes the keys
-	interrupt func()      // by Ctrl-C, while none does
+	interrupt func()      // called on Ctrl-C while no stream takes the keys
 
 	mu    sync.Mutex
 	size  *remotecommand.TerminalSize // the newest
-	newer chan struct{}               // closed when there is another
-	lent  bool                        // before
+	newer chan struct{}               // closed when there is a newer one
+	lent  bool                        // it has been lent before
 }
 
 const (
-	ctrlC = '\x03' // what a raw terminal gives for it
-	// ahead is how many keys are taken while no stream does: Ctrl-C must be seen behind others.
+	ctrlC = '\x03' // what a raw terminal sends for Ctrl-C
+	// ahead is how many keys are read while no stream takes them: Ctrl-C must be seen behind others.
 	ahead = 1024
 )
 
-// NewConsole takes over the streams' stdin and sizes. interrupt is called by Ctrl-C while no stream takes the
+// NewConsole takes over the streams' stdin and sizes. interrupt is called on Ctrl-C while no stream takes the
 // keys.
 func NewConsole(streams remotecommand.StreamOptions, interrupt func()) *Console {
 	c := &Console{streams: streams, interrupt: interrupt, keys: make(chan []byte, ahead),
@@ -73,9 +73,9 @@ func (c *Console) measure(sizes remotecommand.TerminalSizeQueue) {
 	}
 }
 
-// Lend lends the console to a stream. began is called when the stream is open: client-go reads its
-// input from then on. A second stream finds a screen that may show anything: it makes the program on
-// it draw it again, by another size for a moment, as kubectl attach does.
+// Lend lends the console to a stream. began is called when the stream is open, since client-go reads its
+// input only from then on. A second stream finds a screen that may show anything. It makes the program on the
+// screen draw it again, by sending another size for a moment, as kubectl attach does.
 func (c *Console) Lend(began func()) (streams remotecommand.StreamOptions, giveBack func()) {
 	l := &loan{Console: c, began: began, over: make(chan struct{}), redraw: c.lent}
 	c.lent = true
@@ -103,7 +103,7 @@ func (c *Console) Reattach(ctx context.Context, client Client, to Container, bac
 	return client.Attach(ctx, to, streams)
 }
 
-// arrival tells of what comes before it passes it on.
+// arrival calls came before it passes output on.
 type arrival struct {
 	io.Writer
 	came func()
@@ -116,7 +116,8 @@ func (a *arrival) Write(p []byte) (int, error) {
 	return a.Writer.Write(p)
 }
 
-// redrawTime is how long the other size lasts: a program that hears of two changes at once sees none.
+// redrawTime is how long the other size lasts. A program that is notified of two changes at once sees no
+// change.
 const redrawTime = 200 * time.Millisecond
 
 // loan is the console while one stream has it.
@@ -126,16 +127,16 @@ type loan struct {
 
 	began  func()
 	once   sync.Once
-	rest   []byte // of the keys, what the last read had no room for
+	rest   []byte // the keys that did not fit into the last read
 	redraw bool
 	pause  time.Duration // before the next size
 	told   remotecommand.TerminalSize
 }
 
-// Read gives the keys that are typed while the loan lasts.
+// Read returns the keys that are typed while the loan lasts.
 func (l *loan) Read(p []byte) (int, error) {
 	select {
-	case <-l.over: // the keys are its successor's
+	case <-l.over: // the keys belong to its successor
 		return 0, io.EOF
 	default:
 	}
@@ -160,7 +161,7 @@ func (l *loan) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Next gives the newest size that it has not given yet; nil when the loan is over.
+// Next returns the newest size that it has not returned yet, or nil when the loan is over.
 func (l *loan) Next() *remotecommand.TerminalSize {
 	for {
 		l.mu.Lock()

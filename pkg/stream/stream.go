@@ -1,5 +1,5 @@
-// Package stream opens the streams of a container, and joins them to the user's: the terminal with its size
-// and its modes, or files and pipes. It knows nothing of what runs there.
+// Package stream opens the streams of a container, and joins them to the user's: a terminal with its size and
+// modes, or files and pipes. It knows nothing about what runs in the container.
 package stream
 
 import (
@@ -24,23 +24,22 @@ import (
 // Container is one container of one pod.
 type Container struct{ Namespace, Pod, Name string }
 
-// Client opens the streams of a container. Both calls last as long as the stream, and end with ctx, with its
-// cause. The exit status of Exec's command is in its error, a CodeExitError of client-go's util/exec. A stream
-// that does not open in time is ErrNoAnswer; it reads nothing of its input.
+// Client opens the streams of a container. Both calls last as long as the stream, and end with ctx. Exec
+// returns the exit status of its command in its error, as a CodeExitError of client-go's util/exec.
 type Client interface {
 	Exec(ctx context.Context, c Container, command []string, streams remotecommand.StreamOptions) error
 	Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error
 }
 
-// IsAnswer reports whether a stream failed by the server's word for it. The word comes as a bare text;
-// where the connection has ended, the error wraps what ended it.
+// IsAnswer reports whether a stream failed because the server reported an error. Such an error is bare text.
+// If the connection has ended, the error wraps what ended it.
 func IsAnswer(err error) bool {
 	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err,
 		io.ErrUnexpectedEOF)
 }
 
-// NewClient returns the Client of a real cluster: WebSocket first, as kubectl does, and SPDY
-// where the server or a proxy on the way does not speak it (KEP-4006).
+// NewClient returns the Client of a real cluster. It tries WebSocket first, as kubectl does, and falls back
+// to SPDY if the server or a proxy in between does not support WebSocket (KEP-4006).
 func NewClient(config *rest.Config, client kubernetes.Interface) Client {
 	return remote{config, client.CoreV1().RESTClient(), nodeTimeout}
 }
@@ -151,8 +150,8 @@ func (i *input) Read(p []byte) (int, error) {
 	return i.Reader.Read(p)
 }
 
-// OutputError means that the command's output could not be written here: a full disk, or a reader
-// like head that has gone.
+// OutputError means that the command's output could not be written locally: the disk is full, or a reader
+// like head has gone.
 type OutputError struct{ Err error }
 
 func (e *OutputError) Error() string { return fmt.Sprintf("write the output: %v", e.Err) }

@@ -25,7 +25,8 @@ type User struct {
 	In       io.Reader // nil: the command gets no stdin
 	Out, Err io.Writer
 	TTY      bool // In and Out are a terminal, on which the command runs
-	// called when the terminal begins to belong to the command, and when it no longer does
+	// called with true when the terminal begins to belong to the command, and with false when it no longer
+	// does
 	Raw func(bool)
 	// called by a Ctrl-C that the command does not answer
 	Interrupt func()
@@ -153,10 +154,10 @@ func (u User) Size() string {
 	return fmt.Sprintf("rows %d columns %d", size.Height, size.Width)
 }
 
-// sizeQueue turns kubectl's sizes into client-go's.
+// sizeQueue converts kubectl's sizes to client-go's.
 type sizeQueue struct{ term.TerminalSizeQueue }
 
-// Next waits for the next size; nil is the end.
+// Next waits for the next size. It returns nil at the end.
 func (q sizeQueue) Next() *remotecommand.TerminalSize {
 	size := q.TerminalSizeQueue.Next()
 	if size == nil {
@@ -165,25 +166,25 @@ func (q sizeQueue) Next() *remotecommand.TerminalSize {
 	return &remotecommand.TerminalSize{Width: size.Width, Height: size.Height}
 }
 
-// screen is the user's terminal as a command sees it: it remembers the modes that the command has
-// changed. A program that is ended from outside cannot change them back, and an editor's alternate
-// screen or a pager's mouse would stay with the user's own shell.
+// screen is the user's terminal as a command sees it. It remembers the modes that the command has changed. A
+// program that is ended from outside cannot change them back, and an editor's alternate screen or a pager's
+// mouse mode would stay on in the user's own shell.
 type screen struct {
 	io.Writer
 	modes   *regexp.Regexp
-	usually map[string]bool // the modes that are changed back, and how they are in a new terminal
+	usually map[string]bool // the modes that are changed back, and their values in a new terminal
 
 	mu      sync.Mutex
-	over    bool // what still comes would only change it again
+	over    bool // further output would only change the modes again
 	changed map[string]bool
-	tail    string // of the output, where a sequence may have begun
+	tail    string // the end of the output, where a sequence may have begun
 }
 
 const (
 	// sequences set and reset modes: DECSET, DECRST, DECKPAM and DECKPNM of xterm's ctlseqs.
 	sequences = `\x1b(?:\[\?([0-9;]+)([hl])|([=>]))`
 	keypad    = "=" // the one mode that has no number
-	// longest is more than any program's sequence has.
+	// longest is more than the length of any program's sequence.
 	longest = 64
 )
 
@@ -191,7 +192,7 @@ func newScreen(out io.Writer) *screen {
 	return &screen{Writer: out, modes: regexp.MustCompile(sequences), changed: map[string]bool{},
 		usually: map[string]bool{
 			keypad: false, "1": false, // keypad and cursor keys that send codes of their own
-			"7": true, "25": true, // lines that wrap, a cursor that is seen
+			"7": true, "25": true, // line wrap, a visible cursor
 			"9": false, "1000": false, "1001": false, "1002": false, "1003": false, // the mouse
 			"1004": false, "1005": false, "1006": false, "1015": false, "1016": false,
 			"47": false, "1047": false, "1049": false, // the alternate screen
@@ -225,8 +226,8 @@ func (s *screen) note(text string) (over bool) {
 	return s.over
 }
 
-// restoreTime is how long the terminal may take to be changed back: one that is stuck must not keep the
-// session from being cleaned up.
+// restoreTime is how long the terminal may take to be changed back. A terminal that is stuck must not keep
+// the session from being cleaned up.
 const restoreTime = time.Second
 
 func (s *screen) restore() {
@@ -241,7 +242,7 @@ func (s *screen) restore() {
 	}
 }
 
-// end is what changes back what was left changed.
+// end returns the sequences that change back the modes that were left changed.
 func (s *screen) end() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,7 +18,7 @@ func List(items []string, last string) string {
 	return strings.Join(items[:end], ", ") + " " + last + " " + items[end]
 }
 
-// ShortList is a list of at most four: "a, b, c and 3 more".
+// ShortList joins items like List, but names only three if there are more than four: "a, b, c and 3 more".
 func ShortList(items []string, last string) string {
 	if len(items) > 4 {
 		return fmt.Sprintf("%s and %d more", strings.Join(items[:3], ", "), len(items)-3)
@@ -34,7 +34,7 @@ func Plural(n int, one, several string) string {
 	return several
 }
 
-// Selected returns which objects of a kind a selector selects: "pods with app=api and no label canary".
+// Selected describes the objects of a kind that a selector selects: "pods with app=api and no label canary".
 func Selected(kind string, s labels.Selector) string {
 	all, _ := s.Requirements()
 	if len(all) == 0 {

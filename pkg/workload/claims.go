@@ -12,8 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// askPods is the second round trip. It gets the claims and lists, at once, the pods of the workload
-// and of the others that mount the same claims: a backup's job mounts its application's.
+// askPods makes the second round trip. It gets the claims and lists the pods of the workload and of the other
+// workloads that mount the same claims, all at once. For example, a backup's job mounts its application's
+// claims.
 func (s *search) askPods(ctx context.Context, t *Workload, w workload, claimants []workload) error {
 	names := claimNames(w, s.Ordinal)
 	if len(names) == 0 && !s.Running {
@@ -46,8 +47,9 @@ func (s *search) askPods(ctx context.Context, t *Workload, w workload, claimants
 	return err
 }
 
-// claimNames are those of the template's volumes and, with an ordinal, those that a StatefulSet's controller
-// makes for its pod: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage
+// claimNames returns the names of the claims of the template's volumes and, with an ordinal, of those that a
+// StatefulSet's controller makes for its pod:
+// https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage
 func claimNames(w workload, ordinal *int) []string {
 	names := podClaims(w.template.Spec)
 	if ordinal == nil || w.kind != "StatefulSet" {
@@ -62,7 +64,7 @@ func claimNames(w workload, ordinal *int) []string {
 	return names
 }
 
-// podClaims are the names of the claims of a pod's volumes, each once.
+// podClaims returns the names of the claims of a pod's volumes, each once.
 func podClaims(spec corev1.PodSpec) []string {
 	var names []string
 	for _, volume := range spec.Volumes {
@@ -73,7 +75,7 @@ func podClaims(spec corev1.PodSpec) []string {
 	return names
 }
 
-// sharing are the workloads, other than w, whose pods may mount one of the claims.
+// sharing returns the workloads, other than w, whose pods might mount one of the claims.
 func sharing(names []string, w workload, claimants []workload) []workload {
 	return slices.DeleteFunc(slices.Clone(claimants), func(c workload) bool {
 		mounts := func(name string) bool {

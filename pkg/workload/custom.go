@@ -41,7 +41,7 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	return workload{}, fmt.Errorf("%s in namespace %s: %w", name, s.Namespace, err)
 }
 
-// mappingOf finds a type as kubectl does: a resource, singular, short or a kind, with or without its
+// mappingOf finds a type as kubectl does: by resource, singular, short name or kind, with or without its
 // group and version.
 func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 	mapper, err := s.Mapper()
@@ -74,8 +74,8 @@ func (s *search) getCustom(ctx context.Context, mapping *meta.RESTMapping,
 	return client.Resource(mapping.Resource).Namespace(s.Namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// readCustom reads a pod template, where it is instead of one following a reference to another
-// workload, as Argo Rollouts have it: https://argo-rollouts.readthedocs.io/en/stable/migrating/
+// readCustom reads a pod template. If the object has none, it follows a reference to another workload, as in
+// Argo Rollouts: https://argo-rollouts.readthedocs.io/en/stable/migrating/
 func (s *search) readCustom(ctx context.Context, object *unstructured.Unstructured) (workload, error) {
 	reference, ok, _ := unstructured.NestedStringMap(object.Object, "spec", "workloadRef")
 	if _, has, _ := unstructured.NestedMap(object.Object, "spec", "template", "spec"); has || !ok {
@@ -101,9 +101,9 @@ func (s *search) readCustom(ctx context.Context, object *unstructured.Unstructur
 	return w, nil
 }
 
-// decodeCustom reads a workload whose pod template is at .spec.template and, where it has them,
-// claim templates where a StatefulSet has its own. A template may have fields of its own beside a
-// pod's, as Knative's has; what a pod template has must be of the right type.
+// decodeCustom reads a workload whose pod template is at .spec.template. Its claim templates, if any, are
+// where a StatefulSet has them. A template may have fields that a pod template does not have, like Knative's.
+// The fields that a pod template has must be of the right type.
 func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 	w, err := readSelector(object)
 	if err != nil {
@@ -125,8 +125,8 @@ func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 	return w, nil
 }
 
-// readSelector reads .spec.selector, which is a LabelSelector or a plain map as a
-// ReplicationController's. An empty or another one is none.
+// readSelector reads .spec.selector, which is a LabelSelector or a plain map like a ReplicationController's.
+// An empty selector or one of another type counts as none.
 func readSelector(object *unstructured.Unstructured) (workload, error) {
 	w := workload{kind: object.GetKind(), meta: metav1.ObjectMeta{
 		Name: object.GetName(), Namespace: object.GetNamespace(), UID: object.GetUID(),
@@ -147,7 +147,7 @@ func readSelector(object *unstructured.Unstructured) (workload, error) {
 	return w, nil
 }
 
-// getOwner reads of a pod's custom controller what it selects.
+// getOwner reads the selector of a pod's custom controller.
 func (s *search) getOwner(ctx context.Context, kind schema.GroupVersionKind, name string) (workload, error) {
 	mapper, err := s.Mapper()
 	if err != nil {

@@ -12,32 +12,32 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// kind is a built-in kind. It is fetched by its own client: no discovery, one GET.
+// kind is a built-in kind. Its own client fetches it with one GET and without discovery.
 type kind struct {
-	name  string // in the API
+	name  string // as in the API
 	group string
-	types []string // as users write it, the singular first
+	types []string // as users write it, singular first
 	get   func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload, error)
-	// decode reads an object's JSON; a field that the kind does not have is an error.
+	// decode reads an object's JSON. A field that the kind does not have is an error.
 	decode func(object map[string]any) (workload, error)
 }
 
-// workload is what the kinds have in common.
+// workload holds what the kinds have in common.
 type workload struct {
 	kind           string
-	meta           metav1.ObjectMeta // without a UID it is a manifest's
+	meta           metav1.ObjectMeta // without a UID if it is from a manifest
 	template       corev1.PodTemplateSpec
 	claimTemplates []corev1.PersistentVolumeClaim
 	firstOrdinal   int
 	indexed        bool
 
-	// selector is of the workload's pods. A pod has none, nor a CronJob that no job of is active.
+	// selector selects the workload's pods. It is nil for a pod and for a CronJob without an active job.
 	selector *metav1.LabelSelector
-	// adopts says that it takes as its own what its selector matches, or at least tries to.
+	// adopts reports whether the workload adopts what its selector matches, or at least tries to.
 	adopts bool
 
 	pod     *corev1.Pod     // for a pod that is in the cluster
-	service *corev1.Service // for a Service: the workload is still to be found
+	service *corev1.Service // for a Service, whose workload is still to be found
 }
 
 func kinds() []kind {
@@ -94,7 +94,7 @@ func decodeStrictly(content map[string]any, into any) error {
 	return runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(content, into, true)
 }
 
-// kindOf finds a built-in kind in the version v1, which is the one that is decoded here.
+// kindOf finds a built-in kind in version v1, which is the version that is decoded here.
 func kindOf(gvk schema.GroupVersionKind) (kind, bool) {
 	for _, k := range kinds() {
 		if k.name == gvk.Kind && k.group == gvk.Group && gvk.Version == "v1" {
@@ -134,8 +134,8 @@ func ofDaemonSet(o *appsv1.DaemonSet) workload {
 		selector: o.Spec.Selector, adopts: true}
 }
 
-// ofJob counts a Job as adopting only with a selector of its user's. A generated one requires the
-// Job's own UID as a label, which no clone carries.
+// ofJob counts a Job as adopting only if its user set the selector. A generated selector requires the Job's
+// own UID as a label, which no clone carries.
 func ofJob(o *batchv1.Job) workload {
 	manual := o.Spec.ManualSelector != nil && *o.Spec.ManualSelector
 	return workload{kind: "Job", meta: o.ObjectMeta, template: o.Spec.Template, selector: o.Spec.Selector,

@@ -20,7 +20,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// readManifest finds the workload in the manifest, if there is one, and the namespace that is meant.
+// readManifest finds the workload and its namespace in the manifest, if there is one.
 func (s *search) readManifest() error {
 	if s.Manifest == nil {
 		return nil
@@ -34,7 +34,7 @@ func (s *search) readManifest() error {
 		return err
 	}
 	if namespace := object.GetNamespace(); namespace != "" && namespace != s.Namespace { // as kubectl does
-		if s.EnforceNamespace { // in kubectl's words
+		if s.EnforceNamespace { // the same text as kubectl's
 			return hint.Wrap(fmt.Errorf(
 				"the namespace from the provided object %q does not match the namespace %q", namespace,
 				s.Namespace), "You must pass '--namespace="+namespace+"' to perform this operation.")
@@ -45,20 +45,20 @@ func (s *search) readManifest() error {
 	if err != nil {
 		return fmt.Errorf("%s of the manifest: %w", describe(object), err)
 	}
-	if w.meta.Name == "" { // it has a generateName
+	if w.meta.Name == "" { // the object has a generateName
 		w.meta.Name = strings.ToLower(w.kind)
 	}
 	if problems := validation.NameIsDNSSubdomain(w.meta.Name, false); len(problems) > 0 {
 		return fmt.Errorf("%q of the manifest is not a valid name: %s", w.meta.Name, problems[0])
 	}
-	w.pod = nil     // it need not exist
-	w.meta.UID = "" // of the object that the manifest was once read from
+	w.pod = nil     // the pod need not exist
+	w.meta.UID = "" // it belongs to the object that the manifest was exported from
 	s.manifest = &w
 	return nil
 }
 
-// readObjects reads YAML or JSON documents and the items of those that are lists. An error repeats
-// nothing of them: there may be secrets.
+// readObjects reads YAML or JSON documents, and the items of those that are lists. Errors repeat nothing from
+// the documents, because they may contain secrets.
 func readObjects(manifest []byte) ([]*unstructured.Unstructured, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
 	var objects []*unstructured.Unstructured
@@ -85,8 +85,8 @@ func readObjects(manifest []byte) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// items are those of a list, else the object itself. The items of a DeploymentList need not say that
-// they are Deployments.
+// items returns the items of a list, or else the object itself. The items of a DeploymentList need not state
+// that they are Deployments.
 func items(object *unstructured.Unstructured) []*unstructured.Unstructured {
 	items, ok := object.Object["items"].([]any)
 	kind, list := strings.CutSuffix(object.GetKind(), "List")
@@ -106,7 +106,7 @@ func items(object *unstructured.Unstructured) []*unstructured.Unstructured {
 	return all
 }
 
-// choose returns the object that was named or, where none was, the one that is a workload.
+// choose returns the object that was named or, if none was named, the only workload.
 func choose(objects []*unstructured.Unstructured, named Reference) (*unstructured.Unstructured, error) {
 	meant, isNamed := isWorkload, named != (Reference{})
 	if isNamed {
@@ -133,7 +133,7 @@ func choose(objects []*unstructured.Unstructured, named Reference) (*unstructure
 		"name one beside -f, as in: "+describe(found[0]))
 }
 
-// isWorkload says that there is a pod template where it is looked for.
+// isWorkload reports whether an object has a pod template in the expected place.
 func isWorkload(object *unstructured.Unstructured) bool {
 	if k, ok := kindOf(object.GroupVersionKind()); ok {
 		return k.name != "Service"
@@ -142,8 +142,8 @@ func isWorkload(object *unstructured.Unstructured) bool {
 	return ok
 }
 
-// names takes of custom types what needs no discovery: their kind and its regular plural, with or
-// without group and version.
+// names reports whether the reference names an object. It recognizes custom types only by what needs no
+// discovery: their kind and its regular plural, with or without group and version.
 func (r Reference) names(object *unstructured.Unstructured) bool {
 	if r.Name != object.GetName() {
 		return false

@@ -22,21 +22,21 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
-// neighbours are what a namespace's labels mean something to.
+// neighbours holds the objects in a namespace to which labels matter.
 type neighbours struct {
 	isolation.NamespaceState
-	workloads []workload // those with a selector of their own
-	claimants []workload // those whose pods mount claims
+	workloads []workload // workloads with a selector of their own
+	claimants []workload // workloads whose pods mount claims
 }
 
-// listing is a LIST of one resource. Its items are added to neighbours.
+// listing is a LIST request for one resource. Its items are added to neighbours.
 type listing struct {
 	resource string // as the server names it in errors
 	list     func(ctx context.Context, near *neighbours) error
 }
 
-// listSelectors makes every listing at once: one round trip. What could not be listed is in Unknown;
-// the rest is there.
+// listSelectors makes all listings at once, in one round trip. Unknown names the resources that could not be
+// listed. The result holds the rest.
 func listSelectors(ctx context.Context, client kubernetes.Interface, namespace string) neighbours {
 	listings := listings(client, namespace)
 	parts, errs := make([]neighbours, len(listings)), make([]error, len(listings))
@@ -56,7 +56,8 @@ func listSelectors(ctx context.Context, client kubernetes.Interface, namespace s
 	return near
 }
 
-// unlisted names every resource that could not be listed, with the server's words about the first.
+// unlisted returns an error that names the resources that could not be listed, with the server's message
+// about the first. It names at most three resources and counts the others.
 func unlisted(listings []listing, errs []error) error {
 	var names []string
 	for i, err := range errs {
@@ -73,9 +74,10 @@ func unlisted(listings []listing, errs []error) error {
 	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), cmp.Or(errs...))
 }
 
-// listings are not narrowed. Of the ReplicaSets only few can match a clone, but their own labels do not tell
-// which: it is the selector that has to require pod-template-hash. Of the Jobs status.successful=0, the only
-// field there is, would leave out a running one some of whose pods have succeeded, and it still adopts.
+// listings returns the listings, which have no label or field selectors. Only few ReplicaSets can match a
+// clone, but their own labels do not show which, because it is the selector that has to require
+// pod-template-hash. For Jobs, the only field available is status.successful. With status.successful=0, the
+// list would lack running Jobs with pods that have succeeded, and these Jobs still adopt pods.
 func listings(client kubernetes.Interface, namespace string) []listing {
 	core, apps := client.CoreV1(), client.AppsV1()
 	return []listing{
@@ -91,7 +93,7 @@ func listings(client kubernetes.Interface, namespace string) []listing {
 	}
 }
 
-// listed reads from the API server's cache: resourceVersion 0.
+// listed reads from the API server's cache, with resourceVersion 0.
 func listed[L runtime.Object](resource string,
 	list func(context.Context, metav1.ListOptions) (L, error)) listing {
 	return listing{resource, func(ctx context.Context, near *neighbours) error {
@@ -135,8 +137,8 @@ func (n *neighbours) take(object runtime.Object) error {
 }
 
 func (n *neighbours) add(w workload) error {
-	// A Deployment is there itself, and its ReplicaSets can match no clone: their selectors require the
-	// hash of a pod template, which no clone carries.
+	// A ReplicaSet of a Deployment is left out, because the Deployment itself is listed. Such a ReplicaSet
+	// can match no clone, because its selector requires the hash of a pod template, which no clone carries.
 	if w.kind == "ReplicaSet" && w.selector != nil &&
 		w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != "" {
 		return nil
@@ -157,11 +159,11 @@ func (n *neighbours) add(w workload) error {
 	return nil
 }
 
-// include adds the source itself, which may be newer than the cache, of a kind that is not listed,
-// or not in the cluster yet.
+// include adds a workload that might not have been listed, such as the source. It may be newer than the
+// cache, of a kind that is not listed, or not in the cluster yet.
 func (n *neighbours) include(w workload) {
 	var alone neighbours
-	n.Unknown = cmp.Or(n.Unknown, alone.add(w)) // one reason is enough to judge no label
+	n.Unknown = cmp.Or(n.Unknown, alone.add(w)) // with one error, no label can be judged
 	for _, own := range alone.Selectors {
 		same := func(s isolation.Selector) bool {
 			return s.String() == own.String() && s.Match.String() == own.Match.String()
@@ -172,8 +174,8 @@ func (n *neighbours) include(w workload) {
 	}
 }
 
-// includeOwner adds the controller of a pod whose kind is not listed. The others' selectors are
-// there: those of a Deployment's ReplicaSets cannot match, and a Node adopts nothing.
+// includeOwner adds the controller of a pod if its kind is not listed. The selectors of the other controllers
+// are already there. The ReplicaSets of a Deployment cannot match, and a Node adopts nothing.
 func (s *search) includeOwner(ctx context.Context, w workload, near *neighbours) {
 	owner := metav1.GetControllerOfNoCopy(&w.meta)
 	if w.pod == nil || owner == nil || owner.Kind == "Node" && owner.APIVersion == "v1" {

@@ -14,8 +14,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// livePod returns the workload's newest ready pod and how many ready ones there are; for a pod it
-// is the pod itself and 0.
+// livePod returns the workload's newest ready pod and the number of its ready pods. If the workload is a pod,
+// it returns that pod and 0.
 func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, error) {
 	if w.pod != nil {
 		return w.pod, 0, nil
@@ -36,8 +36,8 @@ func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, err
 	return pod, ready, nil
 }
 
-// podsOf lists the workload's pods; for a pod it is the pod alone. Of what is not in the cluster, and
-// of a CronJob that no job of is active, there are none.
+// podsOf lists the workload's pods. If the workload is a pod, the list has that pod alone. Without a
+// selector, the list is empty if the workload is not in the cluster or is a CronJob without an active job.
 func (s *search) podsOf(ctx context.Context, w workload) ([]corev1.Pod, error) {
 	if w.pod != nil {
 		return []corev1.Pod{*w.pod}, nil
@@ -59,7 +59,8 @@ func (s *search) podsOf(ctx context.Context, w workload) ([]corev1.Pod, error) {
 	return pods.Items, nil
 }
 
-// selecting asks for what a workload selects: never for everything, as an empty selector would.
+// selecting returns the options to list what a workload selects. An empty selector, which would list
+// everything, is an error.
 func selecting(w workload) (metav1.ListOptions, error) {
 	selector, err := metav1.LabelSelectorAsSelector(w.selector)
 	if err != nil {
@@ -71,7 +72,7 @@ func selecting(w workload) (metav1.ListOptions, error) {
 	return metav1.ListOptions{LabelSelector: selector.String()}, nil
 }
 
-// getPods is the command that shows the workload's pods.
+// getPods returns the command that shows the workload's pods.
 func (s *search) getPods(w workload) string {
 	return "kubectl get pods -n " + s.Namespace + " -l '" + metav1.FormatLabelSelector(w.selector) + "'"
 }
@@ -90,7 +91,7 @@ func newestReady(pods []corev1.Pod) (newest *corev1.Pod, ready int) {
 	return newest, ready
 }
 
-// running returns the images of the newest ready pod; of a pod that was named, its own.
+// running returns the images of the newest ready pod or, if a pod was named, of that pod.
 func (s *search) running(w workload, pods []corev1.Pod) (map[string]string, error) {
 	if w.pod != nil {
 		return digests(w.pod), nil
@@ -106,12 +107,12 @@ func (s *search) running(w workload, pods []corev1.Pod) (map[string]string, erro
 		"leave out --pin; its pods: "+s.getPods(w))
 }
 
-// digests are the images that a pod's containers run, by container, as registries name them. An
-// image that no registry has, known by its own hash alone, is left out.
+// digests returns the images that a pod's containers run, by container, as registries name them. It leaves
+// out an image that no registry has and that is known by its own hash alone.
 func digests(pod *corev1.Pod) map[string]string {
 	images := map[string]string{}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		image := strings.TrimPrefix(status.ImageID, "docker-pullable://") // of dockershim
+		image := strings.TrimPrefix(status.ImageID, "docker-pullable://") // dockershim adds it
 		if strings.Contains(image, "@sha256:") && !strings.Contains(image, "://") {
 			images[status.Name] = image
 		}
@@ -119,8 +120,8 @@ func digests(pod *corev1.Pod) map[string]string {
 	return images
 }
 
-// behind returns the workload behind a Service: the one whose pods it selects, else the newest
-// ready pod that it selects. For a live pod the Service will do as it is.
+// behind returns the workload behind a Service. This is the workload whose pods the Service selects, or else
+// the newest ready pod that it selects. If a live pod is wanted, behind returns the Service itself.
 func (s *search) behind(ctx context.Context, service workload, workloads []workload) (workload, error) {
 	selector := service.service.Spec.Selector
 	if len(selector) == 0 {
@@ -158,8 +159,8 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	return ofPod(pod), nil
 }
 
-// serves says that a workload is one to be named for its pods. A ReplicaSet with a controller is
-// only a revision of it, and a Job's pods end.
+// serves reports whether a workload can be named as the one behind a Service. A ReplicaSet with a controller
+// is only a revision of it, and a Job's pods end.
 func (w workload) serves() bool {
 	return w.kind != "Job" && (w.kind != "ReplicaSet" || metav1.GetControllerOfNoCopy(&w.meta) == nil)
 }

@@ -11,17 +11,17 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// Reference names a workload, by a valid name and either of two: a kind that this package knows, or
-// a type as the user wrote it, which the cluster may know. The zero Reference names none.
+// Reference names a workload by a valid name and a type. The type is either a kind that this package knows,
+// or a type as the user wrote it, which the cluster may know. The zero Reference names none.
 type Reference struct {
 	Kind string
 	Name string
-	Type string // empty where Kind is not
+	Type string // empty if Kind is set
 }
 
-// ParseReference reads the words before "--": TYPE/NAME, TYPE NAME, or a bare NAME, which means a
-// pod as in kubectl exec. Types are written as kubectl takes them: singular, plural, short, any
-// case, with or without the API version and group.
+// ParseReference reads the words before "--": TYPE/NAME, TYPE NAME, or a bare NAME, which means a pod, as in
+// kubectl exec. Types are written as in kubectl: singular, plural or short, in any case, with or without the
+// API version and group.
 func ParseReference(words []string) (Reference, error) {
 	typ, name, err := splitWords(words)
 	if err != nil {
@@ -44,7 +44,7 @@ func ParseReference(words []string) (Reference, error) {
 	return Reference{Type: typ, Name: name}, nil
 }
 
-// String returns TYPE/NAME, the type of a built-in kind in its canonical form.
+// String returns TYPE/NAME, with the type of a built-in kind in its canonical form.
 func (r Reference) String() string {
 	return cmp.Or(strings.ToLower(r.Kind), r.Type) + "/" + r.Name
 }
@@ -73,7 +73,7 @@ func splitWords(words []string) (typ, name string, err error) {
 	return "", "", moreWords(words[0])
 }
 
-// moreWords does not repeat them: one may be a variable's value whose -e was forgotten.
+// moreWords does not repeat the other words, because one may be a variable's value whose -e was forgotten.
 func moreWords(first string) error {
 	return hint.Wrap(fmt.Errorf("expected one workload, but there are more words after %s", first),
 		"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; "+

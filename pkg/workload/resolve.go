@@ -13,40 +13,40 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// Cluster is how the cluster is asked. Mapper and Dynamic are for kinds that are not built in: they
-// cost discovery, so they are made when they are needed.
+// Cluster holds the clients of a cluster. Mapper and Dynamic are for kinds that are not built in. They are
+// made only when they are needed, because they require discovery.
 type Cluster struct {
 	Client  kubernetes.Interface
 	Mapper  func() (meta.RESTMapper, error)
 	Dynamic func() (dynamic.Interface, error)
 }
 
-// Query is what to look for.
+// Query specifies what to look for.
 type Query struct {
 	Reference Reference
 	Namespace string
-	Container string // empty: the workload's default
-	Live      bool   // a live pod is wanted: the named one, or the newest ready one of the workload
+	Container string // empty for the workload's default
+	Live      bool   // look for a live pod: the named one, or the newest ready one of the workload
 
-	EnforceNamespace bool   // a manifest's namespace must be the same
-	Manifest         []byte // YAML or JSON: the workload is taken from here, not from the cluster
-	Revision         int64  // 0: the current one
+	EnforceNamespace bool   // a manifest's namespace must be the same as Namespace
+	Manifest         []byte // YAML or JSON from which the workload is taken, instead of from the cluster
+	Revision         int64  // 0 for the current one
 	Running          bool   // fill Workload.Running
-	Ordinal          *int   // of the StatefulSet's pod whose claims are meant
+	Ordinal          *int   // the ordinal of the StatefulSet's pod whose claims are used
 }
 
-// Resolve finds the workload and the facts about it. Its sequential round trips to the server are:
+// Resolve finds the workload and the facts about it. It makes these sequential round trips to the server:
 //
-//  1. The workload, what the caller may do, and what in the namespace selects pods, all at once.
-//     For a type that is not built in the workload waits for discovery.
-//  2. The workload's pods and the claims that it mounts, at once: only where there are claims,
-//     or a live pod or the running images were asked for.
+//  1. The workload, the caller's permissions, and what selects pods in the namespace, all at once. The
+//     workload waits for discovery if its type is not built in.
+//  2. The workload's pods and the claims that it mounts, at once. This happens only if there are claims, or
+//     if a live pod or the running images were requested.
 //
-// Before the second there is one more for a revision, for the pods of a Service that no listed
+// Before the second round trip there is one more for a revision, for the pods of a Service that no listed
 // workload stands behind, for the custom controller of a pod, and for a Rollout's workloadRef.
 //
-// Errors name the workload and carry the server's own words. What is only good to know does not
-// fail: its error is in the Workload. When Resolve returns, nothing is under way any more.
+// Errors name the workload and contain the server's own message. If a fact is only good to know, Resolve does
+// not fail without it, and its error is in the Workload. No request is still running when Resolve returns.
 func Resolve(ctx context.Context, cluster Cluster, q Query) (*Workload, error) {
 	if err := q.check(); err != nil {
 		return nil, err
@@ -56,13 +56,13 @@ func Resolve(ctx context.Context, cluster Cluster, q Query) (*Workload, error) {
 		return nil, err
 	}
 	t, err := s.run(ctx)
-	if ctx.Err() != nil { // some facts are then missing because nobody waited for them
+	if ctx.Err() != nil { // some facts are then missing, because their requests were canceled
 		return nil, ctx.Err()
 	}
 	return t, err
 }
 
-// check refuses what contradicts itself.
+// check refuses a query that contradicts itself.
 func (q Query) check() error {
 	switch {
 	case q.Live && q.Manifest != nil:
@@ -79,11 +79,11 @@ func (q Query) check() error {
 	return nil
 }
 
-// search is one Resolve.
+// search is one call of Resolve.
 type search struct {
 	Cluster
 	Query
-	manifest *workload // nil: it is in the cluster
+	manifest *workload // nil if the workload is in the cluster
 }
 
 func (s *search) run(ctx context.Context) (*Workload, error) {
@@ -113,7 +113,7 @@ func (s *search) run(ctx context.Context) (*Workload, error) {
 	return t, nil
 }
 
-// ask is the first round trip.
+// ask makes the first round trip.
 func (s *search) ask(ctx context.Context) (w workload, near neighbours, access Access, err error) {
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -129,7 +129,8 @@ func (s *search) ask(ctx context.Context) (w workload, near neighbours, access A
 	return w, near, access, err
 }
 
-// find returns the workload that the Reference names, or a Service as it is.
+// find returns the workload that the Reference names. It returns a Service itself, not the workload behind
+// it.
 func (s *search) find(ctx context.Context) (workload, error) {
 	if s.manifest != nil {
 		return *s.manifest, nil
@@ -152,7 +153,7 @@ func (s *search) find(ctx context.Context) (workload, error) {
 	return w, err
 }
 
-// complete fills what takes further round trips.
+// complete fills in what takes further round trips.
 func (s *search) complete(ctx context.Context, t *Workload, w workload, near neighbours) (err error) {
 	if s.Revision != 0 {
 		if w.template, err = s.templateOf(ctx, w); err != nil {
@@ -164,7 +165,7 @@ func (s *search) complete(ctx context.Context, t *Workload, w workload, near nei
 		if t.Pod, t.Ready, err = s.livePod(ctx, w); err != nil {
 			return err
 		}
-		// An ephemeral container joins the pod as it runs, whatever the template says by now.
+		// An ephemeral container joins the pod as it runs, even if the template has changed since.
 		t.Template.ObjectMeta, t.Template.Spec = t.Pod.ObjectMeta, t.Pod.Spec
 		if s.Running {
 			t.Running = digests(t.Pod)

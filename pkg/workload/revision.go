@@ -16,11 +16,11 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// revisionAnnotation is a ReplicaSet's revision of its Deployment:
+// revisionAnnotation states which revision of its Deployment a ReplicaSet is:
 // https://kubernetes.io/docs/reference/labels-annotations-taints/#deployment-kubernetes-io-revision
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
-// templateOf returns the pod template that the workload had at the revision that was asked for.
+// templateOf returns the pod template that the workload had at the requested revision.
 func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplateSpec, error) {
 	var list func(context.Context, workload, metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error)
 	switch w.kind {
@@ -51,7 +51,8 @@ func (s *search) templateOf(ctx context.Context, w workload) (corev1.PodTemplate
 		"revisions: "+strings.Join(numbers, ", "))
 }
 
-// deploymentRevisions are the templates of its ReplicaSets without the hash that tells them apart.
+// deploymentRevisions returns the templates of a Deployment's ReplicaSets by revision, without the hash that
+// distinguishes them.
 func (s *search) deploymentRevisions(ctx context.Context, w workload,
 	options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
 	list, err := s.Client.AppsV1().ReplicaSets(s.Namespace).List(ctx, options)
@@ -70,8 +71,8 @@ func (s *search) deploymentRevisions(ctx context.Context, w workload,
 	return revisions, nil
 }
 
-// controllerRevisions are the templates in its ControllerRevisions. Their data is a patch that
-// replaces the whole of .spec.template.
+// controllerRevisions returns the templates in a workload's ControllerRevisions by revision. The data of a
+// ControllerRevision is a patch that replaces the whole of .spec.template.
 func (s *search) controllerRevisions(ctx context.Context, w workload,
 	options metav1.ListOptions) (map[int64]corev1.PodTemplateSpec, error) {
 	list, err := s.Client.AppsV1().ControllerRevisions(s.Namespace).List(ctx, options)

@@ -1,5 +1,5 @@
-// Package workload finds out what the user meant: it turns the words "deploy/api -c app" into facts
-// about one workload. It only reads; what to do with the facts is the plan's business.
+// Package workload finds out what the user meant. It turns the words "deploy/api -c app" into facts about one
+// workload. It only reads. Package plan decides what to do with the facts.
 package workload
 
 import (
@@ -19,74 +19,74 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
 
-// Workload is one workload as it was found in the cluster. Nothing may change it.
+// Workload is one workload as it was found in the cluster. It must not be changed.
 type Workload struct {
 	Kind      string // as in the API: "Deployment"
 	Name      string
 	Namespace string
 
-	// Template is what the workload's controller makes pods from, with its metadata. For a pod it
-	// is the live pod's own spec.
+	// Template is the pod template from which the workload's controller makes pods, with its metadata. For a
+	// pod it is the live pod's own spec.
 	Template corev1.PodTemplateSpec
-	// ClaimTemplates are a StatefulSet's volumeClaimTemplates; the pod template does not have them.
+	// ClaimTemplates are a StatefulSet's volumeClaimTemplates, which are not part of the pod template.
 	ClaimTemplates []corev1.PersistentVolumeClaim
 
-	// Pod is the live pod, or nil where none was asked for. Ready says of how many ready pods it
-	// was the newest; 0 means that it was named by the user.
+	// Pod is the live pod, or nil if none was requested. It is the newest of Ready ready pods, or the user
+	// named it if Ready is 0.
 	Pod   *corev1.Pod
 	Ready int
 
-	// Container is the name of the chosen container. It is in Template and, where there is one, in Pod.
+	// Container is the name of the chosen container. It is in Template and, if there is one, in Pod.
 	Container string
 
 	Access Access
 
-	// NamespaceState are what in the namespace selects pods by their labels.
+	// NamespaceState holds what selects pods by their labels in the namespace.
 	NamespaceState isolation.NamespaceState
-	// Claims are the PersistentVolumeClaims that the template's volumes name and, where an ordinal
-	// was asked for, those of the StatefulSet's pod with that ordinal.
+	// Claims are the PersistentVolumeClaims that the template's volumes name. If an ordinal was requested,
+	// they include those of the StatefulSet's pod with that ordinal.
 	Claims []Claim
-	// Running are, by container, the images that a pod of the workload runs, with their digests
-	// ("api@sha256:..."). They are only read where they were asked for.
+	// Running holds the image that each container of one of the workload's pods runs, with its digest
+	// ("api@sha256:..."). It is only read on request.
 	Running map[string]string
-	// FirstOrdinal is the one of a StatefulSet's first pod.
+	// FirstOrdinal is the ordinal of a StatefulSet's first pod.
 	FirstOrdinal int
-	// Indexed says of a Job or CronJob that each of its pods is given an index.
+	// Indexed reports whether each pod of a Job or CronJob is given an index.
 	Indexed bool
 }
 
-// Claim is a PersistentVolumeClaim and who uses it.
+// Claim is a PersistentVolumeClaim with the pods that use it.
 type Claim struct {
 	Name string
-	Spec *corev1.PersistentVolumeClaimSpec // nil: it could not be read, Err says why
+	Spec *corev1.PersistentVolumeClaimSpec // nil if it could not be read; Err is the reason
 	Err  error
-	// Users are the workload's pods that mount it and have not ended.
+	// Users are the pods that mount the claim and have not ended.
 	Users []User
-	// UsersErr is why they could not be listed.
+	// UsersErr is the reason why they could not be listed.
 	UsersErr error
 }
 
 // User is a pod that mounts a claim.
 type User struct {
 	Pod  string
-	Node string // empty: it is not scheduled yet
+	Node string // empty if it is not scheduled yet
 }
 
 // String returns the canonical TYPE/NAME.
 func (t *Workload) String() string { return strings.ToLower(t.Kind) + "/" + t.Name }
 
-// Access is what the caller may do in the namespace, as the server says it.
+// Access is what the server allows the caller to do in the namespace.
 type Access struct {
 	DeletePods bool
 	WatchPods  bool
 	ExecPods   bool
 	AttachPods bool
 	PatchJobs  bool
-	// User is the caller's name, or "" where the server does not tell.
+	// User is the caller's name, or "" if the server does not report it.
 	User string
 }
 
-// askAccess asks everything at once: one round trip.
+// askAccess makes all its requests at once, in one round trip.
 func askAccess(ctx context.Context, client kubernetes.Interface, namespace string) Access {
 	var answers Access
 	var asked sync.WaitGroup
@@ -108,7 +108,7 @@ func askAccess(ctx context.Context, client kubernetes.Interface, namespace strin
 	return answers
 }
 
-// defaultContainerAnnotation is how a pod tells kubectl which container is meant when none is named:
+// defaultContainerAnnotation names the container that kubectl uses if the user names none:
 // https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
 const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
 

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// outage is a fault of the cluster. It waits until all trials are where it is to find them, and strikes all
-// of them at once. A nil outage is none.
+// outage is a fault of the cluster. It waits until every trial is where the fault is to strike it, and
+// strikes all of them at once. A nil outage is no outage.
 type outage struct {
 	trials         int
 	started, ready sync.WaitGroup
 	struck, mended chan struct{}
-	struckAt       time.Time // when it began to strike; to be read when it has struck
-	strikeErr      error     // so is this
-	mendErr        error     // and this when it is mended
+	struckAt       time.Time // when it began to strike; read it only after struck is closed
+	strikeErr      error     // read it only after struck is closed
+	mendErr        error     // read it only after mended is closed
 }
 
 // clusterFault is what an outage does.
@@ -28,7 +28,7 @@ type clusterFault struct {
 
 func newOutage() *outage { return &outage{struck: make(chan struct{}), mended: make(chan struct{})} }
 
-// expect makes it wait for one more trial.
+// expect makes the outage wait for one more trial.
 func (o *outage) expect() {
 	if o != nil {
 		o.trials++
@@ -37,8 +37,8 @@ func (o *outage) expect() {
 	}
 }
 
-// progress returns what a trial calls when its session has started, and when it is in its phase; more calls
-// do nothing.
+// progress returns the functions that a trial calls when its session has started, and when it is in its
+// phase. Further calls do nothing.
 func (o *outage) progress() (started, ready func()) {
 	if o == nil {
 		return func() {}, func() {}
@@ -46,7 +46,8 @@ func (o *outage) progress() (started, ready func()) {
 	return sync.OnceFunc(o.started.Done), sync.OnceFunc(o.ready.Done)
 }
 
-// run strikes when all trials are ready, and mends. A test that runs none of them leaves the cluster alone.
+// run strikes when all trials are ready, and then mends the cluster. If no trials are run, it leaves the
+// cluster alone.
 func (o *outage) run(s *suite, f *clusterFault) {
 	o.ready.Wait()
 	if o.trials > 0 {
@@ -59,21 +60,22 @@ func (o *outage) run(s *suite, f *clusterFault) {
 	close(o.mended)
 }
 
-// limited gives each part a time of its own: what is struck is to be mended, even late.
+// limited gives each part a time limit of its own: what was struck must be mended, even if late.
 func limited(do func(context.Context, *suite) error, s *suite) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return do(ctx, s)
 }
 
-// waitUntilAllStarted waits for the other trials: some phases do not last.
+// waitUntilAllStarted waits until the other trials have started, because some phases do not last.
 func (o *outage) waitUntilAllStarted() {
 	if o != nil {
 		o.started.Wait()
 	}
 }
 
-// waitUntilStruck returns when the outage began; without one it is now.
+// waitUntilStruck waits for the outage and returns when it began. Without an outage it returns the current
+// time.
 func (o *outage) waitUntilStruck(t *testing.T) time.Time {
 	t.Helper()
 	if o == nil {

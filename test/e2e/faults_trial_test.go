@@ -18,7 +18,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
 
-// phase is what a session is doing when the fault comes.
+// phase is what a session is doing when the fault strikes.
 type phase string
 
 const (
@@ -33,18 +33,19 @@ const (
 // own is the exit status of the session's own command.
 const own = 7
 
-// goesOn is in the place of an exit status where a fault does not end the session.
+// goesOn takes the place of an exit status where a fault does not end the session.
 const goesOn = -1
 
-// lease is the length of every session's lease. Nothing of a session is left so long after a fault, as
-// docs/faults.md has it: where its client lives, which cleans up, and where the cluster has to do so.
+// lease is the length of every session's lease. cleanUp and expiry are how soon after a fault nothing of a
+// session is left, according to docs/faults.md: cleanUp if its client lives and cleans up, expiry if the
+// cluster has to.
 const (
 	lease   = 20 * time.Second
 	cleanUp = 15 * time.Second
 	expiry  = lease + 30*time.Second
 )
 
-// mode is how a session runs its command, and whether on a terminal.
+// mode is how a session runs its command, and whether it has a terminal.
 type mode struct {
 	debug, attach, tty bool
 }
@@ -62,7 +63,7 @@ func (m mode) String() string {
 	return name + pick(m.tty, ", terminal", "")
 }
 
-// short is the head of a column.
+// short returns the heading of the mode's column.
 func (m mode) short() string {
 	return pick(m.debug, "debug", "clone") + " " + pick(m.attach, "attach", "exec") + pick(m.tty, " tty", "")
 }
@@ -74,7 +75,7 @@ func pick(is bool, yes, no string) string {
 	return no
 }
 
-// trial is one session that meets one fault.
+// trial is one session that is struck by one fault.
 type trial struct {
 	*suite
 	t     *testing.T
@@ -84,8 +85,8 @@ type trial struct {
 	mode  mode
 	id    string
 
-	phases  *phaseproxy.Proxy // nil where the moment needs no holding
-	network *faultproxy.Proxy // nil where the fault is not the network's
+	phases  *phaseproxy.Proxy // nil if the phase need not be held
+	network *faultproxy.Proxy // nil if the fault is not one of the network
 	term    *terminal
 	session started
 	struck  time.Time
@@ -93,10 +94,10 @@ type trial struct {
 	result  string // for the table
 }
 
-// run is the whole trial. outage is the fault if it hits all sessions at once, otherwise nil.
+// run carries out the whole trial. outage is the fault if it strikes all sessions at once, otherwise nil.
 func (x *trial) run(outage *outage) {
 	started, ready := outage.progress()
-	defer started() // whatever comes: the others wait for it
+	defer started() // in any case, since the other trials wait for it
 	defer ready()
 	x.connect()
 	if x.phase != creating {
@@ -121,7 +122,7 @@ func (x *trial) run(outage *outage) {
 	x.ends()
 }
 
-// connect makes the way to the API server that the trial needs, and a kubeconfig for it.
+// connect sets up the route to the API server that the trial needs, and a kubeconfig for it.
 func (x *trial) connect() {
 	x.t.Helper()
 	config, err := clientcmd.LoadFromFile(env.kubeconfig)
@@ -173,7 +174,7 @@ func (x *trial) open() {
 	x.term = x.world.open(x.t, stdout, args...)
 }
 
-// start brings the session to where it waits or has its shell.
+// start brings the session to the point where it waits or has its shell.
 func (x *trial) start() {
 	x.t.Helper()
 	x.open()
@@ -193,7 +194,7 @@ func (x *trial) start() {
 	x.term.started()
 }
 
-// shell waits for the session's shell, and gives it a child and something to remember.
+// shell waits for the session's shell, and gives it a child process and something to remember.
 func (x *trial) shell() {
 	x.t.Helper()
 	if x.mode.tty {
@@ -204,7 +205,8 @@ func (x *trial) shell() {
 	x.seen("sleep 86400")
 }
 
-// seen waits until a process of the session has been seen: otherwise that none is seen would prove nothing.
+// seen waits until a process of the session has been seen. Otherwise it would prove nothing that none is seen
+// later.
 func (x *trial) seen(command string) {
 	x.t.Helper()
 	is := func(line string) bool { return strings.Contains(line, command) }
@@ -227,7 +229,7 @@ func (x *trial) arrive() {
 			x.t.Fatalf("there is no session with %s=%s", caseVariable, x.id)
 		}
 		if x.fault.status(x.phase,
-			x.mode) == goesOn { // a kubelet that dies before it starts a debug container never does
+			x.mode) == goesOn { // a kubelet that dies before it starts a debug container never starts it
 			x.seen("")
 		}
 	case cleaning:
@@ -246,7 +248,7 @@ func (x *trial) held() {
 	}
 }
 
-// letGo decides about what is held.
+// letGo releases or breaks what is held, as the fault requires.
 func (x *trial) letGo() {
 	switch x.phase {
 	case creating:
@@ -266,7 +268,7 @@ func (x *trial) give(d delivery) {
 	}
 }
 
-// goOn asserts that the session is as it was, and ends it.
+// goOn asserts that the session is as it was before the fault, and ends it.
 func (x *trial) goOn() {
 	x.t.Helper()
 	switch x.phase {
@@ -295,10 +297,10 @@ func (x *trial) stillRuns() {
 	}
 }
 
-// promised is how long anything of a session may be left after the fault, or after the start of a debug
-// container that started so much later.
+// promised returns how long anything of a session may be left. The time counts from the fault or, for a debug
+// container that started after the fault, from its start. later is the time between the two.
 func (x *trial) promised(later time.Duration) time.Duration {
-	// then it is the test that ends it
+	// if the session goes on, the test ends it
 	cleansUp := x.fault.cleansUp || x.fault.status(x.phase, x.mode) == goesOn
 	if cleansUp && !x.tooLate(later) && !x.unreachable() {
 		return cleanUp
@@ -320,9 +322,9 @@ func (x *trial) tooLate(later time.Duration) bool {
 	return x.mode.debug && x.phase == creating && later > waits
 }
 
-// deadline is when nothing may be left any more: the time that is promised counts from the fault, or from the
-// start of a debug container that started later. What the machine itself needs is added: a start that was
-// late is not added again.
+// deadline returns when nothing may be left any more. The promised time counts from the fault, or from the
+// start of a debug container that started later. The time that the machine itself needs is added, but a late
+// start is not added twice.
 func (x *trial) deadline(s snapshot) time.Time {
 	later := x.later(s)
 	needs := x.machine.needs(x.struck)
@@ -332,8 +334,8 @@ func (x *trial) deadline(s snapshot) time.Time {
 	return x.struck.Add(later + x.promised(later) + needs)
 }
 
-// later is how long after the fault a debug container has started, or is still to start. One that has not
-// started after a minute never will.
+// later returns how long after the fault a debug container started or, if it has not started, how long it has
+// been awaited. One that has not started after a minute never will.
 func (x *trial) later(s snapshot) time.Duration {
 	if !x.mode.debug || x.phase == waiting {
 		return 0
@@ -345,7 +347,7 @@ func (x *trial) later(s snapshot) time.Duration {
 	return min(max(0, at.Sub(x.struck)), patience)
 }
 
-// remains waits until nothing of the session is left, and returns what is when its time is over.
+// remains waits until nothing of the session is left, and returns what is still there when its time is over.
 func (x *trial) remains() (left []string) {
 	left = []string{"the observer has seen nothing"}
 	x.observer.untilDeadline(x.deadline,
@@ -375,7 +377,7 @@ func (x *trial) ends() {
 		x.t.Errorf("exit status %d, want %d; the terminal showed:\n%s", got, x.status, screen)
 	}
 	if x.status == failedHere {
-		// At the start of a line, which may be the one that the progress was on.
+		// At the start of a line, which may be the line that showed the progress.
 		x.term.expect(`(?s)(\n|\r\x1b\[K)error: .*` + x.fault.says)
 	}
 	if !x.killed() {
@@ -390,7 +392,8 @@ func (x *trial) ends() {
 	}
 }
 
-// killed reports a client that could not restore its terminal: the shell that it was started from does.
+// killed reports whether the client was killed and could not restore its terminal. The shell that started it
+// does so.
 func (x *trial) killed() bool {
 	return x.status == 128+int(syscall.SIGKILL) && x.term.cmd.ProcessState.ExitCode() < 0
 }

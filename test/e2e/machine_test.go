@@ -18,24 +18,24 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 )
 
-// machine measures how long this machine needs, at the load that it has, for what Kubernetes does by itself:
+// machine measures how long this machine needs, under its current load, for what Kubernetes does by itself:
 // to start a plain pod, to start a plain debug container, to delete a plain pod. A session cannot be faster,
-// so what is promised of one may come so much later.
+// so what is promised for a session may be late by that much.
 type machine struct {
 	*observer
 	node string
 
 	mu    sync.Mutex
-	steps []step // the last one may not have ended yet
+	steps []step // the last one may still be in progress
 }
 
-// step is one thing that was measured.
+// step is one measurement.
 type step struct {
 	what         string
-	began, ended time.Time // ended is zero while it goes on
+	began, ended time.Time // ended is zero while it is in progress
 }
 
-// measurePause is between two rounds, so that measuring is not the load.
+// measurePause is the pause between two rounds, so that the measurements are not the load.
 const measurePause = 5 * time.Second
 
 // measure measures until the test has ended.
@@ -58,7 +58,7 @@ func measure(t *testing.T, o *observer) *machine {
 	return m
 }
 
-// round measures each step once. An API server that is down, as some faults have it, ends the round.
+// round measures each step once. If the API server is down, as some faults require, the round ends.
 func (m *machine) round(ctx context.Context, name string) {
 	pods, session := m.client.CoreV1().Pods(m.namespace), started{pod: name}
 	done := m.begin("start of a pod")
@@ -90,7 +90,7 @@ func (m *machine) runs(session started) bool {
 	return m.until(patience, func(s snapshot) bool { return !s.startedAt(session).IsZero() })
 }
 
-// begin begins a step, and returns what to call at its end.
+// begin begins a step, and returns the function to call at its end.
 func (m *machine) begin(what string) (done func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,22 +105,22 @@ func (m *machine) begin(what string) (done func()) {
 	}
 }
 
-// forget drops the step that goes on: it has failed, or an outage has delayed it.
+// forget drops the step in progress: it has failed, or an outage has delayed it.
 func (m *machine) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return s.ended.IsZero() })
 }
 
-// needs is the longest that one step has taken of those that were going on at some time after since. One that
-// goes on has taken its time until now.
+// needs returns the longest time that a step has taken, of those in progress at any time after since. A step
+// that is still in progress counts with its time so far.
 func (m *machine) needs(since time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return longest(m.steps, since, time.Now())
 }
 
-// needsToEnd is that for what ends.
+// needsToEnd is needs for the end of a pod only.
 func (m *machine) needsToEnd(since time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,7 +128,7 @@ func (m *machine) needsToEnd(since time.Time) time.Duration {
 	return longest(ends, since, time.Now())
 }
 
-// endOfPod is the one step that is no start.
+// endOfPod is the only step that is not a start.
 const endOfPod = "end of a pod"
 
 func longest(steps []step, since, now time.Time) time.Duration {
@@ -137,7 +137,7 @@ func longest(steps []step, since, now time.Time) time.Duration {
 		if s.ended.IsZero() {
 			s.ended = now
 		}
-		// The last one is the best that is known when none has been going on since.
+		// If no step has been in progress since then, the last one is the best estimate.
 		if s.ended.After(since) || i == len(steps)-1 {
 			most = max(most, s.ended.Sub(s.began))
 		}
@@ -145,7 +145,7 @@ func longest(steps []step, since, now time.Time) time.Duration {
 	return most
 }
 
-// firstStart is how long the first plain pod takes to start.
+// firstStart returns how long the first plain pod took to start.
 func (m *machine) firstStart(t *testing.T) time.Duration {
 	t.Helper()
 	first := func() (took time.Duration) {
@@ -162,7 +162,7 @@ func (m *machine) firstStart(t *testing.T) time.Duration {
 	return first()
 }
 
-// summary is a line for each kind of step: how often it was measured, its median and its longest.
+// summary returns a line for each kind of step: how often it was measured, its median and its longest time.
 func (m *machine) summary() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -175,7 +175,7 @@ func (m *machine) summary() string {
 	return spread(took)
 }
 
-// spread is a line for each kind of thing that took its time: how often, the median and the longest.
+// spread returns a line for each kind of event: how often it was measured, its median and its longest time.
 func spread(took map[string][]time.Duration) string {
 	var text strings.Builder
 	for _, what := range slices.Sorted(maps.Keys(took)) {
@@ -188,7 +188,7 @@ func spread(took map[string][]time.Duration) string {
 	return text.String()
 }
 
-// plainPod is one that the kubelet gets without the scheduler: the node may be cordoned.
+// plainPod returns a pod that reaches the kubelet without the scheduler: the node may be cordoned.
 func plainPod(name, node string) *corev1.Pod {
 	grace := int64(0)
 	return &corev1.Pod{
@@ -207,7 +207,8 @@ func plainContainer(name string) corev1.EphemeralContainer {
 	}}
 }
 
-// TestLongest: what is added to a limit is what the machine took at that time, not what it took before.
+// TestLongest checks that a limit is extended by what the machine took at that time, not by what it took
+// before.
 func TestLongest(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 	steps := []step{{"start", at(0), at(30)}, {"end", at(30), at(32)}, {"start", at(40), at(45)},

@@ -19,13 +19,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 )
 
-// testEnv is what every test uses and none may change.
+// testEnv is what every test uses and none is allowed to change.
 type testEnv struct {
 	bin        string // a folder with kubectl and kubectl-eshell, and nothing else
-	kubeconfig string // its namespace is the run's own
+	kubeconfig string // its namespace is this run's own
 	namespace  string
 	embedded   bool
-	starts     chan struct{} // a place for each session that starts
+	starts     chan struct{} // a slot for each session that is starting
 }
 
 var env testEnv
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 func runAll(m *testing.M) (status int, err error) {
-	if osignal.Ignored(syscall.SIGHUP) { // by nohup: every client would ignore it too
+	if osignal.Ignored(syscall.SIGHUP) { // nohup ignores it: every client would ignore it too
 		osignal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	dir, err := os.MkdirTemp("", "eshell-e2e-")
@@ -89,7 +89,7 @@ func (w testEnv) install(ctx context.Context, c cluster) error {
 	return w.kubectl(ctx, "config", "set-context", "--current", "--namespace", w.namespace)
 }
 
-// build makes the folder of programs; kubectl is the one to use, the flags are go build's.
+// build creates the folder of programs. kubectl is the one to use, and flags are passed to go build.
 func (w testEnv) build(ctx context.Context, kubectl string, flags ...string) error {
 	if err := os.Mkdir(w.bin, 0o755); err != nil {
 		return err
@@ -124,10 +124,10 @@ func (w testEnv) deploy(ctx context.Context) error {
 	return nil
 }
 
-// targets is the folder with a manifest for each pod that debug sessions join.
+// targets returns the folder that holds a manifest for each pod that debug sessions join.
 func (w testEnv) targets() string { return filepath.Join(filepath.Dir(w.bin), "targets") }
 
-// targetNames are those pods. A test that counts what is in its pod has one of its own.
+// targetNames are the names of those pods. A test that counts what is in its pod has a pod of its own.
 var targetNames = []string{
 	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data",
 	"target-reaped", "target-ended",
@@ -162,15 +162,15 @@ func (w testEnv) kubectl(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// startsAtOnce is how many sessions may start at the same time: what a session waits for then is the
-// machine. What it waits for later is time, so that many more may be there.
+// startsAtOnce returns how many sessions may start at the same time. A session that is starting waits for the
+// machine. Later it only waits for time to pass, so that many more may exist.
 func startsAtOnce() int { return max(2, runtime.NumCPU()) }
 
-// startTime is the longest that a session that starts keeps others from starting.
+// startTime is the longest time for which a session that is starting keeps others from starting.
 const startTime = 10 * time.Second
 
-// startOne waits until one more session may start, and returns what is to be called when it has started or
-// ended; more calls do nothing. A machine on which all start at once starts none in time.
+// startOne waits until one more session may start, and returns the function to call when it has started or
+// ended. Further calls do nothing. A machine on which all sessions start at once starts none of them in time.
 func (w testEnv) startOne() (started func()) {
 	w.starts <- struct{}{}
 	started = sync.OnceFunc(func() { <-w.starts })
@@ -178,7 +178,7 @@ func (w testEnv) startOne() (started func()) {
 	return started
 }
 
-// env is all that a command gets: nothing of the developer's own settings.
+// env returns the whole environment of a command. It has none of the developer's own settings.
 func (w testEnv) env() []string {
 	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig,
 		"HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0"}

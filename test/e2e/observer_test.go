@@ -23,35 +23,36 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// caseVariable marks each process of a session, wherever it is started: all have it in their
-// environment, and the containers' processes are this machine's. No client has it in its own.
+// caseVariable marks each process of a session, wherever it is started. All of them have it in their
+// environment, and the containers' processes are processes of this machine. No client has it in its own
+// environment.
 const caseVariable = "ESHELL_CASE"
 
-// interval is how often the observer looks.
+// interval is the time between two of the observer's snapshots.
 const interval = time.Second
 
-// observer sees the pods, Jobs and processes of all sessions in a namespace, and how the application
-// does: its pods have the label steady=yes.
+// observer observes the pods, Jobs and processes of all sessions in a namespace, and the state of the
+// application. The application's pods have the label steady=yes.
 type observer struct {
 	client    kubernetes.Interface
 	namespace string
 
 	mu         sync.Mutex
 	latest     snapshot
-	changed    chan struct{}     // closed and renewed at each snapshot
-	steady     map[string]string // the state of each pod of the application when it was first ready
-	mostClones int               // in any snapshot
+	changed    chan struct{}     // closed and replaced at each snapshot
+	steady     map[string]string // the state of each of the application's pods when it was first ready
+	mostClones int               // the largest number of clones in any snapshot
 }
 
-// snapshot is what there was at one moment.
+// snapshot is what existed at one moment.
 type snapshot struct {
-	at        time.Time // when looking began
+	at        time.Time // when reading it began
 	pods      map[string]*corev1.Pod
 	jobs      map[string]string   // their status
 	processes map[string][]string // of each case, as PID and command line
 }
 
-// observe looks until the test has ended.
+// observe takes snapshots until the test has ended.
 func observe(t *testing.T, namespace string) *observer {
 	t.Helper()
 	o := &observer{client: protobufClient(t), namespace: namespace, changed: make(chan struct{}),
@@ -72,8 +73,8 @@ func observe(t *testing.T, namespace string) *observer {
 	return o
 }
 
-// untilCleanedUp runs f beside the test until what was made after it has been cleaned up: the test's own
-// context ends before that.
+// untilCleanedUp runs f beside the test until everything that is created after this call has been cleaned up.
+// The test's own context ends before that.
 func untilCleanedUp(t *testing.T, f func(context.Context)) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -81,7 +82,8 @@ func untilCleanedUp(t *testing.T, f func(context.Context)) {
 	t.Cleanup(func() { stop(); running.Wait() })
 }
 
-// protobufClient costs both ends little: it asks all the time.
+// protobufClient returns a client that costs both ends little, because the observer sends requests all the
+// time.
 func protobufClient(t *testing.T) kubernetes.Interface {
 	t.Helper()
 	config, err := env.config()
@@ -118,7 +120,7 @@ func (o *observer) look(ctx context.Context) (snapshot, error) {
 	return s, s.readProcesses()
 }
 
-// readProcesses reads the environments of all processes. Those that end meanwhile have none.
+// readProcesses reads the environments of all processes. Processes that end meanwhile have none.
 func (s snapshot) readProcesses() error {
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range environments {
@@ -158,7 +160,7 @@ func podIsReady(pod *corev1.Pod) bool {
 	})
 }
 
-// state is what must not change of an application's pod.
+// state returns what must not change in one of the application's pods.
 func state(pod *corev1.Pod) string {
 	all := "pod " + string(pod.UID)
 	for _, c := range pod.Status.ContainerStatuses {
@@ -167,15 +169,15 @@ func state(pod *corev1.Pod) string {
 	return all
 }
 
-// until waits for a snapshot that was begun after now and in which it is so, and reports whether there was
-// one within the limit.
+// until waits for a snapshot that was begun after the call and for which is returns true. It reports whether
+// there was one within the limit.
 func (o *observer) until(limit time.Duration, is func(snapshot) bool) bool {
 	deadline := time.Now().Add(limit)
 	return o.untilDeadline(func(snapshot) time.Time { return deadline }, is)
 }
 
-// untilDeadline is until with a deadline that depends on what is seen. What is first seen after it counts:
-// the observer itself may be late.
+// untilDeadline is until with a deadline that depends on the snapshot. What is first seen after the deadline
+// counts: the observer itself may be late.
 func (o *observer) untilDeadline(deadline func(snapshot) time.Time, is func(snapshot) bool) bool {
 	now, ticker := time.Now(), time.NewTicker(interval)
 	defer ticker.Stop()
@@ -194,7 +196,7 @@ func (o *observer) untilDeadline(deadline func(snapshot) time.Time, is func(snap
 	}
 }
 
-// peak is how many clones there were at once.
+// peak returns the largest number of clones that existed at once.
 func (o *observer) peak() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -207,7 +209,7 @@ func (o *observer) newest() (snapshot, chan struct{}) {
 	return o.latest, o.changed
 }
 
-// disturbances are the ways in which the application is not what it was.
+// disturbances returns the ways in which the application has changed.
 func (o *observer) disturbances() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -224,7 +226,7 @@ func (o *observer) disturbances() []string {
 	return changes
 }
 
-// find is the session of a case, by the variable that its container has.
+// find returns the session of a case, which it finds by the variable in its container.
 func (s snapshot) find(id string) (started, bool) {
 	for name, pod := range s.pods {
 		for _, c := range pod.Spec.Containers {
@@ -245,7 +247,7 @@ func marked(variables []corev1.EnvVar, id string) bool {
 	return slices.Contains(variables, corev1.EnvVar{Name: caseVariable, Value: id})
 }
 
-// status is that of the session's container, nil while there is none.
+// status returns the status of the session's container, or nil while there is none.
 func (s snapshot) status(session started) *corev1.ContainerStatus {
 	pod := s.pods[session.pod]
 	if pod == nil {
@@ -263,7 +265,8 @@ func (s snapshot) status(session started) *corev1.ContainerStatus {
 	return nil
 }
 
-// startedAt is when the session's container started; zero: it has not, or it is gone.
+// startedAt returns when the session's container started. It is zero if the container has not started or is
+// gone.
 func (s snapshot) startedAt(session started) time.Time {
 	switch status := s.status(session); {
 	case status == nil:
@@ -276,8 +279,8 @@ func (s snapshot) startedAt(session started) time.Time {
 	return time.Time{}
 }
 
-// left is what there is of a session: its lease, its clone or its debug container, and processes. A debug
-// container that has not started yet is left too, unless its image does not exist: it is about to start.
+// left returns what is left of a session: its lease, its clone or its debug container, and processes. A debug
+// container that has not started yet counts too, unless its image does not exist: it is about to start.
 func (s snapshot) left(id string, session started) []string {
 	left := slices.Clone(s.processes[id])
 	if job, ok := s.jobs[strings.TrimPrefix(session.lease(), "job/")]; ok {
@@ -297,7 +300,7 @@ func (s snapshot) left(id string, session started) []string {
 // noImage is the name of an image that does not exist.
 const noImage = "registry.invalid/none:1"
 
-// willRun reports a debug container that runs, or that is about to start.
+// willRun reports whether a debug container is running or about to start.
 func (s snapshot) willRun(session started) bool {
 	if status := s.status(session); status != nil && status.State.Waiting == nil {
 		return status.State.Running != nil

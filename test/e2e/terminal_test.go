@@ -19,11 +19,11 @@ import (
 	"github.com/creack/pty"
 )
 
-// inTime has kubectl wait for as long.
+// inTime is kubectl's flag to wait for up to 60 s.
 const inTime = "--timeout=60s"
 
-// terminal is a person's: kubectl eshell on a pseudo-terminal of its own, as a session's leader, so
-// that closing the terminal sends what a closed window sends.
+// terminal stands for a person's terminal. It is a pseudo-terminal on which kubectl eshell runs as the leader
+// of a session, so that closing the terminal sends what a closed window sends.
 type terminal struct {
 	t        *testing.T
 	cmd      *exec.Cmd
@@ -31,11 +31,11 @@ type terminal struct {
 	line     *os.File // its slave
 	before   string   // the line's settings
 	hungUp   bool
-	started  func() // says that the session has started
+	started  func() // reports that the session has started
 
 	mu     sync.Mutex
 	screen bytes.Buffer
-	news   chan struct{} // closed and renewed at each output
+	news   chan struct{} // closed and replaced at each output
 	exited chan struct{}
 }
 
@@ -45,7 +45,7 @@ func open(t *testing.T, args ...string) *terminal {
 	return env.open(t, nil, args...)
 }
 
-// open does so with the programs of this world; stdout, if it is not nil, goes elsewhere.
+// open starts kubectl with the programs of w. If stdout is not nil, it replaces the terminal as stdout.
 func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	t.Helper()
 	master, line, err := pty.Open()
@@ -78,12 +78,12 @@ func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	return term
 }
 
-// closable returns the same pty as a file whose Close does not wait for a pending Read: hanging up
-// means closing it, whatever is going on.
+// closable returns the same pty as a file whose Close does not wait for a pending Read: hanging up means
+// closing it, whatever is in progress.
 func closable(t *testing.T, master *os.File) *os.File {
 	t.Helper()
 	defer master.Close()
-	syscall.ForkLock.RLock() // no other test's child may inherit it, and keep it open
+	syscall.ForkLock.RLock() // no other test's child must inherit it and keep it open
 	defer syscall.ForkLock.RUnlock()
 	fd, err := syscall.Dup(int(master.Fd()))
 	if err != nil {
@@ -127,7 +127,7 @@ func (term *terminal) read() {
 	}
 }
 
-// starting is what a session shows until it has started, or has waited for something for 5 s.
+// starting matches what a session shows until it has started, or has waited for something for 5 s.
 var starting = regexp.MustCompile(
 	`(?m)^pod/\S+: (a clone|debug container)[^\n]*\n|^  [^\n]*\n|\r|\x1b\[K|[|/\\-] waiting [0-4]s: [^\r\n]*`)
 
@@ -141,13 +141,14 @@ func (term *terminal) shown() (string, chan struct{}) {
 	return term.screen.String(), term.news
 }
 
-// expect waits until the screen has shown the pattern and returns its first group, or all of it.
+// expect waits until the screen has shown the pattern. It returns the match of the pattern's last group, or
+// the whole match if there is no group.
 func (term *terminal) expect(pattern string) string {
 	term.t.Helper()
 	return term.expectWithin(patience, pattern)
 }
 
-// expectWithin is expect for what takes its time.
+// expectWithin is expect with a limit of its own.
 func (term *terminal) expectWithin(limit time.Duration, pattern string) string {
 	term.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -189,13 +190,13 @@ func (term *terminal) hangUp() {
 	term.keyboard.Close()
 }
 
-// status waits for the end and returns the exit status, or 128+n for a signal that ended it.
+// status waits for kubectl to end and returns its exit status, or 128+n if signal n ended it.
 func (term *terminal) status() int {
 	term.t.Helper()
 	return term.statusWithin(patience)
 }
 
-// statusWithin is status for what takes its time.
+// statusWithin is status with a limit of its own.
 func (term *terminal) statusWithin(limit time.Duration) int {
 	term.t.Helper()
 	select {
@@ -216,7 +217,7 @@ func (term *terminal) hasExited() bool {
 	}
 }
 
-// exitStatus is that of a command that has ended, or 128+n for a signal that ended it.
+// exitStatus returns the exit status of a command that has ended, or 128+n if signal n ended it.
 func exitStatus(cmd *exec.Cmd) int {
 	state := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if state.Signaled() {
@@ -225,7 +226,7 @@ func exitStatus(cmd *exec.Cmd) int {
 	return state.ExitStatus()
 }
 
-// settings are the line's, as stty writes them.
+// settings returns the line's settings in the format of stty -g.
 func (term *terminal) settings() string { return term.stty("-g") }
 
 func (term *terminal) stty(args ...string) string {
@@ -263,7 +264,7 @@ func (s started) gone(t *testing.T) {
 	s.goneWithin(t, patience)
 }
 
-// goneWithin is gone for what takes its time.
+// goneWithin is gone with a limit of its own.
 func (s started) goneWithin(t *testing.T, limit time.Duration) {
 	t.Helper()
 	if err := s.leaves(t.Context(), env.namespace, limit); err != nil {
