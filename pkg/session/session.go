@@ -180,4 +180,6 @@ const (
 
 	// lookTimeout limits the time for reading events or a log: an error is waiting to be returned meanwhile.
 	lookTimeout = 3 * time.Second
+	// logTimeout bounds the reading of a log whose content is the command's output.
+	logTimeout = time.Minute
 )

@@ -182,12 +182,22 @@ func cutLog(log []byte) []byte {
 	return bytes.ToValidUTF8(log[max(len(log)-lastBytes, 0):], nil)
 }
 
-// log returns the whole log of the session's container.
+// log returns the log of the session's container, as much of it as fits into logLimit.
 func (s *session) log(ctx context.Context) []byte {
-	options := &corev1.PodLogOptions{Container: s.plan.Container}
-	log, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).DoRaw(ctx)
-	if err != nil && ctx.Err() == nil {
-		s.Reporter.Warn("the command's first output may be missing: %v", err)
+	limited, cancel := context.WithTimeoutCause(ctx, logTimeout, errNoAnswer)
+	defer cancel()
+	options := &corev1.PodLogOptions{Container: s.plan.Container, LimitBytes: new(int64(logLimit))}
+	log, err := s.Client.CoreV1().Pods(s.plan.Namespace).GetLogs(s.plan.PodName, options).DoRaw(limited)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.Reporter.Warn("the command's first output may be missing: %v", Interrupted(limited, err))
+	case len(log) >= logLimit:
+		s.Reporter.Warn("some of the command's first output is missing: more than %d MiB came before "+
+			"the connection", logLimit>>20)
 	}
 	return log
 }
+
+// logLimit is how many bytes of a log are read. By default a kubelet starts another file after 10 MiB.
+const logLimit = 32 << 20

@@ -139,15 +139,38 @@ func (b *Backlog) show(log []byte) {
 	b.held = nil
 }
 
-// begin returns where in log the stream's output begins, or the length of log if log has none of it. The log
-// may already have less or more of that output than the stream.
+// begin returns where the stream's output begins in log. Either of them may have more than the other. It returns
+// the length of log if the log has none of that output. It takes one pass (Knuth, Morris and Pratt): what a
+// command prints may be made to look alike everywhere.
 func begin(log, stream []byte) int {
-	for n := range log {
-		if len(stream) > 0 && (bytes.HasPrefix(stream, log[n:]) || bytes.HasPrefix(log[n:], stream)) {
-			return n
+	stream = stream[:min(len(stream), len(log))]
+	if len(stream) == 0 {
+		return len(log)
+	}
+	borders := make([]int, len(stream)) // of each beginning of stream: the longest end of it that is one too
+	match := 0
+	for i := 1; i < len(stream); i++ {
+		for match > 0 && stream[i] != stream[match] {
+			match = borders[match-1]
+		}
+		if stream[i] == stream[match] {
+			match++
+		}
+		borders[i] = match
+	}
+	match = 0
+	for i, b := range log {
+		for match > 0 && (match == len(stream) || b != stream[match]) {
+			match = borders[match-1]
+		}
+		if b == stream[match] {
+			match++
+		}
+		if match == len(stream) {
+			return i + 1 - match
 		}
 	}
-	return len(log)
+	return len(log) - match
 }
 
 func newlines(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,4 +96,34 @@ func TestOutputThatNobodyReads(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestBegin: one pass finds what trying every place finds.
+func TestBegin(t *testing.T) {
+	everyPlace := func(log, stream []byte) int {
+		for n := range log {
+			if len(stream) > 0 && (bytes.HasPrefix(stream, log[n:]) || bytes.HasPrefix(log[n:], stream)) {
+				return n
+			}
+		}
+		return len(log)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	letters := func() []byte {
+		text := make([]byte, random.IntN(12))
+		for i := range text {
+			text[i] = "ab"[random.IntN(2)]
+		}
+		return text
+	}
+	for range 100_000 {
+		log, stream := letters(), letters()
+		if got, want := begin(log, stream), everyPlace(log, stream); got != want {
+			t.Fatalf("begin(%q, %q) = %d, want %d", log, stream, got, want)
+		}
+	}
+	alike := bytes.Repeat([]byte("a"), 10<<20)
+	if got := begin(append(alike, 'b'), append(alike, 'c')); got != len(alike)+1 {
+		t.Errorf("in what looks alike everywhere: %d", got)
+	}
 }
