@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,5 +125,43 @@ func TestHandshakeAnsweredLate(t *testing.T) {
 	}
 	if _, err := io.Copy(io.Discard, buffer); err != nil {
 		t.Errorf("the stream is not closed: %v", err)
+	}
+}
+
+// TestErrorsDropQueries: the words of a command are in no error, whichever protocol was asked for.
+func TestErrorsDropQueries(t *testing.T) {
+	upgradeFails := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet { // WebSocket: the client goes on with SPDY
+			http.Error(w, "no", http.StatusBadRequest)
+		}
+		return r.Method == http.MethodGet
+	}
+	for name, answered := range map[string]func(http.ResponseWriter, *http.Request) bool{
+		"WebSocket": func(http.ResponseWriter, *http.Request) bool { return false },
+		"SPDY":      upgradeFails,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !answered(w, r) {
+					panic(http.ErrAbortHandler)
+				}
+			}))
+			t.Cleanup(server.Close)
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			config := &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
+			kube, err := kubernetes.NewForConfig(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = NewClient(config, kube).Exec(t.Context(), Container{"shop", "api", "app"},
+				[]string{"psql", "-c", "alter role x password 's3cret'"},
+				remotecommand.StreamOptions{Stdout: io.Discard})
+			if err == nil || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "command=") {
+				t.Errorf("the error is %v", err)
+			}
+			if !errors.Is(err, io.EOF) && !strings.Contains(err.Error(), "EOF") || IsAnswer(err) {
+				t.Errorf("the error does not say what happened: %v (an answer: %t)", err, IsAnswer(err))
+			}
+		})
 	}
 }

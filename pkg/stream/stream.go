@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,11 +99,31 @@ func (r remote) stream(ctx context.Context, c Container, subresource string, opt
 	go func() { ended <- executor.StreamWithContext(ctx, streams) }()
 	select {
 	case err := <-ended:
-		return err
+		return withoutQuery(err, address)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
+
+// withoutQuery takes the query of an address out of an error's text. A query has the words of a command, and an
+// error is copied to where these must not go.
+func withoutQuery(err error, address *url.URL) error {
+	if err == nil || address.RawQuery == "" || !strings.Contains(err.Error(), address.RawQuery) {
+		return err
+	}
+	return redacted{err, strings.ReplaceAll(err.Error(), "?"+address.RawQuery, "")}
+}
+
+// redacted is an error with another text.
+type redacted struct {
+	error
+	text string
+}
+
+func (r redacted) Error() string { return r.text }
+
+// Unwrap returns the error whose text was changed.
+func (r redacted) Unwrap() error { return r.error }
 
 // executor returns client-go's executor of a request. opened is called when its stream is open.
 func (r remote) executor(address *url.URL, opened func()) (remotecommand.Executor, error) {
