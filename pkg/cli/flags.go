@@ -20,6 +20,7 @@ type flags struct {
 	asked Options // what needs no parsing; the fields below are parsed into a copy
 
 	env          []string
+	envFiles     []string
 	cpu, memory  string
 	tty          bool
 	init         []string
@@ -75,7 +76,9 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.StringSliceVar(&o.Plan.Command, "command", nil, "run `WORD,...`; the same as the words after --")
 	set.StringVar(&o.Plan.Image, "image", "", "run `IMAGE` instead of the container's own")
 	set.StringArrayVarP(&f.env, "env", "e", nil,
-		"set a variable by `NAME=VALUE`, remove it by NAME-; can be repeated")
+		"set `NAME=VALUE`, pass on NAME from here, remove NAME-; can be repeated")
+	set.StringArrayVar(&f.envFiles, "env-file", nil,
+		"set the variables in `FILE`: lines with NAME=VALUE or NAME")
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
 	set.BoolVarP(&o.Stdin, "stdin", "i", true, "pass stdin to the command")

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -229,27 +231,77 @@ func (f *flags) parseCommand(o *plan.Options, afterDash []string) error {
 	return nil
 }
 
+// parseEnv reads the changes to the environment: those in files first, so that the others override them. An
+// error never repeats a value: it may be a secret.
 func (f *flags) parseEnv(o *plan.Options) error {
+	for _, file := range f.envFiles {
+		if err := readEnvFile(file, o); err != nil {
+			return err
+		}
+	}
 	for _, word := range f.env {
 		name, value, set := strings.Cut(word, "=")
 		change := plan.EnvChange{Name: name, Value: value}
-		if !set {
-			trimmed, dash := strings.CutSuffix(word, "-")
-			if !dash && len(validation.IsEnvVarName(word)) > 0 {
-				return fmt.Errorf("--env: a word is neither NAME=VALUE nor NAME-")
-			}
-			if !dash {
-				return hint.Wrap(fmt.Errorf("--env %q is neither NAME=VALUE nor NAME-", word),
-					"to pass your own value: -e \""+word+"=$"+word+"\"")
-			}
+		if trimmed, dash := strings.CutSuffix(word, "-"); !set && dash {
 			change = plan.EnvChange{Name: trimmed, Remove: true}
+		} else if !set {
+			if len(validation.IsEnvVarName(word)) > 0 {
+				return fmt.Errorf("--env: a word is none of NAME=VALUE, NAME and NAME-")
+			}
+			if change.Value, set = os.LookupEnv(name); !set {
+				return hint.Wrap(fmt.Errorf("--env %s: the variable is not set here", name),
+					"set it: -e "+name+"=VALUE; remove it from the command's environment: -e "+name+"-")
+			}
 		}
 		// The API accepts these names since Kubernetes 1.30 (KEP-4369). An older server refuses them itself.
-		// The value is never repeated in an error: it may be a secret.
 		if problems := validation.IsRelaxedEnvVarName(change.Name); len(problems) > 0 {
 			return fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name, problems[0])
 		}
 		o.Env = append(o.Env, change)
+	}
+	return nil
+}
+
+// longestEnvFile is in bytes. An object in Kubernetes is not allowed to be longer.
+const longestEnvFile = 1 << 20
+
+// readEnvFile reads variables from a file as docker does: a line has NAME=VALUE, or NAME for the value from
+// here. The value is the rest of the line as it stands. Empty lines and those that begin with # are left out.
+func readEnvFile(path string, o *plan.Options) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("--env-file: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, longestEnvFile+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("--env-file: %w", err)
+	case len(text) > longestEnvFile:
+		return fmt.Errorf("--env-file %s is longer than %d bytes", path, longestEnvFile)
+	case !utf8.Valid(text):
+		return fmt.Errorf("--env-file %s is not UTF-8", path)
+	}
+	lines := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+	for n, line := range lines {
+		line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, set := strings.Cut(line, "=")
+		invalid := validation.IsRelaxedEnvVarName(name)
+		if !set { // the name may be a value
+			invalid = validation.IsEnvVarName(name)
+		}
+		if len(invalid) > 0 {
+			return fmt.Errorf("--env-file %s: line %d is neither NAME=VALUE nor NAME", path, n+1)
+		}
+		if !set {
+			if value, set = os.LookupEnv(name); !set {
+				return fmt.Errorf("--env-file %s: line %d: variable %s is not set here", path, n+1, name)
+			}
+		}
+		o.Env = append(o.Env, plan.EnvChange{Name: name, Value: value})
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -293,16 +296,18 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--command", ""}, "--command is empty", ""},
 		{[]string{"deploy/api", "--command", ",a"}, "--command is empty", ""},
 
-		{[]string{"deploy/api", "-e", "TOKEN"}, `--env "TOKEN" is neither NAME=VALUE nor NAME-`,
-			`to pass your own value: -e "TOKEN=$TOKEN"`},
+		{[]string{"deploy/api", "-e", "NOT_HERE"}, "--env NOT_HERE: the variable is not set here",
+			"set it: -e NOT_HERE=VALUE; remove it from the command's environment: -e NOT_HERE-"},
+		{[]string{"deploy/api", "--env-file", "testdata/none"},
+			"--env-file: open testdata/none: no such file or directory", ""},
 		{[]string{"deploy/api", "-e", "=s3cret"},
 			`--env: "" is not a name for a variable: environment variable name must be non-empty`, ""},
 		{[]string{"deploy/api", "-e", "-"},
 			`--env: "" is not a name for a variable: environment variable name must be non-empty`, ""},
 		{[]string{"deploy/api", "-e", "Ä=s3cret"}, `--env: "Ä" is not a name for a variable: ` + notEnvName,
 			""},
-		{[]string{"deploy/api", "-e", "A=s3cret", "-e", "B"}, `--env "B" is neither NAME=VALUE nor NAME-`,
-			`to pass your own value: -e "B=$B"`},
+		{[]string{"deploy/api", "-e", "A=s3cret", "-e", "s3cret?"}, "--env: a word is none of NAME=VALUE, NAME and NAME-",
+			""},
 
 		{[]string{"deploy/api", "--cpu", "lots"}, `--cpu "lots" is not a quantity: ` + notQuantity,
 			quantityHint},
@@ -521,6 +526,39 @@ func TestReasonIsRequired(t *testing.T) {
 			err.Error() == "a reason is required (KUBECTL_ESHELL_REQUIRE_REASON)"; asks != tt.asks ||
 			err != nil && !asks {
 			t.Errorf("%q, %q: error %v", tt.value, tt.args, err)
+		}
+	}
+}
+
+// TestEnvFile: as docker reads one, with the values as they stand; -e comes after the files.
+func TestEnvFile(t *testing.T) {
+	t.Setenv("HERE", "from here")
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "env")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	path := write("\ufeff# a comment\n\n  A=1\r\nB= \"two\" # no comment\nC=x=y\nD=\nHERE\n")
+	o, err := parse([]string{"deploy/api", "-e", "A=2", "-e", "HERE", "--env-file", path})
+	want := []plan.EnvChange{{Name: "A", Value: "1"}, {Name: "B", Value: ` "two" # no comment`},
+		{Name: "C", Value: "x=y"}, {Name: "D"}, {Name: "HERE", Value: "from here"},
+		{Name: "A", Value: "2"}, {Name: "HERE", Value: "from here"}}
+	if err != nil || !reflect.DeepEqual(o.Plan.Env, want) {
+		t.Errorf("changes %+v, %v; want %+v", o.Plan.Env, err, want)
+	}
+	for text, want := range map[string]string{
+		"A=1\ns3cret with words\n": ": line 2 is neither NAME=VALUE nor NAME",
+		"=s3cret":                  ": line 1 is neither NAME=VALUE nor NAME",
+		"\n\nNOT_HERE":             ": line 3: variable NOT_HERE is not set here",
+		"A=s3cret\xff":             " is not UTF-8",
+		"A=" + strings.Repeat("x", longestEnvFile): " is longer than 1048576 bytes",
+	} {
+		path := write(text)
+		if _, err := parse([]string{"deploy/api", "--env-file", path}); err == nil ||
+			err.Error() != "--env-file "+path+want {
+			t.Errorf("of %.20q: %v, want %s", text, err, want)
 		}
 	}
 }

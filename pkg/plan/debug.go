@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -121,12 +122,27 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.Ephe
 	for _, name := range unset {
 		notes = append(notes, unsetNote(name))
 	}
+	if set := setNames(o.Env); len(set) > 0 {
+		notes = append(notes, Note{Warning, "the value of " + strings.Join(set, ", ") + " stays in the pod's spec",
+			"an ephemeral container's entry stays for as long as the pod lives; pass a secret by stdin instead"})
+	}
 	if !o.CPU.IsZero() || !o.Memory.IsZero() {
 		notes = append(notes,
 			Note{Warning, "--cpu and --memory are ignored",
 				"an ephemeral container has no resources of its own; it uses the pod's"})
 	}
 	return common, notes
+}
+
+// setNames returns the names of the variables that changes set.
+func setNames(changes []EnvChange) []string {
+	var names []string
+	for _, change := range changes {
+		if !change.Remove {
+			names = append(names, change.Name)
+		}
+	}
+	return names
 }
 
 // ofContainer adds the source's name to variables that show resources. Without a name, they would refer to
