@@ -155,15 +155,14 @@ func (c *sessionCommand) document(format, kind string, items any) error {
 		return err
 	}
 	object := &unstructured.Unstructured{}
-	// JSON escapes some of the characters that control a terminal, not all of them.
-	if err := json.Unmarshal([]byte(plain(string(text))), &object.Object); err != nil {
+	if err := json.Unmarshal(text, &object.Object); err != nil {
 		return err
 	}
 	printer, err := genericclioptions.NewJSONYamlPrintFlags().ToPrinter(format)
 	if err != nil {
 		return err
 	}
-	return written(printer.PrintObj(object, c.stdout))
+	return printDocument(object, printer, format, c.stdout)
 }
 
 // column is a column of a table, with a function that returns an item's cell.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/kubectl/pkg/util/term"
 )
@@ -121,11 +123,42 @@ func (p *printer) line(prefix, format string, args ...any) {
 func plain(text string) string {
 	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if controls(r) {
 			return -1
 		}
 		return r
 	}, text)
+}
+
+// controls reports whether a character controls a terminal or the direction of text.
+func controls(r rune) bool {
+	return r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// printDocument prints an object in a format of kubectl's. In JSON and YAML, characters that control a terminal
+// are escaped, and mean the same. YAML has escapes only in some of its strings. JSON, which is YAML too, takes
+// its place where there are such characters.
+func printDocument(object runtime.Object, printer printers.ResourcePrinter, format string, w io.Writer) error {
+	if format != "json" && format != "yaml" {
+		return written(printer.PrintObj(object, w))
+	}
+	var text bytes.Buffer
+	if err := (&printers.JSONPrinter{}).PrintObj(object, &text); err != nil {
+		return err
+	}
+	if format == "yaml" && !bytes.ContainsFunc(text.Bytes(), controls) {
+		return written(printer.PrintObj(object, w))
+	}
+	var escaped strings.Builder
+	for _, r := range text.String() {
+		if controls(r) { // all of them have at most 16 bits
+			fmt.Fprintf(&escaped, `\u%04x`, r)
+		} else {
+			escaped.WriteRune(r)
+		}
+	}
+	_, err := io.WriteString(w, escaped.String())
+	return written(err)
 }
 
 const (

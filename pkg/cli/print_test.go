@@ -1,11 +1,17 @@
 package cli
 
 import (
+	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
@@ -162,4 +168,27 @@ func TestPrinterIsShared(t *testing.T) {
 			t.Errorf("printed %q, want %q", lines, want)
 		}
 	})
+}
+
+// TestPrintDocument: what a program reads is what the object has, and what a terminal gets controls nothing.
+func TestPrintDocument(t *testing.T) {
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod",
+		"metadata": map[string]any{"name": "api", "annotations": map[string]any{"note": hostile, "tab": "a\tb"}}}}
+	for _, format := range []string{"json", "yaml"} {
+		printer, err := genericclioptions.NewJSONYamlPrintFlags().ToPrinter(format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := printDocument(object, printer, format, &out); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.ContainsFunc(out.Bytes(), controls) {
+			t.Errorf("%s controls a terminal: %q", format, &out)
+		}
+		read := map[string]any{}
+		if err := yaml.Unmarshal(out.Bytes(), &read); err != nil || !reflect.DeepEqual(read, object.Object) {
+			t.Errorf("%s is read as %q, %v; want %q", format, read, err, object.Object)
+		}
+	}
 }

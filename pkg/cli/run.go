@@ -149,7 +149,7 @@ func (o Options) preview(ctx context.Context, request run.Request, stdout io.Wri
 		return err
 	}
 	out.account(planned)
-	return written(printer.PrintObj(object, stdout))
+	return printDocument(object, printer, o.Output, stdout)
 }
 
 // previewPod returns the pod that would be sent or, if the server is asked, its response.
@@ -176,6 +176,7 @@ func printable(pod *corev1.Pod) (*unstructured.Unstructured, error) {
 		delete(content, "status")
 	}
 	object := &unstructured.Unstructured{Object: content}
+	object.SetManagedFields(nil) // as kubectl does
 	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
 	return object, nil
 }

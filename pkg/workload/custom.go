@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -113,8 +112,8 @@ func decodeCustom(object *unstructured.Unstructured) (workload, error) {
 	if content["spec"] == nil {
 		return workload{}, hint.Wrap(fmt.Errorf("it has no pod template at .spec.template"), typesHint())
 	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, &w.template); err != nil {
-		return workload{}, fmt.Errorf(".spec.template: %w", err)
+	if err := decodeLeniently(content, &w.template); err != nil {
+		return workload{}, fmt.Errorf(".spec.template.%w", err)
 	}
 	claims, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")
 	var list corev1.PersistentVolumeClaimList

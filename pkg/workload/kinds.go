@@ -7,7 +7,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 )
@@ -88,10 +87,6 @@ func builtIn[T any](name, group string, types []string, read func(*T) workload,
 			return read(object), err
 		},
 	}
-}
-
-func decodeStrictly(content map[string]any, into any) error {
-	return runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(content, into, true)
 }
 
 // kindOf finds a built-in kind in version v1, which is the version that is decoded here.

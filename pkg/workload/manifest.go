@@ -67,7 +67,7 @@ func readObjects(manifest []byte) ([]*unstructured.Unstructured, error) {
 		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 			return objects, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("document %d of the manifest: %w", number, err)
+			return nil, fmt.Errorf("document %d of the manifest: %s", number, syntaxProblem(err))
 		}
 		if raw := bytes.TrimSpace(document.Raw); len(raw) == 0 || string(raw) == "null" {
 			continue

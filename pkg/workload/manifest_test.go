@@ -158,3 +158,67 @@ func TestManifestFails(t *testing.T) {
 		})
 	}
 }
+
+// TestManifestErrorsRepeatNothing: what is wrong is said without a value, a tag, an anchor or the key of a map:
+// each may be a secret.
+func TestManifestErrorsRepeatNothing(t *testing.T) {
+	document := "document 1 of the manifest: "
+	for yaml, want := range map[string]string{
+		"a: *s3cret":                     document + "an alias (*) or an anchor (&) cannot be resolved",
+		"a: &s3cret [*s3cret]":           document + "an alias (*) or an anchor (&) cannot be resolved",
+		"a: b: s3cret":                   document + "mapping values are not allowed in this context",
+		"a:\n\t- s3cret":                 document + "line 2: found character that cannot start any token",
+		"a: \"s3cret":                    document + "line 2: found unexpected end of stream",
+		"a: \"\\q s3cret\"":              document + "found unknown escape character",
+		"{\"a\": \"s3cret\"":             document + "unexpected EOF",
+		"a: [s3cret, b":                  document + "line 1: did not find expected ',' or ']'",
+		"- a\ns3cret: b":                 document + "line 1: did not find expected '-' indicator",
+		"%s3cret\na: b":                  document + "found unknown directive name",
+		"a: \x01s3cret":                  document + "control characters are not allowed",
+		"a: s3cret\xff":                  document + "invalid leading UTF-8 octet",
+		"? [s3cret]\n: x":                document + "a key is not a string",
+		"? {s3cret: b}\n: x":             document + "a key is not a string",
+		"~: s3cret":                      document + "a key is not a string",
+		"a: !!int s3cret":                document + "a value does not fit its tag (!!)",
+		"<<: s3cret":                     document + "map merge requires map or sequence of maps as the value",
+		"a: !!binary s3cret":             document + "!!binary value contains invalid base64 data",
+		"apiVersion: v1\nkind: [s3cret]": "document 1 of the manifest has no apiVersion and kind",
+	} {
+		refuses(t, yaml, want)
+	}
+	const ofContainer = "template: {spec: {containers: [{name: a}, {name: b, "
+	for spec, want := range map[string]string{
+		"replicas: s3cret}":   "spec.replicas: the value, a string, has the wrong type or format",
+		"replicas: 5.25}":     "spec.replicas: the value, a number, has the wrong type or format",
+		`"s3cret s3cret": x}`: "strict decoding error: unknown field whose name is no field's",
+		"selector: {matchLabels: {s3cret: [s3cret]}}}": "spec.selector.matchLabels[*]: the value, a list, " +
+			"has the wrong type or format",
+		"template: s3cret}": "spec.template: the value, a string, has the wrong type or format",
+		"template: {metadata: {labels: {s3cret: 5}}}}": "spec.template.metadata.labels[*]: the value, a number, " +
+			"has the wrong type or format",
+		"template: {metadata: {creationTimestamp: s3cret}}}": "spec.template.metadata.creationTimestamp: " +
+			"the value, a string, has the wrong type or format",
+		"template: {spec: {containers: [s3cret]}}}": "spec.template.spec.containers[0]: the value, a string, " +
+			"has the wrong type or format",
+		ofContainer + "ports: [{}, {hostPort: s3cret}]}]}}}": "spec.template.spec.containers[1].ports[1].hostPort: " +
+			"the value, a string, has the wrong type or format",
+		ofContainer + "resources: {limits: {s3cret: s3cret}}}]}}}": "spec.template.spec.containers[1]" +
+			".resources.limits[*]: the value, a string, has the wrong type or format",
+		ofContainer + "env: [{value: true, s3cret: 5}]}]}}}": "spec.template.spec.containers[1].env[0].value: " +
+			"the value, a boolean, has the wrong type or format",
+	} {
+		refuses(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {"+spec,
+			"deployment/api of the manifest: "+want)
+	}
+	refuses(t, strings.Replace(rolloutYAML, "image: api:3", "image: [s3cret]", 1), "rollout/web of the manifest: "+
+		".spec.template.spec.containers[0].image: the value, a list, has the wrong type or format")
+}
+
+func refuses(t *testing.T, yaml, want string) {
+	t.Helper()
+	_, err := Resolve(t.Context(), Cluster{Client: cluster(t, everything, []runtime.Object{}...)},
+		query("", unnamed, manifest(yaml)))
+	if err == nil || err.Error() != want {
+		t.Errorf("of %q: %v\nwant %s", yaml, err, want)
+	}
+}
