@@ -34,11 +34,17 @@ type Options struct {
 	Entrypoint bool   // the image's entrypoint starts the container's process
 	Direct     bool   // the command is the container's process, without a script, for images without a shell
 	Detached   bool   // the command, or a process that waits to be ended, runs without a client
+	// Env are variables of a command that runs by exec. They are passed over its stream: they are in neither
+	// the pod's spec nor anybody's arguments, and in no request's URL. PassesEnv tells which names are allowed.
+	Env []Variable
 
 	// HeartbeatTimeout is how long the process waits for a heartbeat before it ends.
 	HeartbeatTimeout time.Duration
 	Watchdog         Watchdog
 }
+
+// Variable is a variable of the command's environment.
+type Variable struct{ Name, Value string }
 
 // Watchdog ends what no lease would end: its container lives as long as its pod, which is somebody else's.
 type Watchdog struct {
@@ -64,8 +70,10 @@ type Agent struct {
 	gateMark string   // begins the lines that a gate prints; empty: the command does not wait
 	// begins the line on stderr that reports the mark of the command's end; empty: the end is not reported
 	endTag string
-	relay  []string // run by exec, with the PID of a watchdog; empty: there is no relay
-	kill   []string // run by exec, with the PIDs of a gate and of its watchdog
+	env    []Variable // passed to the command over its stream, before the user's input
+	envEnd string     // begins the line that reports that the variables are set; empty: there are none
+	relay  []string   // run by exec, with the PID of a watchdog; empty: there is no relay
+	kill   []string   // run by exec, with the PIDs of a gate and of its watchdog
 }
 
 // HeartbeatInterval returns how often the client sends a heartbeat. Several may be lost.
@@ -114,7 +122,7 @@ func New(o Options) Agent {
 		if o.TTY {
 			launch[5] = sizePlaceholder // the launcher's argument for the size
 		}
-		a.command = a.ended(o, launch)
+		a.command = a.ended(o, a.withEnv(o, launch))
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		a.Process = o.Command
 	default:
@@ -164,6 +172,15 @@ func (a *Agent) ended(o Options, launch []string) []string {
 	}
 	a.endTag = "\x1eeshell " + o.Session + " "
 	return append(script(drainScript, drainName, a.endTag), launch[2:]...)
+}
+
+// withEnv returns the command for launch with the variables that its stream brings.
+func (a *Agent) withEnv(o Options, launch []string) []string {
+	if len(o.Env) == 0 {
+		return launch
+	}
+	a.env, a.envEnd = o.Env, "\x1eeshell env "+o.Session+" "
+	return script(envScript, envName, append([]string{a.envEnd}, launch...)...)
 }
 
 // useToolbox adds the toolbox to the PATH of everything that runs.

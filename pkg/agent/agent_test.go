@@ -21,6 +21,8 @@ func TestNew(t *testing.T) {
 		"exec-terminal":         func(o *Options) { o.TTY, o.Command = true, nil },
 		"exec-size-placeholder": func(o *Options) { o.Command = []string{"echo", sizePlaceholder} },
 		"exec-toolbox":          func(o *Options) { o.Toolbox = true },
+		"exec-env":              func(o *Options) { o.Env = []Variable{{"PASSWORD", "s3cret"}} },
+		"exec-terminal-env":     func(o *Options) { o.TTY, o.Env = true, []Variable{{"PASSWORD", "s3cret"}} },
 		"attach":                func(o *Options) { o.Via = ViaAttach },
 		"attach-terminal":       func(o *Options) { o.Via, o.TTY = ViaAttach, true },
 		"attach-watchdog":       func(o *Options) { o.Via, o.Watchdog = ViaAttach, watchdog },
@@ -93,7 +95,7 @@ func render(a Agent) string {
 	fmt.Fprintf(&b, "via %s, terminal %t, detached %t\n", a.Via, a.TTY, a.Detached)
 	fmt.Fprintf(&b, "heartbeats within %s, attached within %s\n", a.HeartbeatTimeout, a.AttachTimeout)
 	fmt.Fprintf(&b, "stdin %t, once %t, terminal %t\n", a.Stdin, a.StdinOnce, a.ContainerTTY)
-	fmt.Fprintf(&b, "gate %q, end %q\n", a.gateMark, a.endTag)
+	fmt.Fprintf(&b, "gate %q, end %q, %d variables\n", a.gateMark, a.endTag, len(a.env))
 	for _, words := range []struct {
 		of    string
 		words []string
@@ -108,7 +110,7 @@ func render(a Agent) string {
 func shorten(words []string) []string {
 	scripts := map[string]string{
 		"HOLDER": holderScript, "IDLER": idlerScript, "GATE": gateScript, "RELAY": relayScript,
-		"KILL":   killScript,
+		"KILL": killScript, "ENV": envScript,
 		"LAUNCH": launchScript, "DRAIN": drainScript, "TOOLS": toolScript,
 	}
 	var short []string

@@ -42,7 +42,16 @@ func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
 // terminal's size when the command starts.
 func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 	size func() string) (told *int, err error) {
+	reads := streams.Stdin != nil
+	if !reads && len(c.env) > 0 {
+		open, end := io.Pipe() // until the command has ended: a runtime can lose the end of a short input
+		defer end.Close()
+		streams.Stdin = open
+	}
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
+		if len(c.env) > 0 {
+			c.passEnv(&streams, reads)
+		}
 		if c.HasGate() {
 			c.throughGate(ctx, &streams, size)
 		}

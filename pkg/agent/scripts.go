@@ -228,6 +228,31 @@ if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh
 `
 
+// envScript sets variables that its input brings, prints $1 with its PID, and becomes the command that
+// follows. envLines makes the lines: "set NAME" begins a variable, "add NAME WORD" adds what printf makes of
+// WORD to its value, and "go" ends them. After "go none" the command has no input. The words are printable ASCII
+// and the lines short, because a terminal changes control characters and drops what is longer than 4095 bytes
+// (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
+//
+// The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
+const envScript = `eshell_end=$1
+shift
+while read -r eshell_what eshell_name eshell_word; do
+  case $eshell_what in
+  set) eval "$eshell_name=; export $eshell_name" ;;
+  add)
+    eshell_word=$(printf %b. "$eshell_word")
+    eval "$eshell_name=\$$eshell_name\${eshell_word%.}"
+    ;;
+  go) break ;;
+  esac 2>/dev/null
+done
+[ "$eshell_what" ] || exit 125
+[ "$eshell_name" != none ] || exec </dev/null
+echo "$eshell_end$$"
+exec "$@"
+`
+
 // drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it reads.
 // When the command has ended, nothing would empty the pipe. The runtime would then hang or break the stream,
 // and lose the exit status and the last of the output with it (kubectl exec and kubectl attach do). So the
@@ -263,6 +288,7 @@ const (
 	relayName  = "eshell-relay"
 	killName   = "eshell-kill"
 	drainName  = "eshell-drain"
+	envName    = "eshell-env"
 	launchName = "eshell"
 	toolName   = "eshell-toolbox"
 )

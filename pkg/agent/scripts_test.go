@@ -11,6 +11,7 @@ import (
 	osignal "os/signal"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -432,6 +433,74 @@ func TestLaunchOnTerminal(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEnv: values arrive byte by byte, on a terminal and without, and the input after them is the command's.
+func TestEnv(t *testing.T) {
+	var all []byte
+	for b := range 255 {
+		all = append(all, byte(b+1))
+	}
+	env := []Variable{{"PLAIN", "a b"}, {"BYTES", string(all)}, {"LONG", strings.Repeat("x\\y ", 20_000)},
+		{"EMPTY", ""}, {"name", "1"}, {"LINES_", "two\n\n"}, {"SUBST", "$(id) `id` $HOME %s"}, {"PLAIN2", "="}}
+	command := `while read -r line; do :; done; exec cat /proc/self/environ`
+	inShells(t, func(t *testing.T, shell []string) {
+		words := append(shell[1:len(shell):len(shell)], "-c", envScript, "eshell-env", "END ")
+		plain := exec.Command(shell[0], append(words, "sh", "-c", command)...)
+		plain.Stdin = strings.NewReader(envLines(env, true) + "theirs\n")
+		plain.Env = []string{"PATH=" + os.Getenv("PATH"), "EMPTY=not"}
+		var stderr strings.Builder
+		plain.Stderr = &stderr
+		out, err := plain.Output()
+		if err != nil || stderr.Len() > 0 {
+			t.Fatalf("%v, stderr %q", err, &stderr)
+		}
+		hasEnv(t, string(out), env)
+
+		onTerminal := exec.Command(shell[0], append(words, "sh", "-c", "stty raw; cat /proc/self/environ")...)
+		terminal, err := pty.Start(onTerminal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.WriteString(terminal, envLines(env, true)) }()
+		var shown strings.Builder
+		_, err = io.Copy(&gateReader{Writer: &shown, mark: "END ", ready: func() {}, opened: func(string) {}},
+			terminal)
+		if !errors.Is(err, syscall.EIO) { // how a terminal ends
+			t.Error(err)
+		}
+		if err := onTerminal.Wait(); err != nil {
+			t.Error(err)
+		}
+		hasEnv(t, "\n"+shown.String(), env)
+
+		nothing := exec.Command(shell[0], append(words, "cat")...)
+		nothing.Stdin = strings.NewReader(envLines(env, false) + "not theirs\n")
+		if out, err := nothing.Output(); err != nil || !regexp.MustCompile(`^END [0-9]+\n$`).Match(out) {
+			t.Errorf("without input: %v, %q", err, out)
+		}
+		gone := exec.Command(shell[0], append(words, "echo", "never")...)
+		gone.Stdin = strings.NewReader("set A\nadd A 1\n")
+		if out, err := gone.Output(); err == nil || len(out) > 0 {
+			t.Errorf("after half of the variables: %v, %q; want a failure", err, out)
+		}
+	})
+}
+
+// hasEnv asserts that what a command printed ends with an environment that has the variables.
+func hasEnv(t *testing.T, out string, env []Variable) {
+	t.Helper()
+	_, environ, _ := strings.Cut(out, "\n")
+	got := map[string]string{}
+	for _, entry := range strings.Split(environ, "\x00") {
+		name, value, _ := strings.Cut(entry, "=")
+		got[name] = value
+	}
+	for _, v := range env {
+		if got[v.Name] != v.Value {
+			t.Errorf("%s is %.300q, want %.300q", v.Name, got[v.Name], v.Value)
+		}
+	}
 }
 
 // TestDrain: the status is told on stderr as soon as the command has ended, whatever it read, and the

@@ -16,6 +16,7 @@ type clone struct {
 	workload *workload.Workload
 	options  Options
 	notes    []Note
+	passed   []agent.Variable // over the command's stream
 
 	labels, annotations map[string]string
 	filled              int // number of annotations added for files of the downward API
@@ -36,7 +37,10 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	}
 	c := &clone{workload: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
-	a := agent.New(o.agent(via, watchdog(t, o, ModeClone)))
+	if main := c.main(); main != nil {
+		c.passed = o.passed(via, main.Env)
+	}
+	a := agent.New(o.agent(via, watchdog(t, o, ModeClone), c.passed))
 	for _, step := range []func() error{
 		// Check what has to be refused before anything is decided.
 		c.supported, c.notASidecar, c.checkWith, c.checkInit, c.checkOrdinal,

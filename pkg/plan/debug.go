@@ -27,7 +27,9 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 		return nil, err
 	}
 	w := watchdog(t, o, ModeDebug)
-	a := agent.New(o.agent(via, w))
+	source := containers.Spec(t.Pod, t.Container).DeepCopy()
+	passed := o.passed(via, source.Env)
+	a := agent.New(o.agent(via, w, passed))
 	if via == agent.ViaAttach && !w.Relay {
 		notes = append(notes,
 			Note{Warning, "after kill -9 of eshell the command can run on for " + o.TTL.String() +
@@ -35,8 +37,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 				"you are not allowed to create pods/exec in namespace " + t.Namespace +
 					", which eshell needs to send heartbeats"})
 	}
-	source := containers.Spec(t.Pod, t.Container).DeepCopy()
-	container, more := lookalike(t.Pod, *source, o)
+	container, more := lookalike(t.Pod, *source, o, passed)
 	container.Name = owned.ContainerName(o.Session)
 	container.Command, container.Args = a.Process, nil
 	container.Stdin, container.StdinOnce, container.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
@@ -95,8 +96,8 @@ func stateReason(state corev1.ContainerState) string {
 // lookalike copies from the source what an ephemeral container is allowed to have. It leaves out ports,
 // probes, hooks, resources and subPath mounts.
 // https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
-func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.EphemeralContainerCommon,
-	[]Note) {
+func lookalike(pod *corev1.Pod, source corev1.Container, o Options,
+	passed []agent.Variable) (corev1.EphemeralContainerCommon, []Note) {
 	var notes []Note
 	common := corev1.EphemeralContainerCommon{
 		Image: source.Image, WorkingDir: source.WorkingDir,
@@ -117,13 +118,22 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.Ephe
 		}
 		common.VolumeMounts = append(common.VolumeMounts, mount)
 	}
-	env, unset := mergeEnv(source.Env, o.Env)
+	env, unset := mergeEnv(source.Env, o.Env, passed)
 	common.Env = ofContainer(env, source.Name)
 	for _, name := range unset {
 		notes = append(notes, unsetNote(name))
 	}
-	if set := setNames(o.Env); len(set) > 0 {
-		notes = append(notes, Note{Warning, "the value of " + strings.Join(set, ", ") + " stays in the pod's spec",
+	var stay []string
+	for _, change := range o.Env {
+		switch {
+		case passes(passed, change.Name):
+			notes = append(notes, Note{Detail, "variable " + change.Name + " is set for the command", passedReason})
+		case !change.Remove:
+			stay = append(stay, change.Name)
+		}
+	}
+	if len(stay) > 0 {
+		notes = append(notes, Note{Warning, "the value of " + strings.Join(stay, ", ") + " stays in the pod's spec",
 			"an ephemeral container's entry stays for as long as the pod lives; pass a secret by stdin instead"})
 	}
 	if !o.CPU.IsZero() || !o.Memory.IsZero() {
@@ -132,17 +142,6 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options) (corev1.Ephe
 				"an ephemeral container has no resources of its own; it uses the pod's"})
 	}
 	return common, notes
-}
-
-// setNames returns the names of the variables that changes set.
-func setNames(changes []EnvChange) []string {
-	var names []string
-	for _, change := range changes {
-		if !change.Remove {
-			names = append(names, change.Name)
-		}
-	}
-	return names
 }
 
 // ofContainer adds the source's name to variables that show resources. Without a name, they would refer to

@@ -52,12 +52,13 @@ type Options struct {
 	Preview bool
 }
 
-// agent returns the options of an agent that uses via and the watchdog w.
-func (o Options) agent(via agent.Via, w agent.Watchdog) agent.Options {
+// agent returns the options of an agent that uses via, the watchdog w, and the variables that are passed to
+// the command over its stream.
+func (o Options) agent(via agent.Via, w agent.Watchdog, passed []agent.Variable) agent.Options {
 	return agent.Options{
 		Session: o.Session, Via: via, Command: o.Command, TTY: o.TTY, Term: o.Term, Toolbox: o.Toolbox != "",
 		Entrypoint: o.Entrypoint, Direct: o.Direct, Detached: o.Detach, HeartbeatTimeout: o.HeartbeatTimeout,
-		Watchdog: w,
+		Watchdog: w, Env: passed,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -25,7 +26,7 @@ func (c *clone) override() error {
 		main.Image = c.options.Image
 		c.note(Changed, "image "+main.Image, "--image")
 	}
-	if c.workload.Indexed && !slices.ContainsFunc(main.Env,
+	if c.workload.Indexed && !passes(c.passed, "JOB_COMPLETION_INDEX") && !slices.ContainsFunc(main.Env,
 		func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {
 		c.note(Warning, "JOB_COMPLETION_INDEX is not set",
 			"each pod of "+c.workload.String()+" is given its own; set one with -e JOB_COMPLETION_INDEX=0")
@@ -40,15 +41,17 @@ func (c *clone) override() error {
 // secret.
 func (c *clone) changeEnv() error {
 	main := c.main()
-	env, unset := mergeEnv(main.Env, c.options.Env)
+	env, unset := mergeEnv(main.Env, c.options.Env, c.passed)
 	main.Env = env
 	for _, change := range c.options.Env {
 		switch {
 		case slices.Contains(unset, change.Name):
+		case passes(c.passed, change.Name):
+			c.note(Detail, "variable "+change.Name+" is set for the command", passedReason)
 		case change.Remove:
 			c.note(Detail, "variable "+change.Name+" is removed", "--env")
 		default:
-			c.note(Detail, "variable "+change.Name+" is set", "--env")
+			c.note(Detail, "variable "+change.Name+" is set", "--env, in the pod's spec")
 		}
 	}
 	for _, name := range unset {
@@ -79,15 +82,45 @@ func (c *clone) pin() error {
 	return nil
 }
 
+const passedReason = "--env, over the command's stream: no spec, log or URL has the value"
+
+// passed returns the variables of the changes that are passed to the command over its stream. The others have
+// to be in the spec: a command that does not run by exec reads no such stream, a shell cannot set every name,
+// and what refers to a variable by $(NAME) needs it there.
+func (o Options) passed(via agent.Via, env []corev1.EnvVar) []agent.Variable {
+	if via != agent.ViaExec || o.Detach {
+		return nil
+	}
+	var passed []agent.Variable
+	for i, change := range o.Env {
+		changedLater := slices.ContainsFunc(o.Env[i+1:],
+			func(later EnvChange) bool { return later.Name == change.Name })
+		referred := slices.ContainsFunc(env,
+			func(e corev1.EnvVar) bool { return strings.Contains(e.Value, "$("+change.Name+")") })
+		if !change.Remove && !changedLater && !referred && agent.PassesEnv(change.Name) {
+			passed = append(passed, agent.Variable{Name: change.Name, Value: change.Value})
+		}
+	}
+	return passed
+}
+
+func passes(passed []agent.Variable, name string) bool {
+	return slices.ContainsFunc(passed, func(v agent.Variable) bool { return v.Name == name })
+}
+
 // mergeEnv applies the changes in order. A variable that was already set keeps its position, because others
-// may refer to it by $(NAME). unset lists the names that should have been removed but were not set.
-func mergeEnv(env []corev1.EnvVar, changes []EnvChange) (merged []corev1.EnvVar, unset []string) {
+// may refer to it by $(NAME). One that is passed to the command is left out. unset lists the names that should
+// have been removed but were not set.
+func mergeEnv(env []corev1.EnvVar, changes []EnvChange, passed []agent.Variable) (merged []corev1.EnvVar,
+	unset []string) {
 	merged = slices.Clone(env)
 	for _, change := range changes {
 		named := func(e corev1.EnvVar) bool { return e.Name == change.Name }
 		at := slices.IndexFunc(merged, named)
 		value := corev1.EnvVar{Name: change.Name, Value: agent.Escape([]string{change.Value})[0]}
 		switch {
+		case passes(passed, change.Name):
+			merged = slices.DeleteFunc(merged, named)
 		case change.Remove && at < 0:
 			unset = append(unset, change.Name)
 		case change.Remove:

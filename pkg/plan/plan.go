@@ -92,7 +92,7 @@ func Join(at Place, o Options) *Plan {
 		Headline: "pod/" + at.Pod + ": one more shell in container " + at.Container + ", in namespace " +
 			at.Namespace,
 		Namespace: at.Namespace, PodName: at.Pod, Container: at.Container,
-		Agent: agent.Join(o.agent(agent.ViaExec, agent.Watchdog{})),
+		Agent: agent.Join(o.agent(agent.ViaExec, agent.Watchdog{}, nil)),
 	}
 }
 
