@@ -250,7 +250,7 @@ func (f *flags) parseEnv(o *plan.Options) error {
 			}
 			if change.Value, set = os.LookupEnv(name); !set {
 				return hint.Wrap(fmt.Errorf("--env %s: the variable is not set here", name),
-					"set it: -e "+name+"=VALUE; remove it from the command's environment: -e "+name+"-")
+					hint.Command("set it: -e %s; remove it from the command's environment: -e %s", name+"=VALUE", name+"-"))
 			}
 		}
 		// The API accepts these names since Kubernetes 1.30 (KEP-4369). An older server refuses them itself.

@@ -183,13 +183,13 @@ func joinable(s inventory.Session, user string) error {
 	switch {
 	case s.User != "" && user != "" && s.User != user:
 		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
-			"list your sessions: kubectl eshell list -n "+s.Namespace)
+			hint.Command("list your sessions: kubectl eshell list -n %s", s.Namespace))
 	case s.State == inventory.Starting:
 		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name),
-			"see its progress: kubectl describe pod "+s.Pod+" -n "+s.Namespace)
+			hint.Command("see its progress: kubectl describe pod %s -n %s", s.Pod, s.Namespace))
 	case s.State != inventory.Running && s.State != inventory.Unknown:
 		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name),
-			"list running sessions: kubectl eshell list -n "+s.Namespace)
+			hint.Command("list running sessions: kubectl eshell list -n %s", s.Namespace))
 	case s.State == inventory.Unknown || s.Pod == "" || s.Container == "":
 		return fmt.Errorf("the pod of session %s could not be read, so it is not known where its shell is", s.Name)
 	}

@@ -29,8 +29,10 @@ type rule struct {
 }
 
 // fixed returns a function that always returns the same hint, with NAMESPACE replaced.
-func fixed(hint string) func(subject, []string) string {
-	return func(s subject, _ []string) string { return strings.ReplaceAll(hint, "NAMESPACE", s.namespace) }
+func fixed(next string) func(subject, []string) string {
+	return func(s subject, _ []string) string {
+		return strings.ReplaceAll(next, "NAMESPACE", hint.Quote(s.namespace))
+	}
 }
 
 // firstHint returns the hint of the first rule whose text is in the words, or "".
@@ -79,7 +81,7 @@ func withoutObject(s subject, groups []string) string {
 		if from := env.ValueFrom; from != nil &&
 			(from.SecretKeyRef != nil && from.SecretKeyRef.Name == name ||
 				from.ConfigMapKeyRef != nil && from.ConfigMapKeyRef.Name == name) {
-			flags = append(flags, "-e "+env.Name+"-")
+			flags = append(flags, hint.Command("-e %s", env.Name+"-"))
 		}
 	}
 	if len(flags) == 0 {
@@ -93,7 +95,7 @@ func listObjects(s subject, groups []string) string {
 	if strings.EqualFold(groups[1], "secret") {
 		kind = "secrets"
 	}
-	return "list what there is: kubectl get " + kind + " -n " + s.namespace
+	return hint.Command("list what there is: kubectl get "+kind+" -n %s", s.namespace)
 }
 
 func asAnotherUser(s subject, _ []string) string {
@@ -114,11 +116,13 @@ func anotherProgram(s subject, _ []string) string {
 }
 
 func eventsOf(pod *corev1.Pod) string {
-	return "see its events: kubectl get events -n " + pod.Namespace +
-		" --field-selector involvedObject.name=" + pod.Name
+	return hint.Command("see its events: kubectl get events -n %s --field-selector %s", pod.Namespace,
+		"involvedObject.name="+pod.Name)
 }
 
-func describeNode(name string) string { return "see its node: kubectl describe node " + name }
+func describeNode(name string) string {
+	return hint.Command("see its node: kubectl describe node %s", name)
+}
 
 // anotherImage proposes another image. The flag is for the session's container. An init container that comes
 // along can be left out.
@@ -163,8 +167,8 @@ func containsAny(text string, words ...string) bool {
 
 // PullSecretsHint returns the command that lists what --image-pull-secret could name.
 func PullSecretsHint(namespace string) string {
-	return "list the pull secrets: kubectl get secrets -n " + namespace + " --field-selector type=" +
-		string(corev1.SecretTypeDockerConfigJson)
+	return hint.Command("list the pull secrets: kubectl get secrets -n %s --field-selector type="+
+		string(corev1.SecretTypeDockerConfigJson), namespace)
 }
 
 // OutOfMemory reports whether a container was killed because it used too much memory.
@@ -207,8 +211,8 @@ func withMoreMemory(s subject, _ []string) string {
 	if isInit(s.pod, container) {
 		kind = "initContainers"
 	}
-	return fmt.Sprintf("raise the limit: --override-type strategic --overrides "+
-		`'{"spec":{"%s":[{"name":"%s","resources":{"limits":{"memory":"%s"}}}]}}'`, kind, container, &more)
+	return hint.Command("raise the limit: --override-type strategic --overrides %s", fmt.Sprintf(
+		`{"spec":{"%s":[{"name":%q,"resources":{"limits":{"memory":"%s"}}}]}}`, kind, container, &more))
 }
 
 // sized returns the container that --memory sizes. This is the session's own, which is the only one that

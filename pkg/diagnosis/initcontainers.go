@@ -108,9 +108,9 @@ func without(pod *corev1.Pod, name string) string {
 	case sidecar && others == "":
 		return "start without it: leave out --with and --with-all"
 	case sidecar:
-		return "start without it: --with " + others
+		return hint.Command("start without it: --with %s", others)
 	}
-	return "start without it: --init " + cmp.Or(others, "none")
+	return hint.Command("start without it: --init %s", cmp.Or(others, "none"))
 }
 
 // others returns what comes along with name: the other init containers or, for a sidecar, the other sidecars

@@ -25,7 +25,7 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 	case pod != nil:
 		next = firstHint(refusalRules(), status.Message, subject{namespace, pod, container})
 		if next == "" && unauthorized(status) {
-			next = "ask for the permission, and check it: kubectl auth can-i create pods -n " + namespace
+			next = hint.Command("ask for the permission, and check it: kubectl auth can-i create pods -n %s", namespace)
 		}
 	case reviewed.MatchString(status.Message): // package ephemeral gives the other hints
 		next = "leave out --mode debug for a clone"
@@ -69,7 +69,7 @@ func refusalRules() []rule {
 }
 
 func describeQuota(s subject, groups []string) string {
-	return "see its limits and use: kubectl describe quota " + groups[1] + " -n " + s.namespace
+	return hint.Command("see its limits and use: kubectl describe quota %s -n %s", groups[1], s.namespace)
 }
 
 // setSizes gives examples of the sizes that a quota requires of the session's container.
@@ -103,10 +103,10 @@ func beStricter(s subject, groups []string) string {
 				user = "--as-user 1000 " // the image's is usually root, so it would not start
 			}
 		default:
-			return "see what the namespace enforces: kubectl get namespace " + s.namespace + " --show-labels"
+			return hint.Command("see what the namespace enforces: kubectl get namespace %s --show-labels", s.namespace)
 		}
 	}
-	return "meet the policy: " + user + "--override-type strategic --overrides '" + stricter(s.pod.Spec) + "'"
+	return hint.Command("meet the policy: "+user+"--override-type strategic --overrides %s", stricter(s.pod.Spec))
 }
 
 func hasUser(pod *corev1.Pod) bool {

@@ -22,7 +22,7 @@ func unscheduled(pod *corev1.Pod, message string) Status {
 	words := "scheduling: " + message
 	if missingClaim.MatchString(words) { // this does not change by itself
 		return Status{Err: hint.Wrap(errors.New(words),
-			"list the claims: kubectl get persistentvolumeclaims -n "+pod.Namespace)}
+			hint.Command("list the claims: kubectl get persistentvolumeclaims -n %s", pod.Namespace))}
 	}
 	return Status{Waiting: words, Next: firstHint(schedulerRules(), words, subject{pod.Namespace, pod, ""})}
 }
@@ -82,6 +82,6 @@ func describeClaims(s subject, _ []string) string {
 			names = append(names, s.pod.Name+"-"+volume.Name)
 		}
 	}
-	return "see what it waits for: kubectl describe persistentvolumeclaim " + strings.Join(names, " ") +
-		" -n " + s.namespace
+	return hint.Command("see what it waits for: kubectl describe persistentvolumeclaim"+
+		strings.Repeat(" %s", len(names))+" -n %s", append(names, s.namespace)...)
 }

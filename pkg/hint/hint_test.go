@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"testing"
 )
 
@@ -38,5 +39,23 @@ func TestWrap(t *testing.T) {
 	}
 	if !errors.Is(err, io.EOF) {
 		t.Error("the wrapped error is not found in the chain")
+	}
+}
+
+// TestCommand: a POSIX shell reads what is not ours as one word each, whatever it is.
+func TestCommand(t *testing.T) {
+	for word, want := range map[string]string{
+		"api-7d4b9": "api-7d4b9", "deployments.apps": "deployments.apps", "app=api": "app=api", "A-": "A-",
+		"": "''", "$(id)": "'$(id)'", "a b": "'a b'", "it's": `'it'\''s'`, "=ls": "'=ls'", "~root": "'~root'",
+		"a;id": "'a;id'", "a\nid": "'a\nid'", "app in (a, b)": "'app in (a, b)'", "é": "'é'", "#": "'#'",
+		"{a,b}": "'{a,b}'", "!!": "'!!'",
+	} {
+		if got := Command("get %s -n %s", word, "shop"); got != "get "+want+" -n shop" {
+			t.Errorf("%q: %s, want %s", word, got, want)
+		}
+		if out, err := exec.Command("sh", "-c", "printf %s. "+Quote(word)).Output(); err != nil ||
+			string(out) != word+"." {
+			t.Errorf("a shell reads %s as %q, %v", Quote(word), out, err)
+		}
 	}
 }

@@ -161,12 +161,12 @@ func (i *Inventory) Find(name string) (Session, error) {
 	switch len(found) {
 	case 0:
 		return Session{}, hint.Wrap(fmt.Errorf("no session is called %s in namespace %s", name, i.Namespace),
-			"list sessions: kubectl eshell list --all-users -n "+i.Namespace)
+			hint.Command("list sessions: kubectl eshell list --all-users -n %s", i.Namespace))
 	case 1:
 		return found[0], nil
 	}
 	return Session{}, hint.Wrap(fmt.Errorf("%d sessions are called %s in namespace %s", len(found), name,
-		i.Namespace), fmt.Sprintf("say which one: pod/%s or job/%[1]s", bare))
+		i.Namespace), hint.Command("say which one: %s or %s", podPrefix+bare, jobPrefix+bare))
 }
 
 // The prefixes of a session's name, as in kubectl.

@@ -25,7 +25,7 @@ func (l *labelSelection) keep() (Result, error) {
 	if len(stuck) > 0 {
 		return Result{}, hint.Wrap(refused, debugInstead)
 	}
-	return Result{}, hint.Wrap(refused, "--drop-labels "+strings.Join(keys, ",")+
+	return Result{}, hint.Wrap(refused, hint.Command("--drop-labels %s", strings.Join(keys, ","))+
 		words.Plural(len(keys), " gives up the label", " gives up the labels")+" that it asks for")
 }
 

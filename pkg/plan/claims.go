@@ -72,7 +72,7 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	claim := c.claim(name)
 	if apierrors.IsNotFound(claim.Err) {
 		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err),
-			"list what there is: kubectl get persistentvolumeclaims -n "+c.workload.Namespace)
+			hint.Command("list what there is: kubectl get persistentvolumeclaims -n %s", c.workload.Namespace))
 	}
 	switch c.options.Components.Volumes {
 	case VolumesFresh:
@@ -136,8 +136,8 @@ func (c *clone) besideUsers(claim workload.Claim) error {
 		return hint.Wrap(fmt.Errorf(
 			"claim %s is ReadWriteOncePod and in use by pod/%s: only one pod can mount it", claim.Name,
 			claim.Users[0].Pod),
-			"a volume of its own: --volumes fresh; or the running pod itself: kubectl eshell pod/"+
-				claim.Users[0].Pod+" -n "+c.workload.Namespace+" --mode debug")
+			hint.Command("a volume of its own: --volumes fresh; or the running pod itself: "+
+				"kubectl eshell %s -n %s --mode debug", "pod/"+claim.Users[0].Pod, c.workload.Namespace))
 	}
 	if !has(claim.Spec, corev1.ReadWriteOnce) && claim.Spec != nil {
 		return nil

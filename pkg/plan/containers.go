@@ -34,7 +34,8 @@ func (c *clone) with(what, name string) bool {
 	case slices.Contains(c.options.Components.With, name):
 		c.note(Changed, what+" "+name+" runs too", "--with")
 	default:
-		c.note(LeftOut, what+" "+name, "it would work beside the original's; --with "+name+" runs it too")
+		c.note(LeftOut, what+" "+name,
+			hint.Command("it would work beside the original's; --with %s runs it too", name))
 		return false
 	}
 	return true
@@ -48,8 +49,8 @@ func (c *clone) notASidecar() error {
 	return hint.Wrap(fmt.Errorf(
 		"container %s of %s is a sidecar: a clone is made of a container, not of a sidecar",
 		c.workload.Container, c.workload),
-		fmt.Sprintf("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug",
-			c.workload, c.workload.Namespace, c.workload.Container))
+		hint.Command("a running one is joined with: kubectl eshell %s -n %s -c %s --mode debug",
+			c.workload.String(), c.workload.Namespace, c.workload.Container))
 }
 
 // checkWith refuses the names of containers that the source does not have, and of init containers that do not
@@ -68,7 +69,7 @@ func (c *clone) checkWith() error {
 	for _, init := range c.spec.InitContainers {
 		if !containers.IsSidecar(init) && slices.Contains(c.options.Components.With, init.Name) {
 			return hint.Wrap(fmt.Errorf("--with: %s is an init container, which runs before the others",
-				init.Name), "run it: --init "+init.Name)
+				init.Name), hint.Command("run it: --init %s", init.Name))
 		}
 	}
 	return nil
@@ -137,7 +138,7 @@ func (c *clone) supported() error {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf("%s runs on Windows, which has no sh: use --via attach with a command",
-		c.workload), fmt.Sprintf("kubectl eshell %s -n %s --via attach -- powershell", c.workload,
+		c.workload), hint.Command("kubectl eshell %s -n %s --via attach -- powershell", c.workload.String(),
 		c.workload.Namespace))
 }
 

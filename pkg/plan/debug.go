@@ -63,7 +63,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 // container.
 func debuggable(t *workload.Workload) error {
 	pod := t.Pod
-	clone := "clone it instead: kubectl eshell pod/" + pod.Name + " -n " + pod.Namespace
+	clone := hint.Command("clone it instead: kubectl eshell %s -n %s", "pod/"+pod.Name, pod.Namespace)
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
 		return hint.Wrap(fmt.Errorf(
 			"pod/%s is a static pod of its node: Kubernetes does not add ephemeral containers to it",

@@ -55,7 +55,8 @@ func (c *clone) checkInit() error {
 		if !containers.IsSidecar(init) {
 			known = append(known, init.Name)
 		} else if slices.Contains(names, init.Name) {
-			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar", init.Name), "run it: --with "+init.Name)
+			return hint.Wrap(fmt.Errorf("--init: %s is a sidecar", init.Name),
+				hint.Command("run it: --with %s", init.Name))
 		}
 	}
 	for _, name := range names {

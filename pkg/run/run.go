@@ -93,11 +93,12 @@ func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
 		return err
 	}
 	if planned.Ephemeral != nil && r.Session.Lease == nil { // only a lease records the session
-		r.Session.Reporter.Say("a shell in it: kubectl exec -it %s -c %s -n %s -- sh", planned.PodName,
-			planned.Container, planned.Namespace)
+		r.Session.Reporter.Say("%s", hint.Command("a shell in it: kubectl exec -it %s -c %s -n %s -- sh",
+			planned.PodName, planned.Container, planned.Namespace))
 		return nil
 	}
-	r.Session.Reporter.Say("a shell in it: kubectl eshell attach %s -n %s", planned.Name(), planned.Namespace)
+	r.Session.Reporter.Say("%s", hint.Command("a shell in it: kubectl eshell attach %s -n %s", planned.Name(),
+		planned.Namespace))
 	return nil
 }
 

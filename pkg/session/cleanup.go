@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 )
 
@@ -107,7 +108,7 @@ func (s *session) reportDelete(deleted, released error) {
 	default:
 		otherEnd := "it ends by itself within " + s.remaining()
 		if s.Lease == nil {
-			otherEnd = fmt.Sprintf("delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace)
+			otherEnd = hint.Command("delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace)
 		}
 		s.Reporter.Warn("%s could not be deleted: %v\n%s", s.where(), deleted, otherEnd)
 		return

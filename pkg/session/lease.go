@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
@@ -47,7 +48,7 @@ func (s *session) renewLease(ctx context.Context) (leased context.Context, stop 
 func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) {
 	more := "" // how to extend the session's time, if that is possible
 	if s.Lease != nil {
-		more = "; for more: kubectl eshell extend " + s.plan.Name() + " 1h -n " + s.plan.Namespace
+		more = hint.Command("; for more: kubectl eshell extend %s 1h -n %s", s.plan.Name(), s.plan.Namespace)
 	}
 	failing := false    // whether the last renewal failed
 	_, last := s.left() // the session's remaining time at the last look

@@ -87,7 +87,7 @@ func (p onePod) rewatch(ctx context.Context, pod *corev1.Pod) (seen podEvent, ev
 		return podEvent{err: fmt.Errorf("pod/%s: %w", p.name, errDeleted)}, nil
 	case err != nil:
 		return podEvent{err: hint.Wrap(fmt.Errorf("read pod/%s again: %w", p.name, err),
-			"kubectl auth can-i get pods -n "+pod.Namespace)}, nil
+			hint.Command("kubectl auth can-i get pods -n %s", pod.Namespace))}, nil
 	}
 	if events, err = watchtools.NewRetryWatcherWithContext(ctx, seen.pod.ResourceVersion, p); err != nil {
 		return podEvent{err: fmt.Errorf("watch pod/%s: %w", p.name, err)}, nil
@@ -111,7 +111,7 @@ func convert(event watch.Event, pod *corev1.Pod) podEvent {
 		return podEvent{err: fmt.Errorf("pod/%s: %w", pod.Name, errDeleted)}
 	default:
 		return podEvent{err: hint.Wrap(fmt.Errorf("watch pod/%s: %w", pod.Name,
-			apierrors.FromObject(event.Object)), "kubectl auth can-i watch pods -n "+pod.Namespace)}
+			apierrors.FromObject(event.Object)), hint.Command("kubectl auth can-i watch pods -n %s", pod.Namespace))}
 	}
 }
 

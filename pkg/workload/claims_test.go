@@ -193,7 +193,7 @@ func TestRunningFails(t *testing.T) {
 	}{
 		{"none is ready", []runtime.Object{deployment(), pod("a", unready)}, query("Deployment", pinned),
 			"deployment/api in namespace shop: none of its 1 pods is ready, so there is no running image",
-			"leave out --pin; its pods: kubectl get pods -n shop -l 'app=api'"},
+			"leave out --pin; its pods: kubectl get pods -n shop -l app=api"},
 		{"no active job", []runtime.Object{cronJob()}, query("CronJob", pinned),
 			"cronjob/api in namespace shop: it has no pods whose images could be used", "leave out --pin"},
 	}

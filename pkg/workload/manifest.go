@@ -34,6 +34,9 @@ func (s *search) readManifest() error {
 		return err
 	}
 	if namespace := object.GetNamespace(); namespace != "" && namespace != s.Namespace { // as kubectl does
+		if problems := validation.ValidateNamespaceName(namespace, false); len(problems) > 0 {
+			return fmt.Errorf("%q of the manifest is not a valid namespace: %s", namespace, problems[0])
+		}
 		if s.EnforceNamespace { // the same text as kubectl's
 			return hint.Wrap(fmt.Errorf(
 				"the namespace from the provided object %q does not match the namespace %q", namespace,
@@ -130,7 +133,7 @@ func choose(objects []*unstructured.Unstructured, named Reference) (*unstructure
 			typesHint())
 	}
 	return nil, hint.Wrap(fmt.Errorf("several workloads are in the manifest: %s", describeAll(found)),
-		"name one beside -f, as in: "+describe(found[0]))
+		hint.Command("name one beside -f, as in: %s", describe(found[0])))
 }
 
 // isWorkload reports whether an object has a pod template in the expected place.

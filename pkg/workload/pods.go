@@ -74,7 +74,7 @@ func selecting(w workload) (metav1.ListOptions, error) {
 
 // getPods returns the command that shows the workload's pods.
 func (s *search) getPods(w workload) string {
-	return "kubectl get pods -n " + s.Namespace + " -l '" + metav1.FormatLabelSelector(w.selector) + "'"
+	return hint.Command("kubectl get pods -n %s -l %s", s.Namespace, metav1.FormatLabelSelector(w.selector))
 }
 
 func newestReady(pods []corev1.Pod) (newest *corev1.Pod, ready int) {
@@ -126,8 +126,8 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	selector := service.service.Spec.Selector
 	if len(selector) == 0 {
 		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"),
-			"name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n "+
-				s.Namespace)
+			hint.Command("name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n %s",
+				s.Namespace))
 	}
 	if s.Live {
 		return service, nil
@@ -145,7 +145,7 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 		return found[0], nil
 	case len(found) > 1:
 		return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", strings.Join(names, ", ")),
-			"name one: kubectl eshell "+names[0]+" -n "+s.Namespace)
+			hint.Command("name one: kubectl eshell %s -n %s", names[0], s.Namespace))
 	}
 	pods, err := s.podsOf(ctx, service)
 	if err != nil {

@@ -144,7 +144,7 @@ func (s *search) find(ctx context.Context) (workload, error) {
 		err = fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
 	}
 	if apierrors.IsNotFound(err) {
-		next := "list what there is: kubectl get " + k.types[1] + " -n " + s.Namespace
+		next := hint.Command("list what there is: kubectl get %s -n %s", k.types[1], s.Namespace)
 		if k.name == "Pod" {
 			next += "; a name without a type is a pod's"
 		}

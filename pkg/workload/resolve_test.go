@@ -151,7 +151,7 @@ func TestResolve(t *testing.T) {
 func TestResolveFails(t *testing.T) {
 	const (
 		noJobHint = "leave out --mode debug for a clone"
-		noPodHint = "leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'app=api'"
+		noPodHint = "leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l app=api"
 	)
 	bare := &corev1.ReplicationController{ObjectMeta: objectMeta("api")}
 	badSelector := deployment()

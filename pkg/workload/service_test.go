@@ -84,10 +84,10 @@ func TestServiceFails(t *testing.T) {
 			"name one: kubectl eshell deployment/api -n shop"},
 		{"nothing", []runtime.Object{api, pod("a", unready)}, query("Service"),
 			"service/api in namespace shop: no workload is behind it, and none of its 1 pods is ready",
-			"list what it selects: kubectl get pods -n shop -l 'app=api'"},
+			"list what it selects: kubectl get pods -n shop -l app=api"},
 		{"no live pod", []runtime.Object{api, deployment()}, query("Service", live),
 			"service/api in namespace shop: none of its 0 pods is ready",
-			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l 'app=api'"},
+			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l app=api"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
