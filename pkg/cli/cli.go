@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -122,10 +123,18 @@ func exitStatus(err error) int {
 	if signal, ok := errors.AsType[Signal](err); ok {
 		return 128 + int(signal.Signal)
 	}
-	if _, ok := errors.AsType[*stream.OutputError](err); ok && errors.Is(err, syscall.EPIPE) {
+	if _, ok := errors.AsType[*stream.OutputError](err); ok && isGone(err, runtime.GOOS) {
 		return 128 + int(syscall.SIGPIPE)
 	}
 	return failed
+}
+
+// isGone reports whether an error of writing means, on an operating system, that the reader has gone. Windows
+// says ERROR_BROKEN_PIPE or ERROR_NO_DATA:
+// https://learn.microsoft.com/en-us/windows/win32/debug/system-error-codes--0-499-
+func isGone(err error, system string) bool {
+	return errors.Is(err, syscall.EPIPE) ||
+		system == "windows" && (errors.Is(err, syscall.Errno(109)) || errors.Is(err, syscall.Errno(232)))
 }
 
 // report prints an error, with its hint on a separate line, and returns the exit status. It prints nothing if

@@ -60,3 +60,21 @@ func TestReport(t *testing.T) {
 		})
 	}
 }
+
+// TestIsGone: on Windows a reader that has gone has errors of its own, which mean something else elsewhere.
+func TestIsGone(t *testing.T) {
+	for _, tt := range []struct {
+		err             error
+		unix, onWindows bool
+	}{
+		{fmt.Errorf("write: %w", syscall.EPIPE), true, true},
+		{fmt.Errorf("write: %w", syscall.Errno(109)), false, true},
+		{syscall.Errno(232), false, true},
+		{syscall.ENOSPC, false, false},
+	} {
+		if unix, windows := isGone(tt.err, "linux"), isGone(tt.err, "windows"); unix != tt.unix ||
+			windows != tt.onWindows {
+			t.Errorf("%v: %t, %t on Windows; want %t, %t", tt.err, unix, windows, tt.unix, tt.onWindows)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/moby/term"
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		request.Plan.TTY = o.Stdin && o.TTY != nil && *o.TTY
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
-	request.Session = sessionConfig(o, c, streams, out)
+	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
 	request.UseTerminal = func(r *run.Request) {
 		r.Plan.TTY = useTTY(o, &streams, out)
 		r.Session.Stdin, r.Session.Stdout = stdin(o, streams.In), streams.Out
@@ -45,12 +46,17 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	return run.Session(ctx, request)
 }
 
-func sessionConfig(o Options, c connection, streams genericiooptions.IOStreams, out *printer) session.Config {
-	return session.Config{
+// sessionConfig returns what a session needs, and a context that it can interrupt itself: a raw terminal sends
+// Ctrl-C as a key, and Windows has no signal that a process could send to itself.
+func sessionConfig(ctx context.Context, o Options, c connection, streams genericiooptions.IOStreams,
+	out *printer) (context.Context, session.Config) {
+	ctx, interrupt := context.WithCancelCause(ctx)
+	return ctx, session.Config{
 		Client: c.cluster.Client, Reconnect: c.reconnect,
 		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
 		StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
-		Stdin: stdin(o, streams.In), Stdout: streams.Out, Stderr: out.out.Writer,
+		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
+		Stdin:     stdin(o, streams.In), Stdout: streams.Out, Stderr: out.out.Writer,
 	}
 }
 

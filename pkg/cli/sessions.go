@@ -169,7 +169,7 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 		Command: o.Plan.Command, Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
 	}
 	o.Plan.TTY = useTTY(o, &c.streams, c.out)
-	config := sessionConfig(o, c.connection, c.streams, c.out)
+	ctx, config := sessionConfig(ctx, o, c.connection, c.streams, c.out)
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}

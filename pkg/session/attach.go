@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -172,13 +171,6 @@ func (s *session) stayAttached(ctx context.Context, streams remotecommand.Stream
 		}
 	}
 	return nil
-}
-
-// sendInterrupt does what Ctrl-C does on a terminal that is not raw.
-func sendInterrupt() {
-	if self, err := os.FindProcess(os.Getpid()); err == nil {
-		_ = self.Signal(os.Interrupt)
-	}
 }
 
 // reattach brings the connection back, and returns when it is lost again or the session is over. It

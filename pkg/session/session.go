@@ -42,6 +42,7 @@ type Config struct {
 	StartTimeout time.Duration
 	Lease        Lease         // nil: only the session itself keeps or ends what it creates
 	Wait         bool          // at the end, wait until what was created is gone
+	Interrupt    func()        // ends the session's context, as Ctrl-C does on a terminal that is not raw
 	TTL          time.Duration // how long the session may live if it has no lease
 
 	Stdin  io.Reader // nil: the command gets no stdin
@@ -115,7 +116,7 @@ func newSession(c Config, p *plan.Plan) *session {
 	return &session{
 		Config: c, plan: p, container: container, agent: agent.NewClient(&p.Agent, c.Streams, container),
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
-			Interrupt: sendInterrupt},
+			Interrupt: c.Interrupt},
 		ends: time.Now().Add(c.TTL),
 	}
 }
