@@ -55,6 +55,18 @@ test-faults: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Try every fault in every
 test-unit: ## Run the tests that need no cluster
 	$(GO_TEST) -short ./...
 
+# Each target by itself: go test -fuzz takes one. A finding is written to the package's testdata/fuzz, from where
+# every later "go test" runs it.
+FUZZ_TIME ?= 1m
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for a minute (FUZZ_TIME)
+	@for target in $$(grep -rhoE --include='*_test.go' 'func Fuzz[A-Za-z]+' pkg test | cut -c6-); do \
+		package=$$(dirname "$$(grep -rlE --include='*_test.go' "func $$target\(" pkg test)"); \
+		echo "$$package $$target"; \
+		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZ_TIME)' || exit 1; \
+	done
+
 .PHONY: lint
 lint: ## Run the linters of .golangci.yaml
 	$(GO_TOOL) golangci-lint run ./...
