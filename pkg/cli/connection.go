@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -52,6 +57,7 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	dialer := connrotation.NewDialer(
 		(&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
 	config.Dial = dialer.DialContext
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return limited{next, answerTime} })
 	if config.UserAgent == "" {
 		config.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
@@ -66,6 +72,48 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
 	return connection{config, cluster, dialer.CloseAll, namespace, enforced}, err
+}
+
+// answerTime is longer than an API server itself works on a request (its own --request-timeout: 1 minute).
+const answerTime = 70 * time.Second
+
+// limited ends a request that is not answered in time: neither client-go nor kubectl's --request-timeout does
+// by default. A watch lasts, and so does a stream, which package stream limits.
+type limited struct {
+	http.RoundTripper
+	within time.Duration
+}
+
+// RoundTrip passes the request on.
+func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
+	if path := request.URL.Path; request.URL.Query().Get("watch") != "" || strings.HasSuffix(path, "/exec") ||
+		strings.HasSuffix(path, "/attach") {
+		return l.RoundTripper.RoundTrip(request)
+	}
+	late := fmt.Errorf("the server did not answer within %s", l.within)
+	ctx, cancel := context.WithTimeoutCause(request.Context(), l.within, late)
+	answer, err := l.RoundTripper.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		if errors.Is(context.Cause(ctx), late) {
+			err = late
+		}
+		cancel()
+		return nil, err
+	}
+	answer.Body = &limitedBody{answer.Body, cancel}
+	return answer, nil
+}
+
+// limitedBody is the rest of an answer. The limit is for it too.
+type limitedBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+// Close ends the request.
+func (b *limitedBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // quietLogs keeps the libraries' own log lines off the terminal, which a session is using, unless the user

@@ -189,3 +189,47 @@ func TestForgottenConnection(t *testing.T) {
 			f.from)
 	}
 }
+
+// TestLimited: a request that is not answered, or whose answer stays away, ends; a watch and a stream last.
+func TestLimited(t *testing.T) {
+	hanging := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/begins" {
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+		}
+		select {
+		case <-hanging:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(hanging) })
+	get := func(ctx context.Context, path string) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := limited{http.DefaultTransport, 50 * time.Millisecond}.RoundTrip(request)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		_, err = io.ReadAll(answer.Body)
+		return err
+	}
+	for _, path := range []string{"/api", "/begins"} {
+		if err := get(t.Context(), path); err == nil || err.Error() != "the server did not answer within 50ms" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for _, lasting := range []string{"/pods?watch=true", "/pods/x/exec?command=sh", "/pods/x/attach"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		began := time.Now()
+		err := get(ctx, lasting)
+		if took := time.Since(began); took < 250*time.Millisecond {
+			t.Errorf("%s ended after %s: %v", lasting, took, err)
+		}
+		cancel()
+	}
+}

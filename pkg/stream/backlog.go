@@ -50,6 +50,7 @@ type Backlog struct {
 	mu    sync.Mutex
 	spoke bool // something came through the stream
 	held  []chunk
+	size  int // of held, in bytes
 	shown int // how much of the log has been shown
 }
 
@@ -70,10 +71,16 @@ type backlogWriter struct {
 
 func (b *Backlog) writer(to io.Writer) io.Writer { return backlogWriter{b, to} }
 
+// mostHeld is how many bytes are held back. A command that prints more has to wait until the log has been read.
+const mostHeld = 8 << 20
+
 // Write holds p back, or passes it on after the release. The first output after the release shows that the
 // runtime has attached, which may be long after it opened the stream. What the command printed in between is
 // in the log.
 func (w backlogWriter) Write(p []byte) (int, error) {
+	if w.isFull() {
+		<-w.released // the reading of the log is limited
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	first := len(p) > 0 && !w.spoke
@@ -81,11 +88,17 @@ func (w backlogWriter) Write(p []byte) (int, error) {
 	if w.isReleased() && !first {
 		return w.to.Write(p)
 	}
-	w.held = append(w.held, chunk{w.to, bytes.Clone(p)})
+	w.held, w.size = append(w.held, chunk{w.to, bytes.Clone(p)}), w.size+len(p)
 	if w.isReleased() {
 		w.show(w.log())
 	}
 	return len(p), nil
+}
+
+func (b *Backlog) isFull() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size > mostHeld
 }
 
 // HasSpoken reports whether something came through the stream.
@@ -136,7 +149,7 @@ func (b *Backlog) show(log []byte) {
 	for _, c := range b.held {
 		_, _ = c.to.Write(c.bytes)
 	}
-	b.held = nil
+	b.held, b.size = nil, 0
 }
 
 // begin returns where the stream's output begins in log. Either of them may have more than the other. It returns

@@ -65,6 +65,31 @@ func TestBacklogCatchesUp(t *testing.T) {
 	}
 }
 
+// TestBacklogIsBounded: a command that prints much while its log is read waits, and loses nothing.
+func TestBacklogIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		late := newBacklog(&out, false, func() []byte { return nil })
+		piece := bytes.Repeat([]byte("x"), 1<<20)
+		go func() {
+			for range 20 {
+				if _, err := late.writer(&out).Write(piece); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		synctest.Wait()
+		if late.size > mostHeld+len(piece) {
+			t.Errorf("%d bytes are held", late.size)
+		}
+		late.CatchUp()
+		synctest.Wait()
+		if out.Len() != 20*len(piece) {
+			t.Errorf("%d bytes came of %d", out.Len(), 20*len(piece))
+		}
+	})
+}
+
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
