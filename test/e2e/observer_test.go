@@ -26,7 +26,7 @@ import (
 // caseVariable marks each process of a session, wherever it is started. All of them have it in their
 // environment, and the containers' processes are processes of this machine. No client has it in its own
 // environment.
-const caseVariable = "ESHELL_CASE"
+const caseVariable = "eshell_case"
 
 // interval is the time between two of the observer's snapshots.
 const interval = time.Second

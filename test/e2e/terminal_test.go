@@ -129,7 +129,7 @@ func (term *terminal) read() {
 
 // starting matches what a session shows until it has started, or has waited for something for 5 s.
 var starting = regexp.MustCompile(
-	`(?m)^pod/\S+: (a clone|debug container)[^\n]*\n|^  [^\n]*\n|\r|\x1b\[K|[|/\\-] waiting [0-4]s: [^\r\n]*`)
+	`(?m)^pod/\S+: (a clone|debug container)[^\n]*\n|^warning: the value of eshell_case [^\n]*\n|^  [^\n]*\n|\r|\x1b\[K|[|/\\-] waiting [0-4]s: [^\r\n]*`)
 
 func hasStarted(screen string) bool {
 	return strings.TrimSpace(starting.ReplaceAllString(screen, "")) != ""

@@ -1,0 +1,100 @@
+//go:build unix
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/embedded"
+)
+
+// opening is how long a stream may take to open: 35 s, and what a busy machine adds.
+const opening = 35 * time.Second
+
+// TestRuntimeStopped: a container runtime that has stopped answers no request for a stream, and the API server
+// and the kubelet live. Signals, Ctrl-C and the limit end a session all the same: its deletes are sent. It runs
+// by itself, since nothing starts meanwhile.
+func TestRuntimeStopped(t *testing.T) {
+	if !env.embedded {
+		t.Skip("the container runtime of an existing cluster is not ours to stop")
+	}
+	config, err := env.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &suite{namespaceFixture: namespaceFixture{env.namespace}, world: env, config: config}
+	var trials []*trial
+	for _, f := range []fault{
+		{name: "SIGTERM", strike: signal(syscall.SIGTERM), status: ends(128 + int(syscall.SIGTERM))},
+		{name: "Ctrl-C", strike: types("\x03"), status: ends(128 + int(syscall.SIGINT))},
+		{name: "nothing", strike: func(*trial) {}, status: ends(failedHere)},
+	} {
+		for _, m := range []mode{{tty: true}, {debug: true, tty: true}} {
+			x := &trial{suite: s, t: t, world: env, fault: &f, phase: attaching, mode: m,
+				id: fmt.Sprintf("stopped-%d", len(trials))}
+			x.connect()
+			source := pick(m.debug, "pod/target", "deploy/bash")
+			x.term = x.world.open(t, nil, "eshell", source, "--mode="+pick(m.debug, "debug", "clone"),
+				"--lease="+lease.String())
+			x.session = x.term.session()
+			x.held()
+			trials = append(trials, x)
+		}
+	}
+	runtime := embedded.Default().Component("containerd")
+	t.Cleanup(func() { // the others need it
+		if err := runtime.Continue(); err != nil {
+			t.Error(err)
+		}
+		kubectl(t, "wait", "node", "--all", "--for=condition=Ready", inTime)
+		kubectl(t, "wait", "-n", env.namespace, "--for=condition=Available", "deployment/api", inTime)
+	})
+	if err := runtime.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range trials {
+		x.phases.Release()
+		x.fault.strike(x)
+	}
+	for _, x := range trials {
+		want, got := x.fault.status(x.phase, x.mode), x.term.statusWithin(opening+2*cleanUp+patience)
+		if got != want {
+			screen, _ := x.term.shown()
+			t.Errorf("%s, %s: exit status %d, want %d; the terminal showed:\n%s", x.fault.name, x.mode, got,
+				want, screen)
+		}
+		x.term.restored()
+		if !x.mode.debug {
+			x.isBeingDeleted()
+		}
+	}
+	if err := runtime.Continue(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range trials {
+		if err := x.session.leaves(t.Context(), env.namespace, expiry+patience); err != nil {
+			t.Errorf("%s, %s: %v", x.fault.name, x.mode, err)
+		}
+	}
+}
+
+// isBeingDeleted asserts that the clone's delete has been sent: it cannot go while the runtime is stopped.
+func (x *trial) isBeingDeleted() {
+	x.t.Helper()
+	pod, err := client(x.t).CoreV1().Pods(env.namespace).Get(context.Background(), x.session.pod,
+		metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		x.t.Error(err)
+	case pod.DeletionTimestamp == nil:
+		x.t.Errorf("%s: pod/%s is not being deleted", x.fault.name, pod.Name)
+	}
+}
