@@ -93,6 +93,10 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 		c.mountReadOnly(volume.Name)
 		c.note(Kept, "claim "+name+", read-only", usedBy(claim))
 	default:
+		if c.isReadOnly(*volume) {
+			c.note(Kept, "claim "+name+", read-only", usedBy(claim)+"; the source reads it only, too")
+			break
+		}
 		c.note(Kept, "claim "+name,
 			usedBy(claim)+": what is written there stays; --volumes readonly or fresh")
 	}

@@ -61,6 +61,7 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.noteRights(pod.Spec)
 	return &Plan{
 		Mode: ModeClone,
 		Headline: fmt.Sprintf("pod/%s: a clone of %s, container %s, in namespace %s", pod.Name, t,

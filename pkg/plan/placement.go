@@ -31,14 +31,6 @@ func (c *clone) place() error {
 		c.note(LeftOut, "priority class "+c.spec.PriorityClassName, "a shell must not preempt production")
 		c.spec.PriorityClassName = ""
 	}
-	for _, shared := range []struct {
-		with bool
-		what string
-	}{{c.spec.HostNetwork, "network"}, {c.spec.HostPID, "processes"}, {c.spec.HostIPC, "IPC"}} {
-		if shared.with {
-			c.note(Kept, "the node's "+shared.what, "the source has it too")
-		}
-	}
 	if c.options.Node != "" {
 		return c.pinToNode(c.options.Node, "--node")
 	}

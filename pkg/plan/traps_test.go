@@ -85,6 +85,15 @@ func mountsVolume(source corev1.VolumeSource) change {
 	})
 }
 
+// readOnlyMounts makes all mounts read-only.
+func readOnlyMounts(t *workload.Workload) {
+	app(func(c *corev1.Container) {
+		for i := range c.VolumeMounts {
+			c.VolumeMounts[i].ReadOnly = true
+		}
+	})(t)
+}
+
 // claims gives it a claim that a pod on node1 mounts.
 func claims(mode corev1.PersistentVolumeAccessMode) change {
 	return func(t *workload.Workload) {
@@ -351,6 +360,8 @@ func TestTraps(t *testing.T) {
 		"placed-node":    {deployment(placed), options(func(o *Options) { o.Node = "node7" })},
 		"node-shared":    {deployment(onNode), options()},
 		"node-readonly":  {deployment(onNode), options(volumes(VolumesReadOnly))},
+		"node-read":      {deployment(onNode, readOnlyMounts), options()},
+		"claim-read":     {deployment(claims(corev1.ReadWriteMany), readOnlyMounts), options()},
 		"claim-once":     {deployment(claims(corev1.ReadWriteOnce)), options()},
 		"claim-many":     {deployment(claims(corev1.ReadWriteMany)), options()},
 		"claim-readonly": {deployment(claims(corev1.ReadWriteOnce)), options(volumes(VolumesReadOnly))},

@@ -36,6 +36,8 @@ func (c *clone) keepVolume(volume *corev1.Volume) error {
 		return nil
 	case volume.PersistentVolumeClaim != nil:
 		return c.keepClaim(volume)
+	case c.isReadOnly(*volume):
+		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own; the source reads it only, too")
 	case c.options.Components.Volumes == VolumesReadOnly:
 		c.mountReadOnly(volume.Name)
 		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own")
@@ -65,6 +67,23 @@ func sourceOf(volume corev1.Volume) string {
 		return "NFS volume " + volume.NFS.Server + ":" + volume.NFS.Path
 	}
 	return "volume " + volume.Name
+}
+
+// isReadOnly reports whether nothing that runs in the clone can write to a volume.
+func (c *clone) isReadOnly(volume corev1.Volume) bool {
+	if claim := volume.PersistentVolumeClaim; claim != nil && claim.ReadOnly ||
+		volume.NFS != nil && volume.NFS.ReadOnly {
+		return true
+	}
+	for _, container := range c.containers() {
+		if slices.ContainsFunc(container.VolumeMounts,
+			func(m corev1.VolumeMount) bool { return m.Name == volume.Name && !m.ReadOnly }) ||
+			slices.ContainsFunc(container.VolumeDevices,
+				func(d corev1.VolumeDevice) bool { return d.Name == volume.Name }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *clone) mountReadOnly(volume string) {

@@ -156,12 +156,18 @@ func isIndexed(job batchv1.JobSpec) bool {
 	return job.CompletionMode != nil && *job.CompletionMode == batchv1.IndexedCompletion
 }
 
+// ofReplicationController applies the API's default for a selector that is left out: all labels of the template.
+// https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/#pod-selector
 func ofReplicationController(o *corev1.ReplicationController) workload {
-	w := workload{kind: "ReplicationController", meta: o.ObjectMeta, adopts: true,
-		selector: &metav1.LabelSelector{MatchLabels: o.Spec.Selector}}
+	w := workload{kind: "ReplicationController", meta: o.ObjectMeta, adopts: true}
 	if o.Spec.Template != nil { // optional in the API
 		w.template = *o.Spec.Template
 	}
+	selector := o.Spec.Selector
+	if len(selector) == 0 {
+		selector = w.template.Labels
+	}
+	w.selector = &metav1.LabelSelector{MatchLabels: selector}
 	return w
 }
 

@@ -29,7 +29,7 @@ func (s *search) readManifest() error {
 	if err != nil {
 		return err
 	}
-	object, err := choose(objects, s.Reference)
+	object, err := s.choose(objects)
 	if err != nil {
 		return err
 	}
@@ -48,9 +48,7 @@ func (s *search) readManifest() error {
 	if err != nil {
 		return fmt.Errorf("%s of the manifest: %w", describe(object), err)
 	}
-	if w.meta.Name == "" { // the object has a generateName
-		w.meta.Name = strings.ToLower(w.kind)
-	}
+	w.meta.Name = cmp.Or(nameOf(object), strings.ToLower(w.kind))
 	if problems := validation.NameIsDNSSubdomain(w.meta.Name, false); len(problems) > 0 {
 		return fmt.Errorf("%q of the manifest is not a valid name: %s", w.meta.Name, problems[0])
 	}
@@ -109,25 +107,27 @@ func items(object *unstructured.Unstructured) []*unstructured.Unstructured {
 	return all
 }
 
-// choose returns the object that was named or, if none was named, the only workload.
-func choose(objects []*unstructured.Unstructured, named Reference) (*unstructured.Unstructured, error) {
-	meant, isNamed := isWorkload, named != (Reference{})
+// choose returns the object that was named or, if none was named, the only workload. If -n was given, it chooses
+// between objects in several namespaces.
+func (s *search) choose(objects []*unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	meant, isNamed := isWorkload, s.Reference != (Reference{})
 	if isNamed {
-		meant = named.names
+		meant = s.Reference.names
 	}
-	var found []*unstructured.Unstructured
-	for _, object := range objects {
-		if meant(object) {
-			found = append(found, object)
-		}
+	found := with(objects, meant)
+	if here := with(found, s.isHere); s.EnforceNamespace && len(found) > 1 && len(here) > 0 {
+		found = here
 	}
+	workloads := with(objects, isWorkload)
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case isNamed && len(found) == 0:
-		return nil, hint.Wrap(fmt.Errorf("the manifest has no %s", named), "it has: "+describeAll(objects))
-	case isNamed:
-		return nil, fmt.Errorf("the manifest has %s %d times", named, len(found))
+		return nil, hint.Wrap(fmt.Errorf("the manifest has no %s", s.Reference), "it has: "+describeAll(workloads))
+	case len(found) > 1 && len(with(found, func(o *unstructured.Unstructured) bool {
+		return describe(o) == describe(found[0])
+	})) == len(found):
+		return nil, s.notUnique(found)
 	case len(found) == 0:
 		return nil, hint.Wrap(fmt.Errorf("no workload is in the manifest: it has %s", describeAll(objects)),
 			typesHint())
@@ -136,10 +136,44 @@ func choose(objects []*unstructured.Unstructured, named Reference) (*unstructure
 		hint.Command("name one beside -f, as in: %s", describe(found[0])))
 }
 
+func with(objects []*unstructured.Unstructured,
+	is func(*unstructured.Unstructured) bool) (found []*unstructured.Unstructured) {
+	for _, object := range objects {
+		if is(object) {
+			found = append(found, object)
+		}
+	}
+	return found
+}
+
+func (s *search) isHere(object *unstructured.Unstructured) bool { return s.namespaceOf(object) == s.Namespace }
+
+// namespaceOf returns an object's namespace, which is the current one if the object states none.
+func (s *search) namespaceOf(object *unstructured.Unstructured) string {
+	return cmp.Or(object.GetNamespace(), s.Namespace)
+}
+
+// notUnique returns the error for objects that have the same name.
+func (s *search) notUnique(objects []*unstructured.Unstructured) error {
+	var namespaces []string
+	for _, object := range objects {
+		namespaces = append(namespaces, s.namespaceOf(object))
+	}
+	slices.Sort(namespaces)
+	if len(slices.Compact(slices.Clone(namespaces))) < len(objects) {
+		return fmt.Errorf("the manifest has %s %d times", describe(objects[0]), len(objects))
+	}
+	return hint.Wrap(fmt.Errorf("the manifest has %s in namespaces %s", describe(objects[0]),
+		strings.Join(namespaces, ", ")), hint.Command("choose one: -n %s", namespaces[0]))
+}
+
 // isWorkload reports whether an object has a pod template in the expected place.
 func isWorkload(object *unstructured.Unstructured) bool {
 	if k, ok := kindOf(object.GroupVersionKind()); ok {
 		return k.name != "Service"
+	}
+	if _, removed := removedKind(object); removed {
+		return true
 	}
 	_, ok, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
 	return ok
@@ -148,12 +182,15 @@ func isWorkload(object *unstructured.Unstructured) bool {
 // names reports whether the reference names an object. It recognizes custom types only by what needs no
 // discovery: their kind and its regular plural, with or without group and version.
 func (r Reference) names(object *unstructured.Unstructured) bool {
-	if r.Name != object.GetName() {
+	if r.Name != nameOf(object) {
 		return false
 	}
 	gvk := object.GroupVersionKind()
 	if r.Kind != "" {
 		k, ok := kindOf(gvk)
+		if !ok {
+			k, ok = removedKind(object)
+		}
 		return ok && k.name == r.Kind
 	}
 	plural, singular := meta.UnsafeGuessKindToResource(gvk)
@@ -166,6 +203,12 @@ func (r Reference) names(object *unstructured.Unstructured) bool {
 }
 
 func decode(object *unstructured.Unstructured) (workload, error) {
+	if k, removed := removedKind(object); removed {
+		served := schema.GroupVersion{Group: k.group, Version: "v1"}.String()
+		return workload{}, hint.Wrap(fmt.Errorf("its apiVersion %s is not served any more: %s is",
+			object.GetAPIVersion(), served), "change its apiVersion, and check its fields: kubectl explain "+
+			strings.ToLower(k.name)+" --api-version="+served)
+	}
 	k, ok := kindOf(object.GroupVersionKind())
 	if !ok {
 		return decodeCustom(object)
@@ -177,17 +220,38 @@ func decode(object *unstructured.Unstructured) (workload, error) {
 	return k.decode(object.Object)
 }
 
-func describe(object *unstructured.Unstructured) string {
-	return strings.ToLower(object.GetKind()) + "/" + cmp.Or(object.GetName(), object.GetGenerateName())
+// removedKind returns the built-in kind of an object whose version Kubernetes has removed, like the Deployment of
+// extensions/v1beta1: https://kubernetes.io/docs/reference/using-api/deprecation-guide/
+func removedKind(object *unstructured.Unstructured) (kind, bool) {
+	gvk := object.GroupVersionKind()
+	for _, k := range kinds() {
+		if k.name == gvk.Kind && k.group != "" && (gvk.Group == "extensions" || gvk.Group == k.group) &&
+			gvk.Version != "v1" {
+			return k, true
+		}
+	}
+	return kind{}, false
 }
 
+// nameOf returns the name of an object, or what its name will begin with.
+func nameOf(object *unstructured.Unstructured) string {
+	return cmp.Or(object.GetName(), strings.TrimRight(object.GetGenerateName(), "-."))
+}
+
+func describe(object *unstructured.Unstructured) string {
+	return strings.ToLower(object.GetKind()) + "/" + nameOf(object)
+}
+
+// mostDescribed is how many objects an error or a hint lists.
+const mostDescribed = 10
+
 func describeAll(objects []*unstructured.Unstructured) string {
-	if len(objects) == 0 {
-		return "nothing"
+	var names []string
+	for _, object := range objects[:min(len(objects), mostDescribed)] {
+		names = append(names, describe(object))
 	}
-	names := make([]string, len(objects))
-	for i, object := range objects {
-		names[i] = describe(object)
+	if more := len(objects) - len(names); more > 0 {
+		return fmt.Sprintf("%s, and %d more", strings.Join(names, ", "), more)
 	}
-	return strings.Join(names, ", ")
+	return cmp.Or(strings.Join(names, ", "), "nothing")
 }

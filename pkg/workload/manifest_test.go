@@ -21,10 +21,11 @@ const (
 		"spec: {selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api}}, spec: {containers: [{name: app, image: api:3}]}}}\n"
 	rolloutYAML = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\n" +
 		"spec: {selector: {matchLabels: {app: web}}, template: {spec: {containers: [{name: app, image: api:3}]}}}\n"
-	jobYAML     = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: seed-}\nspec: {template: {spec: {containers: [{name: app, image: api:3}]}}}\n"
-	serviceYAML = "apiVersion: v1\nkind: Service\nmetadata: {name: api}\nspec: {selector: {app: api}}\n"
-	sealedYAML  = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: key}\nspec: {template: {type: Opaque}}\n"
-	next        = "---\n"
+	jobYAML        = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: seed-}\nspec: {template: {spec: {containers: [{name: app, image: api:3}]}}}\n"
+	controllerYAML = "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: rc}\nspec: {template: {metadata: {labels: {app: api}}, spec: {containers: [{name: app, image: api:3}]}}}\n"
+	serviceYAML    = "apiVersion: v1\nkind: Service\nmetadata: {name: api}\nspec: {selector: {app: api}}\n"
+	sealedYAML     = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: key}\nspec: {template: {type: Opaque}}\n"
+	next           = "---\n"
 )
 
 func namespaced(document string) string {
@@ -56,9 +57,15 @@ func TestManifest(t *testing.T) {
 	}{
 		{"a pod", podYAML, nil, "pod/one in shop: "},
 		{"a deployment", deploymentYAML, nil, "deployment/api in shop: deployment/api app=api"},
+		{"a controller without a selector", controllerYAML, nil,
+			"replicationcontroller/rc in shop: replicationcontroller/rc app=api"},
+		{"by what its name begins with", jobYAML + next + strings.Replace(jobYAML, "seed-", "other-", 1),
+			[]func(*Query){named("job", "seed")}, "job/seed in shop: "},
+		{"by its namespace", deploymentYAML + next + namespaced(deploymentYAML),
+			[]func(*Query){named("deployment", "api"), enforced}, "deployment/api in shop: deployment/api app=api"},
 		{"a custom one", rolloutYAML, nil, "rollout/web in shop: rollout/web app=web"},
 		{"JSON", `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": {"containers": [{"name": "app", "image": "api:3"}]}}`, nil, "pod/one in shop: "},
-		{"without a name", jobYAML, nil, "job/job in shop: "},
+		{"without a name", jobYAML, nil, "job/seed in shop: "},
 		{"among others", "# comment\n" + next + serviceYAML + next + sealedYAML + next + deploymentYAML +
 			next, nil, "deployment/api in shop: deployment/api app=api"},
 		{"in a list", listOf("List", serviceYAML, deploymentYAML), nil,
@@ -120,13 +127,26 @@ func TestManifestFails(t *testing.T) {
 		{"no workload", query("", unnamed, manifest(serviceYAML+next+sealedYAML)),
 			"no workload is in the manifest: it has service/api, sealedsecret/key", types},
 		{"several", query("", unnamed, manifest(deploymentYAML+next+jobYAML+next+serviceYAML)),
-			"several workloads are in the manifest: deployment/api, job/seed-",
+			"several workloads are in the manifest: deployment/api, job/seed",
 			"name one beside -f, as in: deployment/api"},
 		{"another name", query("Deployment",
 			manifest(strings.Replace(deploymentYAML, "name: api", "name: web", 1)+next+serviceYAML)),
-			"the manifest has no deployment/api", "it has: deployment/web, service/api"},
+			"the manifest has no deployment/api", "it has: deployment/web"},
 		{"twice", query("Deployment", manifest(deploymentYAML+next+deploymentYAML)),
 			"the manifest has deployment/api 2 times", ""},
+		{"in two namespaces", query("Deployment", manifest(deploymentYAML+next+namespaced(deploymentYAML))),
+			"the manifest has deployment/api in namespaces other, shop", "choose one: -n other"},
+		{"unnamed, in two namespaces", query("", unnamed, manifest(deploymentYAML+next+namespaced(deploymentYAML))),
+			"the manifest has deployment/api in namespaces other, shop", "choose one: -n other"},
+		{"many", query("", unnamed, manifest(strings.Repeat(serviceYAML+next, 12))),
+			"no workload is in the manifest: it has " + strings.Repeat("service/api, ", 10) + "and 2 more", types},
+		{"a removed version", query("Deployment", manifest(strings.Replace(deploymentYAML, "apps/v1", "extensions/v1beta1", 1))),
+			"deployment/api of the manifest: its apiVersion extensions/v1beta1 is not served any more: apps/v1 is",
+			"change its apiVersion, and check its fields: kubectl explain deployment --api-version=apps/v1"},
+		{"a removed version, unnamed",
+			query("", unnamed, manifest(strings.Replace(jobYAML, "batch/v1", "batch/v1beta1", 1))),
+			"job/seed of the manifest: its apiVersion batch/v1beta1 is not served any more: batch/v1 is",
+			"change its apiVersion, and check its fields: kubectl explain job --api-version=batch/v1"},
 		{"a service", query("Service", manifest(serviceYAML)),
 			"service/api of the manifest: the workload behind it is not looked for in a manifest",
 			"name the workload itself, or leave out the name"},
