@@ -146,7 +146,9 @@ func with(objects []*unstructured.Unstructured,
 	return found
 }
 
-func (s *search) isHere(object *unstructured.Unstructured) bool { return s.namespaceOf(object) == s.Namespace }
+func (s *search) isHere(object *unstructured.Unstructured) bool {
+	return s.namespaceOf(object) == s.Namespace
+}
 
 // namespaceOf returns an object's namespace, which is the current one if the object states none.
 func (s *search) namespaceOf(object *unstructured.Unstructured) string {

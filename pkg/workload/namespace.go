@@ -147,6 +147,9 @@ func (n *neighbours) add(w workload) error {
 	if len(podClaims(w.template.Spec)) > 0 || len(w.claimTemplates) > 0 {
 		n.claimants = append(n.claimants, w)
 	}
+	if w.serves() {
+		n.workloads = append(n.workloads, w)
+	}
 	if !w.adopts {
 		return nil
 	}
@@ -155,7 +158,6 @@ func (n *neighbours) add(w workload) error {
 		return err
 	}
 	n.Selectors = append(n.Selectors, selector)
-	n.workloads = append(n.workloads, w)
 	return nil
 }
 

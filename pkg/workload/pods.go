@@ -132,18 +132,21 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	if s.Live {
 		return service, nil
 	}
-	var found []workload
-	var names []string
-	for _, w := range workloads {
-		if w.serves() && labels.SelectorFromSet(selector).Matches(labels.Set(w.template.Labels)) {
-			found = append(found, w)
-			names = append(names, strings.ToLower(w.kind)+"/"+w.meta.Name)
-		}
+	found := slices.DeleteFunc(slices.Clone(workloads), func(w workload) bool {
+		return !labels.SelectorFromSet(selector).Matches(labels.Set(w.template.Labels))
+	})
+	isJob := func(w workload) bool { return w.kind == "Job" }
+	if lasting := slices.DeleteFunc(slices.Clone(found), isJob); len(lasting) > 0 {
+		found = lasting // a Job beside them, such as one that migrates, often has their labels
 	}
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
+		var names []string
+		for _, w := range found {
+			names = append(names, strings.ToLower(w.kind)+"/"+w.meta.Name)
+		}
 		return workload{}, hint.Wrap(fmt.Errorf("it selects the pods of %s", strings.Join(names, ", ")),
 			hint.Command("name one: kubectl eshell %s -n %s", names[0], s.Namespace))
 	}
@@ -159,8 +162,8 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	return ofPod(pod), nil
 }
 
-// serves reports whether a workload can be named as the one behind a Service. A ReplicaSet with a controller
-// is only a revision of it, and a Job's pods end.
+// serves reports whether a workload can be named as the one behind a Service. A ReplicaSet or a Job with a
+// controller is only a part of that.
 func (w workload) serves() bool {
-	return w.kind != "Job" && (w.kind != "ReplicaSet" || metav1.GetControllerOfNoCopy(&w.meta) == nil)
+	return w.kind != "ReplicaSet" && w.kind != "Job" || metav1.GetControllerOfNoCopy(&w.meta) == nil
 }
