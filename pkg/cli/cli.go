@@ -53,7 +53,7 @@ const example = `  # A shell in a clone of the pods of a deployment
   kubectl eshell deploy/api --memory 2Gi -e RAILS_LOG_LEVEL=debug -- bin/rails console
 
   # A script from here, its output to here
-  kubectl eshell cronjob/report -- python - < script.py > report.csv
+  kubectl eshell cronjob/report -i -- python - < script.py > report.csv
 
   # What a clone would be and why; nothing is created
   kubectl eshell deploy/api --explain

@@ -22,7 +22,7 @@ type flags struct {
 	env          []string
 	envFiles     []string
 	cpu, memory  string
-	tty          bool
+	stdin, tty   bool
 	init         []string
 	ordinal      int
 	labels       []string
@@ -81,7 +81,8 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 		"set the variables in `FILE`: lines with NAME=VALUE or NAME")
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
-	set.BoolVarP(&o.Stdin, "stdin", "i", true, "pass stdin to the command")
+	set.BoolVarP(&f.stdin, "stdin", "i", false,
+		"pass stdin to the command (default: to a shell, and between terminals)")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar((*string)(&o.Plan.Via), "via", "",
 		"run by `WAY`: exec (nothing is logged), or attach (the main process)")

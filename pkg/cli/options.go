@@ -34,7 +34,7 @@ type Options struct {
 	DryRun  DryRun
 	Output  string // of a dry run: yaml, json or name; empty: one line about what was done
 
-	Stdin        bool
+	Stdin        *bool // nil: depends on the command, on stdin and on stdout
 	TTY          *bool // nil: depends on stdin and stdout
 	StartTimeout time.Duration
 	Wait         bool
@@ -62,7 +62,9 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		words, command = args[:dash], args[dash:]
 	}
 	o := f.asked
-	o.Stdin = o.Stdin && !o.Plan.Detach
+	if f.set.Changed("stdin") {
+		o.Stdin = &f.stdin
+	}
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
 	}
@@ -136,9 +138,9 @@ func (f *flags) unattended(o Options) error {
 	}
 	command := len(o.Plan.Command) > 0
 	return cmp.Or(
-		refuse(o.TTY != nil && *o.TTY,
+		refuse(is(o.TTY, true),
 			"--tty cannot be used with --detach: a detached session has no terminal", ""),
-		refuse(f.set.Changed("stdin") && f.asked.Stdin,
+		refuse(is(o.Stdin, true),
 			"--stdin cannot be used with --detach: a detached session reads no stdin", ""),
 		refuse(o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""),
 		refuse(command && o.Plan.Via == agent.ViaExec,
@@ -153,6 +155,9 @@ func (f *flags) unattended(o Options) error {
 				"or leave out --mode debug for a clone"),
 	)
 }
+
+// is reports whether a flag was given with a value.
+func is(flag *bool, value bool) bool { return flag != nil && *flag == value }
 
 // consistent refuses flags and arguments that cannot be combined.
 func (f *flags) consistent(o Options) error {
@@ -171,7 +176,9 @@ func (f *flags) consistent(o Options) error {
 		refuse(asked.Entrypoint && asked.Via == agent.ViaExec,
 			"--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""),
 		refuse(asked.Entrypoint && asked.Toolbox != "", "--entrypoint cannot be combined with --toolbox", ""),
-		refuse(o.Filename == "-" && o.Stdin && !o.isPreview(), "-f - and the command cannot both read stdin",
+		refuse(o.Filename == "-" && !asked.Detach && !o.isPreview() &&
+			(is(o.Stdin, true) || o.Stdin == nil && len(asked.Command) == 0),
+			"-f - and the command cannot both read stdin",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"),
 		refuse(o.Output != "" && o.DryRun == DryRunNone,
 			"--output prints a dry run's pod, and none was asked for", "--dry-run=client -o "+o.Output),

@@ -48,7 +48,6 @@ func asked(changes ...func(*Options)) Options {
 		Reference:    workload.Reference{Kind: "Deployment", Name: "api"},
 		Mode:         plan.ModeClone,
 		DryRun:       DryRunNone,
-		Stdin:        true,
 		StartTimeout: 2 * time.Minute,
 		Plan:         plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
 	}
@@ -77,7 +76,7 @@ func TestOptions(t *testing.T) {
 	}
 	detach := func(o *Options) { o.Plan.Detach = true }
 	explain := func(o *Options) { o.Explain = true }
-	noStdin := func(o *Options) { o.Stdin = false }
+	noStdin := func(o *Options) { o.Stdin = new(false) }
 	tty := func(on bool) func(*Options) { return func(o *Options) { o.TTY = &on } }
 
 	tests := []struct {
@@ -125,15 +124,15 @@ func TestOptions(t *testing.T) {
 			asked(func(o *Options) { o.Plan.Memory = resource.MustParse("2Gi") })},
 
 		// Without a client: stdin is nobody's, so a manifest may come from it.
-		{[]string{"deploy/api", "--detach"}, asked(noStdin, detach)},
+		{[]string{"deploy/api", "--detach"}, asked(detach)},
 		{[]string{"deploy/api", "--detach", "-i=false", "--tty=false"}, asked(noStdin, detach, tty(false))},
-		{[]string{"-f", "-", "--detach"}, asked(noStdin, detach, manifest("-"))},
+		{[]string{"-f", "-", "--detach"}, asked(detach, manifest("-"))},
 		{[]string{"deploy/api", "--detach", "--via=attach", "--", "id"},
-			asked(noStdin, detach, command("id"), func(o *Options) { o.Plan.Via = agent.ViaAttach })},
+			asked(detach, command("id"), func(o *Options) { o.Plan.Via = agent.ViaAttach })},
 		{[]string{"deploy/api", "--detach", "--via=exec"},
-			asked(noStdin, detach, func(o *Options) { o.Plan.Via = agent.ViaExec })},
+			asked(detach, func(o *Options) { o.Plan.Via = agent.ViaExec })},
 		{[]string{"deploy/api", "--detach", "--dry-run=client"},
-			asked(noStdin, detach, dryRun(DryRunClient, ""))},
+			asked(detach, dryRun(DryRunClient, ""))},
 
 		// How long it lives.
 		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"},
@@ -150,8 +149,8 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "--mode=debug"}, asked(func(o *Options) { o.Mode = plan.ModeDebug })},
 		{[]string{"deploy/api", "--via", "exec"}, asked(func(o *Options) { o.Plan.Via = agent.ViaExec })},
 		{[]string{"deploy/api", "--via", "attach"}, asked(func(o *Options) { o.Plan.Via = agent.ViaAttach })},
-		{[]string{"deploy/api", "-i=false"}, asked(func(o *Options) { o.Stdin = false })},
-		{[]string{"deploy/api", "-t"}, asked(tty(true))},
+		{[]string{"deploy/api", "-i=false"}, asked(noStdin)},
+		{[]string{"deploy/api", "-t"}, asked(tty(true), func(o *Options) { o.Stdin = new(true) })},
 		{[]string{"deploy/api", "-it"}, asked(tty(true))},
 		{[]string{"deploy/api", "--tty=false"}, asked(tty(false))},
 		{[]string{"deploy/api", "-q"}, asked(func(o *Options) { o.Quiet = true })},

@@ -35,13 +35,14 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	request.Plan.Term = os.Getenv("TERM")
 	if o.isPreview() {
 		// The output must not depend on where it is printed, so a terminal has to be requested.
-		request.Plan.TTY = o.Stdin && o.TTY != nil && *o.TTY
+		request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
+	reads := o.readsStdin(streams, out)
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
 	request.UseTerminal = func(r *run.Request) {
-		r.Plan.TTY = useTTY(o, &streams, out)
-		r.Session.Stdin, r.Session.Stdout = stdin(o, streams.In), streams.Out
+		r.Plan.TTY = useTTY(o, reads, &streams, out)
+		r.Session.Stdin, r.Session.Stdout = stdin(reads, streams.In), streams.Out
 	}
 	return run.Session(ctx, request)
 }
@@ -56,7 +57,7 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
 		StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
-		Stdin:     stdin(o, streams.In), Stdout: streams.Out, Stderr: out.out.Writer,
+		Stdout:    streams.Out, Stderr: out.out.Writer,
 	}
 }
 
@@ -71,24 +72,59 @@ func (o Options) query(c connection, in io.Reader) (workload.Query, error) {
 	}, err
 }
 
-func stdin(o Options, in io.Reader) io.Reader {
-	if !o.Stdin {
+func stdin(reads bool, in io.Reader) io.Reader {
+	if !reads {
 		return nil
 	}
 	return in
 }
 
+// readsStdin decides whether the command gets the user's stdin, unless a flag does. A shell gets it, whatever it
+// is, as from kubectl. A command gets a terminal if stdout is one too. It gets no file and no pipe: in a script,
+// that would be the rest of the script. A warning says so, because what was meant for the command would be lost
+// silently. Keys on a terminal whose stdout is not one belong to the next command in the pipe, like less.
+func (o Options) readsStdin(streams genericiooptions.IOStreams, out *printer) bool {
+	terminal := printers.IsTerminal(streams.In)
+	switch {
+	case o.Plan.Detach:
+		return false
+	case o.Stdin != nil:
+		return *o.Stdin
+	case len(o.Plan.Command) == 0:
+		return true
+	case terminal:
+		return printers.IsTerminal(streams.Out) || is(o.TTY, true)
+	case o.Filename != "-" && !isNothing(streams.In):
+		out.Warn("stdin is not passed to the command: -i passes it, and -i=false leaves it without this warning")
+	}
+	return false
+}
+
+// isNothing reports whether stdin is closed or the null device, which have nothing to read.
+func isNothing(in io.Reader) bool {
+	file, isFile := in.(*os.File)
+	if !isFile {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return true
+	}
+	null, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(info, null)
+}
+
 // useTTY decides whether the command gets a terminal. As with kubectl, it gets the user's terminal if there
-// is one, unless a flag says otherwise.
-func useTTY(o Options, streams *genericiooptions.IOStreams, out *printer) bool {
-	possible := o.Stdin && printers.IsTerminal(streams.In)
+// is one, unless a flag says otherwise. reads reports whether the command gets stdin.
+func useTTY(o Options, reads bool, streams *genericiooptions.IOStreams, out *printer) bool {
+	possible := reads && printers.IsTerminal(streams.In)
 	tty := possible && printers.IsTerminal(streams.Out)
 	switch {
 	case o.TTY == nil && possible && !tty && len(o.Plan.Command) == 0:
 		out.Say("stdout is not a terminal: the shell shows no prompt; -t gives it a terminal")
-	case o.TTY != nil && *o.TTY && !o.Stdin:
+	case is(o.TTY, true) && is(o.Stdin, false):
 		out.Warn("a terminal needs stdin, and --stdin is false: the command runs without one")
-	case o.TTY != nil && *o.TTY && !possible:
+	case is(o.TTY, true) && !possible:
 		out.Warn("stdin is not a terminal: the command runs without one")
 	}
 	if o.TTY != nil {

@@ -27,29 +27,73 @@ func TestUseTTYWithoutATerminal(t *testing.T) {
 		o    Options
 		told string
 	}{
-		{"by default", Options{Stdin: true}, ""},
-		{"asked for", Options{Stdin: true, TTY: &on}, warning},
-		{"asked for, quietly", Options{Stdin: true, TTY: &on, Quiet: true}, warning},
-		{"asked for without stdin", Options{TTY: &on},
+		{"by default", Options{}, ""},
+		{"asked for", Options{Stdin: &on, TTY: &on}, warning},
+		{"asked for, quietly", Options{Stdin: &on, TTY: &on, Quiet: true}, warning},
+		{"asked for without stdin", Options{Stdin: &off, TTY: &on},
 			"warning: a terminal needs stdin, and --stdin is false: the command runs without one\n"},
-		{"refused", Options{Stdin: true, TTY: &off}, ""},
+		{"refused", Options{TTY: &off}, ""},
 	}
 	for _, tt := range tests {
 		var told strings.Builder
 		streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &told}
-		if useTTY(tt.o, &streams, newPrinter(&told, tt.o.Quiet)) || told.String() != tt.told {
+		if useTTY(tt.o, !is(tt.o.Stdin, false), &streams, newPrinter(&told, tt.o.Quiet)) || told.String() != tt.told {
 			t.Errorf("%s: a terminal, or told %q; want none and %q", tt.name, told.String(), tt.told)
 		}
 	}
 }
 
-func TestStdin(t *testing.T) {
-	in := strings.NewReader("")
-	if got := stdin(Options{Stdin: true}, in); got != in {
-		t.Errorf("with -i: %v, want the stream", got)
+// TestReadsStdin: every way that stdin can be without a terminal, for a shell and for a command. What is on a
+// terminal is tested end to end.
+func TestReadsStdin(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := stdin(Options{}, in); got != nil {
-		t.Errorf("with -i=false: %v, want nil: not a stream that is empty", got)
+	defer null.Close()
+	closed, _, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	file, err := os.Open("run_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	const warning = "warning: stdin is not passed to the command: -i passes it, and -i=false leaves it without this warning\n"
+	on, off := true, false
+	command := plan.Options{Command: []string{"cat"}}
+	for _, tt := range []struct {
+		name string
+		o    Options
+		in   io.Reader
+		want bool
+		told string
+	}{
+		{"a shell, a pipe", Options{}, strings.NewReader("x"), true, ""},
+		{"a shell, a file", Options{}, file, true, ""},
+		{"a shell, nothing", Options{}, null, true, ""},
+		{"a shell without", Options{Stdin: &off}, file, false, ""},
+		{"a command, a pipe", Options{Plan: command}, strings.NewReader("x"), false, warning},
+		{"a command, a file", Options{Plan: command}, file, false, warning},
+		{"a command, a file, quietly", Options{Plan: command, Quiet: true}, file, false, warning},
+		{"a command, nothing", Options{Plan: command}, null, false, ""},
+		{"a command, closed", Options{Plan: command}, closed, false, ""},
+		{"a command with a file", Options{Plan: command, Stdin: &on}, file, true, ""},
+		{"a command without", Options{Plan: command, Stdin: &off}, file, false, ""},
+		{"a manifest", Options{Plan: command, Filename: "-"}, file, false, ""},
+		{"detached", Options{Plan: plan.Options{Detach: true}}, file, false, ""},
+	} {
+		var told strings.Builder
+		streams := genericiooptions.IOStreams{In: tt.in, Out: io.Discard, ErrOut: &told}
+		if got := tt.o.readsStdin(streams, newPrinter(&told, tt.o.Quiet)); got != tt.want || told.String() != tt.told {
+			t.Errorf("%s: %t, told %q; want %t, %q", tt.name, got, told.String(), tt.want, tt.told)
+		}
+	}
+	in := strings.NewReader("")
+	if got := stdin(false, in); got != nil {
+		t.Errorf("without stdin: %v, want nil: not a stream that is empty", got)
 	}
 }
 

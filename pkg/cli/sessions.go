@@ -93,7 +93,7 @@ const (
 
 func newAttach(c *sessionCommand, status *int) *cobra.Command {
 	o := Options{StartTimeout: openTime}
-	var tty bool
+	var stdin, tty bool
 	command := &cobra.Command{
 		Use:   "attach NAME [flags] [-- COMMAND ARGS...]",
 		Short: "Open one more shell in a session",
@@ -111,6 +111,9 @@ minute.`,
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 				words, o.Plan.Command = words[:dash], words[dash:]
 			}
+			if cmd.Flags().Changed("stdin") {
+				o.Stdin = &stdin
+			}
 			if cmd.Flags().Changed("tty") {
 				o.TTY = &tty
 			}
@@ -124,7 +127,8 @@ minute.`,
 			})
 		},
 	}
-	command.Flags().BoolVarP(&o.Stdin, "stdin", "i", true, "pass stdin to the command")
+	command.Flags().BoolVarP(&stdin, "stdin", "i", false,
+		"pass stdin to the command (default: to a shell, and between terminals)")
 	command.Flags().BoolVarP(&tty, "tty", "t", false,
 		"run on a terminal (default: when stdin and stdout are one)")
 	command.Flags().BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
@@ -168,8 +172,10 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 		TTL:     s.RemainingOrYear(time.Now()),
 		Command: o.Plan.Command, Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
 	}
-	o.Plan.TTY = useTTY(o, &c.streams, c.out)
+	reads := o.readsStdin(c.streams, c.out)
+	o.Plan.TTY = useTTY(o, reads, &c.streams, c.out)
 	ctx, config := sessionConfig(ctx, o, c.connection, c.streams, c.out)
+	config.Stdin = stdin(reads, c.streams.In)
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}

@@ -25,7 +25,7 @@ import (
 // neighbours holds the objects in a namespace to which labels matter.
 type neighbours struct {
 	isolation.NamespaceState
-	workloads []workload // workloads with a selector of their own
+	workloads []workload // those that can be the one behind a Service
 	claimants []workload // workloads whose pods mount claims
 }
 

@@ -140,7 +140,7 @@ func TestAttachCommand(t *testing.T) {
 	session := first.session()
 	first.expect(prompt)
 	here := namespaceFixture{namespace: env.namespace}
-	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(as("joiner", "attach", session.pod, "-q"),
+	end := here.run(t, "printf 'a\\nb\\n' | kubectl "+strings.Join(as("joiner", "attach", session.pod, "-qi"),
 		" ")+" -- sh -c 'cat; echo oops >&2; exit 5'")
 	if end.status != 5 || end.stdout != "a\nb\n" || end.stderr != "oops\n" {
 		t.Errorf("%+v", end)

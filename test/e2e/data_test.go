@@ -75,7 +75,7 @@ type transferred struct {
 // that it succeeds and that its client stays small.
 func (w testEnv) transfer(t *testing.T, place place, size int64, command ...string) transferred {
 	t.Helper()
-	words := append(append(place.args, "-q", "--"), command...)
+	words := append(append(place.args, "-qi", "--"), command...)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(w.bin, "kubectl"), words...)
 	end := transferred{in: meter{Hash: sha256.New()}, out: meter{Hash: sha256.New()}}
 	var stderr bytes.Buffer

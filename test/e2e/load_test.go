@@ -166,7 +166,7 @@ func (l load) draw(random *rand.Rand, number int) *loadSession {
 	s.tty = random.IntN(4) == 0
 	s.fromUp, s.life = random.IntN(2) == 0, time.Duration(random.Int64N(int64(5*time.Second)))
 	// What it leaves in the background must end with it.
-	s.args = append(s.args, "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e",
+	s.args = append(s.args, "-i", "--lease=1m", "--start-timeout="+l.startTimeout.String(), "-e",
 		caseVariable+"="+s.id, "--", "bash", "-c",
 		"sleep 86400 </dev/null >/dev/null 2>&1 & echo up-$((40+2)); read -r line; exit 7")
 	return s
