@@ -223,6 +223,11 @@ func IsOurs(command []string) bool {
 	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
 }
 
+// IsIdler reports whether a container's command is the process of a detached session.
+func IsIdler(command []string) bool {
+	return slices.Contains(command, Escape([]string{idlerScript})[0])
+}
+
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func script(text, name string, args ...string) []string {

@@ -12,7 +12,7 @@ import (
 var (
 	isShellName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString
 	// A shell needs these for itself, or does not allow that they are set.
-	isShellsOwn = regexp.MustCompile(`^(_|PATH|IFS|E?UID|PPID|OPT.*|SHELLOPTS|BASH.*|RANDOM|SECONDS|LINENO|` +
+	isShellsOwn = regexp.MustCompile(`^(_|PATH|IFS|E?UID|PPID|OPTIND|OPTARG|OPTERR|SHELLOPTS|BASH.*|RANDOM|SECONDS|LINENO|` +
 		`HISTCMD|eshell_.*)$`).MatchString
 )
 

@@ -83,6 +83,7 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	switch {
 	case !s.Unattended() || s.State == inventory.Ended || s.State == inventory.Ending:
+	case s.State != inventory.Unknown && !s.WaitsToEnd(): // another client's, whatever its lease says
 	case s.State == inventory.Unknown:
 		return fmt.Errorf("%s: pod/%s could not be read, so its container %s cannot be told to end", s.Name, s.Pod,
 			s.Container)
@@ -124,7 +125,7 @@ func deleted(s inventory.Session) string {
 		return s.Name + " deleted"
 	case s.State == inventory.Ended:
 		return s.Name + ": lease deleted"
-	case s.Unattended():
+	case s.WaitsToEnd():
 		return s.Name + ": container " + s.Container + " in pod/" + s.Pod + " has ended; lease deleted"
 	}
 	return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod

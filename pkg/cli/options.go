@@ -289,16 +289,12 @@ func readEnvFile(path string, o *plan.Options) error {
 			continue
 		}
 		name, value, set := strings.Cut(line, "=")
-		invalid := validation.IsRelaxedEnvVarName(name)
-		if !set { // the name may be a value
-			invalid = validation.IsEnvVarName(name)
-		}
-		if len(invalid) > 0 {
+		if len(validation.IsEnvVarName(name)) > 0 { // it is not repeated: it may be a part of a secret
 			return fmt.Errorf("--env-file %s: line %d is neither NAME=VALUE nor NAME", path, n+1)
 		}
 		if !set {
 			if value, set = os.LookupEnv(name); !set {
-				return fmt.Errorf("--env-file %s: line %d: variable %s is not set here", path, n+1, name)
+				return fmt.Errorf("--env-file %s: line %d: the variable that it names is not set here", path, n+1)
 			}
 		}
 		o.Env = append(o.Env, plan.EnvChange{Name: name, Value: value})

@@ -550,8 +550,10 @@ func TestEnvFile(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"A=1\ns3cret with words\n": ": line 2 is neither NAME=VALUE nor NAME",
+		"export A=s3cret":          ": line 1 is neither NAME=VALUE nor NAME",
+		"s3cret":                   ": line 1: the variable that it names is not set here",
 		"=s3cret":                  ": line 1 is neither NAME=VALUE nor NAME",
-		"\n\nNOT_HERE":             ": line 3: variable NOT_HERE is not set here",
+		"\n\nNOT_HERE":             ": line 3: the variable that it names is not set here",
 		"A=s3cret\xff":             " is not UTF-8",
 		"A=" + strings.Repeat("x", longestEnvFile): " is longer than 1048576 bytes",
 	} {
