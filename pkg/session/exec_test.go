@@ -96,8 +96,8 @@ func TestRefused(t *testing.T) {
 		nil:        "the connection to pod/api was lost: no running task found",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, Stdin: strings.NewReader(""),
-				Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, StartTimeout: time.Minute,
+				Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
 			s.watch = &podWatch{pod: &corev1.Pod{}, news: make(chan podEvent, 1)}
 			if what != nil {
 				s.watch.put(podEvent{err: what})
