@@ -236,7 +236,8 @@ exec sh
 // (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
 //
 // The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
-const envScript = `eshell_end=$1
+const envScript = `unset eshell_end eshell_what eshell_name eshell_word
+eshell_end=$1
 shift
 while read -r eshell_what eshell_name eshell_word; do
   case $eshell_what in
