@@ -174,9 +174,10 @@ func (a *Agent) ended(o Options, launch []string) []string {
 	return append(script(drainScript, drainName, a.endTag), launch[2:]...)
 }
 
-// withEnv returns the command for launch with the variables that its stream brings.
+// withEnv returns the command for launch with the variables that its stream brings. On a terminal it is used
+// without any, too: its mark tells that the command begins.
 func (a *Agent) withEnv(o Options, launch []string) []string {
-	if len(o.Env) == 0 {
+	if len(o.Env) == 0 && !o.TTY {
 		return launch
 	}
 	a.env, a.envEnd = o.Env, "\x1eeshell env "+o.Session+" "
@@ -221,6 +222,11 @@ func (a *Agent) commandAt(size string) []string {
 // puts into a session's container.
 func IsOurs(command []string) bool {
 	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
+}
+
+// IsIdler reports whether a container's command is the process of a detached session.
+func IsIdler(command []string) bool {
+	return slices.Contains(command, Escape([]string{idlerScript})[0])
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

@@ -26,11 +26,19 @@ type Client struct {
 
 	holder    *holder // while it is attached
 	gate      gate
+	begun     atomic.Bool // the command has been reported to begin
 	endUntold atomic.Bool // the command's end will not be reported: its container has no random id
 }
 
 // TellsEnd reports whether the command's end and exit status are reported on stderr, as far as is known.
 func (c *Client) TellsEnd() bool { return c.Agent.TellsEnd() && !c.endUntold.Load() }
+
+// TellsBegin reports whether the command's beginning is reported, and HasBegun whether it has been. HasBegun may
+// be called from any goroutine.
+func (c *Client) TellsBegin() bool { return c.HasGate() || c.Agent.TellsEnd() || c.envEnd != "" }
+
+// HasBegun reports whether the command has been reported to begin.
+func (c *Client) HasBegun() bool { return c.begun.Load() || c.IsOpen() }
 
 // NewClient returns a client of the agent in a container.
 func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
@@ -43,13 +51,13 @@ func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
 func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 	size func() string) (told *int, err error) {
 	reads := streams.Stdin != nil
-	if !reads && len(c.env) > 0 {
+	if !reads && c.envEnd != "" {
 		open, end := io.Pipe() // until the command has ended: a runtime can lose the end of a short input
 		defer end.Close()
 		streams.Stdin = open
 	}
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
-		if len(c.env) > 0 {
+		if c.envEnd != "" {
 			c.passEnv(&streams, reads)
 		}
 		if c.HasGate() {
@@ -139,10 +147,10 @@ func (c *Client) AttachHolder(ctx context.Context) {
 		defer close(h.ended)
 		// stdout is requested although the holder prints nothing: it ends with the container. A stream of
 		// stdin alone ends with its own input.
-		streams := remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard}
-		for again := true; again; again = errors.Is(h.err, stream.ErrNoAnswer) && lasting.Err() == nil {
-			h.err = c.streams.Attach(lasting, c.container, streams)
-		}
+		// It may open late: the stream of the command, or its own client, ends a session that waits too long. A
+		// second attempt beside a first one that is still answered would end the container's input.
+		h.err = c.streams.Attach(stream.Patient(lasting), c.container,
+			remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
 		in.Close()
 	}()
 	go beat(beats, c.HeartbeatInterval(), h.ended)

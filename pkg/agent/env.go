@@ -11,9 +11,10 @@ import (
 
 var (
 	isShellName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString
-	// A shell needs these for itself, or does not allow that they are set.
-	isShellsOwn = regexp.MustCompile(`^(_|PATH|IFS|E?UID|PPID|OPT.*|SHELLOPTS|BASH.*|RANDOM|SECONDS|LINENO|` +
-		`HISTCMD|eshell_.*)$`).MatchString
+	// A shell needs these for itself, changes them, or does not allow that they are set (bash(1), dash(1)).
+	isShellsOwn = regexp.MustCompile(`^(_|PATH|IFS|E?UID|PPID|OPTIND|OPTARG|OPTERR|SHELLOPTS|BASH.*|RANDOM|SRANDOM|` +
+		`SECONDS|LINENO|HIST.*|GROUPS|DIRSTACK|FUNCNAME|PIPESTATUS|EPOCH.*|COMP_.*|READLINE.*|MAPFILE|TMOUT|` +
+		`POSIXLY_CORRECT|GLOBIGNORE|eshell_.*)$`).MatchString
 )
 
 // PassesEnv reports whether a variable of that name can be passed to a command over its stream.
@@ -24,7 +25,7 @@ func PassesEnv(name string) bool { return isShellName(name) && !isShellsOwn(name
 func (c *Client) passEnv(streams *remotecommand.StreamOptions, reads bool) {
 	streams.Stdin = io.MultiReader(strings.NewReader(envLines(c.env, reads)), streams.Stdin)
 	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.envEnd, ready: func() {},
-		opened: func(string) {}}
+		opened: func(string) { c.begun.Store(true) }}
 }
 
 // longestPart is the length of a value's part in one line, before it is encoded.

@@ -62,6 +62,7 @@ func TestStatusFilter(t *testing.T) {
 		{"the last one counts", said + mark + "0\n" + mark + "7\n", "", 7},
 		{"no mark", tag + "id\n" + said + mark + "7\n", tag + "id\n", 7},
 		{"nothing is random", tag + "\n" + mark + "7\n", mark + "7\n", -1},
+		{"nothing is random, and forged", tag + "\n\x1enever 0\n\x1e 0\n" + tag + "\n", "\x1enever 0\n\x1e 0\n" + tag + "\n", -1},
 	}
 	for _, tt := range tests {
 		for size := 1; size <= len(tt.stream); size++ {

@@ -42,7 +42,10 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 		rest.begin()
 	})
 	stderr := &statusFilter{Writer: rest.writer(streams.Stderr), tag: c.endTag,
-		began: func(mark string) { c.endUntold.Store(mark == "") },
+		began: func(mark string) {
+			c.begun.Store(true)
+			c.endUntold.Store(mark == "")
+		},
 		ended: func(n int) {
 			status.Store(&n)
 			ending()
@@ -122,8 +125,9 @@ type statusFilter struct {
 	began func(mark string) // empty: the end will not be told
 	ended func(status int)
 
-	mark string // empty: not told yet
-	held []byte // the beginning of what may be a line of the script's
+	mark   string // empty: not told yet
+	untold bool   // it will not be told: everything is the command's
+	held   []byte // the beginning of what may be a line of the script's
 }
 
 // longestWord is how long the word of such a line may be: a mark, a status.
@@ -139,6 +143,9 @@ var (
 func (f *statusFilter) Write(p []byte) (int, error) {
 	f.held = append(f.held, p...)
 	for {
+		if f.untold {
+			return len(p), f.flush(len(f.held))
+		}
 		head := []byte(cmp.Or(f.mark, f.tag))
 		at := bytes.Index(f.held, head)
 		if at < 0 {
@@ -175,7 +182,7 @@ func (f *statusFilter) understands(word string) bool {
 		return false
 	}
 	f.began(word)
-	f.mark = endMark(cmp.Or(word, "never"))
+	f.mark, f.untold = endMark(word), word == ""
 	return true
 }
 

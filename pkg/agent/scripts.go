@@ -102,71 +102,72 @@ const (
 // heartbeat is a USR1 for the watchdog, whose PID is the second one after the mark. relayScript sends it. The
 // command waits until the watchdog can receive signals. (Without a sleep in the image there is no watchdog.)
 const gateScript = scriptHead + `starts when its client listens
-` + sweepFunction + resizeFunction + `limit=$1 mark=$2 watch=$3 sleeper= reader= unready= watchdog=
+` + sweepFunction + resizeFunction + `unset eshell_limit eshell_mark eshell_watch eshell_sleeper eshell_reader eshell_unready eshell_watchdog
+eshell_limit=$1 eshell_mark=$2 eshell_watch=$3 eshell_sleeper= eshell_reader= eshell_unready= eshell_watchdog=
 shift 3
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
+trap 'kill -KILL $! $eshell_sleeper $eshell_reader; wait $! $eshell_sleeper $eshell_reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
-  sleep "$limit" </dev/null >/dev/null 3<&- 4>&- &
-  sleeper=$!
+  sleep "$eshell_limit" </dev/null >/dev/null 3<&- 4>&- &
+  eshell_sleeper=$!
 else
-  watch=
+  eshell_watch=
 fi
 (
   while read -r line; do
     case $line in ` + tellGo + `*)
       resize "${line#` + tellGo + `}"
-      [ -z "$sleeper" ] || kill -KILL $sleeper
+      [ -z "$eshell_sleeper" ] || kill -KILL $eshell_sleeper
       exit
     esac
-    echo "$mark ` + gateReady + `"
+    echo "$eshell_mark ` + gateReady + `"
   done
   kill -TERM $$
 ) <&3 3<&- 4>&- &
-reader=$!
-[ -z "$sleeper" ] || { wait $sleeper && exit 125; }
-wait $reader
+eshell_reader=$!
+[ -z "$eshell_sleeper" ] || { wait $eshell_sleeper && exit 125; }
+wait $eshell_reader
 trap - EXIT TERM INT HUP
-if [ "$watch" ]; then
-  sleep "$watch" </dev/null >/dev/null 3<&- 4>&- &
-  unready=$!
+if [ "$eshell_watch" ]; then
+  sleep "$eshell_watch" </dev/null >/dev/null 3<&- 4>&- &
+  eshell_unready=$!
   (
     trap 'heard=1' USR1
     trap 'kill -KILL $!; wait $!; exit' TERM
-    kill -KILL $unready
+    kill -KILL $eshell_unready
     while :; do
       heard=
-      sleep "$watch" &
-      sleeper=$!
-      wait $sleeper
+      sleep "$eshell_watch" &
+      eshell_sleeper=$!
+      wait $eshell_sleeper
       [ "$heard" ] || {
         trap '' TERM
         read -r line </proc/self/stat
         set -- ${line##*) }
         [ "$4" = $$ ] || kill -KILL -$$ || kill -KILL $$
-        watchdog=${line%% *} tries=0
-        while sweep $$ $watchdog && [ $tries -lt 50 ]; do
+        eshell_watchdog=${line%% *} tries=0
+        while sweep $$ $eshell_watchdog && [ $tries -lt 50 ]; do
           tries=$((tries + 1))
           sleep 0.1 || sleep 1
         done
         [ $tries -lt 50 ] || kill -KILL $$
         exit
       }
-      kill -KILL $sleeper
-      wait $sleeper
+      kill -KILL $eshell_sleeper
+      wait $eshell_sleeper
     done
   ) </dev/null >/dev/null 3<&- 4>&- &
-  watchdog=$!
-  wait $unready
+  eshell_watchdog=$!
+  wait $eshell_unready
 fi
-echo "$mark $$ $watchdog"
+echo "$eshell_mark $$ $eshell_watchdog"
 (exec "$@") <&3 2>&4 3<&- 4>&-
-status=$?
-[ -z "$watchdog" ] || { kill $watchdog; wait $watchdog; }
-exit $status
+eshell_status=$?
+[ -z "$eshell_watchdog" ] || { kill $eshell_watchdog; wait $eshell_watchdog; }
+exit $eshell_status
 `
 
 // sweepFunction kills those processes of session $1 that have no children, and reports whether there were any
@@ -235,7 +236,8 @@ exec sh
 // (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
 //
 // The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
-const envScript = `eshell_end=$1
+const envScript = `unset eshell_end eshell_what eshell_name eshell_word
+eshell_end=$1
 shift
 while read -r eshell_what eshell_name eshell_word; do
   case $eshell_what in
@@ -244,10 +246,10 @@ while read -r eshell_what eshell_name eshell_word; do
     eshell_word=$(printf %b. "$eshell_word")
     eval "$eshell_name=\$$eshell_name\${eshell_word%.}"
     ;;
-  go) break ;;
+  go) eshell_what=begin; break ;;
   esac 2>/dev/null
 done
-[ "$eshell_what" ] || exit 125
+[ "$eshell_what" = begin ] || exit 125
 [ "$eshell_name" != none ] || exec </dev/null
 echo "$eshell_end$$"
 exec "$@"
@@ -267,17 +269,18 @@ exec "$@"
 //
 // The shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without one
 // dash and busybox apply a command's redirections to the shell that waits for it.
-const drainScript = `tag=$1 id=
+const drainScript = `unset eshell_tag eshell_id eshell_status
+eshell_tag=$1
 shift
 exec 3<&0 4>&2 2>/dev/null
-read -r id </proc/sys/kernel/random/uuid
-echo "$tag$id" >&4
-[ "$id" ] || exec sh -c "$@" <&3 2>&4 3<&- 4>&-
+read -r eshell_id </proc/sys/kernel/random/uuid
+echo "$eshell_tag$eshell_id" >&4
+[ "$eshell_id" ] || exec sh -c "$@" <&3 2>&4 3<&- 4>&-
 (exec sh -c "$@") <&3 2>&4 3<&- 4>&-
-status=$?
-echo "${tag%%eshell*}$id $status" >&4
-if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r line; do :; done <&3; fi
-exit $status
+eshell_status=$?
+echo "${eshell_tag%%eshell*}$eshell_id $eshell_status" >&4
+if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r eshell_id; do :; done <&3; fi
+exit $eshell_status
 `
 
 // The scripts' names, which a shell uses in its own error messages.

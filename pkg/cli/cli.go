@@ -79,7 +79,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				_, err := io.WriteString(streams.ErrOut, shortUsage)
 				return err
 			}
-			options, err := f.options(args, cmd.ArgsLenAtDash())
+			options, err := f.options(cmd.Context(), args, cmd.ArgsLenAtDash())
 			if err != nil {
 				return err
 			}

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -57,7 +55,6 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	dialer := connrotation.NewDialer(
 		(&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
 	config.Dial = dialer.DialContext
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return limited{next, answerTime} })
 	if config.UserAgent == "" {
 		config.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
@@ -65,6 +62,7 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 	if err != nil {
 		return connection{}, err
 	}
+	web.Transport = limited{web.Transport, answerTime} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	cluster := workload.Cluster{
 		Client:  client,
@@ -77,8 +75,9 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 // answerTime is longer than an API server itself works on a request (its own --request-timeout: 1 minute).
 const answerTime = 70 * time.Second
 
-// limited ends a request that is not answered in time: neither client-go nor kubectl's --request-timeout does
-// by default. A watch lasts, and so does a stream, which package stream limits.
+// limited ends a request with its context, and one that is not answered in time: neither client-go nor kubectl's
+// --request-timeout does by default, and a plugin that gets credentials (client.authentication.k8s.io) has no
+// context. A watch lasts.
 type limited struct {
 	http.RoundTripper
 	within time.Duration
@@ -86,22 +85,37 @@ type limited struct {
 
 // RoundTrip passes the request on.
 func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
-	if path := request.URL.Path; request.URL.Query().Get("watch") != "" || strings.HasSuffix(path, "/exec") ||
-		strings.HasSuffix(path, "/attach") {
-		return l.RoundTripper.RoundTrip(request)
+	ctx, cancel := context.WithCancel(request.Context())
+	if request.URL.Query().Get("watch") == "" {
+		late := fmt.Errorf("the server did not answer within %s", l.within)
+		ctx, cancel = context.WithTimeoutCause(request.Context(), l.within, late)
 	}
-	late := fmt.Errorf("the server did not answer within %s", l.within)
-	ctx, cancel := context.WithTimeoutCause(request.Context(), l.within, late)
-	answer, err := l.RoundTripper.RoundTrip(request.WithContext(ctx))
-	if err != nil {
-		if errors.Is(context.Cause(ctx), late) {
-			err = late
+	type result struct {
+		answer *http.Response
+		err    error
+	}
+	answered := make(chan result, 1)
+	go func() {
+		answer, err := l.RoundTripper.RoundTrip(request.WithContext(ctx)) //nolint:bodyclose // whoever takes it
+		answered <- result{answer, err}
+	}()
+	select {
+	case r := <-answered:
+		if r.err != nil {
+			cancel()
+			return nil, r.err
 		}
-		cancel()
-		return nil, err
+		r.answer.Body = &limitedBody{r.answer.Body, cancel}
+		return r.answer, nil
+	case <-ctx.Done():
+		go func() { // left to itself
+			defer cancel()
+			if r := <-answered; r.err == nil {
+				r.answer.Body.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
 	}
-	answer.Body = &limitedBody{answer.Body, cancel}
-	return answer, nil
 }
 
 // limitedBody is the rest of an answer. The limit is for it too.

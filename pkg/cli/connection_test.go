@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -223,13 +225,49 @@ func TestLimited(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	for _, lasting := range []string{"/pods?watch=true", "/pods/x/exec?command=sh", "/pods/x/attach"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		began := time.Now()
-		err := get(ctx, lasting)
-		if took := time.Since(began); took < 250*time.Millisecond {
-			t.Errorf("%s ended after %s: %v", lasting, took, err)
-		}
-		cancel()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := get(ctx, "/pods?watch=true"); time.Since(began) < 250*time.Millisecond {
+		t.Errorf("a watch ended after %s: %v", time.Since(began), err)
+	}
+}
+
+// TestHangingPlugin: a plugin for credentials that hangs keeps no request from ending with its context.
+func TestHangingPlugin(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(corev1.Pod{TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}})
+	}))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	plugin := "if [ -e " + dir + "/used ]; then exec sleep 5 2>/dev/null; fi; touch " + dir + "/used; " +
+		`echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",` +
+		`"status":{"token":"t","expirationTimestamp":"2020-01-01T00:00:00Z"}}'`
+	kubeconfig := filepath.Join(dir, "config")
+	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c",
+"clusters":[{"name":"c","cluster":{"server":%q,"insecure-skip-tls-verify":true}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
+"users":[{"name":"u","user":{"exec":{"apiVersion":"client.authentication.k8s.io/v1","interactiveMode":"Never",
+"command":"sh","args":["-c",%q]}}}]}`, server.URL, plugin)
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := genericclioptions.NewConfigFlags(false)
+	flags.KubeConfig = &kubeconfig
+	c, err := connect(flags, newPrinter(io.Discard, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(ctx context.Context) error {
+		_, err := c.cluster.Client.CoreV1().Pods("shop").Get(ctx, "api", metav1.GetOptions{})
+		return err
+	}
+	if err := get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want the context's", err)
 	}
 }

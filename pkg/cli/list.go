@@ -99,7 +99,7 @@ func (c *sessionCommand) list(ctx context.Context, l listing) error {
 	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	var names []string
 	for _, s := range sessions {
-		names = append(names, s.Name)
+		names = append(names, found.Unambiguous(s))
 	}
 	return c.show(l, "SessionList", sessions, names, sessionTable(l, sessions, time.Now()))
 }
@@ -185,7 +185,7 @@ func tabulate[T any](columns []column[T], items []T) *metav1.Table {
 	for _, item := range items {
 		var row metav1.TableRow
 		for _, c := range columns {
-			row.Cells = append(row.Cells, cmp.Or(plain(c.cell(item)), "<none>"))
+			row.Cells = append(row.Cells, cmp.Or(cell(c.cell(item)), "<none>"))
 		}
 		table.Rows = append(table.Rows, row)
 	}

@@ -67,13 +67,17 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	errs := make([]error, len(sessions))
 	workqueue.ParallelizeUntil(ctx, endsAtOnce, len(sessions), func(n int) { errs[n] = c.end(ctx, sessions[n]) })
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	for n, s := range sessions {
-		if errs[n] == nil {
+		switch {
+		case errs[n] != nil:
+		case ctx.Err() != nil: // nothing more is written to stdout
+			c.out.Say("%s", deleted(s))
+		default:
 			errs[n] = c.print("%s", deleted(s))
 		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return errors.Join(errs...)
 }
@@ -83,6 +87,7 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	switch {
 	case !s.Unattended() || s.State == inventory.Ended || s.State == inventory.Ending:
+	case s.State != inventory.Unknown && !s.WaitsToEnd(): // another client's, whatever its lease says
 	case s.State == inventory.Unknown:
 		return fmt.Errorf("%s: pod/%s could not be read, so its container %s cannot be told to end", s.Name, s.Pod,
 			s.Container)
@@ -124,7 +129,7 @@ func deleted(s inventory.Session) string {
 		return s.Name + " deleted"
 	case s.State == inventory.Ended:
 		return s.Name + ": lease deleted"
-	case s.Unattended():
+	case s.WaitsToEnd():
 		return s.Name + ": container " + s.Container + " in pod/" + s.Pod + " has ended; lease deleted"
 	}
 	return s.Name + ": lease deleted; its client ends container " + s.Container + " in pod/" + s.Pod
@@ -231,26 +236,35 @@ func (c *sessionCommand) gc(ctx context.Context, g collecting) error {
 		return err
 	}
 	var errs []error
+	var told []string
 	for _, s := range found.Sessions {
 		why, err := found.GarbageReason(ctx, c.cluster.Client, s, time.Now())
 		if err == nil && why != "" {
-			err = c.remove(ctx, s, why, g)
+			why, err = c.remove(ctx, s, why, g)
+			told = append(told, why)
 		}
 		errs = append(errs, err)
+	}
+	for _, line := range told { // last, since nobody might read it
+		if line != "" {
+			errs = append(errs, c.print("%s", line))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *sessionCommand) remove(ctx context.Context, s inventory.Session, why string, g collecting) error {
+// remove ends a session, and returns the line that says so.
+func (c *sessionCommand) remove(ctx context.Context, s inventory.Session, why string,
+	g collecting) (line string, err error) {
 	name := s.Name
 	if g.Everywhere {
 		name = s.Namespace + "/" + s.Name
 	}
 	if g.DryRun {
-		return c.print("%s: %s: would be removed (dry run)", name, why)
+		return fmt.Sprintf("%s: %s: would be removed (dry run)", name, why), nil
 	}
 	if err := inventory.End(ctx, c.cluster.Client, s); err != nil {
-		return err
+		return "", err
 	}
-	return c.print("%s: %s: removed", name, why)
+	return fmt.Sprintf("%s: %s: removed", name, why), nil
 }

@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ const (
 func (o Options) isPreview() bool { return o.Explain || o.DryRun != DryRunNone }
 
 // options validates the flags and arguments. dash is the index of the first argument after "--", or -1.
-func (f *flags) options(args []string, dash int) (Options, error) {
+func (f *flags) options(ctx context.Context, args []string, dash int) (Options, error) {
 	words, command := args, []string(nil)
 	if dash >= 0 {
 		words, command = args[:dash], args[dash:]
@@ -79,7 +80,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 		oneOf("mode", o.Mode, plan.ModeClone, plan.ModeDebug),
 		refuse(f.set.Changed("revision") && o.Revision <= 0,
 			fmt.Sprintf("--revision %d is not more than zero", o.Revision), ""),
-		f.parsePlan(&o.Plan, command),
+		f.parsePlan(ctx, &o.Plan, command),
 		oneOf("output", o.Output, "", "yaml", "json", "name"),
 		f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container"),
 		atLeast("start-timeout", o.StartTimeout, time.Second),
@@ -99,7 +100,7 @@ func (f *flags) options(args []string, dash int) (Options, error) {
 }
 
 // parsePlan validates the flags and arguments from which a plan is made.
-func (f *flags) parsePlan(o *plan.Options, command []string) error {
+func (f *flags) parsePlan(ctx context.Context, o *plan.Options, command []string) error {
 	parts, identity := &o.Components, &o.Identity
 	if f.set.Changed("ordinal") {
 		parts.Ordinal = &f.ordinal
@@ -107,7 +108,7 @@ func (f *flags) parsePlan(o *plan.Options, command []string) error {
 	return cmp.Or(
 		oneOf("via", o.Via, "", agent.ViaExec, agent.ViaAttach),
 		f.parseCommand(o, command),
-		f.parseEnv(o),
+		f.parseEnv(ctx, o),
 		parseQuantity(&o.CPU, "cpu", f.cpu),
 		parseQuantity(&o.Memory, "memory", f.memory),
 		f.validNames("with", validation.IsDNS1123Label, parts.With...),
@@ -240,9 +241,9 @@ func (f *flags) parseCommand(o *plan.Options, afterDash []string) error {
 
 // parseEnv reads the changes to the environment: those in files first, so that the others override them. An
 // error never repeats a value: it may be a secret.
-func (f *flags) parseEnv(o *plan.Options) error {
+func (f *flags) parseEnv(ctx context.Context, o *plan.Options) error {
 	for _, file := range f.envFiles {
-		if err := readEnvFile(file, o); err != nil {
+		if err := readEnvFile(ctx, file, o); err != nil {
 			return err
 		}
 	}
@@ -274,20 +275,15 @@ const longestEnvFile = 1 << 20
 
 // readEnvFile reads variables from a file as docker does: a line has NAME=VALUE, or NAME for the value from
 // here. The value is the rest of the line as it stands. Empty lines and those that begin with # are left out.
-func readEnvFile(path string, o *plan.Options) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("--env-file: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, longestEnvFile+1))
+func readEnvFile(ctx context.Context, path string, o *plan.Options) error {
+	text, err := readInput(ctx, path, nil, longestEnvFile)
 	switch {
 	case err != nil:
 		return fmt.Errorf("--env-file: %w", err)
 	case len(text) > longestEnvFile:
 		return fmt.Errorf("--env-file %s is longer than %d bytes", path, longestEnvFile)
-	case !utf8.Valid(text):
-		return fmt.Errorf("--env-file %s is not UTF-8", path)
+	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
+		return fmt.Errorf("--env-file %s is not UTF-8 text", path)
 	}
 	lines := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
 	for n, line := range lines {
@@ -296,16 +292,12 @@ func readEnvFile(path string, o *plan.Options) error {
 			continue
 		}
 		name, value, set := strings.Cut(line, "=")
-		invalid := validation.IsRelaxedEnvVarName(name)
-		if !set { // the name may be a value
-			invalid = validation.IsEnvVarName(name)
-		}
-		if len(invalid) > 0 {
+		if len(validation.IsEnvVarName(name)) > 0 { // it is not repeated: it may be a part of a secret
 			return fmt.Errorf("--env-file %s: line %d is neither NAME=VALUE nor NAME", path, n+1)
 		}
 		if !set {
 			if value, set = os.LookupEnv(name); !set {
-				return fmt.Errorf("--env-file %s: line %d: variable %s is not set here", path, n+1, name)
+				return fmt.Errorf("--env-file %s: line %d: the variable that it names is not set here", path, n+1)
 			}
 		}
 		o.Env = append(o.Env, plan.EnvChange{Name: name, Value: value})

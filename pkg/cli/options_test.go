@@ -32,7 +32,7 @@ func parse(argv []string) (Options, error) {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			parsed, err = f.options(args, cmd.ArgsLenAtDash())
+			parsed, err = f.options(cmd.Context(), args, cmd.ArgsLenAtDash())
 			return err
 		},
 	}
@@ -549,9 +549,12 @@ func TestEnvFile(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"A=1\ns3cret with words\n": ": line 2 is neither NAME=VALUE nor NAME",
+		"export A=s3cret":          ": line 1 is neither NAME=VALUE nor NAME",
+		"s3cret":                   ": line 1: the variable that it names is not set here",
 		"=s3cret":                  ": line 1 is neither NAME=VALUE nor NAME",
-		"\n\nNOT_HERE":             ": line 3: variable NOT_HERE is not set here",
-		"A=s3cret\xff":             " is not UTF-8",
+		"\n\nNOT_HERE":             ": line 3: the variable that it names is not set here",
+		"A=s3cret\xff":             " is not UTF-8 text",
+		"A=s3cret\x00":             " is not UTF-8 text",
 		"A=" + strings.Repeat("x", longestEnvFile): " is longer than 1048576 bytes",
 	} {
 		path := write(text)

@@ -42,7 +42,8 @@ func newPrinter(out io.Writer, quiet bool) *printer {
 	p := &printer{out: narrate(out), quiet: quiet, told: map[string]bool{}}
 	if !quiet {
 		p.progress = &progress{out: p.out, printed: map[string]bool{},
-			moving: printers.IsTerminal(p.out.Writer) && os.Getenv("TERM") != "dumb"}
+			moving: printers.IsTerminal(p.out.Writer) && os.Getenv("TERM") != "dumb",
+			width:  func() int { return widthOf(p.out.Writer) }}
 	}
 	return p
 }
@@ -173,6 +174,7 @@ const (
 type progress struct {
 	out    io.Writer
 	moving bool
+	width  func() int // of the terminal
 
 	mu      sync.Mutex
 	what    string
@@ -227,14 +229,15 @@ func (p *progress) draw(frame int, waited time.Duration) {
 	switch {
 	case p.moving:
 		line := fmt.Sprintf("%c waiting %s: %s", `|/-\`[frame%4], waited.Truncate(time.Second), p.what)
-		fmt.Fprint(p.out, "\r\x1b[K"+cut(line, width(p.out)))
+		fmt.Fprint(p.out, "\r\x1b[K"+cut(line, p.width()))
 	case waited >= patience && !p.printed[p.what]:
 		p.printed[p.what] = true
 		fmt.Fprintln(p.out, "waiting: "+p.what)
 	}
 }
 
-func width(out io.Writer) int {
+// widthOf returns the width of a terminal.
+func widthOf(out io.Writer) int {
 	if size := (term.TTY{Out: out}).GetSize(); size != nil && size.Width > 0 {
 		return int(size.Width)
 	}

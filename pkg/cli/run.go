@@ -27,7 +27,7 @@ import (
 // execute does what o asks for, and returns the exit status.
 func (o Options) execute(ctx context.Context, c connection, streams genericiooptions.IOStreams,
 	out *printer) (int, error) {
-	query, err := o.query(c, streams.In)
+	query, err := o.query(ctx, c, streams.In)
 	if err != nil {
 		return 0, err
 	}
@@ -62,8 +62,8 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 }
 
 // query returns what to look for. It reads the manifest here, since that may be on stdin.
-func (o Options) query(c connection, in io.Reader) (workload.Query, error) {
-	manifest, err := readManifest(o.Filename, in)
+func (o Options) query(ctx context.Context, c connection, in io.Reader) (workload.Query, error) {
+	manifest, err := readManifest(ctx, o.Filename, in)
 	return workload.Query{
 		Reference: o.Reference, Namespace: c.namespace, EnforceNamespace: c.enforceNamespace,
 		Container: o.Container,
@@ -142,23 +142,20 @@ const maxManifest = 16 << 20
 
 // readManifest returns the content of the file, or of stdin for "-". It returns nil if no file was named.
 // Package workload interprets the content.
-func readManifest(filename string, stdin io.Reader) ([]byte, error) {
+func readManifest(ctx context.Context, filename string, stdin io.Reader) ([]byte, error) {
 	if filename == "" {
 		return nil, nil
 	}
-	name, in := "stdin", stdin
-	if filename != "-" {
-		file, err := os.Open(filename)
-		if err != nil {
-			return nil, fmt.Errorf("manifest: %w", err)
-		}
-		defer file.Close()
-		name, in = filename, file
+	name := filename
+	if name == "-" {
+		name = "stdin"
 	}
-	manifest, err := io.ReadAll(io.LimitReader(in, maxManifest+1))
+	manifest, err := readInput(ctx, filename, stdin, maxManifest)
 	switch {
-	case err != nil:
-		return nil, fmt.Errorf("manifest %s: %w", name, err)
+	case err != nil && filename == "-":
+		return nil, fmt.Errorf("manifest stdin: %w", err)
+	case err != nil: // it names the file
+		return nil, fmt.Errorf("manifest: %w", err)
 	case len(manifest) == 0:
 		return nil, fmt.Errorf("manifest %s is empty", name)
 	case len(manifest) > maxManifest:

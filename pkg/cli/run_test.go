@@ -125,7 +125,7 @@ func TestQuery(t *testing.T) {
 	for _, tt := range tests {
 		tt.want.Namespace, tt.want.EnforceNamespace = "shop", true
 		c := connection{namespace: "shop", enforceNamespace: true}
-		if got, err := tt.o.query(c, strings.NewReader("kind: Job")); err != nil || !reflect.DeepEqual(got,
+		if got, err := tt.o.query(t.Context(), c, strings.NewReader("kind: Job")); err != nil || !reflect.DeepEqual(got,
 			tt.want) {
 			t.Errorf("%s: error %v, query\n%+v, want\n%+v", tt.name, err, got, tt.want)
 		}
@@ -144,14 +144,14 @@ func TestReadManifestFails(t *testing.T) {
 		want  string
 	}{
 		{folder + "/none", nil, "manifest: open " + folder + "/none: no such file or directory"},
-		{folder, nil, "manifest " + folder + ": read " + folder + ": is a directory"},
+		{folder, nil, "manifest: read " + folder + ": is a directory"},
 		{empty, nil, "manifest " + empty + " is empty"},
 		{"-", strings.NewReader(""), "manifest stdin is empty"},
 		{"-", strings.NewReader(strings.Repeat("a", maxManifest+1)), "manifest stdin is longer than 16Mi"},
 		{"-", iotest.ErrReader(errors.New("no luck")), "manifest stdin: no luck"},
 	}
 	for _, tt := range tests {
-		if got, err := readManifest(tt.file, tt.stdin); err == nil || err.Error() != tt.want || got != nil {
+		if got, err := readManifest(t.Context(), tt.file, tt.stdin); err == nil || err.Error() != tt.want || got != nil {
 			t.Errorf("%d bytes, error %v; want %s", len(got), err, tt.want)
 		}
 	}

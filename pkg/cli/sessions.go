@@ -190,6 +190,9 @@ func joinable(s inventory.Session, user string) error {
 	case s.User != "" && user != "" && s.User != user:
 		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
 			hint.Command("list your sessions: kubectl eshell list -n %s", s.Namespace))
+	case s.State == inventory.Starting && s.Pod == "":
+		return hint.Wrap(fmt.Errorf("session %s has not started yet: it has no pod", s.Name),
+			hint.Command("list sessions: kubectl eshell list -n %s", s.Namespace))
 	case s.State == inventory.Starting:
 		return hint.Wrap(fmt.Errorf("session %s has not started yet", s.Name),
 			hint.Command("see its progress: kubectl describe pod %s -n %s", s.Pod, s.Namespace))

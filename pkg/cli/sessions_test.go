@@ -127,7 +127,7 @@ func TestSessionCommands(t *testing.T) {
 		{"list --all-users -o name", ran{out: "api-eshell-aaaaa\napi-eshell-bbbbb\napi-eshell-ccccc\n"}},
 		{"list pod/api-7d4b9",
 			ran{out: "NAME         IMAGE     TARGET   STATE          EXIT     AGE      COMMAND\n" +
-				"debugger-1   busybox   app      Running        <none>   10m      sh -c [2Jtop...\n" +
+				"debugger-1   busybox   app      Running        <none>   10m      sh -c [2Jtop exit\n" +
 				"debugger-2   busybox   app      Error          137      10m      <none>\n" +
 				"debugger-3   busybox   app      ErrImagePull   <none>   <none>   sh\n"}},
 		{"list pod api-7d4b9 -o name", ran{out: "debugger-1\ndebugger-2\ndebugger-3\n"}},

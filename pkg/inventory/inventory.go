@@ -103,8 +103,9 @@ func isOurs(object metav1.Object) bool {
 }
 
 // join makes a session from each clone with the lease that owns it, and from each lease that owns no clone. Only
-// the UID in the owner reference pairs them: anybody can write labels and annotations. If a lease owns several
-// clones, it belongs to the one that it names.
+// the UID in the owner reference pairs them: anybody can write labels and annotations. But anybody can also make
+// a pod that refers to somebody else's lease. So a lease has no other clone than the one that it names, and
+// until it names one, a single one. A lease of a debug session has none.
 func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
 	owners := map[types.UID]*batchv1.Job{}
 	for n := range jobs {
@@ -112,30 +113,39 @@ func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
 	}
 	clones := map[types.UID][]*corev1.Pod{}
 	for n := range pods {
-		if owner := leaseOwner(&pods[n]); owner != nil && owners[owner.UID] != nil {
+		if owner := leaseOwner(&pods[n]); owner != nil && mayOwn(owners[owner.UID], &pods[n]) {
 			clones[owner.UID] = append(clones[owner.UID], &pods[n])
 		}
 	}
 	sessions := []Session{}
+	leased := map[types.UID]bool{} // clones, and leases with one
+	for uid, pods := range clones {
+		if len(pods) == 1 {
+			sessions = append(sessions, i.session(pods[0], owners[uid]))
+			leased[uid], leased[pods[0].UID] = true, true
+		}
+	}
 	for n := range pods {
-		var job *batchv1.Job
-		if owner := leaseOwner(&pods[n]); owner != nil {
-			job = owners[owner.UID]
+		if !leased[pods[n].UID] {
+			sessions = append(sessions, i.session(&pods[n], nil))
 		}
-		if job != nil && len(clones[job.UID]) > 1 && job.Annotations[owned.PodAnnotation] != pods[n].Name {
-			job = nil
-		}
-		sessions = append(sessions, i.session(&pods[n], job))
 	}
 	for n := range jobs {
-		if len(clones[jobs[n].UID]) == 0 {
+		if !leased[jobs[n].UID] {
 			sessions = append(sessions, i.session(nil, &jobs[n]))
 		}
 	}
 	slices.SortFunc(sessions, func(a, b Session) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Lease, b.Lease))
 	})
 	return sessions
+}
+
+// mayOwn reports whether a clone that refers to a lease can be that lease's.
+func mayOwn(job *batchv1.Job, pod *corev1.Pod) bool {
+	return job != nil && job.Namespace == pod.Namespace && job.Annotations[owned.ModeAnnotation] != modeDebug &&
+		(job.Annotations[owned.PodAnnotation] == "" || job.Annotations[owned.PodAnnotation] == pod.Name)
 }
 
 // Own returns the caller's own sessions. If the server does not report who the caller is, there are none.
@@ -167,6 +177,20 @@ func (i *Inventory) Find(name string) (Session, error) {
 	}
 	return Session{}, hint.Wrap(fmt.Errorf("%d sessions are called %s in namespace %s", len(found), name,
 		i.Namespace), hint.Command("say which one: %s or %s", podPrefix+bare, jobPrefix+bare))
+}
+
+// Unambiguous returns a session's name, with a prefix where another session answers to the name too.
+func (i *Inventory) Unambiguous(s Session) string {
+	for _, other := range i.Sessions {
+		same := other.Namespace == s.Namespace && (other.Name == s.Name || other.Lease == s.Name)
+		if itself := other.pod == s.pod && other.job == s.job; same && !itself {
+			if s.pod != nil {
+				return podPrefix + s.Name
+			}
+			return jobPrefix + s.Name
+		}
+	}
+	return s.Name
 }
 
 // The prefixes of a session's name, as in kubectl.
@@ -227,7 +251,9 @@ func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name st
 	for _, job := range jobs { // one, or none
 		clone := job.Annotations[owned.PodAnnotation]
 		if isLease(&job) && job.Annotations[owned.ModeAnnotation] == modeClone && clone != "" && clone != name {
-			pods, podsErr = getClone(clone)
+			var named []corev1.Pod
+			named, podsErr = getClone(clone)
+			pods = append(pods, named...)
 		}
 	}
 	if err := i.take(pods, podsErr, jobs, jobsErr); err != nil {

@@ -89,6 +89,7 @@ func theLease(session string, changes ...func(*batchv1.Job)) *batchv1.Job {
 		},
 	}}
 	j.Spec.Template.Spec.Containers = []corev1.Container{{Name: "never-runs"}}
+	j.Spec.Parallelism = new(int32(0))
 	for _, change := range changes {
 		change(j)
 	}
@@ -377,7 +378,19 @@ func TestPairs(t *testing.T) {
 			[]string{"api-eshell-x7k2p eshell-x7k2p ann", "b-eshell-x7k2p  ann"}},
 		{"a lease that says who owns a clone", []runtime.Object{clone("x7k2p", leased),
 			theLease("x7k2p", says(owned.UserAnnotation, "admin"))},
-			[]string{"api-eshell-x7k2p eshell-x7k2p ann"}},
+			[]string{"api-eshell-x7k2p eshell-x7k2p "}},
+		{"a pod that refers to somebody else's debug session", []runtime.Object{
+			clone("x7k2p", leased, func(p *corev1.Pod) {
+				p.Name, p.Annotations[owned.UserAnnotation] = "eshell-x7k2p", "admin"
+			}), theLease("x7k2p", debug)},
+			[]string{"eshell-x7k2p  admin", "eshell-x7k2p eshell-x7k2p ann"}},
+		{"two of them", []runtime.Object{second, clone("x7k2p", leased), theLease("x7k2p", debug)},
+			[]string{"api-eshell-x7k2p  ann", "b-eshell-x7k2p  ann", "eshell-x7k2p eshell-x7k2p ann"}},
+		{"a pod that refers to somebody else's clone's lease", []runtime.Object{second, theLease("x7k2p")},
+			[]string{"b-eshell-x7k2p  ann", "eshell-x7k2p eshell-x7k2p ann"}},
+		{"two clones of a lease that names none", []runtime.Object{second, clone("x7k2p", leased),
+			theLease("x7k2p", says(owned.PodAnnotation, ""))},
+			[]string{"api-eshell-x7k2p  ann", "b-eshell-x7k2p  ann", "eshell-x7k2p eshell-x7k2p ann"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

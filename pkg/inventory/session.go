@@ -42,6 +42,8 @@ type Session struct {
 
 	pod *corev1.Pod
 	job *batchv1.Job
+
+	waits bool // the process of its container is one that waits to be told to end
 }
 
 // State is the state of a session. Until RefreshStates, a debug session has the state of its lease, because
@@ -69,13 +71,17 @@ func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 	if pod != nil {
 		s.Name, s.Namespace, s.Pod, s.Created = pod.Name, pod.Namespace, pod.Name, pod.CreationTimestamp
 		s.Container, s.Ends = shell(pod), podEnds(pod)
-		s.describe(pod.Annotations)
 	}
 	if job != nil {
 		s.Lease, s.Namespace, s.Created = job.Name, job.Namespace, job.CreationTimestamp
 		s.Ends = lease.Expires(job)
 		s.describe(job.Annotations)
-		s.Kept = job.Annotations[owned.KeptAnnotation]
+	}
+	if pod != nil {
+		s.describe(pod.Annotations)
+	}
+	if pod != nil && job != nil && s.User != cmp.Or(pod.Annotations[owned.UserAnnotation], s.User) {
+		s.User = "" // one of the two has been changed
 	}
 	if pod == nil {
 		s.Name = s.Lease
@@ -127,25 +133,25 @@ const atOnce = 10
 func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []Session) {
 	workqueue.ParallelizeUntil(ctx, atOnce, len(sessions), func(n int) {
 		if s := &sessions[n]; s.Mode == modeDebug && s.State == Running {
-			s.State = inside(ctx, client, *s)
+			s.State, s.waits = inside(ctx, client, *s)
 		}
 	})
 }
 
-func inside(ctx context.Context, client kubernetes.Interface, s Session) State {
+func inside(ctx context.Context, client kubernetes.Interface, s Session) (state State, waits bool) {
 	pod, err := client.CoreV1().Pods(s.Namespace).Get(ctx, s.Pod, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return Ended
+		return Ended, false
 	}
 	if err != nil {
-		return Unknown
+		return Unknown, false
 	}
 	for _, c := range pod.Spec.EphemeralContainers {
-		if c.Name == s.Container && agent.IsOurs(slices.Concat(c.Command, c.Args)) {
-			return podState(pod, s.Container)
+		if command := slices.Concat(c.Command, c.Args); c.Name == s.Container && agent.IsOurs(command) {
+			return podState(pod, s.Container), agent.IsIdler(command) && !c.StdinOnce
 		}
 	}
-	return Ended
+	return Ended, false
 }
 
 func podState(pod *corev1.Pod, container string) State {
@@ -172,6 +178,10 @@ func shell(pod *corev1.Pod) string {
 	}
 	return ""
 }
+
+// WaitsToEnd reports whether the session's container has to be told to end, because no client and no lease ends
+// it. RefreshStates has found that out: what annotations say would end somebody else's.
+func (s Session) WaitsToEnd() bool { return s.Unattended() && s.waits }
 
 // Unattended reports whether this is a debug session whose process is ended by no client and no lease.
 func (s Session) Unattended() bool { return s.Mode == modeDebug && s.Kept == owned.Detached }

@@ -85,8 +85,9 @@ const neverRuns = "never-runs"
 // RunsNothing reports whether a Job is made like a lease, which deletes nothing that runs when it is deleted. A
 // Job's template cannot be changed.
 func RunsNothing(job *batchv1.Job) bool {
-	return slices.ContainsFunc(job.Spec.Template.Spec.Containers,
-		func(c corev1.Container) bool { return c.Name == neverRuns })
+	containers := job.Spec.Template.Spec.Containers
+	return len(containers) == 1 && containers[0].Name == neverRuns && job.Spec.Parallelism != nil &&
+		*job.Spec.Parallelism == 0
 }
 
 // HasEnded reports a lease that has ended, or is about to: it does not come back.

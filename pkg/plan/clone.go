@@ -16,7 +16,9 @@ type clone struct {
 	workload *workload.Workload
 	options  Options
 	notes    []Note
+	via      agent.Via
 	passed   []agent.Variable // over the command's stream
+	source   corev1.Container // the chosen container before its environment was changed
 
 	labels, annotations map[string]string
 	filled              int // number of annotations added for files of the downward API
@@ -35,10 +37,10 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	if !t.Access.DeletePods && !o.Preview {
 		return nil, missing("delete", "pods", t.Namespace, "the clone could not be removed")
 	}
-	c := &clone{workload: t, options: o, notes: notes, spec: *t.Template.Spec.DeepCopy()}
+	c := &clone{workload: t, options: o, via: via, notes: notes, spec: *t.Template.Spec.DeepCopy()}
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	if main := c.main(); main != nil {
-		c.passed = o.passed(via, main.Env)
+		c.passed = o.passed(via, *main)
 	}
 	a := agent.New(o.agent(via, watchdog(t, o, ModeClone), c.passed))
 	for _, step := range []func() error{

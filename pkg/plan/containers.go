@@ -83,6 +83,7 @@ func (c *clone) strip() error {
 		numberPort(container.StartupProbe, container.Ports)
 		container.LivenessProbe, container.ReadinessProbe = nil, nil
 		container.Lifecycle, container.Ports = nil, nil
+		container.StdinOnce = false // the session's container is the only one whose input ends with a client
 		// The API accepts neither in a pod that is never restarted.
 		container.RestartPolicyRules, container.ResizePolicy = nil, nil
 		if !containers.IsSidecar(*container) {

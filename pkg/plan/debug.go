@@ -28,7 +28,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	}
 	w := watchdog(t, o, ModeDebug)
 	source := containers.Spec(t.Pod, t.Container).DeepCopy()
-	passed := o.passed(via, source.Env)
+	passed := o.passed(via, *source)
 	a := agent.New(o.agent(via, w, passed))
 	if via == agent.ViaAttach && !w.Relay {
 		notes = append(notes,

@@ -11,6 +11,7 @@ import (
 	resourcehelper "k8s.io/kubectl/pkg/util/resource"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -68,7 +69,7 @@ func (c *clone) resolveVariable(variable *corev1.EnvVar) {
 		*variable = corev1.EnvVar{Name: variable.Name, Value: agent.Escape([]string{value})[0]}
 	case lost:
 		c.note(Warning, "variable "+variable.Name+" is empty",
-			"the controller gives its pods "+path+"; set it with -e "+variable.Name+"=...")
+			hint.Command("the controller gives its pods "+path+"; set it with -e %s", variable.Name+"=..."))
 	}
 }
 

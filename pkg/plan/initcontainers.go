@@ -32,9 +32,9 @@ func (c *clone) initializes(init corev1.Container, prepares bool) bool {
 	case InitNone:
 	case InitNamed:
 		runs, reason = slices.Contains(c.options.Components.InitNames, init.Name),
-			"--init "+strings.Join(c.options.Components.InitNames, ",")
+			hint.Command("--init %s", strings.Join(c.options.Components.InitNames, ","))
 	default:
-		runs, reason = prepares, "it prepares no volume of the clone's own; --init "+init.Name+" runs it"
+		runs, reason = prepares, hint.Command("it prepares no volume of the clone's own; --init %s runs it", init.Name)
 		if prepares {
 			reason = "it prepares a volume for container " + c.workload.Container
 		}

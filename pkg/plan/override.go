@@ -45,6 +45,7 @@ func (c *clone) override() error {
 // secret.
 func (c *clone) changeEnv() error {
 	main := c.main()
+	c.source = *main.DeepCopy()
 	env, unset := mergeEnv(main.Env, c.options.Env, c.passed)
 	main.Env = env
 	for _, change := range c.options.Env {
@@ -55,7 +56,8 @@ func (c *clone) changeEnv() error {
 		case change.Remove:
 			c.note(Detail, "variable "+change.Name+" is removed", "--env")
 		default:
-			c.note(Detail, "variable "+change.Name+" is set", "--env, in the pod's spec")
+			c.note(Changed, "the value of "+change.Name+" is in the pod's spec",
+				c.options.whyInSpec(change.Name, c.via, c.source))
 		}
 	}
 	for _, name := range unset {
@@ -77,7 +79,7 @@ func (c *clone) pin() error {
 			c.note(Changed, "image "+image, "container "+container.Name+" runs it")
 		case container.Name == c.workload.Container:
 			return hint.Wrap(fmt.Errorf("--pin: the image that container %s runs has no digest in a registry",
-				container.Name), "leave out --pin for the image of the template: "+container.Image)
+				container.Name), hint.Command("leave out --pin for the image of the template: %s", container.Image))
 		default:
 			c.note(Warning, "image "+container.Image+" of container "+container.Name+" is not pinned",
 				"the one that runs has no digest in a registry")
@@ -88,24 +90,36 @@ func (c *clone) pin() error {
 
 const passedReason = "--env, over the command's stream: no spec, log or URL has the value"
 
-// passed returns the variables of the changes that are passed to the command over its stream. The others have
-// to be in the spec: a command that does not run by exec reads no such stream, a shell cannot set every name,
-// and what refers to a variable by $(NAME) needs it there.
-func (o Options) passed(via agent.Via, env []corev1.EnvVar) []agent.Variable {
-	if via != agent.ViaExec || o.Detach {
-		return nil
-	}
+// passed returns the variables of the changes that are passed to the command over its stream.
+func (o Options) passed(via agent.Via, source corev1.Container) []agent.Variable {
 	var passed []agent.Variable
 	for i, change := range o.Env {
 		changedLater := slices.ContainsFunc(o.Env[i+1:],
 			func(later EnvChange) bool { return later.Name == change.Name })
-		referred := slices.ContainsFunc(env,
-			func(e corev1.EnvVar) bool { return strings.Contains(e.Value, "$("+change.Name+")") })
-		if !change.Remove && !changedLater && !referred && agent.PassesEnv(change.Name) {
+		if !change.Remove && !changedLater && o.whyInSpec(change.Name, via, source) == "" {
 			passed = append(passed, agent.Variable{Name: change.Name, Value: change.Value})
 		}
 	}
 	return passed
+}
+
+// whyInSpec returns why a variable has to be in the spec, or "": a command that does not run by exec reads no
+// such stream, a shell cannot set every name, and what refers to a variable by $(NAME) needs it there.
+func (o Options) whyInSpec(name string, via agent.Via, source corev1.Container) string {
+	refers := "$(" + name + ")"
+	switch {
+	case o.Detach:
+		return "a detached session has no stream over which it could come"
+	case via != agent.ViaExec:
+		return "a command that runs by attach has no stream over which it could come"
+	case !agent.PassesEnv(name):
+		return "a shell cannot set it, or uses it itself"
+	case slices.ContainsFunc(source.Env, func(e corev1.EnvVar) bool { return strings.Contains(e.Value, refers) }),
+		slices.ContainsFunc(source.VolumeMounts,
+			func(m corev1.VolumeMount) bool { return strings.Contains(m.SubPathExpr, refers) }):
+		return "another variable or a mount refers to it"
+	}
+	return ""
 }
 
 func passes(passed []agent.Variable, name string) bool {

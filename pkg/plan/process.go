@@ -61,7 +61,11 @@ func (c *clone) addToolbox() {
 	c.spec.Volumes = append(c.spec.Volumes,
 		corev1.Volume{Name: owned.ToolboxName,
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
-	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+agent.Toolbox, "--toolbox")
+	reason := "--toolbox"
+	if said := effective(c.spec, fill); said.RunAsUser == nil {
+		reason += "; the init container that copies them runs as the user of that image"
+	}
+	c.note(Changed, "programs of "+c.options.Toolbox+" are in "+agent.Toolbox, reason)
 }
 
 // plainResources returns the requests and limits without devices.

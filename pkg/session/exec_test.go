@@ -96,8 +96,8 @@ func TestRefused(t *testing.T) {
 		nil:        "the connection to pod/api was lost: no running task found",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, Stdin: strings.NewReader(""),
-				Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, StartTimeout: time.Minute,
+				Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
 			s.watch = &podWatch{pod: &corev1.Pod{}, news: make(chan podEvent, 1)}
 			if what != nil {
 				s.watch.put(podEvent{err: what})
@@ -133,4 +133,37 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// mute is a node behind an API server that opens streams: it brings nothing.
+type mute struct{}
+
+func (mute) Exec(ctx context.Context, _ stream.Container, _ []string, _ remotecommand.StreamOptions) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (mute) Attach(ctx context.Context, _ stream.Container, _ remotecommand.StreamOptions) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestNodeHangs: a command that does not begin behind an open stream is not waited for any longer than a start.
+func TestNodeHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context()) // the holder's stream outlives the command's
+		s := newSession(Config{Streams: mute{}, Reporter: &story{}, StartTimeout: time.Minute,
+			Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+		s.watch = &podWatch{pod: &corev1.Pod{}, news: make(chan podEvent, 1)}
+		began := time.Now()
+		status, err := s.runCommand(ctx)
+		const want = "the command in pod/api did not start within 1m0s: its node does not answer"
+		if status != 0 || errorText(err) != want || time.Since(began) != time.Minute {
+			t.Errorf("status %d, error %v after %s, want %q", status, err, time.Since(began), want)
+		}
+		cancel()
+		limited, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		_ = s.agent.Stop(limited) // or the holder's stream lasts as long as the test
+	})
 }

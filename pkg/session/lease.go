@@ -149,6 +149,9 @@ func (s *session) pause() time.Duration {
 	return pause
 }
 
+// errUnread means that nobody has read the name of a detached session.
+var errUnread = errors.New("nobody has read the session's name while it lived")
+
 // detach lets the session go on without its client. It starts with the lease: a debug container that is to
 // stay must be on record.
 func (s *session) detach(ctx context.Context) error {
@@ -172,6 +175,9 @@ func (s *session) detach(ctx context.Context) error {
 			return fmt.Errorf("%s could not be left running: %w", s.where(), err)
 		}
 	}
+	left, _ := s.left()
+	ctx, cancel := context.WithTimeoutCause(ctx, left, errUnread)
+	defer cancel()
 	_, err := fmt.Fprintln(stream.Interruptible(ctx, s.Stdout), s.plan.Name())
 	if err != nil { // nobody would know of it
 		return &stream.OutputError{Err: err}

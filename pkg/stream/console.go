@@ -20,7 +20,8 @@ type Console struct {
 
 	listening sync.Once   // from the first stream's opening on
 	heard     atomic.Bool // a stream takes the keys
-	interrupt func()      // called on Ctrl-C while no stream takes the keys
+	silent    atomic.Bool // it is not the first, and has brought nothing yet
+	interrupt func()      // called on Ctrl-C while no stream takes the keys, or answers it
 
 	mu    sync.Mutex
 	size  *remotecommand.TerminalSize // the newest
@@ -50,8 +51,8 @@ func (c *Console) listen(in io.Reader) {
 	for {
 		buffer := make([]byte, 4096)
 		n, err := in.Read(buffer)
-		if !c.heard.Load() && bytes.ContainsRune(buffer[:n], ctrlC) {
-			c.interrupt()
+		if bytes.ContainsRune(buffer[:n], ctrlC) {
+			c.hearCtrlC()
 		}
 		if n > 0 {
 			c.keys <- buffer[:n]
@@ -60,6 +61,21 @@ func (c *Console) listen(in io.Reader) {
 			c.keysErr = err
 			return
 		}
+	}
+}
+
+// hearCtrlC interrupts if nobody else can: there is no stream, or one that hangs behind an API server that has
+// opened it before the node did.
+func (c *Console) hearCtrlC() {
+	switch {
+	case !c.heard.Load():
+		c.interrupt()
+	case c.silent.Load():
+		time.AfterFunc(answerTime, func() {
+			if c.silent.Load() {
+				c.interrupt()
+			}
+		})
 	}
 }
 
@@ -99,7 +115,12 @@ func (c *Console) Reattach(ctx context.Context, client Client, to Container, bac
 	defer lasted.Stop()
 	streams, giveBack := c.Lend(func() { lasted.Reset(nodeTimeout) })
 	defer giveBack()
-	streams.Stdout = &arrival{streams.Stdout, back}
+	c.silent.Store(true)
+	defer c.silent.Store(false)
+	streams.Stdout = &arrival{streams.Stdout, func() {
+		c.silent.Store(false)
+		back()
+	}}
 	return client.Attach(ctx, to, streams)
 }
 

@@ -1,9 +1,12 @@
 package stream
 
 import (
+	"context"
+	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
 )
@@ -119,4 +122,45 @@ func TestConsoleInterrupt(t *testing.T) {
 		}
 		keys.Close()
 	})
+}
+
+// hanging is a cluster whose API server opens streams behind which nobody answers, or says only a word.
+type hanging struct {
+	Client
+	says string
+}
+
+func (h hanging) Attach(ctx context.Context, _ Container, streams remotecommand.StreamOptions) error {
+	go func() { _, _ = io.Copy(io.Discard, streams.Stdin) }()
+	if h.says != "" {
+		_, _ = io.WriteString(streams.Stdout, h.says)
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestConsoleHangs: a stream that is had again, and behind which nobody answers, takes no Ctrl-C away.
+func TestConsoleHangs(t *testing.T) {
+	for _, says := range []string{"", "$ "} {
+		synctest.Test(t, func(t *testing.T) {
+			keyboard, keys := io.Pipe()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			interrupted := errors.New("Ctrl-C")
+			user := NewConsole(remotecommand.StreamOptions{Stdin: keyboard, Stdout: io.Discard},
+				func() { cancel(interrupted) })
+			first, giveBack := user.Lend(func() {})
+			go func() { _, _ = io.Copy(io.Discard, first.Stdin) }()
+			synctest.Wait()
+			giveBack()
+			time.AfterFunc(time.Second, func() { _, _ = keys.Write([]byte("\x03")) })
+			time.AfterFunc(time.Minute, func() { cancel(errors.New("nobody has interrupted it")) })
+			began := time.Now()
+			err := user.Reattach(ctx, hanging{says: says}, Container{}, func() {})
+			if hangs := says == ""; errors.Is(err, interrupted) != hangs ||
+				hangs && time.Since(began) != time.Second+answerTime {
+				t.Errorf("it says %q: %v after %s", says, err, time.Since(began))
+			}
+			keys.Close()
+		})
+	}
 }

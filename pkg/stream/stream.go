@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -80,10 +81,13 @@ var ErrNoAnswer = errors.New("the request for a stream was not answered")
 // the answer still comes.
 func (r remote) stream(ctx context.Context, c Container, subresource string, options runtime.Object,
 	streams remotecommand.StreamOptions) error {
+	lasting := ctx.Value(patience{}) != nil
 	ctx, abandon := context.WithCancelCause(ctx)
 	defer abandon(nil)
 	limit := time.AfterFunc(r.handshake, func() {
-		abandon(fmt.Errorf("%w within %s", ErrNoAnswer, r.handshake))
+		if !lasting {
+			abandon(fmt.Errorf("%w within %s", ErrNoAnswer, r.handshake))
+		}
 	})
 	defer limit.Stop()
 	address := r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).
@@ -96,7 +100,11 @@ func (r remote) stream(ctx context.Context, c Container, subresource string, opt
 		streams.Stdin = &input{ctx, streams.Stdin}
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- executor.StreamWithContext(ctx, streams) }()
+	opening := ctx
+	if !lasting {
+		opening = handshake{ctx, time.Now().Add(r.handshake + time.Second)} // the limit comes first, with its words
+	}
+	go func() { ended <- executor.StreamWithContext(opening, streams) }()
 	select {
 	case err := <-ended:
 		return withoutQuery(err, address)
@@ -105,13 +113,41 @@ func (r remote) stream(ctx context.Context, c Container, subresource string, opt
 	}
 }
 
-// withoutQuery takes the query of an address out of an error's text. A query has the words of a command, and an
-// error is copied to where these must not go.
+// patience is the key of a context in which a stream may take as long as it wants to open.
+type patience struct{}
+
+// Patient returns a context in which a stream may take as long as it wants to open.
+func Patient(ctx context.Context) context.Context { return context.WithValue(ctx, patience{}, true) }
+
+// handshake is a context with a deadline that ends nothing but a handshake: gorilla/websocket gives a connection
+// the deadline of its context until it is open. So one that is left to itself ends, too.
+type handshake struct {
+	context.Context
+	deadline time.Time
+}
+
+// Deadline returns when the handshake has to be over.
+func (h handshake) Deadline() (time.Time, bool) { return h.deadline, true }
+
+// withoutQuery takes the query of an address out of an error's text, as it is or as a proxy's page may repeat it.
+// A query has the words of a command, and an error is copied to where these must not go.
 func withoutQuery(err error, address *url.URL) error {
-	if err == nil || address.RawQuery == "" || !strings.Contains(err.Error(), address.RawQuery) {
+	if err == nil || address.RawQuery == "" {
 		return err
 	}
-	return redacted{err, strings.ReplaceAll(err.Error(), "?"+address.RawQuery, "")}
+	text := err.Error()
+	decoded, _ := url.QueryUnescape(address.RawQuery)
+	for _, query := range []string{address.RawQuery, decoded} {
+		for _, written := range []string{query, html.EscapeString(query)} {
+			if written != "" {
+				text = strings.NewReplacer("?"+written, "", written, "").Replace(text)
+			}
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return redacted{err, text}
 }
 
 // redacted is an error with another text.

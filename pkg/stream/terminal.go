@@ -76,6 +76,7 @@ type keyboard struct {
 
 	mu        sync.Mutex
 	raw, over bool
+	restore   func() // the terminal, once it is raw
 }
 
 // answerTime is how long a command may take to answer a Ctrl-C that is the first that it hears: at the least
@@ -109,10 +110,13 @@ func (k *keyboard) take() error {
 		return nil
 	}
 	if fd, isTerminal := mobyterm.GetFdInfo(k.In); isTerminal {
-		if _, err := mobyterm.MakeRaw(fd); err != nil { // Safe restores what was before
+		before, err := mobyterm.MakeRaw(fd)
+		if err != nil {
 			k.stop(fmt.Errorf("put the terminal into raw mode: %w", err))
 			return err
 		}
+		// Safe restores it too, but not if a signal has come before.
+		k.restore = func() { _ = mobyterm.RestoreTerminal(fd, before) }
 	}
 	k.raw = true
 	k.Raw(true)
@@ -123,6 +127,9 @@ func (k *keyboard) take() error {
 func (k *keyboard) release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.restore != nil {
+		k.restore()
+	}
 	if k.raw {
 		k.Raw(false)
 	}

@@ -17,7 +17,7 @@ import (
 
 // findCustom fetches a workload of a type that is not built in.
 func (s *search) findCustom(ctx context.Context) (workload, error) {
-	mapping, err := s.mappingOf(s.Reference.Type)
+	mapping, err := within(ctx, func() (*meta.RESTMapping, error) { return s.mappingOf(s.Reference.Type) })
 	if err != nil {
 		return workload{}, err
 	}
@@ -149,11 +149,13 @@ func readSelector(object *unstructured.Unstructured) (workload, error) {
 
 // getOwner reads the selector of a pod's custom controller.
 func (s *search) getOwner(ctx context.Context, kind schema.GroupVersionKind, name string) (workload, error) {
-	mapper, err := s.Mapper()
-	if err != nil {
-		return workload{}, err
-	}
-	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	mapping, err := within(ctx, func() (*meta.RESTMapping, error) {
+		mapper, err := s.Mapper()
+		if err != nil {
+			return nil, err
+		}
+		return mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	})
 	if err != nil {
 		return workload{}, err
 	}
@@ -162,4 +164,24 @@ func (s *search) getOwner(ctx context.Context, kind schema.GroupVersionKind, nam
 		return workload{}, err
 	}
 	return readSelector(object)
+}
+
+// within returns what a function returns, unless ctx ends first: discovery takes no context.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
 }

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,19 @@ metadata:
 spec:
   parallelism: 0
   template: {spec: {restartPolicy: Never, containers: [{name: never-runs, image: "localhost/eshell/bash:1"}]}}
+---
+# What claims to be the clone of somebody's debug session, and is called like it. UID is that of its lease.
+apiVersion: v1
+kind: Pod
+metadata:
+  name: eshell-DEBUG
+  labels: {app.kubernetes.io/managed-by: kubectl-eshell, kubectl-eshell.github.io/session: DEBUG}
+  annotations: {kubectl-eshell.github.io/user: admin}
+  ownerReferences: [{apiVersion: batch/v1, kind: Job, name: eshell-DEBUG, uid: UID}]
+spec:
+  terminationGracePeriodSeconds: 0
+  readinessGates: [{conditionType: kubectl-eshell.github.io/never-ready}]
+  containers: [{name: app, image: "localhost/eshell/bash:1", stdin: true, stdinOnce: true, command: [bash, -c, "cat >/tmp/in"]}]
 `
 
 const decoySource = `
@@ -70,19 +84,32 @@ spec:
   template:
     metadata: {labels: {app: source}}
     spec: {containers: [{name: app, image: "localhost/eshell/bash:1", command: [sleep, "86400"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: joined}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: app, image: "localhost/eshell/bash:1", command: [sleep, "86400"]}]
 `
 
 // TestDecoys: labels and annotations that anybody can write end nobody's session, hide none and lead nowhere.
 func TestDecoys(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "decoys", decoySource)
-	started := here.run(t, "kubectl-eshell deploy/source --detach --ttl=1h")
-	clone := strings.TrimSpace(started.stdout)
-	if started.status != 0 {
-		t.Fatal(started.stderr)
+	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
+	detach := func(args string) (name, id string) {
+		started := here.run(t, "kubectl-eshell "+args+" --detach --ttl=1h")
+		if started.status != 0 {
+			t.Fatal(started.stderr)
+		}
+		name = strings.TrimSpace(started.stdout)
+		return name, name[strings.LastIndex(name, "-")+1:]
 	}
-	id := clone[strings.LastIndex(clone, "-")+1:]
-	here.apply(t, strings.NewReplacer("ID", id, "CLONE", clone).Replace(decoys))
+	clone, id := detach("deploy/source")
+	debug, debugID := detach("pod/joined --mode=debug")
+	uid := kubectl(t, "get", "-n", here.namespace, "job/"+debug, "-o", "jsonpath={.metadata.uid}")
+	here.apply(t, strings.NewReplacer("UID", uid, "ID", id, "CLONE", clone, "DEBUG", debugID).Replace(decoys))
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Complete", "job/finished", inTime)
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/payments-db-0", inTime)
 	admin := func(args ...string) string {
@@ -97,10 +124,20 @@ func TestDecoys(t *testing.T) {
 	}
 
 	says(admin("gc"), "")
-	says(admin("list", "--all-users", "-o", "name"), clone+"\neshell-claim\neshell-decoy\n")
+	names := []string{clone, "eshell-claim", "eshell-decoy", debug, debug}
+	slices.Sort(names)
+	listed := strings.Join(names, "\n") + "\n"
+	says(admin("list", "--all-users", "-o", "name"),
+		strings.Replace(listed, debug+"\n"+debug, "pod/"+debug+"\njob/"+debug, 1))
 	says(admin("attach", "eshell-decoy", "--", "id"), "error: session eshell-decoy has ended\n"+
 		"hint: list running sessions: kubectl eshell list -n "+here.namespace+"\n")
-	says(admin("delete", "--all"), "eshell-claim deleted\neshell-decoy: lease deleted\n")
+	says(admin("attach", debug, "--", "id"), "error: 2 sessions are called "+debug+" in namespace "+here.namespace+
+		"\nhint: say which one: pod/"+debug+" or job/"+debug+"\n")
+	ended := []string{"eshell-claim deleted", "eshell-decoy: lease deleted", debug + " deleted"}
+	slices.Sort(ended)
+	says(admin("delete", "--all"), strings.Join(ended, "\n")+"\n")
+	says(kubectl(t, "get", "-n", here.namespace, "job/"+debug, "-o", "name"), "job.batch/"+debug+"\n")
+	says(admin("delete", debug), debug+": container "+debug+" in pod/joined has ended; lease deleted\n")
 	says(kubectl(t, "exec", "-n", here.namespace, "payments-db-0", "--", "cat", "/tmp/in"), "")
 	says(kubectl(t, "get", "-n", here.namespace, "job/finished", "pod/payments-db-0", "pod/"+clone, "-o", "name"),
 		"job.batch/finished\npod/payments-db-0\npod/"+clone+"\n")

@@ -86,7 +86,10 @@ func debugRules(c Case, p *plan.Plan) (found []string) {
 		last := !slices.ContainsFunc(c.Options.Env[i+1:], func(e plan.EnvChange) bool { return e.Name == change.Name })
 		inSpec := slices.ContainsFunc(made.Env, func(e corev1.EnvVar) bool { return e.Name == change.Name })
 		referred := slices.ContainsFunc(source.Env,
-			func(e corev1.EnvVar) bool { return strings.Contains(e.Value, "$("+change.Name+")") })
+			func(e corev1.EnvVar) bool { return strings.Contains(e.Value, "$("+change.Name+")") }) ||
+			slices.ContainsFunc(source.VolumeMounts, func(m corev1.VolumeMount) bool {
+				return strings.Contains(m.SubPathExpr, "$("+change.Name+")")
+			})
 		found = complain(found, last && inSpec && !change.Remove && !referred && agent.PassesEnv(change.Name) &&
 			p.Agent.Via == agent.ViaExec && !c.Options.Detach, "the value of %s is in the spec", change.Name)
 	}
