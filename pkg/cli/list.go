@@ -25,6 +25,7 @@ import (
 // listing is what to list, and how.
 type listing struct {
 	Pod        string // if not empty, list the ephemeral containers of this pod
+	Session    string // if not empty, list only the session of this name
 	Everywhere bool
 	AllUsers   bool
 	Output     string // empty, wide, json, yaml or name
@@ -33,17 +34,21 @@ type listing struct {
 func newList(c *sessionCommand) *cobra.Command {
 	var l listing
 	command := &cobra.Command{
-		Use:   "list [pod/NAME] [flags]",
+		Use:   "list [NAME | pod/NAME] [flags]",
 		Short: "List your sessions, or the ephemeral containers of a pod",
-		Long: `List your sessions, or the ephemeral containers of a pod.
+		Long: `List your sessions, one session, or the ephemeral containers of a pod.
 
-A debug session without a lease is visible only as a container: list its pod.
+HEARD is how long ago the session's client was last heard. A debug session
+without a lease is visible only as a container: list its pod.
 To open a pod that is named like a command, write pod/NAME.`,
 		Example: `  # Your sessions in this namespace
   kubectl eshell list
 
   # Everybody's, everywhere, with who opened them and why
   kubectl eshell list -A --all-users -o wide
+
+  # One session, whoever opened it
+  kubectl eshell list api-eshell-x7k2p -o wide
 
   # Every ephemeral container of a pod, whoever added it
   kubectl eshell list pod/api-7d4b9`,
@@ -66,6 +71,13 @@ func (l *listing) parse(words []string) error {
 	if err != nil || len(words) == 0 {
 		return err
 	}
+	if len(words) == 1 && !strings.Contains(words[0], "/") {
+		l.Session, err = parseSession(words)
+		if err == nil && l.Everywhere {
+			err = fmt.Errorf("--all-namespaces cannot be combined with a name: %s is in one namespace", l.Session)
+		}
+		return err
+	}
 	pod, err := workload.ParseReference(words)
 	switch {
 	case err != nil:
@@ -83,6 +95,9 @@ func (l *listing) parse(words []string) error {
 func (c *sessionCommand) list(ctx context.Context, l listing) error {
 	if l.Pod != "" {
 		return c.listContainers(ctx, l)
+	}
+	if l.Session != "" {
+		return c.listOne(ctx, l)
 	}
 	found, err := c.read(ctx, l.Everywhere)
 	if err != nil {
@@ -102,6 +117,15 @@ func (c *sessionCommand) list(ctx context.Context, l listing) error {
 		names = append(names, found.Unambiguous(s))
 	}
 	return c.show(l, "SessionList", sessions, names, sessionTable(l, sessions, time.Now()))
+}
+
+func (c *sessionCommand) listOne(ctx context.Context, l listing) error {
+	s, _, err := c.lookUp(ctx, l.Session)
+	if err != nil {
+		return err
+	}
+	return c.show(l, "SessionList", []inventory.Session{s}, []string{s.Name},
+		sessionTable(l, []inventory.Session{s}, time.Now()))
 }
 
 func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
@@ -203,6 +227,7 @@ func sessionTable(l listing, sessions []inventory.Session, now time.Time) *metav
 		{"Container", true, func(s session) string { return s.Container }},
 		{"State", false, func(s session) string { return string(s.State) }},
 		{"Age", false, func(s session) string { return age(&s.Created, now) }},
+		{"Heard", false, func(s session) string { return age(s.Heard, now) }},
 		{"Left", false, func(s session) string { return left(s, now) }},
 		{"User", !l.AllUsers, func(s session) string { return s.User }},
 		{"Reason", true, func(s session) string { return s.Reason }},
@@ -237,7 +262,7 @@ func age(since *metav1.Time, now time.Time) string {
 	if since == nil {
 		return ""
 	}
-	return duration.HumanDuration(now.Sub(since.Time))
+	return duration.HumanDuration(max(now.Sub(since.Time), 0))
 }
 
 func left(s inventory.Session, now time.Time) string {

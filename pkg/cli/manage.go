@@ -245,6 +245,9 @@ func (c *sessionCommand) gc(ctx context.Context, g collecting) error {
 		}
 		errs = append(errs, err)
 	}
+	if len(told) == 0 && errors.Join(errs...) == nil {
+		c.out.Say("nothing to remove")
+	}
 	for _, line := range told { // last, since nobody might read it
 		if line != "" {
 			errs = append(errs, c.print("%s", line))

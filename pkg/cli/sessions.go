@@ -150,21 +150,11 @@ func parseSession(words []string) (string, error) {
 // attach runs a command in a session and returns its exit status.
 func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (int, error) {
 	c.out.quiet = o.Quiet
-	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, name)
+	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	if found.Unread != nil {
-		c.out.Warn("some of the session could not be read: %v", found.Unread)
-	}
-	s, err := found.Find(name)
-	if err != nil {
-		return 0, err
-	}
-	one := []inventory.Session{s}
-	inventory.RefreshStates(ctx, c.cluster.Client, one)
-	s = one[0]
-	if err := joinable(s, found.User); err != nil {
+	if err := joinable(s, user); err != nil {
 		return 0, err
 	}
 	o.Plan = plan.Options{
@@ -181,6 +171,23 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 	}
 	place := plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}
 	return session.Join(ctx, config, plan.Join(place, o.Plan))
+}
+
+// lookUp finds the session of a name and its state, and who the caller is.
+func (c *sessionCommand) lookUp(ctx context.Context, name string) (s inventory.Session, user string, err error) {
+	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, name)
+	if err != nil {
+		return s, "", err
+	}
+	if found.Unread != nil {
+		c.out.Warn("some of the session could not be read: %v", found.Unread)
+	}
+	if s, err = found.Find(name); err != nil {
+		return s, "", err
+	}
+	one := []inventory.Session{s}
+	inventory.RefreshStates(ctx, c.cluster.Client, one)
+	return one[0], found.User, nil
 }
 
 // joinable refuses sessions in which no command can run, and those of other users: only their owners may

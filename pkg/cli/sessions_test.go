@@ -114,16 +114,16 @@ func TestSessionCommands(t *testing.T) {
 		argv string
 		want ran
 	}{
-		{"list", ran{out: "NAME               MODE    SOURCE           POD                STATE     AGE   LEFT\n" +
-			"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m\n"}},
+		{"list", ran{out: "NAME               MODE    SOURCE           POD                STATE     AGE   HEARD    LEFT\n" +
+			"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   <none>   50m\n"}},
 		{"list -o wide", ran{
-			out: "NAME               MODE    SOURCE           POD                CONTAINER   STATE     AGE   LEFT   USER   REASON\n" +
-				"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   app         Running   10m   50m    ann    a[2Jb\n"}},
+			out: "NAME               MODE    SOURCE           POD                CONTAINER   STATE     AGE   HEARD    LEFT   USER   REASON\n" +
+				"api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   app         Running   10m   <none>   50m    ann    a[2Jb\n"}},
 		{"list -A --all-users",
-			ran{out: "NAMESPACE   NAME               MODE    SOURCE           POD                STATE     AGE   LEFT   USER\n" +
-				"shop        api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   50m    ann\n" +
-				"shop        api-eshell-bbbbb   clone   deployment/api   api-eshell-bbbbb   Running   10m   50m    bob\n" +
-				"shop        api-eshell-ccccc   clone   deployment/api   api-eshell-ccccc   Ended     10m   50m    bob\n"}},
+			ran{out: "NAMESPACE   NAME               MODE    SOURCE           POD                STATE     AGE   HEARD    LEFT   USER\n" +
+				"shop        api-eshell-aaaaa   clone   deployment/api   api-eshell-aaaaa   Running   10m   <none>   50m    ann\n" +
+				"shop        api-eshell-bbbbb   clone   deployment/api   api-eshell-bbbbb   Running   10m   <none>   50m    bob\n" +
+				"shop        api-eshell-ccccc   clone   deployment/api   api-eshell-ccccc   Ended     10m   <none>   50m    bob\n"}},
 		{"list --all-users -o name", ran{out: "api-eshell-aaaaa\napi-eshell-bbbbb\napi-eshell-ccccc\n"}},
 		{"list pod/api-7d4b9",
 			ran{out: "NAME         IMAGE     TARGET   STATE          EXIT     AGE      COMMAND\n" +

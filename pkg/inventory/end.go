@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
 // End deletes the session's lease and its clone, but no others that might have their names by now. What is
@@ -78,6 +79,8 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	switch {
 	case s.job != nil && s.job.DeletionTimestamp == nil && lease.HasEnded(s.job):
 		return "its lease has ended", nil
+	case s.State == Deleted && s.Kept != owned.Fixed: // such a lease names its clone before there is one
+		return deletedByOthers(ctx, client, s)
 	case s.job != nil || s.State == Ending:
 		return "", nil
 	}
@@ -89,6 +92,19 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	}
 	if left, limited := s.Left(now); limited && left <= 0 {
 		return "its time is over", nil
+	}
+	return "", nil
+}
+
+// deletedByOthers asks once more for a clone that was not listed, because the lists are not of the same moment.
+func deletedByOthers(ctx context.Context, client kubernetes.Interface, s Session) (string, error) {
+	clone := s.job.Annotations[owned.PodAnnotation]
+	_, err := client.CoreV1().Pods(s.Namespace).Get(ctx, clone, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "its pod was deleted", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("job/%s: is its clone gone? %w", s.Lease, err)
 	}
 	return "", nil
 }

@@ -36,6 +36,8 @@ type Session struct {
 	State   State        `json:"state"`
 	Created metav1.Time  `json:"created"`
 	Ends    *metav1.Time `json:"ends,omitempty"` // at the latest; nil if not known
+	// Heard is when the session's client was last heard. It is nil if the session has none, or no lease.
+	Heard *metav1.Time `json:"heard,omitempty"`
 	Kept    string       `json:"kept,omitempty"` // "fixed", "detached", or empty if its client keeps it
 	User    string       `json:"user,omitempty"`
 	Reason  string       `json:"reason,omitempty"`
@@ -56,6 +58,7 @@ const (
 	Running  State = "Running"
 	Ending   State = "Ending" // it is being deleted
 	Ended    State = "Ended"
+	Deleted  State = "Deleted" // its clone is gone, and its lease is not
 	Unknown  State = "Unknown" // the pod could not be read
 )
 
@@ -90,6 +93,9 @@ func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 			s.Container = owned.ContainerName(job.Labels[owned.SessionLabel])
 		}
 	}
+	if job != nil && s.Kept == "" {
+		s.Heard = lease.LastRenewed(job)
+	}
 	s.State = i.state(s)
 	return s
 }
@@ -121,7 +127,7 @@ func (i *Inventory) state(s Session) State {
 	case !i.podsRead:
 		return Unknown
 	}
-	return Ended
+	return Deleted
 }
 
 // atOnce is how many requests are under way at the same time: a server has others to serve.

@@ -99,6 +99,18 @@ func HasEnded(job *batchv1.Job) bool {
 	})
 }
 
+// LastRenewed returns when a lease was last changed by its client, by the server's clock, or nil if that is not
+// recorded. The job controller changes only its status.
+func LastRenewed(job *batchv1.Job) *metav1.Time {
+	var last *metav1.Time
+	for _, entry := range job.ManagedFields {
+		if entry.Subresource == "" && (last == nil || last.Before(entry.Time)) {
+			last = entry.Time
+		}
+	}
+	return last
+}
+
 // Expires returns the time beyond which no renewal extends a lease, or nil if the lease does not state it.
 func Expires(job *batchv1.Job) *metav1.Time {
 	ttl, stated := ttlOf(job)

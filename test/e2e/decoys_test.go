@@ -123,7 +123,7 @@ func TestDecoys(t *testing.T) {
 		}
 	}
 
-	says(admin("gc"), "")
+	says(admin("gc"), "nothing to remove\n")
 	names := []string{clone, "eshell-claim", "eshell-decoy", debug, debug}
 	slices.Sort(names)
 	listed := strings.Join(names, "\n") + "\n"

@@ -84,7 +84,7 @@ func TestInventory(t *testing.T) {
 	clone.told(t)
 	debug.told(t)
 
-	showsTyped(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +LEFT
+	showsTyped(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +HEARD +LEFT
 `+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\S+ +5\dm
 `+debug.container+` +debug +pod/target-lease +target-lease +Running +\S+ +5\dm
 \z`)
