@@ -85,8 +85,8 @@ func TestInventory(t *testing.T) {
 	debug.told(t)
 
 	showsTyped(t, auditor("list"), `(?m)\ANAME +MODE +SOURCE +POD +STATE +AGE +HEARD +LEFT
-`+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\S+ +5\dm
-`+debug.container+` +debug +pod/target-lease +target-lease +Running +\S+ +5\dm
+`+clone.pod+` +clone +deployment/bash +`+clone.pod+` +Running +\S+ +\S+ +5\dm
+`+debug.container+` +debug +pod/target-lease +target-lease +Running +\S+ +\S+ +5\dm
 \z`)
 	shows(t, auditor("list", "-o", "wide"), clone.pod+` +app +Running .* auditor +incident 12\n`)
 	shows(t, auditor("list", "-o", "name"), `\A`+clone.pod+`\n`+debug.container+`\n\z`)
@@ -100,7 +100,7 @@ func TestInventory(t *testing.T) {
 	}
 
 	showsTyped(t, auditor("extend", clone.pod, "1h"), `\A`+clone.pod+` ends in 11\dm\n\z`)
-	shows(t, auditor("list"), clone.pod+` +Running +\S+ +11\dm\n`)
+	shows(t, auditor("list"), clone.pod+` +Running +\S+ +\S+ +11\dm\n`)
 	if removed := output(t, auditor("gc", "--dry-run")[1:]...); strings.Contains(removed, clone.pod) ||
 		strings.Contains(removed, debug.container) {
 		t.Errorf("gc would remove living sessions:\n%s", removed)
