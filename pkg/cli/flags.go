@@ -22,6 +22,8 @@ type flags struct {
 	env          []string
 	envFiles     []string
 	cpu, memory  string
+	startTimeout string
+	lease, ttl   string
 	stdin, tty   bool
 	init         []string
 	ordinal      int
@@ -122,11 +124,11 @@ func (f *flags) defineIsolation(set *pflag.FlagSet) {
 
 func (f *flags) defineLifetime(set *pflag.FlagSet) {
 	o := &f.asked
-	set.DurationVar(&o.StartTimeout, "start-timeout", 2*time.Minute,
-		"fail if the session has not started after `DURATION`")
-	set.DurationVar(&o.Plan.HeartbeatTimeout, "lease", 2*time.Minute,
-		"end the session `DURATION` after its client is gone")
-	set.DurationVar(&o.Plan.TTL, "ttl", 8*time.Hour, "end the session after `DURATION` unless extended")
+	o.StartTimeout, o.Plan.HeartbeatTimeout, o.Plan.TTL = 2*time.Minute, 2*time.Minute, 8*time.Hour
+	set.StringVar(&f.startTimeout, "start-timeout", "",
+		"fail if the session has not started after `DURATION` (default 2m)")
+	set.StringVar(&f.lease, "lease", "", "end the session `DURATION` after its client is gone (default 2m)")
+	set.StringVar(&f.ttl, "ttl", "", "end the session after `DURATION` unless extended (default 8h)")
 	set.BoolVar(&o.Wait, "wait", false, "at the end, wait until the clone is gone")
 	set.BoolVar(&o.Plan.Detach, "detach", false, "start the session, print its name and leave it running")
 	set.StringVar(&o.Plan.Reason, "reason", "", "record `TEXT`: why the session is opened")
@@ -136,7 +138,8 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 	o := &f.asked
 	set.BoolVar(&o.Explain, "explain", false, "explain what would be created and why; create nothing")
 	set.StringVar((*string)(&o.DryRun), "dry-run", string(DryRunNone),
-		"only print the pod; `STRATEGY` is none, client or server")
+		"only print the pod; `STRATEGY` is none, client (if left out) or server")
+	set.Lookup("dry-run").NoOptDefVal = string(DryRunClient)
 	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	set.Int32VarP(&o.Verbosity, "v", "v", 0, "log the requests to the API server at level `N`")

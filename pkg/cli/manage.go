@@ -165,12 +165,12 @@ func parseExtension(words []string) (time.Duration, error) {
 	if len(words) != 2 {
 		return 0, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
 	}
-	by, err := time.ParseDuration(words[1])
+	by, err := parseDuration(words[1])
 	switch {
 	case err != nil:
-		return 0, hint.Wrap(fmt.Errorf("%q is not a duration", words[1]), usage)
+		return 0, hint.Wrap(err, usage)
 	case by < time.Second:
-		return 0, fmt.Errorf("%s is less than a second", by)
+		return 0, fmt.Errorf("%s is less than a second: a session's time can only be extended", by)
 	}
 	return by.Round(time.Second), nil
 }
@@ -197,7 +197,7 @@ func (c *sessionCommand) extend(ctx context.Context, name string, by time.Durati
 // collecting are the options of gc.
 type collecting struct {
 	Everywhere bool
-	DryRun     bool
+	DryRun     string // none, client or server
 }
 
 func newGC(c *sessionCommand) *cobra.Command {
@@ -220,11 +220,15 @@ kubectl eshell delete for these.`,
 			if len(words) > 0 {
 				return fmt.Errorf("gc takes no names: %s", words[0])
 			}
+			if err := oneOf("dry-run", DryRun(g.DryRun), DryRunNone, DryRunClient, DryRunServer); err != nil {
+				return err
+			}
 			return c.run(cmd.Context(), func(ctx context.Context) error { return c.gc(ctx, g) })
 		},
 	}
 	command.Flags().BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
-	command.Flags().BoolVar(&g.DryRun, "dry-run", false, "only print what would be removed")
+	command.Flags().StringVar(&g.DryRun, "dry-run", "none", "only print what would be removed")
+	command.Flags().Lookup("dry-run").NoOptDefVal = "client" // as in kubectl, where server means the same here
 	return command
 }
 
@@ -263,7 +267,7 @@ func (c *sessionCommand) remove(ctx context.Context, s inventory.Session, why st
 	if g.Everywhere {
 		name = s.Namespace + "/" + s.Name
 	}
-	if g.DryRun {
+	if g.DryRun != string(DryRunNone) {
 		return fmt.Sprintf("%s: %s: would be removed (dry run)", name, why), nil
 	}
 	if err := inventory.End(ctx, c.cluster.Client, s); err != nil {

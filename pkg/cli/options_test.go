@@ -137,6 +137,8 @@ func TestOptions(t *testing.T) {
 		// How long it lives.
 		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"},
 			asked(func(o *Options) { o.Plan.HeartbeatTimeout, o.Plan.TTL = 20*time.Second, time.Hour })},
+		{[]string{"deploy/api", "--ttl", "2d"}, asked(func(o *Options) { o.Plan.TTL = 48 * time.Hour })},
+		{[]string{"deploy/api", "--dry-run", "-o", "yaml"}, asked(dryRun(DryRunClient, "yaml"))},
 		{[]string{"deploy/api", "--ttl", "30s"}, asked(func(o *Options) { o.Plan.TTL = 30 * time.Second })},
 		{[]string{"deploy/api", "--lease=20400ms", "--ttl=90600ms"},
 			asked(func(o *Options) { o.Plan.HeartbeatTimeout, o.Plan.TTL = 20*time.Second, 91*time.Second })},
@@ -283,7 +285,7 @@ func TestMistakes(t *testing.T) {
 		{
 			[]string{"deploy/api", "bin/rails", "console"},
 			"expected one workload, but there are more words after deploy/api",
-			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+			"a command goes after two dashes: kubectl eshell deploy/api -- bin/rails console",
 		},
 
 		{[]string{"deploy/api", "--mode", "copy"}, `--mode "copy" is not one of: clone, debug`, ""},
@@ -412,13 +414,13 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "-o", "name", "--explain"},
 			"--output prints a dry run's pod, and none was asked for", "--dry-run=client -o name"},
 
-		{[]string{"deploy/api", "--start-timeout", "0"}, "--start-timeout 0s is less than 1s", ""},
+		{[]string{"deploy/api", "--start-timeout", "0"}, "--start-timeout 0 is less than 1s", ""},
 		{[]string{"deploy/api", "--start-timeout=-1s"}, "--start-timeout -1s is less than 1s", ""},
 		{[]string{"deploy/api", "--start-timeout", "5"},
-			`invalid argument "5" for "--start-timeout" flag: time: missing unit in duration "5"`, ""},
+			`--start-timeout: "5" is not a duration, like 90s, 30m, 8h or 2d`, ""},
 
 		{[]string{"deploy/api", "--lease", "19s"}, "--lease 19s is less than 20s", ""},
-		{[]string{"deploy/api", "--ttl", "0"}, "--ttl 0s is less than 1s", ""},
+		{[]string{"deploy/api", "--ttl", "0"}, "--ttl 0 is less than 1s", ""},
 
 		{[]string{"deploy/api", "--replicas", "2"}, "unknown flag: --replicas", ""},
 		{[]string{"deploy/api", "--evn=A=s3cret"}, "unknown flag: --evn", ""},

@@ -168,6 +168,7 @@ func TestSessionCommands(t *testing.T) {
 			ran{out: "api-eshell-aaaaa deleted\napi-eshell-bbbbb deleted\n"}},
 		{"delete --all", ran{out: "api-eshell-aaaaa deleted\n"}},
 
+		{"gc --dry-run=server", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
 		{"gc --dry-run", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
 		{"gc", ran{out: "api-eshell-ccccc: it has ended: removed\n"}},
 		{"gc -A", ran{out: "shop/api-eshell-ccccc: it has ended: removed\n"}},
@@ -179,8 +180,8 @@ func TestSessionCommands(t *testing.T) {
 		{"extend api-eshell-aaaaa",
 			ran{125, "", "error: expected a session name and a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
 		{"extend api-eshell-aaaaa 2",
-			ran{125, "", "error: \"2\" is not a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
-		{"extend api-eshell-aaaaa 2ms", ran{125, "", "error: 2ms is less than a second\n"}},
+			ran{125, "", "error: \"2\" is not a duration, like 90s, 30m, 8h or 2d\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+		{"extend api-eshell-aaaaa 2ms", ran{125, "", "error: 2ms is less than a second: a session's time can only be extended\n"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.argv, func(t *testing.T) {

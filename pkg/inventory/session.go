@@ -37,10 +37,10 @@ type Session struct {
 	Created metav1.Time  `json:"created"`
 	Ends    *metav1.Time `json:"ends,omitempty"` // at the latest; nil if not known
 	// Heard is when the session's client was last heard. It is nil if the session has none, or no lease.
-	Heard *metav1.Time `json:"heard,omitempty"`
-	Kept    string       `json:"kept,omitempty"` // "fixed", "detached", or empty if its client keeps it
-	User    string       `json:"user,omitempty"`
-	Reason  string       `json:"reason,omitempty"`
+	Heard  *metav1.Time `json:"heard,omitempty"`
+	Kept   string       `json:"kept,omitempty"` // "fixed", "detached", or empty if its client keeps it
+	User   string       `json:"user,omitempty"`
+	Reason string       `json:"reason,omitempty"`
 
 	pod *corev1.Pod
 	job *batchv1.Job

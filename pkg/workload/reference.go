@@ -34,7 +34,7 @@ func ParseReference(words []string) (Reference, error) {
 	// A pod's name is a DNS subdomain, and every workload's name has to fit into one.
 	if problems := validation.NameIsDNSSubdomain(name, false); len(problems) > 0 {
 		if len(words) == 2 && (!known || strings.Contains(name, "=")) {
-			return Reference{}, moreWords(typ)
+			return Reference{}, moreWords(words)
 		}
 		return Reference{}, fmt.Errorf("%q is not a valid name: %s", name, problems[0])
 	}
@@ -70,14 +70,26 @@ func splitWords(words []string) (typ, name string, err error) {
 			return words[0], words[1], nil
 		}
 	}
-	return "", "", moreWords(words[0])
+	return "", "", moreWords(words)
 }
 
-// moreWords does not repeat the other words, because one may be a variable's value whose -e was forgotten.
-func moreWords(first string) error {
-	return hint.Wrap(fmt.Errorf("expected one workload, but there are more words after %s", first),
-		"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; "+
+// moreWords returns the error for words after a workload. The hint has them where they belong, unless one may be
+// a variable whose -e was forgotten: then none is repeated.
+func moreWords(words []string) error {
+	err := fmt.Errorf("expected one workload, but there are more words after %s", words[0])
+	if slices.ContainsFunc(words[1:], func(word string) bool { return strings.Contains(word, "=") }) {
+		return hint.Wrap(err, "a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; "+
 			"each variable needs its own -e")
+	}
+	named := 1
+	if _, isType := kindNamed(words[0]); isType && len(words) > 2 {
+		named = 2
+	}
+	var quoted []string
+	for _, word := range slices.Concat(words[:named], []string{"--"}, words[named:]) {
+		quoted = append(quoted, hint.Quote(word))
+	}
+	return hint.Wrap(err, "a command goes after two dashes: kubectl eshell "+strings.Join(quoted, " "))
 }
 
 func kindNamed(typ string) (kind, bool) {

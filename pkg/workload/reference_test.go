@@ -102,12 +102,17 @@ func TestParseReferenceFails(t *testing.T) {
 		{
 			[]string{"deploy/api", "bash"},
 			"expected one workload, but there are more words after deploy/api",
-			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+			"a command goes after two dashes: kubectl eshell deploy/api -- bash",
 		},
 		{
 			[]string{"deploy", "api", "TOKEN=s3cret"},
 			"expected one workload, but there are more words after deploy",
 			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+		},
+		{
+			[]string{"deploy", "api", "echo", "a b"},
+			"expected one workload, but there are more words after deploy",
+			"a command goes after two dashes: kubectl eshell deploy api -- echo 'a b'",
 		},
 		{
 			[]string{"deploy", "TOKEN=s3cret"},
@@ -116,11 +121,11 @@ func TestParseReferenceFails(t *testing.T) {
 		},
 		{
 			[]string{"api", "/bin/sh"}, "expected one workload, but there are more words after api",
-			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+			"a command goes after two dashes: kubectl eshell api -- /bin/sh",
 		},
 		{
 			[]string{"api", "ls", "-l"}, "expected one workload, but there are more words after api",
-			"a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e",
+			"a command goes after two dashes: kubectl eshell api -- ls -l",
 		},
 	}
 	for _, tt := range tests {
