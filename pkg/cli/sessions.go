@@ -95,14 +95,18 @@ func newAttach(c *sessionCommand, status *int) *cobra.Command {
 	o := Options{StartTimeout: openTime}
 	var stdin, tty bool
 	command := &cobra.Command{
-		Use:   "attach NAME [flags] [-- COMMAND ARGS...]",
+		Use:   "attach [NAME | TYPE/NAME] [flags] [-- COMMAND ARGS...]",
 		Short: "Open one more shell in a session",
 		Long: `Open one more shell in a session.
 
-NAME is one of kubectl eshell list. You can open any number of shells in a
-session, which goes on when they end. A shell whose client is gone ends within a
-minute.`,
-		Example: `  # A shell in a session that was started with --detach, or on another terminal
+NAME is one of kubectl eshell list. TYPE/NAME is the workload of your session.
+Both can be left out if you have one session. You can open any number of shells
+in a session, which goes on when they end. A shell whose client is gone ends
+within a minute.`,
+		Example: `  # A shell in your session, if you have one
+  kubectl eshell attach
+
+  # A shell in a session that was started with --detach, or on another terminal
   kubectl eshell attach api-eshell-x7k2p
 
   # A command in it
@@ -117,11 +121,26 @@ minute.`,
 			if cmd.Flags().Changed("tty") {
 				o.TTY = &tty
 			}
-			name, err := parseSession(words)
+			isName := len(words) == 1 && (!strings.Contains(words[0], "/") ||
+				inventory.BareName(words[0]) != words[0])
+			var name string
+			var source workload.Reference
+			var err error
+			switch {
+			case isName:
+				name, err = parseSession(words)
+			case len(words) > 0:
+				source, err = workload.ParseReference(words)
+			}
 			if err != nil {
 				return err
 			}
 			return c.run(cmd.Context(), func(ctx context.Context) (err error) {
+				if !isName {
+					if name, err = c.onlySession(ctx, source); err != nil {
+						return err
+					}
+				}
 				*status, err = c.attach(ctx, name, o)
 				return err
 			})
@@ -133,6 +152,39 @@ minute.`,
 		"run on a terminal (default: when stdin and stdout are one)")
 	command.Flags().BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	return command
+}
+
+// onlySession returns the name of the caller's one session that lives, of a workload if one is named.
+func (c *sessionCommand) onlySession(ctx context.Context, source workload.Reference) (string, error) {
+	found, err := c.read(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	if found.User == "" {
+		return "", hint.Wrap(
+			fmt.Errorf("could not determine your user name, so it is not known which sessions are yours"),
+			hint.Command("name one: kubectl eshell attach NAME -n %s", c.namespace))
+	}
+	of := ""
+	if source != (workload.Reference{}) {
+		of = " of " + source.String()
+	}
+	var names []string
+	for _, s := range found.Own() {
+		lives := s.State == inventory.Starting || s.State == inventory.Running || s.State == inventory.Unknown
+		if lives && (of == "" || s.Source == source.String()) {
+			names = append(names, found.Unambiguous(s))
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", hint.Wrap(fmt.Errorf("you have no session%s in namespace %s", of, c.namespace),
+			hint.Command("list everybody's: kubectl eshell list --all-users -n %s", c.namespace))
+	case 1:
+		return names[0], nil
+	}
+	return "", hint.Wrap(fmt.Errorf("you have %d sessions%s in namespace %s: %s", len(names), of, c.namespace,
+		strings.Join(names, ", ")), hint.Command("name one: kubectl eshell attach %s -n %s", names[0], c.namespace))
 }
 
 func parseSession(words []string) (string, error) {

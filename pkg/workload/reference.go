@@ -85,11 +85,9 @@ func moreWords(words []string) error {
 	if _, isType := kindNamed(words[0]); isType && len(words) > 2 {
 		named = 2
 	}
-	var quoted []string
-	for _, word := range slices.Concat(words[:named], []string{"--"}, words[named:]) {
-		quoted = append(quoted, hint.Quote(word))
-	}
-	return hint.Wrap(err, "a command goes after two dashes: kubectl eshell "+strings.Join(quoted, " "))
+	typed := slices.Concat(words[:named], []string{"--"}, words[named:])
+	return hint.Wrap(err, hint.Command("a command goes after two dashes: kubectl eshell"+
+		strings.Repeat(" %s", len(typed)), typed...))
 }
 
 func kindNamed(typ string) (kind, bool) {
