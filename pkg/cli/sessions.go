@@ -19,6 +19,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // sessionCommand is what the commands for existing sessions share: the cluster, and where they print.

@@ -170,8 +170,6 @@ func TestSessionCommands(t *testing.T) {
 
 		{"attach deploy/web -- id", ran{125, "", "error: you have no session of deployment/web in namespace shop\n" +
 			"hint: list everybody's: kubectl eshell list --all-users -n shop\n"}},
-		{"attach -- id", ran{125, "", "error: you have 2 sessions in namespace shop: api-eshell-aaaaa, api-eshell-eeeee\n" +
-			"hint: name one: kubectl eshell attach api-eshell-aaaaa -n shop\n"}},
 		{"gc --dry-run=server", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
 		{"gc --dry-run", ran{out: "api-eshell-ccccc: it has ended: would be removed (dry run)\n"}},
 		{"gc", ran{out: "api-eshell-ccccc: it has ended: removed\n"}},
