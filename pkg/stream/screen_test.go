@@ -34,9 +34,12 @@ func TestScreen(t *testing.T) {
 			}
 			s.restore()
 			s.restore()
-			if got := strings.TrimPrefix(out.String(), tt.output); got != tt.restored {
-				t.Errorf("%s, %d bytes at a time: changed back by %q, want %q", tt.name, size, got,
-					tt.restored)
+			want := tt.restored
+			if tt.output != "" && !strings.HasSuffix(tt.output, "\n") {
+				want += "\r\n"
+			}
+			if got := strings.TrimPrefix(out.String(), tt.output); got != want {
+				t.Errorf("%s, %d bytes at a time: changed back by %q, want %q", tt.name, size, got, want)
 			}
 		}
 	}

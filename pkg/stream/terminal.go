@@ -185,6 +185,7 @@ type screen struct {
 	over    bool // further output would only change the modes again
 	changed map[string]bool
 	tail    string // the end of the output, where a sequence may have begun
+	midLine bool   // the output does not end with a line
 }
 
 const (
@@ -228,6 +229,7 @@ func (s *screen) note(text string) (over bool) {
 			}
 		}
 	}
+	s.midLine = text != "" && text[len(text)-1] != '\n'
 	s.tail = text[max(0, len(text)-longest):]
 	s.tail = s.tail[max(0, strings.LastIndexByte(s.tail, '\x1b')):]
 	return s.over
@@ -241,12 +243,23 @@ func (s *screen) restore() {
 	restored := make(chan struct{})
 	go func() {
 		defer close(restored)
-		_, _ = io.WriteString(s.Writer, s.end())
+		_, _ = io.WriteString(s.Writer, s.end()+s.endLine())
 	}()
 	select {
 	case <-restored:
 	case <-time.After(restoreTime):
 	}
+}
+
+// endLine ends a line that the command has not ended: what eshell says next has a line of its own.
+func (s *screen) endLine() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.midLine {
+		return ""
+	}
+	s.midLine = false
+	return "\r\n"
 }
 
 // end returns the sequences that change back the modes that were left changed.
