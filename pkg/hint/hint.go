@@ -28,9 +28,10 @@ func Of(err error) string {
 	return ""
 }
 
-// Command returns a command to type, in which each word that takes the place of a verb is one word for a shell,
-// whatever it consists of. Every word that is not a constant of ours must pass here: names, and above all
-// annotations, variables and images, come from the cluster or from a file, and a user might paste the hint.
+// Command returns a command to type, in which each word that takes the place of a verb is one word for a
+// shell, whatever it consists of. Every word that is not a constant of ours must pass here: names, and above
+// all annotations, variables and images, come from the cluster or from a file, and a user might paste the
+// hint.
 func Command(format string, words ...string) string {
 	quoted := make([]any, len(words))
 	for i, word := range words {
