@@ -58,7 +58,7 @@ func opensGate(text []byte, mark string) bool {
 	for line := range strings.SplitSeq(string(text)+"\n", "\n") {
 		for at := strings.Index(line, mark); at >= 0; at = strings.Index(line, mark) {
 			line = line[at+len(mark):]
-			if arePIDs(strings.TrimSpace(line)) {
+			if pidWords.MatchString(strings.TrimSpace(line)) {
 				return true
 			}
 		}

@@ -43,11 +43,11 @@ func Command(format string, words ...string) string {
 // Quote returns a word as a POSIX shell reads it: as it is, or in single quotes.
 // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02
 func Quote(word string) string {
-	if isPlain(word) {
+	if plainWord.MatchString(word) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // A word that begins with "=" is a command's path in zsh, and one with "~" a home directory.
-var isPlain = regexp.MustCompile(`^[A-Za-z0-9_./:,@%+-][A-Za-z0-9_./:,@%+=-]*$`).MatchString
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:,@%+-][A-Za-z0-9_./:,@%+=-]*$`)

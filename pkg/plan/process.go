@@ -24,7 +24,8 @@ func (c *clone) setCommand(a agent.Agent) error {
 	switch {
 	case c.options.Detach && a.Via == agent.ViaAttach:
 		c.note(Changed, "its output goes into the container's log", hint.Command(
-			"kubectl logs %s -c %s -n %s", owned.PodName(c.workload.Name, c.options.Session), c.workload.Container, c.workload.Namespace))
+			"kubectl logs %s -c %s -n %s", owned.PodName(c.workload.Name, c.options.Session),
+			c.workload.Container, c.workload.Namespace))
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
 	case c.options.Preview && a.Via == agent.ViaExec:

@@ -93,7 +93,8 @@ func debugRules(c Case, p *plan.Plan) (found []string) {
 				return strings.Contains(m.SubPathExpr, "$("+change.Name+")")
 			})
 		passes := !change.Remove && !referred && agent.PassesEnv(change.Name)
-		found = complain(found, last && inSpec && passes && p.Agent.Via == agent.ViaExec && !c.Options.Detach, "the value of %s is in the spec", change.Name)
+		found = complain(found, last && inSpec && passes && p.Agent.Via == agent.ViaExec &&
+			!c.Options.Detach, "the value of %s is in the spec", change.Name)
 	}
 	return found
 }
