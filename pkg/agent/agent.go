@@ -35,7 +35,8 @@ type Options struct {
 	Direct     bool   // the command is the container's process, without a script, for images without a shell
 	Detached   bool   // the command, or a process that waits to be ended, runs without a client
 	// Env are variables of a command that runs by exec. They are passed over its stream: they are in neither
-	// the pod's spec nor anybody's arguments, and in no request's URL. PassesEnv tells which names are allowed.
+	// the pod's spec nor anybody's arguments, and in no request's URL. PassesEnv tells which names are
+	// allowed.
 	Env []Variable
 
 	// HeartbeatTimeout is how long the process waits for a heartbeat before it ends.

@@ -33,8 +33,8 @@ type Client struct {
 // TellsEnd reports whether the command's end and exit status are reported on stderr, as far as is known.
 func (c *Client) TellsEnd() bool { return c.Agent.TellsEnd() && !c.endUntold.Load() }
 
-// TellsBegin reports whether the command's beginning is reported, and HasBegun whether it has been. HasBegun may
-// be called from any goroutine.
+// TellsBegin reports whether the command's beginning is reported, and HasBegun whether it has been. HasBegun
+// may be called from any goroutine.
 func (c *Client) TellsBegin() bool { return c.HasGate() || c.Agent.TellsEnd() || c.envEnd != "" }
 
 // HasBegun reports whether the command has been reported to begin.
@@ -146,9 +146,9 @@ func (c *Client) AttachHolder(ctx context.Context) {
 	go func() {
 		defer close(h.ended)
 		// stdout is requested although the holder prints nothing: it ends with the container. A stream of
-		// stdin alone ends with its own input.
-		// It may open late: the stream of the command, or its own client, ends a session that waits too long. A
-		// second attempt beside a first one that is still answered would end the container's input.
+		// stdin alone ends with its own input. It may open late: the stream of the command, or its own
+		// client, ends a session that waits too long. A second attempt beside a first one that is still
+		// answered would end the container's input.
 		h.err = c.streams.Attach(stream.Patient(lasting), c.container,
 			remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
 		in.Close()

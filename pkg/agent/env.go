@@ -10,18 +10,18 @@ import (
 )
 
 var (
-	isShellName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString
+	shellName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// A shell needs these for itself, changes them, or does not allow that they are set (bash(1), dash(1)).
-	isShellsOwn = regexp.MustCompile(`^(_|PATH|IFS|E?UID|PPID|OPTIND|OPTARG|OPTERR|SHELLOPTS|BASH.*|RANDOM|SRANDOM|` +
-		`SECONDS|LINENO|HIST.*|GROUPS|DIRSTACK|FUNCNAME|PIPESTATUS|EPOCH.*|COMP_.*|READLINE.*|MAPFILE|TMOUT|` +
-		`POSIXLY_CORRECT|GLOBIGNORE|eshell_.*)$`).MatchString
+	shellsOwn = regexp.MustCompile(`^(_|PATH|IFS|E?UID|PPID|OPTIND|OPTARG|OPTERR|SHELLOPTS|BASH.*|` +
+		`S?RANDOM|SECONDS|LINENO|HIST.*|GROUPS|DIRSTACK|FUNCNAME|PIPESTATUS|EPOCH.*|COMP_.*|READLINE.*|` +
+		`MAPFILE|TMOUT|POSIXLY_CORRECT|GLOBIGNORE|eshell_.*)$`)
 )
 
 // PassesEnv reports whether a variable of that name can be passed to a command over its stream.
-func PassesEnv(name string) bool { return isShellName(name) && !isShellsOwn(name) }
+func PassesEnv(name string) bool { return shellName.MatchString(name) && !shellsOwn.MatchString(name) }
 
-// passEnv makes streams bring the variables to the command before the user's input, and drop what comes before
-// the command's output. reads reports whether the command is to have input.
+// passEnv makes streams bring the variables to the command before the user's input, and drop what comes
+// before the command's output. reads reports whether the command is to have input.
 func (c *Client) passEnv(streams *remotecommand.StreamOptions, reads bool) {
 	streams.Stdin = io.MultiReader(strings.NewReader(envLines(c.env, reads)), streams.Stdin)
 	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.envEnd, ready: func() {},

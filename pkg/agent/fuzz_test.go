@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzStatusFilter: any bytes of a command, in pieces of any size, come out unchanged, and its status is its own:
-// it does not know the mark.
+// FuzzStatusFilter: any bytes of a command, in pieces of any size, come out unchanged, and its status is its
+// own: it does not know the mark.
 func FuzzStatusFilter(f *testing.F) {
 	const tag, id = "\x1eeshell x7k2p ", "0f1e2d3c-0f1e-4d3c-8b4a-0f1e2d3c4b5a"
 	for _, said := range []string{"", "err\n", tag, tag + id + "\n", "\x1e", tag + "\n", "\x1e0f1e2d3c", "3\n", "\xff\x00"} {
@@ -28,7 +28,8 @@ func FuzzStatusFilter(f *testing.F) {
 	})
 }
 
-// FuzzGateReader: whatever comes before the mark, and in pieces of any size, only what comes after it is shown.
+// FuzzGateReader: whatever comes before the mark, and in pieces of any size, only what comes after it is
+// shown.
 func FuzzGateReader(f *testing.F) {
 	const mark = "eshell x7k2p"
 	for _, before := range []string{"", "noise\n", mark, mark + " ready\n", mark + " \n", "eshell eshell x", mark + " 12x\n"} {
@@ -57,7 +58,7 @@ func opensGate(text []byte, mark string) bool {
 	for line := range strings.SplitSeq(string(text)+"\n", "\n") {
 		for at := strings.Index(line, mark); at >= 0; at = strings.Index(line, mark) {
 			line = line[at+len(mark):]
-			if arePIDs(strings.TrimSpace(line)) {
+			if pidWords.MatchString(strings.TrimSpace(line)) {
 				return true
 			}
 		}
@@ -77,7 +78,8 @@ func FuzzEnvLines(f *testing.F) {
 		var read []byte
 		for line := range strings.Lines(envLines([]Variable{{"A", value}}, true)) {
 			line, whole := strings.CutSuffix(line, "\n")
-			if !whole || len(line) > 4094 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+			printable := !strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' })
+			if !whole || len(line) > 4094 || !printable {
 				t.Fatalf("the line %q", line)
 			}
 			if word, adds := strings.CutPrefix(line, "add A "); adds {

@@ -134,9 +134,9 @@ type statusFilter struct {
 const longestWord = 40
 
 var (
-	isMark   = regexp.MustCompile(`^([0-9a-f-]{36})?$`).MatchString
-	isStatus = regexp.MustCompile(`^[0-9]{1,3}$`).MatchString
-	arePIDs  = regexp.MustCompile(`^[0-9]+( [0-9]+)?$`).MatchString
+	markWord   = regexp.MustCompile(`^([0-9a-f-]{36})?$`)
+	statusWord = regexp.MustCompile(`^[0-9]{1,3}$`)
+	pidWords   = regexp.MustCompile(`^[0-9]+( [0-9]+)?$`)
 )
 
 // Write passes on all but the script's lines.
@@ -173,12 +173,12 @@ func (f *statusFilter) Write(p []byte) (int, error) {
 func (f *statusFilter) understands(word string) bool {
 	if f.mark != "" {
 		status, _ := strconv.Atoi(word)
-		if isStatus(word) {
+		if statusWord.MatchString(word) {
 			f.ended(status)
 		}
-		return isStatus(word)
+		return statusWord.MatchString(word)
 	}
-	if !isMark(word) {
+	if !markWord.MatchString(word) {
 		return false
 	}
 	f.began(word)
@@ -234,7 +234,7 @@ func (g *gateReader) Write(p []byte) (int, error) {
 		case whole && line == gateReady:
 			g.head = rest
 			g.ready()
-		case whole && arePIDs(line):
+		case whole && pidWords.MatchString(line):
 			g.head, g.open = rest, true
 			g.opened(line)
 		default: // it is not the gate's

@@ -102,7 +102,8 @@ const (
 // heartbeat is a USR1 for the watchdog, whose PID is the second one after the mark. relayScript sends it. The
 // command waits until the watchdog can receive signals. (Without a sleep in the image there is no watchdog.)
 const gateScript = scriptHead + `starts when its client listens
-` + sweepFunction + resizeFunction + `unset eshell_limit eshell_mark eshell_watch eshell_sleeper eshell_reader eshell_unready eshell_watchdog
+` + sweepFunction + resizeFunction + `unset eshell_limit eshell_mark eshell_watch
+unset eshell_sleeper eshell_reader eshell_unready eshell_watchdog
 eshell_limit=$1 eshell_mark=$2 eshell_watch=$3 eshell_sleeper= eshell_reader= eshell_unready= eshell_watchdog=
 shift 3
 trap 'exit 129' HUP
@@ -215,8 +216,8 @@ done
 exit 0
 `
 
-// relayScript passes each heartbeat, a line on stdin, on to the watchdog $1, as long as the watchdog exists. It
-// acknowledges each with an empty line.
+// relayScript passes each heartbeat, a line on stdin, on to the watchdog $1, as long as the watchdog exists.
+// It acknowledges each with an empty line.
 const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do echo; done`
 
 // launchScript sets TERM to $1, if that is not empty, gives the terminal the size $2, and becomes the command
@@ -231,9 +232,9 @@ exec sh
 
 // envScript sets variables that its input brings, prints $1 with its PID, and becomes the command that
 // follows. envLines makes the lines: "set NAME" begins a variable, "add NAME WORD" adds what printf makes of
-// WORD to its value, and "go" ends them. After "go none" the command has no input. The words are printable ASCII
-// and the lines short, because a terminal changes control characters and drops what is longer than 4095 bytes
-// (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
+// WORD to its value, and "go" ends them. After "go none" the command has no input. The words are printable
+// ASCII and the lines short, because a terminal changes control characters and drops what is longer than 4095
+// bytes (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
 //
 // The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
 const envScript = `unset eshell_end eshell_what eshell_name eshell_word
@@ -259,16 +260,16 @@ exec "$@"
 // When the command has ended, nothing would empty the pipe. The runtime would then hang or break the stream,
 // and lose the exit status and the last of the output with it (kubectl exec and kubectl attach do). So the
 // script reports the command's end on stderr, by a line of a mark and its status. The client then ends its
-// input, and the script reads what is still in transit. stdout and stderr stay open until the input has ended,
-// because containerd closes stdin with either of them.
+// input, and the script reads what is still in transit. stdout and stderr stay open until the input has
+// ended, because containerd closes stdin with either of them.
 //
 // Before the command begins, the script reports the mark by a line of $1 and an id that the kernel generates.
-// The id is in no process's arguments or environment, so no output can be mistaken for the mark. (A command that
-// reads the memory of its parent can still lie to its own user.) Where the kernel has no such file (gVisor), the
-// id is empty, and no end is reported.
+// The id is in no process's arguments or environment, so no output can be mistaken for the mark. (A command
+// that reads the memory of its parent can still lie to its own user.) Where the kernel has no such file
+// (gVisor), the id is empty, and no end is reported.
 //
-// The shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without one
-// dash and busybox apply a command's redirections to the shell that waits for it.
+// The shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without
+// one dash and busybox apply a command's redirections to the shell that waits for it.
 const drainScript = `unset eshell_tag eshell_id eshell_status
 eshell_tag=$1
 shift

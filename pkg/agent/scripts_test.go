@@ -537,7 +537,7 @@ func TestDrain(t *testing.T) {
 				_ = cmd.Wait() // the status is in ProcessState
 				mark, rest, _ := strings.Cut(strings.TrimPrefix(stderr.String(), "\x1eeshell x7k2p "), "\n")
 				rest = strings.ReplaceAll(rest, endMark(mark), "SAID ")
-				if got := cmd.ProcessState.ExitCode(); got != tt.status || rest != tt.stderr || !isMark(mark) || mark == "" {
+				if got := cmd.ProcessState.ExitCode(); got != tt.status || rest != tt.stderr || !markWord.MatchString(mark) || mark == "" {
 					t.Errorf("status %d, mark %q, stderr %q; want %d, %q", got, mark, rest, tt.status, tt.stderr)
 				}
 			})

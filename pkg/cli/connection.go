@@ -75,9 +75,9 @@ func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, er
 // answerTime is longer than an API server itself works on a request (its own --request-timeout: 1 minute).
 const answerTime = 70 * time.Second
 
-// limited ends a request with its context, and one that is not answered in time: neither client-go nor kubectl's
-// --request-timeout does by default, and a plugin that gets credentials (client.authentication.k8s.io) has no
-// context. A watch lasts.
+// limited ends a request with its context, and one that is not answered in time: neither client-go nor
+// kubectl's --request-timeout does by default, and a plugin that gets credentials
+// (client.authentication.k8s.io) has no context. A watch lasts.
 type limited struct {
 	http.RoundTripper
 	within time.Duration
@@ -96,7 +96,7 @@ func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	answered := make(chan result, 1)
 	go func() {
-		answer, err := l.RoundTripper.RoundTrip(request.WithContext(ctx)) //nolint:bodyclose // whoever takes it
+		answer, err := l.RoundTripper.RoundTrip(request.WithContext(ctx))
 		answered <- result{answer, err}
 	}()
 	select {

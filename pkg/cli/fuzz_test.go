@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzOptions: whatever is typed, words separated by NUL, it is taken or refused, and the value of a variable is
-// in no error.
+// FuzzOptions: whatever is typed, words separated by NUL, it is taken or refused, and the value of a variable
+// is in no error.
 func FuzzOptions(f *testing.F) {
 	for _, seed := range []string{
 		"", "deploy/api", "deploy\x00api", "pod/x\x00--mode\x00debug\x00-c\x00app", "-f\x00-", "deploy/api\x00--\x00sh\x00-c\x00exit 3",

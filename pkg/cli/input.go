@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// readInput returns the content of a file, or of stdin for "-", but at most one byte more than most. It waits no
-// longer than until ctx ends: nobody might write to a pipe or type on a terminal.
+// readInput returns the content of a file, or of stdin for "-", but at most one byte more than most. It waits
+// no longer than until ctx ends: nobody might write to a pipe or type on a terminal.
 func readInput(ctx context.Context, filename string, stdin io.Reader, most int64) ([]byte, error) {
 	type result struct {
 		content []byte

@@ -66,7 +66,9 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	}
 	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	errs := make([]error, len(sessions))
-	workqueue.ParallelizeUntil(ctx, endsAtOnce, len(sessions), func(n int) { errs[n] = c.end(ctx, sessions[n]) })
+	workqueue.ParallelizeUntil(ctx, endsAtOnce, len(sessions), func(n int) {
+		errs[n] = c.end(ctx, sessions[n])
+	})
 	for n, s := range sessions {
 		switch {
 		case errs[n] != nil:
@@ -89,8 +91,8 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 	case !s.Unattended() || s.State == inventory.Ended || s.State == inventory.Ending:
 	case s.State != inventory.Unknown && !s.WaitsToEnd(): // another client's, whatever its lease says
 	case s.State == inventory.Unknown:
-		return fmt.Errorf("%s: pod/%s could not be read, so its container %s cannot be told to end", s.Name, s.Pod,
-			s.Container)
+		return fmt.Errorf("%s: pod/%s could not be read, so its container %s cannot be told to end", s.Name,
+			s.Pod, s.Container)
 	default:
 		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
 		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client),

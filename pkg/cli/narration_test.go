@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestNarrationToNobody: who does not read delays the first line a little and no other, and finds all lines in
-// their order later.
+// TestNarrationToNobody: who does not read delays the first line a little and no other, and finds all lines
+// in their order later.
 func TestNarrationToNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		unread, full := io.Pipe()

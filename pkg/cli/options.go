@@ -257,7 +257,8 @@ func (f *flags) parseEnv(ctx context.Context, o *plan.Options) error {
 			}
 			if change.Value, set = os.LookupEnv(name); !set {
 				return hint.Wrap(fmt.Errorf("--env %s: the variable is not set here", name),
-					hint.Command("set it: -e %s; remove it from the command's environment: -e %s", name+"=VALUE", name+"-"))
+					hint.Command("set it: -e %s; remove it from the command's environment: -e %s",
+						name+"=VALUE", name+"-"))
 			}
 		}
 		// The API accepts these names since Kubernetes 1.30 (KEP-4369). An older server refuses them itself.
@@ -296,7 +297,8 @@ func readEnvFile(ctx context.Context, path string, o *plan.Options) error {
 		}
 		if !set {
 			if value, set = os.LookupEnv(name); !set {
-				return fmt.Errorf("--env-file %s: line %d: the variable that it names is not set here", path, n+1)
+				return fmt.Errorf("--env-file %s: line %d: the variable that it names is not set here", path,
+					n+1)
 			}
 		}
 		o.Env = append(o.Env, plan.EnvChange{Name: name, Value: value})

@@ -136,10 +136,11 @@ func controls(r rune) bool {
 	return r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// printDocument prints an object in a format of kubectl's. In JSON and YAML, characters that control a terminal
-// are escaped, and mean the same. YAML has escapes only in some of its strings. JSON, which is YAML too, takes
-// its place where there are such characters.
-func printDocument(object runtime.Object, printer printers.ResourcePrinter, format string, w io.Writer) error {
+// printDocument prints an object in a format of kubectl's. In JSON and YAML, characters that control a
+// terminal are escaped, and mean the same. YAML has escapes only in some of its strings. JSON, which is YAML
+// too, takes its place where there are such characters.
+func printDocument(object runtime.Object, printer printers.ResourcePrinter, format string,
+	w io.Writer) error {
 	if format != "json" && format != "yaml" {
 		return written(printer.PrintObj(object, w))
 	}

@@ -80,7 +80,8 @@ func TestProgressOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const erase = "\r\x1b[K"
 		var out strings.Builder
-		p := &printer{out: narrate(&out), progress: &progress{out: &out, moving: true, width: func() int { return 80 }}}
+		p := &printer{out: narrate(&out),
+			progress: &progress{out: &out, moving: true, width: func() int { return 80 }}}
 		p.Waiting("pulling " + hostile)
 		pass(2 * frameTime)
 		p.Waiting(strings.Repeat("x", 100))

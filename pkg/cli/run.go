@@ -47,8 +47,8 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	return run.Session(ctx, request)
 }
 
-// sessionConfig returns what a session needs, and a context that it can interrupt itself: a raw terminal sends
-// Ctrl-C as a key, and Windows has no signal that a process could send to itself.
+// sessionConfig returns what a session needs, and a context that it can interrupt itself: a raw terminal
+// sends Ctrl-C as a key, and Windows has no signal that a process could send to itself.
 func sessionConfig(ctx context.Context, o Options, c connection, streams genericiooptions.IOStreams,
 	out *printer) (context.Context, session.Config) {
 	ctx, interrupt := context.WithCancelCause(ctx)

@@ -151,7 +151,8 @@ func TestReadManifestFails(t *testing.T) {
 		{"-", iotest.ErrReader(errors.New("no luck")), "manifest stdin: no luck"},
 	}
 	for _, tt := range tests {
-		if got, err := readManifest(t.Context(), tt.file, tt.stdin); err == nil || err.Error() != tt.want || got != nil {
+		got, err := readManifest(t.Context(), tt.file, tt.stdin)
+		if err == nil || err.Error() != tt.want || got != nil {
 			t.Errorf("%d bytes, error %v; want %s", len(got), err, tt.want)
 		}
 	}

@@ -260,7 +260,8 @@ func joinable(s inventory.Session, user string) error {
 		return hint.Wrap(fmt.Errorf("session %s has ended", s.Name),
 			hint.Command("list running sessions: kubectl eshell list -n %s", s.Namespace))
 	case s.State == inventory.Unknown || s.Pod == "" || s.Container == "":
-		return fmt.Errorf("the pod of session %s could not be read, so it is not known where its shell is", s.Name)
+		return fmt.Errorf("the pod of session %s could not be read, so it is not known where its shell is",
+			s.Name)
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 	case pod != nil:
 		next = firstHint(refusalRules(), status.Message, subject{namespace, pod, container})
 		if next == "" && unauthorized(status) {
-			next = hint.Command("ask for the permission, and check it: kubectl auth can-i create pods -n %s", namespace)
+			next = hint.Command("ask for the permission, and check it: kubectl auth can-i create pods -n %s",
+				namespace)
 		}
 	case reviewed.MatchString(status.Message): // package ephemeral gives the other hints
 		next = "leave out --mode debug for a clone"
@@ -103,10 +104,12 @@ func beStricter(s subject, groups []string) string {
 				user = "--as-user 1000 " // the image's is usually root, so it would not start
 			}
 		default:
-			return hint.Command("see what the namespace enforces: kubectl get namespace %s --show-labels", s.namespace)
+			return hint.Command("see what the namespace enforces: kubectl get namespace %s --show-labels",
+				s.namespace)
 		}
 	}
-	return hint.Command("meet the policy: "+user+"--override-type strategic --overrides %s", stricter(s.pod.Spec))
+	return hint.Command("meet the policy: "+user+"--override-type strategic --overrides %s",
+		stricter(s.pod.Spec))
 }
 
 func hasUser(pod *corev1.Pod) bool {

@@ -28,9 +28,10 @@ func Of(err error) string {
 	return ""
 }
 
-// Command returns a command to type, in which each word that takes the place of a verb is one word for a shell,
-// whatever it consists of. Every word that is not a constant of ours must pass here: names, and above all
-// annotations, variables and images, come from the cluster or from a file, and a user might paste the hint.
+// Command returns a command to type, in which each word that takes the place of a verb is one word for a
+// shell, whatever it consists of. Every word that is not a constant of ours must pass here: names, and above
+// all annotations, variables and images, come from the cluster or from a file, and a user might paste the
+// hint.
 func Command(format string, words ...string) string {
 	quoted := make([]any, len(words))
 	for i, word := range words {
@@ -42,11 +43,11 @@ func Command(format string, words ...string) string {
 // Quote returns a word as a POSIX shell reads it: as it is, or in single quotes.
 // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02
 func Quote(word string) string {
-	if isPlain(word) {
+	if plainWord.MatchString(word) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // A word that begins with "=" is a command's path in zsh, and one with "~" a home directory.
-var isPlain = regexp.MustCompile(`^[A-Za-z0-9_./:,@%+-][A-Za-z0-9_./:,@%+=-]*$`).MatchString
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:,@%+-][A-Za-z0-9_./:,@%+=-]*$`)

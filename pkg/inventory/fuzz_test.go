@@ -9,8 +9,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// FuzzSessions: whatever the annotations of a clone and of a lease say, each session has the name, the pod and
-// the container of its own objects, and no other session's.
+// FuzzSessions: whatever the annotations of a clone and of a lease say, each session has the name, the pod
+// and the container of its own objects, and no other session's.
 func FuzzSessions(f *testing.F) {
 	for _, said := range []string{"", "api-eshell-aaaaa", "payments-db-0", "--all", "a\nb", "\x1b[2J", "clone", "debug", "detached",
 		"9999999999999999999", "-1"} {

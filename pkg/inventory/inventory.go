@@ -86,7 +86,8 @@ func readable(err error) bool { return err == nil || apierrors.IsForbidden(err) 
 // isLease reports whether a Job is a lease. Labels can be added to any Job, but its name and its pod template
 // cannot be changed. A Job that has a controller belongs to that.
 func isLease(job *batchv1.Job) bool {
-	return isOurs(job) && job.Name == owned.LeaseName(job.Labels[owned.SessionLabel]) && lease.RunsNothing(job)
+	return isOurs(job) && job.Name == owned.LeaseName(job.Labels[owned.SessionLabel]) &&
+		lease.RunsNothing(job)
 }
 
 // isClone reports whether a pod is a clone. A readiness gate cannot be added to an existing pod.
@@ -102,10 +103,10 @@ func isOurs(object metav1.Object) bool {
 		labels[owned.SessionLabel] != ""
 }
 
-// join makes a session from each clone with the lease that owns it, and from each lease that owns no clone. Only
-// the UID in the owner reference pairs them: anybody can write labels and annotations. But anybody can also make
-// a pod that refers to somebody else's lease. So a lease has no other clone than the one that it names, and
-// until it names one, a single one. A lease of a debug session has none.
+// join makes a session from each clone with the lease that owns it, and from each lease that owns no clone.
+// Only the UID in the owner reference pairs them: anybody can write labels and annotations. But anybody can
+// also make a pod that refers to somebody else's lease. So a lease has no other clone than the one that it
+// names, and until it names one, a single one. A lease of a debug session has none.
 func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
 	owners := map[types.UID]*batchv1.Job{}
 	for n := range jobs {
@@ -144,8 +145,11 @@ func (i *Inventory) join(pods []corev1.Pod, jobs []batchv1.Job) []Session {
 
 // mayOwn reports whether a clone that refers to a lease can be that lease's.
 func mayOwn(job *batchv1.Job, pod *corev1.Pod) bool {
-	return job != nil && job.Namespace == pod.Namespace && job.Annotations[owned.ModeAnnotation] != modeDebug &&
-		(job.Annotations[owned.PodAnnotation] == "" || job.Annotations[owned.PodAnnotation] == pod.Name)
+	if job == nil || job.Namespace != pod.Namespace || job.Annotations[owned.ModeAnnotation] == modeDebug {
+		return false
+	}
+	named := job.Annotations[owned.PodAnnotation]
+	return named == "" || named == pod.Name
 }
 
 // Own returns the caller's own sessions. If the server does not report who the caller is, there are none.
@@ -250,7 +254,8 @@ func Lookup(ctx context.Context, client kubernetes.Interface, namespace, name st
 	asked.Wait()
 	for _, job := range jobs { // one, or none
 		clone := job.Annotations[owned.PodAnnotation]
-		if isLease(&job) && job.Annotations[owned.ModeAnnotation] == modeClone && clone != "" && clone != name {
+		ofClone := isLease(&job) && job.Annotations[owned.ModeAnnotation] == modeClone
+		if ofClone && clone != "" && clone != name {
 			var named []corev1.Pod
 			named, podsErr = getClone(clone)
 			pods = append(pods, named...)

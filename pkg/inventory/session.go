@@ -134,8 +134,8 @@ func (i *Inventory) state(s Session) State {
 const atOnce = 10
 
 // RefreshStates asks the pods of the debug sessions how their containers are. A lease knows nothing of a
-// container, and may outlive it. A container that is not there, or that eshell did not make, is none: then the
-// session has ended. The state is Unknown where the pod cannot be read.
+// container, and may outlive it. A container that is not there, or that eshell did not make, is none: then
+// the session has ended. The state is Unknown where the pod cannot be read.
 func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []Session) {
 	workqueue.ParallelizeUntil(ctx, atOnce, len(sessions), func(n int) {
 		if s := &sessions[n]; s.Mode == modeDebug && s.State == Running {
@@ -185,8 +185,8 @@ func shell(pod *corev1.Pod) string {
 	return ""
 }
 
-// WaitsToEnd reports whether the session's container has to be told to end, because no client and no lease ends
-// it. RefreshStates has found that out: what annotations say would end somebody else's.
+// WaitsToEnd reports whether the session's container has to be told to end, because no client and no lease
+// ends it. RefreshStates has found that out: what annotations say would end somebody else's.
 func (s Session) WaitsToEnd() bool { return s.Unattended() && s.waits }
 
 // Unattended reports whether this is a debug session whose process is ended by no client and no lease.

@@ -82,8 +82,8 @@ func template() corev1.PodSpec {
 // neverRuns names the container of a lease's template.
 const neverRuns = "never-runs"
 
-// RunsNothing reports whether a Job is made like a lease, which deletes nothing that runs when it is deleted. A
-// Job's template cannot be changed.
+// RunsNothing reports whether a Job is made like a lease, which deletes nothing that runs when it is deleted.
+// A Job's template cannot be changed.
 func RunsNothing(job *batchv1.Job) bool {
 	containers := job.Spec.Template.Spec.Containers
 	return len(containers) == 1 && containers[0].Name == neverRuns && job.Spec.Parallelism != nil &&

@@ -72,7 +72,8 @@ func (c *clone) keepClaim(volume *corev1.Volume) error {
 	claim := c.claim(name)
 	if apierrors.IsNotFound(claim.Err) {
 		return hint.Wrap(fmt.Errorf("volume %s: %w", volume.Name, claim.Err),
-			hint.Command("list what there is: kubectl get persistentvolumeclaims -n %s", c.workload.Namespace))
+			hint.Command("list what there is: kubectl get persistentvolumeclaims -n %s",
+				c.workload.Namespace))
 	}
 	switch c.options.Components.Volumes {
 	case VolumesFresh:

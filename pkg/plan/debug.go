@@ -127,14 +127,17 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options,
 	for _, change := range o.Env {
 		switch {
 		case passes(passed, change.Name):
-			notes = append(notes, Note{Detail, "variable " + change.Name + " is set for the command", passedReason})
+			notes = append(notes,
+				Note{Detail, "variable " + change.Name + " is set for the command", passedReason})
 		case !change.Remove:
 			stay = append(stay, change.Name)
 		}
 	}
 	if len(stay) > 0 {
-		notes = append(notes, Note{Warning, "the value of " + strings.Join(stay, ", ") + " stays in the pod's spec",
-			"an ephemeral container's entry stays for as long as the pod lives; pass a secret by stdin instead"})
+		notes = append(notes, Note{Warning,
+			"the value of " + strings.Join(stay, ", ") + " stays in the pod's spec",
+			"an ephemeral container's entry stays for as long as the pod lives; " +
+				"pass a secret by stdin instead"})
 	}
 	if !o.CPU.IsZero() || !o.Memory.IsZero() {
 		notes = append(notes,

@@ -34,7 +34,8 @@ func (c *clone) initializes(init corev1.Container, prepares bool) bool {
 		runs, reason = slices.Contains(c.options.Components.InitNames, init.Name),
 			hint.Command("--init %s", strings.Join(c.options.Components.InitNames, ","))
 	default:
-		runs, reason = prepares, hint.Command("it prepares no volume of the clone's own; --init %s runs it", init.Name)
+		runs, reason = prepares,
+			hint.Command("it prepares no volume of the clone's own; --init %s runs it", init.Name)
 		if prepares {
 			reason = "it prepares a volume for container " + c.workload.Container
 		}

@@ -173,6 +173,6 @@ func watchdog(t *workload.Workload, o Options, mode Mode) agent.Watchdog {
 
 func missing(verb, resource, namespace, why string) error {
 	return hint.Wrap(fmt.Errorf("you are not allowed to %s %s in namespace %s: %s", verb, resource, namespace,
-		why), hint.Command("ask for the permission, and check it: kubectl auth can-i %s %s -n %s", verb, resource,
-		namespace))
+		why), hint.Command("ask for the permission, and check it: kubectl auth can-i %s %s -n %s", verb,
+		resource, namespace))
 }

@@ -79,7 +79,8 @@ func (c *clone) pin() error {
 			c.note(Changed, "image "+image, "container "+container.Name+" runs it")
 		case container.Name == c.workload.Container:
 			return hint.Wrap(fmt.Errorf("--pin: the image that container %s runs has no digest in a registry",
-				container.Name), hint.Command("leave out --pin for the image of the template: %s", container.Image))
+				container.Name),
+				hint.Command("leave out --pin for the image of the template: %s", container.Image))
 		default:
 			c.note(Warning, "image "+container.Image+" of container "+container.Name+" is not pinned",
 				"the one that runs has no digest in a registry")
@@ -114,7 +115,8 @@ func (o Options) whyInSpec(name string, via agent.Via, source corev1.Container) 
 		return "a command that runs by attach has no stream over which it could come"
 	case !agent.PassesEnv(name):
 		return "a shell cannot set it, or uses it itself"
-	case slices.ContainsFunc(source.Env, func(e corev1.EnvVar) bool { return strings.Contains(e.Value, refers) }),
+	case slices.ContainsFunc(source.Env,
+		func(e corev1.EnvVar) bool { return strings.Contains(e.Value, refers) }),
 		slices.ContainsFunc(source.VolumeMounts,
 			func(m corev1.VolumeMount) bool { return strings.Contains(m.SubPathExpr, refers) }):
 		return "another variable or a mount refers to it"
@@ -127,8 +129,8 @@ func passes(passed []agent.Variable, name string) bool {
 }
 
 // mergeEnv applies the changes in order. A variable that was already set keeps its position, because others
-// may refer to it by $(NAME). One that is passed to the command is left out. unset lists the names that should
-// have been removed but were not set.
+// may refer to it by $(NAME). One that is passed to the command is left out. unset lists the names that
+// should have been removed but were not set.
 func mergeEnv(env []corev1.EnvVar, changes []EnvChange, passed []agent.Variable) (merged []corev1.EnvVar,
 	unset []string) {
 	merged = slices.Clone(env)

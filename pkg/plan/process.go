@@ -23,8 +23,9 @@ func (c *clone) setCommand(a agent.Agent) error {
 	main.Stdin, main.StdinOnce, main.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
 	switch {
 	case c.options.Detach && a.Via == agent.ViaAttach:
-		c.note(Changed, "its output goes into the container's log", hint.Command("kubectl logs %s -c %s -n %s",
-			owned.PodName(c.workload.Name, c.options.Session), c.workload.Container, c.workload.Namespace))
+		c.note(Changed, "its output goes into the container's log", hint.Command(
+			"kubectl logs %s -c %s -n %s", owned.PodName(c.workload.Name, c.options.Session),
+			c.workload.Container, c.workload.Namespace))
 	case c.options.Detach:
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
 	case c.options.Preview && a.Via == agent.ViaExec:

@@ -182,9 +182,9 @@ func (s *session) reattach(ctx context.Context, user *stream.Console) error {
 		var back atomic.Bool
 		err := user.Reattach(ctx, s.Streams, s.container, func() {
 			back.Store(true)
-			s.Reporter.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: %s", s.where(),
-				duration.HumanDuration(time.Since(lost)), hint.Command("kubectl logs %s -c %s -n %s",
-					s.plan.PodName, s.plan.Container, s.plan.Namespace))
+			s.Reporter.Say("reattached to %s: the connection was lost for %s; what was shown meanwhile: %s",
+				s.where(), duration.HumanDuration(time.Since(lost)), hint.Command(
+					"kubectl logs %s -c %s -n %s", s.plan.PodName, s.plan.Container, s.plan.Namespace))
 		})
 		switch {
 		case back.Load() || s.hasEnded(ctx):

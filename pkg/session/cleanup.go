@@ -108,7 +108,8 @@ func (s *session) reportDelete(deleted, released error) {
 	default:
 		otherEnd := "it ends by itself within " + s.remaining()
 		if s.Lease == nil {
-			otherEnd = hint.Command("delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace)
+			otherEnd = hint.Command("delete it: kubectl delete pod %s -n %s", s.plan.PodName,
+				s.plan.Namespace)
 		}
 		s.Reporter.Warn("%s could not be deleted: %v\n%s", s.where(), deleted, otherEnd)
 		return

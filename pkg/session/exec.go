@@ -80,9 +80,9 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 }
 
 // connect carries the user's streams until the command has ended. told is the exit status that the command
-// reported before its stream ended, or nil. If the command does not begin in time, connect ends the session by
-// calling stop: an entrypoint might not run its arguments, or the node hangs behind an API server that has opened
-// the stream.
+// reported before its stream ended, or nil. If the command does not begin in time, connect ends the session
+// by calling stop: an entrypoint might not run its arguments, or the node hangs behind an API server that has
+// opened the stream.
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		late := time.AfterFunc(s.StartTimeout, func() {
@@ -92,8 +92,8 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 				stop(fmt.Errorf("the command in %s did not start within %s: "+
 					"the container's process does not run it", s.where(), s.StartTimeout))
 			default:
-				stop(fmt.Errorf("the command in %s did not start within %s: its node does not answer", s.where(),
-					s.StartTimeout))
+				stop(fmt.Errorf("the command in %s did not start within %s: its node does not answer",
+					s.where(), s.StartTimeout))
 			}
 		})
 		defer late.Stop()

@@ -148,7 +148,8 @@ func (mute) Attach(ctx context.Context, _ stream.Container, _ remotecommand.Stre
 	return context.Cause(ctx)
 }
 
-// TestNodeHangs: a command that does not begin behind an open stream is not waited for any longer than a start.
+// TestNodeHangs: a command that does not begin behind an open stream is not waited for any longer than a
+// start.
 func TestNodeHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context()) // the holder's stream outlives the command's

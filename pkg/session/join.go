@@ -83,7 +83,8 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	}
 	if !s.agent.IsOpen() {
 		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err),
-			hint.Command("check your permission: kubectl auth can-i create pods/exec -n %s", s.plan.Namespace))
+			hint.Command("check your permission: kubectl auth can-i create pods/exec -n %s",
+				s.plan.Namespace))
 	}
 	return 0, hint.Wrap(err, hint.Command("open another: kubectl eshell attach %s -n %s", s.plan.Name(),
 		s.plan.Namespace))

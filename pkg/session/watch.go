@@ -111,7 +111,8 @@ func convert(event watch.Event, pod *corev1.Pod) podEvent {
 		return podEvent{err: fmt.Errorf("pod/%s: %w", pod.Name, errDeleted)}
 	default:
 		return podEvent{err: hint.Wrap(fmt.Errorf("watch pod/%s: %w", pod.Name,
-			apierrors.FromObject(event.Object)), hint.Command("kubectl auth can-i watch pods -n %s", pod.Namespace))}
+			apierrors.FromObject(event.Object)),
+			hint.Command("kubectl auth can-i watch pods -n %s", pod.Namespace))}
 	}
 }
 

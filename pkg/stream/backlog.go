@@ -71,7 +71,8 @@ type backlogWriter struct {
 
 func (b *Backlog) writer(to io.Writer) io.Writer { return backlogWriter{b, to} }
 
-// mostHeld is how many bytes are held back. A command that prints more has to wait until the log has been read.
+// mostHeld is how many bytes are held back. A command that prints more has to wait until the log has been
+// read.
 const mostHeld = 8 << 20
 
 // Write holds p back, or passes it on after the release. The first output after the release shows that the
@@ -152,9 +153,9 @@ func (b *Backlog) show(log []byte) {
 	b.held, b.size = nil, 0
 }
 
-// begin returns where the stream's output begins in log. Either of them may have more than the other. It returns
-// the length of log if the log has none of that output. It takes one pass (Knuth, Morris and Pratt): what a
-// command prints may be made to look alike everywhere.
+// begin returns where the stream's output begins in log. Either of them may have more than the other. It
+// returns the length of log if the log has none of that output. It takes one pass (Knuth, Morris and Pratt):
+// what a command prints may be made to look alike everywhere.
 func begin(log, stream []byte) int {
 	stream = stream[:min(len(stream), len(log))]
 	if len(stream) == 0 {

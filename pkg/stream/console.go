@@ -64,8 +64,8 @@ func (c *Console) listen(in io.Reader) {
 	}
 }
 
-// hearCtrlC interrupts if nobody else can: there is no stream, or one that hangs behind an API server that has
-// opened it before the node did.
+// hearCtrlC interrupts if nobody else can: there is no stream, or one that hangs behind an API server that
+// has opened it before the node did.
 func (c *Console) hearCtrlC() {
 	switch {
 	case !c.heard.Load():

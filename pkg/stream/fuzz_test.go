@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzScreen: all output is shown as it is, what is changed back does not depend on the pieces in which it came,
-// and changing back is all that it does: a screen that sees that has nothing left to change.
+// FuzzScreen: all output is shown as it is, what is changed back does not depend on the pieces in which it
+// came, and changing back is all that it does: a screen that sees that has nothing left to change.
 func FuzzScreen(f *testing.F) {
 	for _, output := range []string{"", "plain\r\n", "\x1b[?1049h\x1b[?1h\x1b=\x1b[?25l~", "\x1b[?1000;1006h", "\x1b[?7l",
 		"\x1b[?1034h", "\x1b[4h\x1b[?1049x", "\x1b", "\x1b[?", "\x1b[?;;h", "\x1b[?25l\x1b[?25h", "\xff\x1b=\x1b>"} {

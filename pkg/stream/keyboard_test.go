@@ -4,6 +4,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -52,8 +53,8 @@ func (y typing) isRaw() bool {
 	return strings.Contains(string(settings), "-icanon")
 }
 
-// TestKeyboard: a terminal is raw from the first read of its input on, which is when a stream is open, and until
-// the end. A read that comes later takes nothing and changes nothing.
+// TestKeyboard: a terminal is raw from the first read of its input on, which is when a stream is open, and
+// until the end. A read that comes later takes nothing and changes nothing.
 func TestKeyboard(t *testing.T) {
 	y := newTyping(t)
 	var raw []bool
@@ -75,18 +76,19 @@ func TestKeyboard(t *testing.T) {
 	if y.isRaw() || len(raw) != 2 || !raw[0] || raw[1] {
 		t.Errorf("at the end it is raw: %t, told %v", y.isRaw(), raw)
 	}
-	if n, err := k.Read(buffer); n != 0 || err != io.EOF || y.isRaw() { //nolint:errorlint // the very same error
+	if n, err := k.Read(buffer); n != 0 || !errors.Is(err, io.EOF) || y.isRaw() {
 		t.Errorf("after the end came %d bytes, %v; raw %t", n, err, y.isRaw())
 	}
 }
 
-// TestUnansweredCtrlC: a command that has shown nothing and answers no Ctrl-C is interrupted; one that has is not.
+// TestUnansweredCtrlC: a command that has shown nothing and answers no Ctrl-C is interrupted; one that has is
+// not.
 func TestUnansweredCtrlC(t *testing.T) {
 	for _, answers := range []bool{false, true} {
 		y := newTyping(t)
 		var interrupted atomic.Bool
-		k := &keyboard{User: User{In: y.line, Raw: func(bool) {}, Interrupt: func() { interrupted.Store(true) }},
-			stop: func(err error) { t.Error(err) }}
+		user := User{In: y.line, Raw: func(bool) {}, Interrupt: func() { interrupted.Store(true) }}
+		k := &keyboard{User: user, stop: func(err error) { t.Error(err) }}
 		y.types("x\n") // to be read at once, before the terminal is raw
 		buffer := make([]byte, 10)
 		if _, err := k.Read(buffer); err != nil {

@@ -69,8 +69,8 @@ func (r remote) Attach(ctx context.Context, c Container, streams remotecommand.S
 	}, streams)
 }
 
-// nodeTimeout is longer than an API server waits for a node to answer: since Kubernetes 1.36 it does before it
-// opens a stream, and until then after it had.
+// nodeTimeout is longer than an API server waits for a node to answer: since Kubernetes 1.36 it does before
+// it opens a stream, and until then after it had.
 const nodeTimeout = 35 * time.Second
 
 // ErrNoAnswer is a request for a stream that was not answered in time.
@@ -102,7 +102,8 @@ func (r remote) stream(ctx context.Context, c Container, subresource string, opt
 	ended := make(chan error, 1)
 	opening := ctx
 	if !lasting {
-		opening = handshake{ctx, time.Now().Add(r.handshake + time.Second)} // the limit comes first, with its words
+		// The limit comes first, with its words.
+		opening = handshake{ctx, time.Now().Add(r.handshake + time.Second)}
 	}
 	go func() { ended <- executor.StreamWithContext(opening, streams) }()
 	select {
@@ -119,8 +120,8 @@ type patience struct{}
 // Patient returns a context in which a stream may take as long as it wants to open.
 func Patient(ctx context.Context) context.Context { return context.WithValue(ctx, patience{}, true) }
 
-// handshake is a context with a deadline that ends nothing but a handshake: gorilla/websocket gives a connection
-// the deadline of its context until it is open. So one that is left to itself ends, too.
+// handshake is a context with a deadline that ends nothing but a handshake: gorilla/websocket gives a
+// connection the deadline of its context until it is open. So one that is left to itself ends, too.
 type handshake struct {
 	context.Context
 	deadline time.Time
@@ -129,8 +130,8 @@ type handshake struct {
 // Deadline returns when the handshake has to be over.
 func (h handshake) Deadline() (time.Time, bool) { return h.deadline, true }
 
-// withoutQuery takes the query of an address out of an error's text, as it is or as a proxy's page may repeat it.
-// A query has the words of a command, and an error is copied to where these must not go.
+// withoutQuery takes the query of an address out of an error's text, as it is or as a proxy's page may repeat
+// it. A query has the words of a command, and an error is copied to where these must not go.
 func withoutQuery(err error, address *url.URL) error {
 	if err == nil || address.RawQuery == "" {
 		return err

@@ -80,8 +80,8 @@ type keyboard struct {
 }
 
 // answerTime is how long a command may take to answer a Ctrl-C that is the first that it hears: at the least
-// its terminal shows ^C. The API server opens the stream before the node does (Kubernetes 1.35 and before), and
-// a node that hangs would swallow it.
+// its terminal shows ^C. The API server opens the stream before the node does (Kubernetes 1.35 and before),
+// and a node that hangs would swallow it.
 const answerTime = 2 * time.Second
 
 // Read gives what is typed. The first makes the terminal raw.

@@ -29,8 +29,8 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	object, err := s.getCustom(ctx, mapping, s.Reference.Name)
 	if apierrors.IsNotFound(err) {
 		return workload{}, hint.Wrap(fmt.Errorf("%s in namespace %s: %w", name, s.Namespace, err),
-			hint.Command("list what there is: kubectl get %s -n %s", mapping.Resource.GroupResource().String(),
-				s.Namespace))
+			hint.Command("list what there is: kubectl get %s -n %s",
+				mapping.Resource.GroupResource().String(), s.Namespace))
 	}
 	if err == nil {
 		var w workload

@@ -17,7 +17,7 @@ func decodeStrictly(content map[string]any, into any) error {
 	err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(content, into, true)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
 		for _, problem := range strict.Errors() {
-			if !isFieldName(problem.Error()) {
+			if !unknownField.MatchString(problem.Error()) {
 				return fmt.Errorf("strict decoding error: unknown field whose name is no field's")
 			}
 		}
@@ -26,7 +26,7 @@ func decodeStrictly(content map[string]any, into any) error {
 	return misfit(content, into, err)
 }
 
-var isFieldName = regexp.MustCompile(`^unknown field "[\w.\[\]/-]{1,253}"$`).MatchString
+var unknownField = regexp.MustCompile(`^unknown field "[\w.\[\]/-]{1,253}"$`)
 
 // decodeLeniently decodes an object that may have fields that the API's type does not have.
 func decodeLeniently(content map[string]any, into any) error {
@@ -100,7 +100,7 @@ func typeOf(value any) string {
 // uses are kept, with the line that they name.
 func syntaxProblem(err error) string {
 	said := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "yaml: ")
-	if ofTheParser(said) {
+	if parserMessage.MatchString(said) {
 		return said
 	}
 	for _, known := range [][2]string{
@@ -115,10 +115,10 @@ func syntaxProblem(err error) string {
 	return "it is neither YAML nor JSON"
 }
 
-// ofTheParser matches messages of go.yaml.in/yaml and encoding/json that are constant.
-var ofTheParser = regexp.MustCompile(`^(line [0-9]+: )?(` +
+// parserMessage matches messages of go.yaml.in/yaml and encoding/json that are constant.
+var parserMessage = regexp.MustCompile(`^(line [0-9]+: )?(` +
 	`(mapping|block|simple|control)[a-z -]* (is|are) (not allowed|expected|required)[a-z ]*|` +
 	`(found|exceeded|did not find|could not find|invalid leading|invalid trailing) ` +
 	`[A-Za-z0-9 -]*('[^']' or )*('[^']')?[a-z ]*|` +
 	`map merge requires map or sequence of maps as the value|` +
-	`!!binary value contains invalid base64 data|unexpected EOF)$`).MatchString
+	`!!binary value contains invalid base64 data|unexpected EOF)$`)

@@ -179,8 +179,8 @@ func TestManifestFails(t *testing.T) {
 	}
 }
 
-// TestManifestErrorsRepeatNothing: what is wrong is said without a value, a tag, an anchor or the key of a map:
-// each may be a secret.
+// TestManifestErrorsRepeatNothing: what is wrong is said without a value, a tag, an anchor or the key of a
+// map: each may be a secret.
 func TestManifestErrorsRepeatNothing(t *testing.T) {
 	document := "document 1 of the manifest: "
 	for yaml, want := range map[string]string{

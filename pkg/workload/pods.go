@@ -126,8 +126,8 @@ func (s *search) behind(ctx context.Context, service workload, workloads []workl
 	selector := service.service.Spec.Selector
 	if len(selector) == 0 {
 		return workload{}, hint.Wrap(fmt.Errorf("it has no selector, so there is no workload behind it"),
-			hint.Command("name a workload; list what there is: kubectl get deployments,statefulsets,daemonsets -n %s",
-				s.Namespace))
+			hint.Command("name a workload; list what there is: "+
+				"kubectl get deployments,statefulsets,daemonsets -n %s", s.Namespace))
 	}
 	if s.Live {
 		return service, nil

@@ -59,7 +59,8 @@ func splitWords(words []string) (typ, name string, err error) {
 		kind, known := kindNamed(typ)
 		if known && name == "" {
 			return "", "", hint.Wrap(fmt.Errorf("%s is a type, and no name follows", typ),
-				hint.Command("name one, as in %s; list what there is: kubectl get %s", typ+"/NAME", kind.types[1]))
+				hint.Command("name one, as in %s; list what there is: kubectl get %s", typ+"/NAME",
+					kind.types[1]))
 		}
 		if slash {
 			return typ, name, nil

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestAnyBytes: whatever bytes a command writes to stdout and stderr, among them all that begins like a mark, and in
-// whatever pieces they come: all of them come out, and the exit status is the command's.
+// TestAnyBytes: whatever bytes a command writes to stdout and stderr, among them all that begins like a mark,
+// and in whatever pieces they come: all of them come out, and the exit status is the command's.
 func TestAnyBytes(t *testing.T) {
 	t.Parallel()
 	const id = "0f1e2d3c-0f1e-4d3c-8b4a-0f1e2d3c4b5a"

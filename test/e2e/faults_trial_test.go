@@ -308,8 +308,8 @@ func (x *trial) promised(later time.Duration) time.Duration {
 	return expiry
 }
 
-// unreachable reports a session whose client cannot end its debug container, because no stream opens, or does not
-// hear of its pod's end before it has waited for that: 35 s.
+// unreachable reports a session whose client cannot end its debug container, because no stream opens, or does
+// not hear of its pod's end before it has waited for that: 35 s.
 func (x *trial) unreachable() bool { return x.phase == attaching && (x.mode.debug || x.fault.ruins) }
 
 // tooLate reports a debug container that the client did not wait for any more, as docs/faults.md has it: it

@@ -18,9 +18,9 @@ import (
 // opening is how long a stream may take to open: 35 s, and what a busy machine adds.
 const opening = 35 * time.Second
 
-// TestRuntimeStopped: a container runtime that has stopped answers no request for a stream, and the API server
-// and the kubelet live. Signals, Ctrl-C and the limit end a session all the same: its deletes are sent. It runs
-// by itself, since nothing starts meanwhile.
+// TestRuntimeStopped: a container runtime that has stopped answers no request for a stream, and the API
+// server and the kubelet live. Signals, Ctrl-C and the limit end a session all the same: its deletes are
+// sent. It runs by itself, since nothing starts meanwhile.
 func TestRuntimeStopped(t *testing.T) {
 	if !env.embedded {
 		t.Skip("the container runtime of an existing cluster is not ours to stop")

@@ -38,7 +38,8 @@ func fullPipe(t *testing.T) *os.File {
 	return full
 }
 
-// TestUnread: a reader that has stopped reading keeps no session from its clean-up, and no client from its end.
+// TestUnread: a reader that has stopped reading keeps no session from its clean-up, and no client from its
+// end.
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

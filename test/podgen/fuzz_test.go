@@ -21,8 +21,8 @@ func FuzzClone(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) { testClone(t, seed) })
 }
 
-// FuzzDebug: an ephemeral container beside a container of any pod has what the API allows, what its source has
-// of that, and its source's security context, at most with the user and the group that its node reports.
+// FuzzDebug: an ephemeral container beside a container of any pod has what the API allows, what its source
+// has of that, and its source's security context, at most with the user and the group that its node reports.
 func FuzzDebug(f *testing.F) {
 	for seed := range uint64(200) {
 		f.Add(seed)
@@ -64,8 +64,9 @@ func debugRules(c Case, p *plan.Plan) (found []string) {
 	made := p.Ephemeral.EphemeralContainerCommon
 	found = complain(found, p.Ephemeral.TargetContainerName != source.Name, "it sees the processes of %q",
 		p.Ephemeral.TargetContainerName)
+	sizes := len(made.Resources.Requests) + len(made.Resources.Limits)
 	found = complain(found, len(made.Ports) > 0 || made.LivenessProbe != nil || made.ReadinessProbe != nil ||
-		made.StartupProbe != nil || made.Lifecycle != nil || len(made.Resources.Requests)+len(made.Resources.Limits) > 0,
+		made.StartupProbe != nil || made.Lifecycle != nil || sizes > 0,
 		"the API refuses a part of it: %+v", made)
 	for _, mount := range made.VolumeMounts {
 		found = complain(found, mount.SubPath+mount.SubPathExpr != "", "it mounts a subPath: %+v", mount)
@@ -83,15 +84,17 @@ func debugRules(c Case, p *plan.Plan) (found []string) {
 	}
 	found = complain(found, !equality.Semantic.DeepEqual(was, is), "security %+v, not %+v", is, was)
 	for i, change := range c.Options.Env {
-		last := !slices.ContainsFunc(c.Options.Env[i+1:], func(e plan.EnvChange) bool { return e.Name == change.Name })
+		last := !slices.ContainsFunc(c.Options.Env[i+1:],
+			func(e plan.EnvChange) bool { return e.Name == change.Name })
 		inSpec := slices.ContainsFunc(made.Env, func(e corev1.EnvVar) bool { return e.Name == change.Name })
 		referred := slices.ContainsFunc(source.Env,
 			func(e corev1.EnvVar) bool { return strings.Contains(e.Value, "$("+change.Name+")") }) ||
 			slices.ContainsFunc(source.VolumeMounts, func(m corev1.VolumeMount) bool {
 				return strings.Contains(m.SubPathExpr, "$("+change.Name+")")
 			})
-		found = complain(found, last && inSpec && !change.Remove && !referred && agent.PassesEnv(change.Name) &&
-			p.Agent.Via == agent.ViaExec && !c.Options.Detach, "the value of %s is in the spec", change.Name)
+		passes := !change.Remove && !referred && agent.PassesEnv(change.Name)
+		found = complain(found, last && inSpec && passes && p.Agent.Via == agent.ViaExec &&
+			!c.Options.Detach, "the value of %s is in the spec", change.Name)
 	}
 	return found
 }
