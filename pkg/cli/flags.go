@@ -22,6 +22,7 @@ type flags struct {
 	env          []string
 	envFiles     []string
 	cpu, memory  string
+	pull         string
 	startTimeout string
 	lease, ttl   string
 	stdin, tty   bool
@@ -77,6 +78,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	o := &f.asked
 	set.StringSliceVar(&o.Plan.Command, "command", nil, "run `WORD,...`; the same as the words after --")
 	set.StringVar(&o.Plan.Image, "image", "", "run `IMAGE` instead of the container's own")
+	set.StringVar(&f.pull, "pull", "", "pull the image `WHEN`: always, missing or never (default: as the workload)")
 	set.StringArrayVarP(&f.env, "env", "e", nil,
 		"set `NAME=VALUE`, pass on NAME from here, remove NAME-; can be repeated")
 	set.StringArrayVar(&f.envFiles, "env-file", nil,

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -107,6 +108,7 @@ func (f *flags) parsePlan(ctx context.Context, o *plan.Options, command []string
 	return cmp.Or(
 		oneOf("via", o.Via, "", agent.ViaExec, agent.ViaAttach),
 		f.parseCommand(o, command),
+		f.parsePull(o),
 		f.parseEnv(ctx, o),
 		parseQuantity(&o.CPU, "cpu", f.cpu),
 		parseQuantity(&o.Memory, "memory", f.memory),
@@ -304,6 +306,13 @@ func readEnvFile(ctx context.Context, path string, o *plan.Options) error {
 		o.Env = append(o.Env, plan.EnvChange{Name: name, Value: value})
 	}
 	return nil
+}
+
+// parsePull translates the words that docker and podman use.
+func (f *flags) parsePull(o *plan.Options) error {
+	o.Pull = map[string]corev1.PullPolicy{"always": corev1.PullAlways, "missing": corev1.PullIfNotPresent,
+		"never": corev1.PullNever}[f.pull]
+	return oneOf("pull", f.pull, "", "always", "missing", "never")
 }
 
 func parseQuantity(to *resource.Quantity, flag, value string) error {

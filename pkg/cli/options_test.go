@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/api/validate/content"
@@ -137,6 +138,8 @@ func TestOptions(t *testing.T) {
 		// How long it lives.
 		{[]string{"deploy/api", "--lease", "20s", "--ttl=1h"},
 			asked(func(o *Options) { o.Plan.HeartbeatTimeout, o.Plan.TTL = 20*time.Second, time.Hour })},
+		{[]string{"deploy/api", "--pull", "missing"},
+			asked(func(o *Options) { o.Plan.Pull = corev1.PullIfNotPresent })},
 		{[]string{"deploy/api", "--ttl", "2d"}, asked(func(o *Options) { o.Plan.TTL = 48 * time.Hour })},
 		{[]string{"deploy/api", "--dry-run", "-o", "yaml"}, asked(dryRun(DryRunClient, "yaml"))},
 		{[]string{"deploy/api", "--ttl", "30s"}, asked(func(o *Options) { o.Plan.TTL = 30 * time.Second })},
@@ -310,6 +313,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "-e", "A=s3cret", "-e", "s3cret?"}, "--env: a word is none of NAME=VALUE, NAME and NAME-",
 			""},
 
+		{[]string{"deploy/api", "--pull", "IfNotPresent"}, `--pull "IfNotPresent" is not one of: always, missing, never`, ""},
 		{[]string{"deploy/api", "--cpu", "lots"}, `--cpu "lots" is not a quantity: ` + notQuantity,
 			quantityHint},
 		{[]string{"deploy/api", "--memory", "2GB"}, `--memory "2GB" is not a quantity: ` + notQuantity,

@@ -72,15 +72,17 @@ func smaller(s subject, _ []string) string {
 // smallSizes returns values that fit nearly everywhere, by resource. The resource's name is also the flag's.
 func smallSizes() map[string]string { return map[string]string{"cpu": "100m", "memory": "128Mi"} }
 
+// describeClaims proposes to look at the claims that a pod waits for. Those of its own ephemeral volumes are
+// deleted with it, so their storage classes are looked at instead.
 func describeClaims(s subject, _ []string) string {
 	var names []string
 	for _, volume := range s.pod.Spec.Volumes {
-		switch {
-		case volume.PersistentVolumeClaim != nil:
+		if volume.PersistentVolumeClaim != nil {
 			names = append(names, volume.PersistentVolumeClaim.ClaimName)
-		case volume.Ephemeral != nil:
-			names = append(names, s.pod.Name+"-"+volume.Name)
 		}
+	}
+	if len(names) == 0 {
+		return "see what can make its volumes: kubectl get storageclasses"
 	}
 	return hint.Command("see what it waits for: kubectl describe persistentvolumeclaim"+
 		strings.Repeat(" %s", len(names))+" -n %s", append(names, s.namespace)...)

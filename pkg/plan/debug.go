@@ -108,6 +108,7 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options,
 	if o.Image != "" {
 		common.Image, common.ImagePullPolicy, common.WorkingDir = o.Image, "", ""
 	}
+	common.ImagePullPolicy = cmp.Or(o.Pull, common.ImagePullPolicy)
 	for _, mount := range source.VolumeMounts {
 		if mount.SubPath != "" || mount.SubPathExpr != "" {
 			notes = append(notes,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -37,7 +38,8 @@ type Options struct {
 	Term       string // the value of TERM for a session with a TTY
 
 	Image  string
-	Pin    bool // use the images that run, by their digests
+	Pull   corev1.PullPolicy // empty: the source's, or what the API derives from Image
+	Pin    bool              // use the images that run, by their digests
 	Env    []EnvChange
 	CPU    resource.Quantity
 	Memory resource.Quantity

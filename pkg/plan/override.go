@@ -23,12 +23,16 @@ import (
 func (c *clone) override() error {
 	main := c.main()
 	if c.options.Image != "" {
-		main.Image = c.options.Image
+		main.Image, main.ImagePullPolicy = c.options.Image, ""
 		c.note(Changed, "image "+main.Image, "--image")
 		if effective(c.spec, *main).RunAsUser == nil && c.options.Identity.UID == nil {
 			c.note(Changed, "it runs as the user of that image",
 				"the spec names none, so the original runs as its own image's; --as-user UID sets it")
 		}
+	}
+	if c.options.Pull != "" {
+		main.ImagePullPolicy = c.options.Pull
+		c.note(Detail, "pull policy "+string(c.options.Pull), "--pull")
 	}
 	if c.workload.Indexed && !passes(c.passed, "JOB_COMPLETION_INDEX") && !slices.ContainsFunc(main.Env,
 		func(e corev1.EnvVar) bool { return e.Name == "JOB_COMPLETION_INDEX" }) {

@@ -89,7 +89,11 @@ func sameContainer(s sample, before, after corev1.Container) []string {
 		after.Name)
 	found = complain(found, before.WorkingDir != after.WorkingDir, "%s: folder %s", after.Name,
 		after.WorkingDir)
-	found = complain(found, before.ImagePullPolicy != after.ImagePullPolicy, "%s: pull policy %s", after.Name,
+	pull := before.ImagePullPolicy
+	if o.Image != "" && after.Name == s.Target.Container {
+		pull = "" // the API derives it from the image
+	}
+	found = complain(found, pull != after.ImagePullPolicy, "%s: pull policy %s", after.Name,
 		after.ImagePullPolicy)
 	return complain(found, before.Image != after.Image && o.Image == "" && !o.Pin, "%s: image %s", after.Name,
 		after.Image)
