@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"runtime"
 	"syscall"
 
@@ -27,8 +28,9 @@ func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams
 	streams.ErrOut = told
 	command := newCommand(streams, version, &status)
 	command.SetArgs(args)
-	if err := command.ExecuteContext(ctx); err != nil {
-		return report(told, err)
+	executed, err := command.ExecuteContextC(ctx)
+	if err != nil {
+		return report(told, err, executed.Flag("context").Value.String())
 	}
 	return status
 }
@@ -138,8 +140,8 @@ func isGone(err error, system string) bool {
 }
 
 // report prints an error, with its hint on a separate line, and returns the exit status. It prints nothing if
-// the reader of the output has gone, as head does.
-func report(out io.Writer, err error) int {
+// the reader of the output has gone, as head does. kubeContext is that of --context.
+func report(out io.Writer, err error, kubeContext string) int {
 	status := exitStatus(err)
 	if status == 128+int(syscall.SIGPIPE) {
 		return status
@@ -150,7 +152,20 @@ func report(out io.Writer, err error) int {
 		next = "check whether the cluster answers: kubectl cluster-info"
 	}
 	if next != "" {
-		fmt.Fprintf(out, "hint: %s\n", plain(next))
+		fmt.Fprintf(out, "hint: %s\n", plain(inContext(next, kubeContext)))
 	}
 	return status
+}
+
+var kubectlCommand = regexp.MustCompile(`kubectl (eshell )?`)
+
+// inContext adds --context, if it was given, to the commands of a hint, so that they mean the same cluster. A
+// plugin takes no flags before its name.
+func inContext(next, kubeContext string) string {
+	if kubeContext == "" {
+		return next
+	}
+	return kubectlCommand.ReplaceAllStringFunc(next, func(command string) string {
+		return command + hint.Command("--context %s ", kubeContext)
+	})
 }

@@ -53,7 +53,7 @@ func TestReport(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var told strings.Builder
-			status := report(&told, tt.err)
+			status := report(&told, tt.err, "")
 			if status != tt.status || told.String() != tt.told {
 				t.Errorf("status %d, told %q; want %d, %q", status, told.String(), tt.status, tt.told)
 			}
@@ -75,6 +75,20 @@ func TestIsGone(t *testing.T) {
 		if unix, windows := isGone(tt.err, "linux"), isGone(tt.err, "windows"); unix != tt.unix ||
 			windows != tt.onWindows {
 			t.Errorf("%v: %t, %t on Windows; want %t, %t", tt.err, unix, windows, tt.unix, tt.onWindows)
+		}
+	}
+}
+
+// TestInContext: a hint means the cluster that was named, whatever the context is called.
+func TestInContext(t *testing.T) {
+	const next = "list them: kubectl get pods -n shop; open one: kubectl eshell pod/NAME"
+	for kubeContext, want := range map[string]string{
+		"":     next,
+		"prod": "list them: kubectl --context prod get pods -n shop; open one: kubectl eshell --context prod pod/NAME",
+		"a b":  "list them: kubectl --context 'a b' get pods -n shop; open one: kubectl eshell --context 'a b' pod/NAME",
+	} {
+		if got := inContext(next, kubeContext); got != want {
+			t.Errorf("%q: %s, want %s", kubeContext, got, want)
 		}
 	}
 }
