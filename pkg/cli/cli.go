@@ -29,10 +29,14 @@ func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams
 	command := newCommand(streams, version, &status)
 	command.SetArgs(args)
 	executed, err := command.ExecuteContextC(ctx)
-	if err != nil {
-		return report(told, err, executed.Flag("context").Value.String())
+	if err == nil {
+		return status
 	}
-	return status
+	kubeContext := ""
+	if flag := executed.Flag("context"); flag != nil {
+		kubeContext = flag.Value.String()
+	}
+	return report(told, err, kubeContext)
 }
 
 const long = `Open a shell next to a workload.
