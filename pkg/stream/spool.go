@@ -35,8 +35,8 @@ func newSpool(ctx context.Context, to io.Writer) *spool {
 	return s
 }
 
-// Write holds p until its reader takes it. It waits while there is no room, and no longer than until the context
-// ends.
+// Write holds p until its reader takes it. It waits while there is no room, and no longer than until the
+// context ends.
 func (s *spool) Write(p []byte) (int, error) {
 	for {
 		s.mu.Lock()
