@@ -41,7 +41,8 @@ func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	fn func(remotecommand.StreamOptions) error) error {
 	streams := remotecommand.StreamOptions{Stdin: u.In}
 	if !u.TTY {
-		stdout, stderr := newSpool(ctx, newOutput(ctx, u.Out, stop)), newSpool(ctx, newOutput(ctx, u.Err, stop))
+		stdout := newSpool(ctx, newOutput(ctx, u.Out, stop))
+		stderr := newSpool(ctx, newOutput(ctx, u.Err, stop))
 		streams.Stdout, streams.Stderr = stdout, stderr
 		defer stdout.end()
 		defer stderr.end()
