@@ -36,7 +36,8 @@ func (s *search) readManifest() error {
 	}
 	if namespace := object.GetNamespace(); namespace != "" && namespace != s.Namespace { // as kubectl does
 		if problems := validation.ValidateNamespaceName(namespace, false); len(problems) > 0 {
-			return fmt.Errorf("%s of the manifest: its namespace is not valid: %s", describe(object), problems[0])
+			return fmt.Errorf("%s of the manifest: its namespace is not valid: %s", describe(object),
+				problems[0])
 		}
 		if s.EnforceNamespace { // the same text as kubectl's
 			return hint.Wrap(fmt.Errorf(
