@@ -39,9 +39,13 @@ type User struct {
 // ends.
 func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	fn func(remotecommand.StreamOptions) error) error {
-	streams := remotecommand.StreamOptions{Stdin: u.In, Stdout: newOutput(ctx, u.Out, stop)}
+	streams := remotecommand.StreamOptions{Stdin: u.In}
 	if !u.TTY {
-		streams.Stderr = newOutput(ctx, u.Err, stop)
+		stdout := newSpool(ctx, newOutput(ctx, u.Out, stop))
+		stderr := newSpool(ctx, newOutput(ctx, u.Err, stop))
+		streams.Stdout, streams.Stderr = stdout, stderr
+		defer stdout.end()
+		defer stderr.end()
 		return fn(streams)
 	}
 	streams.Tty = true

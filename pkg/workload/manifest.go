@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -35,7 +36,8 @@ func (s *search) readManifest() error {
 	}
 	if namespace := object.GetNamespace(); namespace != "" && namespace != s.Namespace { // as kubectl does
 		if problems := validation.ValidateNamespaceName(namespace, false); len(problems) > 0 {
-			return fmt.Errorf("%q of the manifest is not a valid namespace: %s", namespace, problems[0])
+			return fmt.Errorf("%s of the manifest: its namespace is not valid: %s", describe(object),
+				problems[0])
 		}
 		if s.EnforceNamespace { // the same text as kubectl's
 			return hint.Wrap(fmt.Errorf(
@@ -50,7 +52,13 @@ func (s *search) readManifest() error {
 	}
 	w.meta.Name = cmp.Or(nameOf(object), strings.ToLower(w.kind))
 	if problems := validation.NameIsDNSSubdomain(w.meta.Name, false); len(problems) > 0 {
-		return fmt.Errorf("%q of the manifest is not a valid name: %s", w.meta.Name, problems[0])
+		return fmt.Errorf("a %s of the manifest: its name is not valid: %s", strings.ToLower(w.kind),
+			problems[0])
+	}
+	if w.selector != nil {
+		if _, err := metav1.LabelSelectorAsSelector(w.selector); err != nil { // it repeats values
+			return fmt.Errorf("%s of the manifest: its selector is not valid", describe(object))
+		}
 	}
 	w.pod = nil     // the pod need not exist
 	w.meta.UID = "" // it belongs to the object that the manifest was exported from

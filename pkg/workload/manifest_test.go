@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -230,6 +231,10 @@ func TestManifestErrorsRepeatNothing(t *testing.T) {
 		refuses(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {"+spec,
 			"deployment/api of the manifest: "+want)
 	}
+	refuses(t, strings.Replace(deploymentYAML, "matchLabels: {app: api}", "matchLabels: {app: \"s3 cret\"}", 1),
+		"deployment/api of the manifest: its selector is not valid")
+	refuses(t, strings.Replace(podYAML, "name: one,", "name: s3 cret,", 1),
+		"a pod of the manifest: its name is not valid: "+validation.NameIsDNSSubdomain("s3 cret", false)[0])
 	refuses(t, strings.Replace(rolloutYAML, "image: api:3", "image: [s3cret]", 1), "rollout/web of the manifest: "+
 		".spec.template.spec.containers[0].image: the value, a list, has the wrong type or format")
 }

@@ -92,6 +92,23 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// TestPaused: a reader may pause for longer than client-go waits for an answer to its pings, and when the
+// command has ended. Nothing is lost.
+func TestPaused(t *testing.T) {
+	t.Parallel()
+	here := namespaceFixture{env.namespace}
+	for _, where := range []string{"deploy/bash", "pod/target --mode=debug --via=attach"} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			end := here.run(t, "{ kubectl-eshell "+where+" -q -- sh -c 'head -c 10000000 /dev/zero; exit 7'; "+
+				"echo status $? >&2; } | (sleep 75; wc -c)")
+			if end.stdout != "10000000\n" || end.stderr != "status 7\n" {
+				t.Errorf("%+v", end)
+			}
+		})
+	}
+}
+
 // openedFor is the name of the clone that was opened for a reason, once its container runs.
 func openedFor(t *testing.T, reason string) string {
 	t.Helper()
