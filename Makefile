@@ -44,7 +44,7 @@ test: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Run every test: unit, script an
 # These want the machine for themselves, and print figures. The trials of TestFaults wait for each
 # other, so that many have to run side by side. FAULTS_ALL=1 tries every fault in every phase and mode, twice
 # as many as differ.
-FAULTS = ^(TestFaults|TestLoad|TestData)$$
+FAULTS = ^(TestFaults|TestLoad|TestData|TestRuntimeStopped)$$
 FAULTS_ALL ?=
 
 .PHONY: test-faults

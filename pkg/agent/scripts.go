@@ -82,7 +82,8 @@ wait ${clock:-$reader}
 exit 0
 `
 
-// The lines for an idler and for a gate, and the answer of a gate until it is told to open.
+// The client writes tellStay and tellEnd to an idler, and tellGo to a gate. Until it reads tellGo, a gate
+// answers each line with gateReady.
 const (
 	tellStay  = "stay\n"
 	tellEnd   = "end\n"

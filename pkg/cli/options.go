@@ -183,7 +183,8 @@ func (f *flags) consistent(o Options) error {
 			"-f - and the command cannot both read stdin",
 			"leave stdin to the manifest with -i=false, or read it from a file with -f FILE"),
 		refuse(o.Output != "" && o.DryRun == DryRunNone,
-			"--output prints a dry run's pod, and none was asked for", "--dry-run=client -o "+o.Output),
+			"--output prints a dry run's pod, and none was asked for",
+			hint.Command("--dry-run=client -o %s", o.Output)),
 		refuse(f.set.Changed("override-type") && asked.Overrides.Patch == "",
 			"--override-type needs --overrides", ""),
 	)

@@ -205,7 +205,7 @@ func withMoreMemory(s subject, _ []string) string {
 	}
 	own := containers.Spec(s.pod, container)
 	if container == owned.ToolboxName || container == sized(s.pod) || own.Resources.Limits.Memory().IsZero() {
-		return "raise the limit: --memory " + more.String()
+		return hint.Command("raise the limit: --memory %s", more.String())
 	}
 	kind := "containers"
 	if isInit(s.pod, container) {

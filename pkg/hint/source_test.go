@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,12 +37,13 @@ func TestEveryCommandIsQuoted(t *testing.T) {
 	}
 	bad, err := parser.ParseFile(token.NewFileSet(), "", "package p\nvar a = \"kubectl get \" + b\n"+
 		"var c = f(\"kubectl get %s\", b)\nvar d = hint.Command(\"kubectl get %s\", b)\n"+
-		"var e = \"kubectl get pods\" + \" -A\"", 0)
+		"var e = \"kubectl get pods\" + \" -A\"\nvar g = \"set it with -e \" + b + \"=...\"\n"+
+		"var h = \"--init \" + b", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if quoted, unquoted := commands(bad); quoted != 1 || len(unquoted) != 2 {
-		t.Errorf("%d and %d commands of one and two were found", quoted, len(unquoted))
+	if quoted, unquoted := commands(bad); quoted != 1 || len(unquoted) != 4 {
+		t.Errorf("%d and %d commands of one and four were found", quoted, len(unquoted))
 	}
 }
 
@@ -63,7 +65,7 @@ func commands(file *ast.File) (quoted int, unquoted []ast.Node) {
 				}
 			}
 		case *ast.BinaryExpr:
-			if constant, text := parts(n); !constant && isCommand(text) {
+			if constant, text := parts(n); !constant && (isCommand(text) || takesWord(n)) {
 				unquoted = append(unquoted, n)
 				return false
 			}
@@ -78,6 +80,22 @@ func isCommand(text string) bool {
 	return strings.Contains(text, "kubectl get ") || strings.Contains(text, "kubectl eshell ") ||
 		strings.Contains(text, "kubectl describe ") || strings.Contains(text, "kubectl auth ") ||
 		strings.Contains(text, "kubectl logs ") || strings.Contains(text, "kubectl exec ")
+}
+
+// flagBefore matches a text that ends with a flag to which a word is added.
+var flagBefore = regexp.MustCompile(`(^|[ ;:])--?[a-z][a-z-]*[ =]$`)
+
+// takesWord reports whether a word that is not a literal follows a flag.
+func takesWord(e *ast.BinaryExpr) bool {
+	before, isLiteral := e.X.(*ast.BasicLit)
+	if sum, isSum := e.X.(*ast.BinaryExpr); isSum {
+		before, isLiteral = sum.Y.(*ast.BasicLit)
+	}
+	if _, more := e.Y.(*ast.BasicLit); more || !isLiteral {
+		return false
+	}
+	text, err := strconv.Unquote(before.Value)
+	return err == nil && flagBefore.MatchString(text)
 }
 
 func literal(e ast.Expr) string {

@@ -25,7 +25,7 @@ func (c *clone) keepInitContainers() error {
 
 func (c *clone) initializes(init corev1.Container, prepares bool) bool {
 	chosen := c.options.Components.Init
-	runs, reason := false, "--init "+string(chosen)
+	runs, reason := false, hint.Command("--init %s", string(chosen))
 	switch chosen {
 	case InitAll:
 		runs = true

@@ -1,10 +1,17 @@
 package workload
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -14,6 +21,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/diff"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -224,27 +233,45 @@ func TestResolveKeepsTheServersError(t *testing.T) {
 	}
 }
 
-// The questions about access go on beside the search. They end with it, whatever it finds: nobody
-// may hear of them afterwards.
+// roundTripper answers the requests to a cluster.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestResolveWaitsForItsQuestions checks that no question about access is in progress when Resolve returns,
+// even if the search fails first and the answers come late.
 func TestResolveWaitsForItsQuestions(t *testing.T) {
-	searched := make(chan struct{})
-	var answered atomic.Int32
-	client := cluster(t, func(string) (bool, error) {
-		<-searched
-		answered.Add(1)
-		return true, nil
+	synctest.Test(t, func(t *testing.T) {
+		var asked, answered atomic.Int32
+		notFound := func(r *http.Request) (*http.Response, error) {
+			late := 500 * time.Millisecond // all have been sent by then
+			if strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews") {
+				late = time.Second
+				asked.Add(1)
+				defer answered.Add(1)
+			}
+			<-time.After(late)
+			body, err := json.Marshal(apierrors.NewNotFound(appsv1.Resource("deployments"), "api").Status())
+			return &http.Response{
+				StatusCode: http.StatusNotFound,
+				Header:     http.Header{"Content-Type": {"application/json"}},
+				Body:       io.NopCloser(bytes.NewReader(body)),
+				Request:    r,
+			}, err
+		}
+		client, err := kubernetes.NewForConfigAndClient(&rest.Config{Host: "https://cluster", QPS: -1},
+			&http.Client{Transport: roundTripper(notFound)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Resolve(t.Context(), Cluster{Client: client},
+			query("Deployment")); !apierrors.IsNotFound(err) {
+			t.Errorf("%v is not a NotFound", err)
+		}
+		if asked.Load() != 5 || answered.Load() != 5 {
+			t.Errorf("of 5 questions %d were asked and %d answered", asked.Load(), answered.Load())
+		}
 	})
-	client.PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
-		close(searched)
-		return false, nil, nil
-	})
-	if _, err := Resolve(t.Context(), Cluster{Client: client},
-		query("Deployment")); !apierrors.IsNotFound(err) {
-		t.Errorf("%v is not a NotFound", err)
-	}
-	if got := answered.Load(); got != 5 {
-		t.Errorf("%d of 5 questions were answered", got)
-	}
 }
 
 // Who the caller is, is for the record: a server that does not say is no error.

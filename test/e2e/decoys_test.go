@@ -99,7 +99,7 @@ func TestDecoys(t *testing.T) {
 	here := newRealm(t, "decoys", decoySource)
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
 	detach := func(args string) (name, id string) {
-		started := here.run(t, "kubectl-eshell "+args+" --detach --ttl=1h")
+		started := here.run(t, "kubectl-eshell "+args+" --detach --ttl=1h --as=ann --as-group=system:masters")
 		if started.status != 0 {
 			t.Fatal(started.stderr)
 		}
@@ -113,7 +113,8 @@ func TestDecoys(t *testing.T) {
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Complete", "job/finished", inTime)
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/payments-db-0", inTime)
 	admin := func(args ...string) string {
-		end := eshell(t.Context(), append(as("admin", args...)[1:], "-n", here.namespace)...)
+		words := append([]string{args[0], "-n", here.namespace}, args[1:]...)
+		end := eshell(t.Context(), as("admin", words...)[1:]...)
 		return end.stdout + end.stderr
 	}
 	says := func(got, want string) {

@@ -78,8 +78,11 @@ func TestUnread(t *testing.T) {
 				t.Fatal(err)
 			}
 			session.gone(t)
-			exited := make(chan error, 1)
-			go func() { exited <- cmd.Wait() }()
+			exited := make(chan struct{})
+			go func() {
+				_ = cmd.Wait() // the status is in ProcessState
+				close(exited)
+			}()
 			select {
 			case <-exited:
 			case <-time.After(patience):
