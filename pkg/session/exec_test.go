@@ -44,8 +44,8 @@ func TestLostEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
 		defer stop(nil)
-		s := newSession(Config{Streams: endless{}, Reporter: &story{}, Stdout: io.Discard,
-			Stderr: io.Discard}, byExec(false))
+		s := newSession(Config{Streams: endless{}, Reporter: &story{}, StartTimeout: time.Minute,
+			Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
 		told, _ := s.connect(ctx, stop)
 		if told == nil || *told != 3 || ctx.Err() != nil {
 			t.Errorf("told %v, session %v; want 3, alive", told, ctx.Err())
@@ -68,8 +68,8 @@ func (closed) Attach(context.Context, stream.Container, remotecommand.StreamOpti
 func TestUntold(t *testing.T) {
 	for _, tty := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSession(Config{Streams: closed{}, Reporter: &story{}, Stdin: strings.NewReader(""),
-				Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
+			s := newSession(Config{Streams: closed{}, Reporter: &story{}, StartTimeout: time.Minute,
+				Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(tty))
 			const lost = "the connection to pod/api was lost: the stream ended without the command's exit status"
 			if status, err := s.runCommand(t.Context()); status != 0 || errorText(err) != lost {
 				t.Errorf("terminal %t: status %d, error %v", tty, status, err)
