@@ -78,7 +78,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	o := &f.asked
 	set.StringSliceVar(&o.Plan.Command, "command", nil, "run `WORD,...`; the same as the words after --")
 	set.StringVar(&o.Plan.Image, "image", "", "run `IMAGE` instead of the container's own")
-	set.StringVar(&f.pull, "pull", "", "pull the image `WHEN`: always, missing or never (default: as the workload)")
+	set.StringVar(&f.pull, "pull", "", "pull the image `WHEN`: always, missing or never")
 	set.StringArrayVarP(&f.env, "env", "e", nil,
 		"set `NAME=VALUE`, pass on NAME from here, remove NAME-; can be repeated")
 	set.StringArrayVar(&f.envFiles, "env-file", nil,
@@ -140,7 +140,7 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 	o := &f.asked
 	set.BoolVar(&o.Explain, "explain", false, "explain what would be created and why; create nothing")
 	set.StringVar((*string)(&o.DryRun), "dry-run", string(DryRunNone),
-		"only print the pod; `STRATEGY` is none, client (if left out) or server")
+		"only print the pod; `STRATEGY` is none, client or server")
 	set.Lookup("dry-run").NoOptDefVal = string(DryRunClient)
 	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,6 +77,7 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 	}
 	err := cmp.Or( // the first mistake is reported
 		oneOf("dry-run", o.DryRun, DryRunNone, DryRunClient, DryRunServer),
+		f.strategyApart(words),
 		unnamed,
 		oneOf("mode", o.Mode, plan.ModeClone, plan.ModeDebug),
 		refuse(f.set.Changed("revision") && o.Revision <= 0,
@@ -97,6 +99,17 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 	o.Plan.HeartbeatTimeout = o.Plan.HeartbeatTimeout.Round(time.Second)
 	o.Plan.TTL = o.Plan.TTL.Round(time.Second)
 	return o, nil
+}
+
+// strategyApart refuses a strategy that is a word of its own after --dry-run, which needs none.
+func (f *flags) strategyApart(words []string) error {
+	for _, strategy := range []DryRun{DryRunNone, DryRunClient, DryRunServer} {
+		if f.set.Changed("dry-run") && slices.Contains(words, string(strategy)) {
+			return hint.Wrap(errors.New("--dry-run takes its strategy after an equals sign"),
+				hint.Command("--dry-run=%s", string(strategy)))
+		}
+	}
+	return nil
 }
 
 // parsePlan validates the flags and arguments from which a plan is made.

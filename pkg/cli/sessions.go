@@ -123,7 +123,7 @@ within a minute.`,
 				o.TTY = &tty
 			}
 			isName := len(words) == 1 && (!strings.Contains(words[0], "/") ||
-				inventory.BareName(words[0]) != words[0])
+				inventory.BareName(words[0]) != words[0]) || len(words) > 1 && strings.Contains(words[0], "eshell-")
 			var name string
 			var source workload.Reference
 			var err error
@@ -190,8 +190,12 @@ func (c *sessionCommand) onlySession(ctx context.Context, source workload.Refere
 
 func parseSession(words []string) (string, error) {
 	if len(words) != 1 {
-		return "", hint.Wrap(fmt.Errorf("expected one session name, got %d words", len(words)),
-			"list sessions: kubectl eshell list; a command goes after two dashes")
+		err := fmt.Errorf("expected one session name, got %d words", len(words))
+		if len(words) > 1 {
+			return "", hint.Wrap(err, hint.Command("a command goes after two dashes: kubectl eshell attach %s --"+
+				strings.Repeat(" %s", len(words)-1), words...))
+		}
+		return "", hint.Wrap(err, "list sessions: kubectl eshell list")
 	}
 	if problems := validation.IsDNS1123Subdomain(inventory.BareName(words[0])); len(problems) > 0 {
 		return "", hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]),

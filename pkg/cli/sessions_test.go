@@ -146,10 +146,13 @@ func TestSessionCommands(t *testing.T) {
 		{"pod list", ran{125, "",
 			"error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
 
-		{"attach", ran{125, "",
-			"error: expected one session name, got 0 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
-		{"attach api-eshell-aaaaa ls",
-			ran{125, "", "error: expected one session name, got 2 words\nhint: list sessions: kubectl eshell list; a command goes after two dashes\n"}},
+		{"attach", ran{125, "", "pod/api-eshell-aaaaa: one more shell in container app, in namespace shop\n" +
+			"error: no command could be started in pod/api-eshell-aaaaa: the connection to pod/api-eshell-aaaaa " +
+			"was lost: unable to upgrade connection: " +
+			"POST /api/v1/namespaces/shop/pods/api-eshell-aaaaa/exec is not here\n" +
+			"hint: check your permission: kubectl auth can-i create pods/exec -n shop\n"}},
+		{"attach api-eshell-aaaaa ls /tmp", ran{125, "", "error: expected one session name, got 3 words\n" +
+			"hint: a command goes after two dashes: kubectl eshell attach api-eshell-aaaaa -- ls /tmp\n"}},
 		{"attach nosuch", ran{125, "",
 			"error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
 		{"attach api-eshell-bbbbb",
@@ -187,7 +190,8 @@ func TestSessionCommands(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.argv, func(t *testing.T) {
-			argv := append(strings.Fields(tt.argv), "-n", "shop", "--server", server)
+			words := strings.Fields(tt.argv)
+			argv := slices.Insert(words, 1, "-n", "shop", "--server", server)
 			if got := runMain(t.Context(), t, argv...); got != tt.want {
 				t.Errorf("got\n%+v\nwant\n%+v", got, tt.want)
 			}
@@ -204,7 +208,7 @@ func TestNothingFound(t *testing.T) {
 		"list -o json": {out: "{\n    \"apiVersion\": \"kubectl-eshell.github.io/v1alpha1\",\n    \"items\": [],\n    \"kind\": \"SessionList\"\n}\n"},
 		"list -o yaml": {out: "apiVersion: kubectl-eshell.github.io/v1alpha1\nitems: []\nkind: SessionList\n"},
 		"delete --all": {errOut: "No resources found in shop namespace.\n"},
-		"gc":           {},
+		"gc":           {errOut: "nothing to remove\n"},
 	} {
 		if got := runMain(t.Context(), t,
 			append(strings.Fields(argv), "-n", "shop", "--server", server)...); got != want {

@@ -177,7 +177,7 @@ func TestSessions(t *testing.T) {
 		{"a clone that is being deleted", []runtime.Object{clone("x7k2p", deleted)},
 			"shop api-eshell-x7k2p clone deployment/api api-eshell-x7k2p app  Ending 8h1m0s ann incident 12"},
 		{"a clone that is gone", []runtime.Object{theLease("x7k2p")},
-			"shop eshell-x7k2p clone deployment/api   eshell-x7k2p Ended 1h0m0s ann incident 12"},
+			"shop eshell-x7k2p clone deployment/api   eshell-x7k2p Deleted 1h0m0s ann incident 12"},
 		{"a debug session", []runtime.Object{theLease("x7k2p", debug)},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0s ann incident 12"},
 		{"a lease that has failed", []runtime.Object{theLease("x7k2p", debug, condition(batchv1.JobFailed))},

@@ -29,7 +29,7 @@ func TestLookup(t *testing.T) {
 		{"a debug session", "eshell-x7k2p", []runtime.Object{theLease("x7k2p", debug)},
 			"shop eshell-x7k2p debug deployment/api api-7d4b9 eshell-x7k2p eshell-x7k2p Running 1h0m0s ann incident 12"},
 		{"a clone that is gone", "eshell-x7k2p", []runtime.Object{theLease("x7k2p")},
-			"shop eshell-x7k2p clone deployment/api   eshell-x7k2p Ended 1h0m0s ann incident 12"},
+			"shop eshell-x7k2p clone deployment/api   eshell-x7k2p Deleted 1h0m0s ann incident 12"},
 		{"a clone that is gone, by its name", "api-eshell-x7k2p", []runtime.Object{theLease("x7k2p")}, ""},
 		{"somebody else's pod", "api-eshell-x7k2p", []runtime.Object{clone("x7k2p", controlled)}, ""},
 		{"a pod that ends like a session", "other-x7k2p", both, ""},

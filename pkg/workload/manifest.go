@@ -216,8 +216,9 @@ func decode(object *unstructured.Unstructured) (workload, error) {
 	if k, removed := removedKind(object); removed {
 		served := schema.GroupVersion{Group: k.group, Version: "v1"}.String()
 		return workload{}, hint.Wrap(fmt.Errorf("its apiVersion %s is not served any more: %s is",
-			object.GetAPIVersion(), served), "change its apiVersion, and check its fields: kubectl explain "+
-			strings.ToLower(k.name)+" --api-version="+served)
+			object.GetAPIVersion(), served), hint.Command(
+			"change its apiVersion, and check its fields: kubectl explain %s --api-version=%s",
+			strings.ToLower(k.name), served))
 	}
 	k, ok := kindOf(object.GroupVersionKind())
 	if !ok {
