@@ -140,7 +140,7 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 	o := &f.asked
 	set.BoolVar(&o.Explain, "explain", false, "explain what would be created and why; create nothing")
 	set.StringVar((*string)(&o.DryRun), "dry-run", string(DryRunNone),
-		"only print the pod; `STRATEGY` is none, client or server")
+		"only print the pod; `HOW`: none, client, server")
 	set.Lookup("dry-run").NoOptDefVal = string(DryRunClient)
 	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
