@@ -4,6 +4,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -56,6 +57,7 @@ type Config struct {
 // nothing of the session is left running, or the Reporter was warned about what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
+	defer func() { err = cmp.Or(err, s.user.Flush(ctx)) }() // last: nobody might read
 	defer s.cleanUp(ctx)
 	if err := s.create(ctx); err != nil {
 		return 0, err
