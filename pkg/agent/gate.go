@@ -124,28 +124,23 @@ func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 		case <-ctx.Done():
 			return
 		}
-		ended := make(chan struct{})
 		try, n := relays.add(ctx)
 		go func() {
-			defer func() { relays.end(n); close(ended); <-slots }()
+			defer func() { relays.end(n); <-slots }()
 			c.relayOnce(try, command, patience, func() { relays.keep(n) })
 		}()
-		c.awaitSilence(ctx, ended, patience)
+		c.awaitSilence(ctx, patience)
 	}
 }
 
-// awaitSilence returns when no heartbeat has been acknowledged for as long as patience, or a heartbeat's
-// interval after the stream has ended.
-func (c *Client) awaitSilence(ctx context.Context, ended <-chan struct{}, patience time.Duration) {
+// awaitSilence returns when no heartbeat has been acknowledged for as long as patience, or ctx ends.
+func (c *Client) awaitSilence(ctx context.Context, patience time.Duration) {
 	tick := time.NewTicker(c.HeartbeatInterval())
 	defer tick.Stop()
-	for over := false; ; {
+	for {
 		select {
-		case <-ended:
-			ended, over = nil, true
-			tick.Reset(c.HeartbeatInterval())
 		case <-tick.C:
-			if over || c.gate.silentFor() >= patience {
+			if c.gate.silentFor() >= patience {
 				return
 			}
 		case <-ctx.Done():
