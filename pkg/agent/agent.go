@@ -225,9 +225,9 @@ func IsOurs(command []string) bool {
 	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
 }
 
-// IsIdler reports whether a container's command is the process of a detached session.
+// IsIdler reports whether a container's command is the process of a detached session, of any release.
 func IsIdler(command []string) bool {
-	return slices.Contains(command, Escape([]string{idlerScript})[0])
+	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, idlerHead+"\n") })
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

@@ -3,6 +3,9 @@ package agent
 // scriptHead begins each script that is a container's process.
 const scriptHead = "# kubectl-eshell: "
 
+// idlerHead begins idlerScript, in every release: what is told to end is found by it.
+const idlerHead = scriptHead + "ends when it is told to"
+
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a heartbeat. It
 // ends at the end of stdin (the client is gone), after $1 seconds without a heartbeat (the client or the
 // network hangs), after $2 seconds without a first heartbeat (nobody has attached), and on TERM. Its
@@ -52,7 +55,7 @@ while :; do wait $reader; done
 // it also ends as a failure if the line tellStay does not come within $1 seconds: its client died while it
 // started. The reader ends the clocks itself, so that no signal can come before the wait for them. A clock
 // that has been waited for is forgotten: its PID may be another process's by now.
-const idlerScript = scriptHead + `ends when it is told to
+const idlerScript = idlerHead + `
 silence=$1 limit=$2 unheard= clock= reader=
 if [ "$limit" ] && ! command -v sleep >/dev/null; then
   echo "no sleep is in the image's PATH: nothing would end this container in time" >&2
