@@ -99,6 +99,9 @@ func attachTimeout(o Options) time.Duration {
 	return o.HeartbeatTimeout + slowStart
 }
 
+// HolderTimeout returns how long the client may take to attach to a holder that has been reported to run.
+func (a *Agent) HolderTimeout() time.Duration { return a.AttachTimeout - slowStart }
+
 // New returns the agent of a session.
 func New(o Options) Agent {
 	a := Agent{

@@ -177,6 +177,8 @@ const (
 	// holderDelay is how long the holder's stream may take to end after the stream of a command that got
 	// SIGKILL, if the holder got it too.
 	holderDelay = 2 * time.Second
+	// holderTime is how long the holder's stream may take to open before the user is warned.
+	holderTime = 35 * time.Second
 	// togetherDelay is the longest time between the ends of two streams that are lost with the same
 	// connection.
 	togetherDelay = 50 * time.Millisecond
