@@ -115,10 +115,11 @@ type session struct {
 
 func newSession(c Config, p *plan.Plan) *session {
 	container := stream.Container{Namespace: p.Namespace, Pod: p.PodName, Name: p.Container}
+	client := agent.NewClient(&p.Agent, c.Streams, container)
 	return &session{
-		Config: c, plan: p, container: container, agent: agent.NewClient(&p.Agent, c.Streams, container),
+		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
-			Interrupt: c.Interrupt},
+			Begun: client.HasBegun, Interrupt: c.Interrupt},
 		ends: time.Now().Add(c.TTL),
 	}
 }

@@ -113,11 +113,22 @@ func (s *spool) end(ctx context.Context) error {
 	select {
 	case <-s.finished:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		if !s.isFinished() {
+			return context.Cause(ctx)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
+}
+
+func (s *spool) isFinished() bool {
+	select {
+	case <-s.finished:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *spool) fail(err error) {

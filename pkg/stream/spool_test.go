@@ -102,6 +102,21 @@ func TestSpoolEnds(t *testing.T) {
 	}
 }
 
+// TestSpoolIsRead: what has been read is not lost to a signal that comes afterwards.
+func TestSpoolIsRead(t *testing.T) {
+	for range 100 {
+		s := newSpool(io.Discard, func(err error) { t.Error(err) })
+		if err := s.end(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.end(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestFlush: a command that has ended is not kept by its reader, who gets all of the output.
 func TestFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

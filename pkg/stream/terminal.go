@@ -28,7 +28,9 @@ type User struct {
 	// called with true when the terminal begins to belong to the command, and with false when it no longer
 	// does
 	Raw func(bool)
-	// called by a Ctrl-C that the command does not answer
+	// Begun reports whether the command is known to run
+	Begun func() bool
+	// called by a Ctrl-C that the command does not answer, unless it is known to run
 	Interrupt func()
 
 	unread []*spool // what was written to Out and Err, if they are no terminal
@@ -115,7 +117,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.In.Read(p)
 	if !k.answered.Load() && bytes.ContainsRune(p[:n], ctrlC) {
 		time.AfterFunc(answerTime, func() {
-			if !k.answered.Load() {
+			if !k.answered.Load() && !k.Begun() {
 				k.Interrupt()
 			}
 		})

@@ -31,22 +31,31 @@ func TestRuntimeStopped(t *testing.T) {
 	}
 	s := &suite{namespaceFixture: namespaceFixture{env.namespace}, world: env, config: config}
 	var trials []*trial
-	for _, f := range []fault{
-		{name: "SIGTERM", strike: signal(syscall.SIGTERM), status: ends(128 + int(syscall.SIGTERM))},
-		{name: "Ctrl-C", strike: types("\x03"), status: ends(128 + int(syscall.SIGINT))},
-		{name: "nothing", strike: func(*trial) {}, status: ends(failedHere)},
+	clone, debug := mode{tty: true}, mode{debug: true, tty: true}
+	for _, struck := range []struct {
+		fault
+		modes []mode // few: the first ones must still be held when the last ones are
+	}{
+		{sent("SIGTERM", syscall.SIGTERM), []mode{clone, debug, {attach: true}}},
+		{fault{name: "Ctrl-C", strike: types("\x03"), status: ends(128 + int(syscall.SIGINT))},
+			[]mode{clone, {attach: true, tty: true}}},
+		{fault{name: "closed terminal", strike: func(x *trial) { x.term.hangUp() },
+			status: ends(128 + int(syscall.SIGHUP))}, []mode{clone}},
+		{fault{name: "nothing", strike: func(*trial) {}, status: ends(failedHere)}, []mode{clone, debug}},
 	} {
-		for _, m := range []mode{{tty: true}, {debug: true, tty: true}} {
-			x := &trial{suite: s, t: t, world: env, fault: &f, phase: attaching, mode: m,
+		for _, m := range struck.modes {
+			x := &trial{suite: s, t: t, world: env, fault: &struck.fault, phase: attaching, mode: m,
 				id: fmt.Sprintf("stopped-%d", len(trials))}
 			x.connect()
 			source := pick(m.debug, "pod/target", "deploy/bash")
 			x.term = x.world.open(t, nil, "eshell", source, "--mode="+pick(m.debug, "debug", "clone"),
-				"--lease="+lease.String())
-			x.session = x.term.session()
-			x.held()
+				"--via="+pick(m.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", m.tty), "--lease="+lease.String())
 			trials = append(trials, x)
 		}
+	}
+	for _, x := range trials {
+		x.session = x.term.session()
+		x.held()
 	}
 	runtime := embedded.Default().Component("containerd")
 	t.Cleanup(func() { // the others need it
