@@ -156,6 +156,9 @@ func TestRelayThatOpensLate(t *testing.T) {
 			client.gate.hear()
 			go client.relayHeartbeats(ctx, "34")
 			<-time.After(60*time.Second + time.Millisecond)
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			want := int((60*time.Second - late) / (2 * time.Second))
 			if c.beats < want || c.beats > want+3 || client.WasSilent() || len(c.execs) > mostRelays {
 				t.Errorf("opened after %s: %d signs of life, want %d; silent %t, %d relays", late, c.beats, want,
