@@ -230,7 +230,8 @@ func IsOurs(command []string) bool {
 
 // IsIdler reports whether a container's command is the process of a detached session, of any release.
 func IsIdler(command []string) bool {
-	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, idlerHead+"\n") })
+	return slices.ContainsFunc(command,
+		func(word string) bool { return strings.HasPrefix(word, idlerHead+"\n") })
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

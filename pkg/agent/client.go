@@ -139,8 +139,8 @@ type holder struct {
 	err   error         // how it has ended; read it only after ended is closed
 }
 
-// AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it. opened is closed when it has
-// opened or ended.
+// AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it. opened is closed when it
+// has opened or ended.
 func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	in, beats := io.Pipe()
 	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))

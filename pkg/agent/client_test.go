@@ -142,8 +142,8 @@ func TestRelayThatHangs(t *testing.T) {
 	})
 }
 
-// TestRelayThatOpensLate: a node that takes longer to answer than the watchdog waits is asked again meanwhile, but
-// no request is given up for that. Once one works, there is no other.
+// TestRelayThatOpensLate: a node that takes longer to answer than the watchdog waits is asked again
+// meanwhile, but no request is given up for that. Once one works, there is no other.
 func TestRelayThatOpensLate(t *testing.T) {
 	for _, late := range []time.Duration{3 * time.Second, 5 * time.Second, 7 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

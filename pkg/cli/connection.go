@@ -136,9 +136,9 @@ func (b *limitedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// setLogs keeps the libraries' own log lines off the terminal, which a session is using, unless the user asked
-// for them with -v. Then they go to out. klog itself would write to stderr, and a request would wait for a
-// reader.
+// setLogs keeps the libraries' own log lines off the terminal, which a session is using, unless the user
+// asked for them with -v. Then they go to out. klog itself would write to stderr, and a request would wait
+// for a reader.
 func setLogs(verbosity int32, out io.Writer) {
 	settings := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(settings)

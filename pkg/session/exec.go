@@ -50,8 +50,8 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	return s.outcome(told, err, func() error { return s.terminationCause(ctx, reasonTimeout) })
 }
 
-// awaitHolder ends the session if the holder's stream does not open in time: a holder that hears nobody ends the
-// container, and with it the command.
+// awaitHolder ends the session if the holder's stream does not open in time: a holder that hears nobody ends
+// the container, and with it the command.
 func (s *session) awaitHolder(ctx context.Context, opened <-chan struct{}, stop context.CancelCauseFunc) {
 	limit := s.agent.HolderTimeout()
 	late := min(holderTime, limit/2)
@@ -62,8 +62,8 @@ func (s *session) awaitHolder(ctx context.Context, opened <-chan struct{}, stop 
 		return
 	case <-time.After(late):
 	}
-	s.Reporter.Warn("the connection that keeps %s alive has not opened yet: the session ends in %s without it",
-		s.where(), duration.HumanDuration(limit-late))
+	s.Reporter.Warn("the connection that keeps %s alive has not opened yet: "+
+		"the session ends in %s without it", s.where(), duration.HumanDuration(limit-late))
 	select {
 	case <-opened:
 	case <-ctx.Done():

@@ -173,13 +173,15 @@ func TestNodeHangs(t *testing.T) {
 // lone is a stream.Client whose commands run, and whose node answers no other request for a stream.
 type lone struct{ mute }
 
-func (lone) Exec(ctx context.Context, _ stream.Container, _ []string, streams remotecommand.StreamOptions) error {
+func (lone) Exec(ctx context.Context, _ stream.Container, _ []string,
+	streams remotecommand.StreamOptions) error {
 	_, _ = io.WriteString(streams.Stderr, "\x1eeshell x7k2p "+markID+"\n")
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
 
-// TestHolderUnanswered: a holder that hears nobody ends the container. The session says so, and ends before that.
+// TestHolderUnanswered: a holder that hears nobody ends the container. The session says so, and ends before
+// that.
 func TestHolderUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := &story{}

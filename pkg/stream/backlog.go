@@ -59,8 +59,8 @@ type Backlog struct {
 }
 
 func newBacklog(out io.Writer, terminal bool, log func() []byte) *Backlog {
-	return &Backlog{out: out, terminal: terminal, log: log, opened: make(chan struct{}), over: make(chan struct{}),
-		released: make(chan struct{})}
+	return &Backlog{out: out, terminal: terminal, log: log, opened: make(chan struct{}),
+		over: make(chan struct{}), released: make(chan struct{})}
 }
 
 type chunk struct {

@@ -167,10 +167,10 @@ func TestErrorsDropQueries(t *testing.T) {
 	}
 }
 
-// TestQueriesOfOthers: an API server that cannot reach a node repeats the address that it has asked there. What
-// it answers is an answer all the same.
+// TestQueriesOfOthers: an API server that cannot reach a node repeats the address that it has asked there.
+// What it answers is an answer all the same.
 func TestQueriesOfOthers(t *testing.T) {
-	own, err := url.Parse("https://api.example.com/api/v1/namespaces/shop/pods/api/exec?command=psql&command=s3cret")
+	own, err := url.Parse("https://example.com/api/v1/namespaces/shop/pods/api/exec?command=psql&command=s3cret")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,8 @@ func TestQueriesOfOthers(t *testing.T) {
 			t.Errorf("%v (an answer: %t), want %s", got, IsAnswer(got), want)
 		}
 	}
-	if lost := withoutQuery(fmt.Errorf("/exec?command=x: %w", io.EOF), own); IsAnswer(lost) || !errors.Is(lost, io.EOF) {
+	lost := withoutQuery(fmt.Errorf("/exec?command=x: %w", io.EOF), own)
+	if IsAnswer(lost) || !errors.Is(lost, io.EOF) {
 		t.Errorf("%v is an answer", lost)
 	}
 }

@@ -124,10 +124,11 @@ func TestFlush(t *testing.T) {
 		out := &paused{until: until}
 		u := User{Out: out, Err: io.Discard}
 		began := time.Now()
-		err := u.Connect(t.Context(), func(err error) { t.Error(err) }, func(o remotecommand.StreamOptions) error {
-			_, err := io.WriteString(o.Stdout, "all of it")
-			return err
-		})
+		err := u.Connect(t.Context(), func(err error) { t.Error(err) },
+			func(o remotecommand.StreamOptions) error {
+				_, err := io.WriteString(o.Stdout, "all of it")
+				return err
+			})
 		if took := time.Since(began); err != nil || took != readTime {
 			t.Errorf("error %v after %s", err, took)
 		}

@@ -37,7 +37,7 @@ type Client interface {
 // IsAnswer reports whether a stream failed because the server reported an error. Such an error is bare text.
 // If the connection has ended, the error wraps what ended it.
 func IsAnswer(err error) bool {
-	if r, is := err.(redacted); is && !r.ours {
+	if r, is := err.(redacted); is && !r.ours { //nolint:errorlint // one that is wrapped is no answer
 		err = r.error
 	}
 	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err,

@@ -36,15 +36,15 @@ type User struct {
 	unread []*spool // what was written to Out and Err, if they are no terminal
 }
 
-// readTime is how long Connect waits for the readers of output: one that reads gets it before anything that is
-// said afterwards.
+// readTime is how long Connect waits for the readers of output: one that reads gets it before anything that
+// is said afterwards.
 const readTime = 250 * time.Millisecond
 
 // Connect calls fn with the user's streams. From the first read of its input on, a terminal is in raw mode:
 // client-go reads when a stream is open, and until then Ctrl-C is a signal. Afterwards its settings are
 // restored, and the modes that the command has left changed. Output that cannot be written calls stop with an
-// OutputError: otherwise the command would go on for nobody. While nobody reads, fn waits until ctx ends if it
-// has much to write, and Flush if it has less.
+// OutputError: otherwise the command would go on for nobody. While nobody reads, fn waits until ctx ends if
+// it has much to write, and Flush if it has less.
 func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	fn func(remotecommand.StreamOptions) error) error {
 	streams := remotecommand.StreamOptions{Stdin: u.In}
@@ -83,8 +83,8 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	})
 }
 
-// Flush waits until the readers of the command's output have taken it, or ctx ends. An error is an OutputError,
-// or the cause of ctx.
+// Flush waits until the readers of the command's output have taken it, or ctx ends. An error is an
+// OutputError, or the cause of ctx.
 func (u *User) Flush(ctx context.Context) error {
 	var first error
 	for _, output := range u.unread {

@@ -18,7 +18,8 @@ import (
 
 // findCustom fetches a workload of a type that is not built in.
 func (s *search) findCustom(ctx context.Context) (workload, error) {
-	mapping, err := bounded.Call(ctx, func() (*meta.RESTMapping, error) { return s.mappingOf(s.Reference.Type) })
+	mapping, err := bounded.Call(ctx,
+		func() (*meta.RESTMapping, error) { return s.mappingOf(s.Reference.Type) })
 	if err != nil {
 		return workload{}, err
 	}

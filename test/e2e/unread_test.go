@@ -97,8 +97,8 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// TestUnreadAtTheEnd: a command that has ended leaves nothing behind while nobody reads its output. Its reader
-// gets all of it, and the client then has its status.
+// TestUnreadAtTheEnd: a command that has ended leaves nothing behind while nobody reads its output. Its
+// reader gets all of it, and the client then has its status.
 func TestUnreadAtTheEnd(t *testing.T) {
 	t.Parallel()
 	defer env.startOne()()
