@@ -99,6 +99,9 @@ func attachTimeout(o Options) time.Duration {
 	return o.HeartbeatTimeout + slowStart
 }
 
+// HolderTimeout returns how long the client may take to attach to a holder that has been reported to run.
+func (a *Agent) HolderTimeout() time.Duration { return a.AttachTimeout - slowStart }
+
 // New returns the agent of a session.
 func New(o Options) Agent {
 	a := Agent{
@@ -225,9 +228,10 @@ func IsOurs(command []string) bool {
 	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
 }
 
-// IsIdler reports whether a container's command is the process of a detached session.
+// IsIdler reports whether a container's command is the process of a detached session, of any release.
 func IsIdler(command []string) bool {
-	return slices.Contains(command, Escape([]string{idlerScript})[0])
+	return slices.ContainsFunc(command,
+		func(word string) bool { return strings.HasPrefix(word, idlerHead+"\n") })
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -138,33 +139,40 @@ type holder struct {
 	err   error         // how it has ended; read it only after ended is closed
 }
 
-// AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it.
-func (c *Client) AttachHolder(ctx context.Context) {
+// AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it. opened is closed when it
+// has opened or ended.
+func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	in, beats := io.Pipe()
 	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
 	h := &holder{beats: beats, leave: leave, ended: make(chan struct{})}
+	isOpen := make(chan struct{})
+	open := sync.OnceFunc(func() { close(isOpen) })
 	go func() {
 		defer close(h.ended)
+		defer open()
 		// stdout is requested although the holder prints nothing: it ends with the container. A stream of
 		// stdin alone ends with its own input. It may open late: the stream of the command, or its own
 		// client, ends a session that waits too long. A second attempt beside a first one that is still
 		// answered would end the container's input.
 		h.err = c.streams.Attach(stream.Patient(lasting), c.container,
-			remotecommand.StreamOptions{Stdin: in, Stdout: io.Discard})
+			remotecommand.StreamOptions{Stdin: &opening{in, open}, Stdout: io.Discard})
 		in.Close()
 	}()
 	go beat(beats, c.HeartbeatInterval(), h.ended)
 	c.holder = h
+	return isOpen
 }
 
-// HolderEnded reports whether the holder's stream ends within the given time, and with which error.
-func (c *Client) HolderEnded(within time.Duration) (bool, error) {
+// HolderEnded reports whether the holder's stream ends within the given time and before ctx does, and with
+// which error.
+func (c *Client) HolderEnded(ctx context.Context, within time.Duration) (bool, error) {
 	select {
 	case <-c.holder.ended:
 		return true, c.holder.err
 	case <-time.After(within):
-		return false, nil
+	case <-ctx.Done():
 	}
+	return false, nil
 }
 
 // beat sends a heartbeat at regular intervals until the stream has ended.

@@ -21,7 +21,8 @@ import (
 // container is a stream.Client of one that has a command behind a gate, with PID 12 and watchdog 34.
 type container struct {
 	mu    sync.Mutex
-	hangs int // so many relays take signs of life and pass none on
+	hangs int           // so many relays take signs of life and pass none on
+	late  time.Duration // how long each relay takes to open
 	beats int
 	execs []string // what else was exec'd: a script's name and its arguments
 }
@@ -37,6 +38,11 @@ func (c *container) Exec(ctx context.Context, _ stream.Container, words []string
 		return c.run(ctx, words[5], streams)
 	case relayName:
 		c.add(words[3:])
+		select {
+		case <-time.After(c.late):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		go func() {
 			<-ctx.Done()
 			_ = streams.Stdin.(io.Closer).Close()
@@ -134,4 +140,30 @@ func TestRelayThatHangs(t *testing.T) {
 				c.beats, c.execs, want)
 		}
 	})
+}
+
+// TestRelayThatOpensLate: a node that takes longer to answer than the watchdog waits is asked again
+// meanwhile, but no request is given up for that. Once one works, there is no other.
+func TestRelayThatOpensLate(t *testing.T) {
+	for _, late := range []time.Duration{3 * time.Second, 5 * time.Second, 7 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c, a := &container{late: late}, Join(Options{Session: "x7k2p", HeartbeatTimeout: 16 * time.Second,
+				TTY: true})
+			client := NewClient(&a, c, stream.Container{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			client.throughGate(ctx, &remotecommand.StreamOptions{Stdout: io.Discard}, func() string { return "" })
+			client.gate.hear()
+			go client.relayHeartbeats(ctx, "34")
+			<-time.After(60*time.Second + time.Millisecond)
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			want := int((60*time.Second - late) / (2 * time.Second))
+			if c.beats < want || c.beats > want+3 || client.WasSilent() || len(c.execs) > mostRelays {
+				t.Errorf("opened after %s: %d signs of life, want %d; silent %t, %d relays", late, c.beats, want,
+					client.WasSilent(), len(c.execs))
+			}
+		})
+	}
 }

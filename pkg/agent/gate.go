@@ -34,6 +34,13 @@ func (g *gate) hear() {
 	g.heard = now
 }
 
+// silentFor returns how long ago the watchdog last acknowledged a heartbeat.
+func (g *gate) silentFor() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Now().Round(0).Sub(g.heard)
+}
+
 // IsOpen reports whether the gate has let the command start. It may be called from any goroutine.
 func (c *Client) IsOpen() bool {
 	pids := c.gate.pids.Load()
@@ -99,35 +106,116 @@ func (o *gateOpener) Read(p []byte) (int, error) {
 	return copy(p, "\n"), nil
 }
 
+// mostRelays is how many streams of heartbeats are requested at the same time, if none of them is answered.
+const mostRelays = 4
+
 // relayHeartbeats sends heartbeats to the watchdog until ctx ends, over one stream after another: the
-// watchdog waits for a client whose connection is lost.
+// watchdog waits for a client whose connection is lost. A request for a stream may take longer than the
+// watchdog waits, so another is sent meanwhile.
 func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	command := append(slices.Clone(c.relay), watchdog)
+	patience := 2 * c.HeartbeatInterval()
 	c.gate.hear() // the watchdog has just started
+	relays := relays{all: map[int]context.CancelFunc{}}
+	slots := make(chan struct{}, mostRelays)
 	for ctx.Err() == nil {
-		in, beats := io.Pipe()
-		ended := make(chan struct{})
-		go beat(beats, c.HeartbeatInterval(), ended)
-		try, giveUp := context.WithCancel(ctx)
-		patience := time.AfterFunc(2*c.HeartbeatInterval(), giveUp)
-		streams := remotecommand.StreamOptions{Stdin: in, Stdout: acknowledgements(func() {
-			patience.Reset(2 * c.HeartbeatInterval())
-			c.gate.hear()
-		})}
-		_ = c.streams.Exec(try, c.container, command, streams) // the session does not end with this stream
-		hung := try.Err() != nil
-		patience.Stop()
-		giveUp()
-		close(ended)
-		in.Close()
-		if hung {
-			continue
-		}
 		select {
-		case <-time.After(c.HeartbeatInterval()):
+		case slots <- struct{}{}:
 		case <-ctx.Done():
+			return
+		}
+		try, n := relays.add(ctx)
+		go func() {
+			defer func() { relays.end(n); <-slots }()
+			c.relayOnce(try, command, patience, func() { relays.keep(n) })
+		}()
+		c.awaitSilence(ctx, patience)
+	}
+}
+
+// awaitSilence returns when no heartbeat has been acknowledged for as long as patience, or ctx ends.
+func (c *Client) awaitSilence(ctx context.Context, patience time.Duration) {
+	tick := time.NewTicker(c.HeartbeatInterval())
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if c.gate.silentFor() >= patience {
+				return
+			}
+		case <-ctx.Done():
+			return
 		}
 	}
+}
+
+// relayOnce sends heartbeats over one stream. One that has opened and acknowledges none is given up.
+func (c *Client) relayOnce(ctx context.Context, command []string, patience time.Duration, works func()) {
+	try, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	in, beats := io.Pipe()
+	defer in.Close()
+	ended := make(chan struct{})
+	defer close(ended)
+	go beat(beats, c.HeartbeatInterval(), ended)
+	late := time.AfterFunc(patience, giveUp)
+	late.Stop() // until it has opened
+	defer late.Stop()
+	first := sync.OnceFunc(works)
+	_ = c.streams.Exec(try, c.container, command, remotecommand.StreamOptions{
+		Stdin: &opening{ReadCloser: in, opened: sync.OnceFunc(func() { late.Reset(patience) })},
+		Stdout: acknowledgements(func() {
+			late.Reset(patience)
+			c.gate.hear()
+			first()
+		}),
+	}) // the session does not end with this stream
+}
+
+// relays are the streams of heartbeats that have been requested.
+type relays struct {
+	mu   sync.Mutex
+	next int
+	all  map[int]context.CancelFunc
+}
+
+func (r *relays) add(ctx context.Context) (context.Context, int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	try, cancel := context.WithCancel(ctx)
+	r.next++
+	r.all[r.next] = cancel
+	return try, r.next
+}
+
+// keep ends all but one, which works.
+func (r *relays) keep(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for other, cancel := range r.all {
+		if other != n {
+			cancel()
+		}
+	}
+}
+
+func (r *relays) end(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all[n]()
+	delete(r.all, n)
+}
+
+// opening is a stream's input, which is read when the stream is open.
+type opening struct {
+	io.ReadCloser
+	opened func()
+}
+
+// Read reports that the stream is open.
+func (o *opening) Read(p []byte) (int, error) {
+	o.opened()
+	return o.ReadCloser.Read(p)
 }
 
 // acknowledgements is called when the relay has passed a heartbeat on.

@@ -56,8 +56,8 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 	streams.Stdout, streams.Stderr = rest.writer(streams.Stdout), stderr
 	err = carry(limited, streams)
 	switch {
-	case limited.Err() == nil: // otherwise the streams may still be written to
-		_ = stderr.flush(len(stderr.held))
+	case limited.Err() == nil: // otherwise nobody wants the rest
+		stderr.end()
 	case ctx.Err() == nil && errors.Is(context.Cause(limited), errDrained):
 		err = nil
 	}
@@ -125,6 +125,7 @@ type statusFilter struct {
 	began func(mark string) // empty: the end will not be told
 	ended func(status int)
 
+	mu     sync.Mutex
 	mark   string // empty: not told yet
 	untold bool   // it will not be told: everything is the command's
 	held   []byte // the beginning of what may be a line of the script's
@@ -141,6 +142,8 @@ var (
 
 // Write passes on all but the script's lines.
 func (f *statusFilter) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.held = append(f.held, p...)
 	for {
 		if f.untold {
@@ -189,7 +192,14 @@ func (f *statusFilter) understands(word string) bool {
 // endMark begins the line that tells the end, in the words of drainScript.
 func endMark(id string) string { return "\x1e" + id + " " }
 
-// flush passes on the first n of the held bytes.
+// end passes on what is held. A stream that was given up may still be written to.
+func (f *statusFilter) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_ = f.flush(len(f.held))
+}
+
+// flush passes on the first n of the held bytes. It is called with mu held.
 func (f *statusFilter) flush(n int) error {
 	if n == 0 {
 		return nil

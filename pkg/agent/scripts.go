@@ -3,6 +3,9 @@ package agent
 // scriptHead begins each script that is a container's process.
 const scriptHead = "# kubectl-eshell: "
 
+// idlerHead begins idlerScript, in every release: what is told to end is found by it.
+const idlerHead = scriptHead + "ends when it is told to"
+
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a heartbeat. It
 // ends at the end of stdin (the client is gone), after $1 seconds without a heartbeat (the client or the
 // network hangs), after $2 seconds without a first heartbeat (nobody has attached), and on TERM. Its
@@ -52,7 +55,7 @@ while :; do wait $reader; done
 // it also ends as a failure if the line tellStay does not come within $1 seconds: its client died while it
 // started. The reader ends the clocks itself, so that no signal can come before the wait for them. A clock
 // that has been waited for is forgotten: its PID may be another process's by now.
-const idlerScript = scriptHead + `ends when it is told to
+const idlerScript = idlerHead + `
 silence=$1 limit=$2 unheard= clock= reader=
 if [ "$limit" ] && ! command -v sleep >/dev/null; then
   echo "no sleep is in the image's PATH: nothing would end this container in time" >&2
@@ -103,7 +106,8 @@ const (
 // heartbeat is a USR1 for the watchdog, whose PID is the second one after the mark. relayScript sends it. The
 // command waits until the watchdog can receive signals. (Without a sleep in the image there is no watchdog.)
 const gateScript = scriptHead + `starts when its client listens
-` + sweepFunction + resizeFunction + `unset eshell_limit eshell_mark eshell_watch
+` + sweepFunction + resizeFunction + `set +a
+unset eshell_limit eshell_mark eshell_watch
 unset eshell_sleeper eshell_reader eshell_unready eshell_watchdog
 eshell_limit=$1 eshell_mark=$2 eshell_watch=$3 eshell_sleeper= eshell_reader= eshell_unready= eshell_watchdog=
 shift 3
@@ -238,7 +242,8 @@ exec sh
 // bytes (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
 //
 // The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
-const envScript = `unset eshell_end eshell_what eshell_name eshell_word
+const envScript = `set +a
+unset eshell_end eshell_what eshell_name eshell_word
 eshell_end=$1
 shift
 while read -r eshell_what eshell_name eshell_word; do
@@ -269,9 +274,11 @@ exec "$@"
 // that reads the memory of its parent can still lie to its own user.) Where the kernel has no such file
 // (gVisor), the id is empty, and no end is reported.
 //
-// The shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without
+// An image's environment may make a shell export each variable (SHELLOPTS=allexport in bash). The shell's own
+// messages are discarded, as in holderScript. The command has a subshell to itself: without
 // one dash and busybox apply a command's redirections to the shell that waits for it.
-const drainScript = `unset eshell_tag eshell_id eshell_status
+const drainScript = `set +a
+unset eshell_tag eshell_id eshell_status
 eshell_tag=$1
 shift
 exec 3<&0 4>&2 2>/dev/null

@@ -89,9 +89,9 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			if err != nil {
 				return err
 			}
-			quietLogs(options.Verbosity)
 			out := newPrinter(streams.ErrOut, options.Quiet)
-			c, err := connect(f.config, out)
+			setLogs(options.Verbosity, out.out)
+			c, err := connect(cmd.Context(), f.config, out)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/connrotation"
 	"k8s.io/klog/v2"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -38,7 +39,12 @@ type connection struct {
 	enforceNamespace bool // -n was given
 }
 
-func connect(flags *genericclioptions.ConfigFlags, out *printer) (connection, error) {
+// connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
+func connect(ctx context.Context, flags *genericclioptions.ConfigFlags, out *printer) (connection, error) {
+	return bounded.Call(ctx, func() (connection, error) { return readConnection(flags, out) })
+}
+
+func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connection, error) {
 	namespace, enforced, err := flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return connection{}, err
@@ -130,16 +136,18 @@ func (b *limitedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// quietLogs keeps the libraries' own log lines off the terminal, which a session is using, unless the user
-// asked for them with -v.
-func quietLogs(verbosity int32) {
+// setLogs keeps the libraries' own log lines off the terminal, which a session is using, unless the user
+// asked for them with -v. Then they go to out. klog itself would write to stderr, and a request would wait
+// for a reader.
+func setLogs(verbosity int32, out io.Writer) {
 	settings := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(settings)
-	if verbosity > 0 {
-		_ = settings.Set("v", strconv.Itoa(int(verbosity)))
-		return
+	for name, value := range map[string]string{"logtostderr": "false", "stderrthreshold": "FATAL",
+		"one_output": "true", "v": strconv.Itoa(int(verbosity))} {
+		_ = settings.Set(name, value)
 	}
-	_ = settings.Set("logtostderr", "false")
-	_ = settings.Set("stderrthreshold", "FATAL")
-	klog.SetOutput(io.Discard)
+	if verbosity == 0 {
+		out = io.Discard
+	}
+	klog.SetOutput(out)
 }

@@ -139,7 +139,7 @@ func (f *forgetful) connected(t *testing.T) connection {
 	t.Setenv("KUBECONFIG", "/dev/null")
 	flags := genericclioptions.NewConfigFlags(false)
 	*flags.APIServer, *flags.Insecure = f.url, true
-	c, err := connect(flags, newPrinter(io.Discard, true))
+	c, err := connect(t.Context(), flags, newPrinter(io.Discard, true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestHangingPlugin(t *testing.T) {
 	}
 	flags := genericclioptions.NewConfigFlags(false)
 	flags.KubeConfig = &kubeconfig
-	c, err := connect(flags, newPrinter(io.Discard, false))
+	c, err := connect(t.Context(), flags, newPrinter(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}

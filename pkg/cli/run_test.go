@@ -162,7 +162,7 @@ func TestReadManifestFails(t *testing.T) {
 func TestConnectIsNotThrottled(t *testing.T) {
 	flags := genericclioptions.NewConfigFlags(false)
 	*flags.APIServer, *flags.Namespace = "https://127.0.0.1:1", "shop"
-	c, err := connect(flags, newPrinter(io.Discard, false))
+	c, err := connect(t.Context(), flags, newPrinter(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,9 +58,9 @@ func (c *sessionCommand) addTo(command *cobra.Command) {
 
 // run connects to the cluster and calls do.
 func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error) (err error) {
-	quietLogs(0)
 	c.out, c.stdout = newPrinter(c.streams.ErrOut, false), stream.Interruptible(ctx, c.streams.Out)
-	if c.connection, err = connect(c.flags, c.out); err != nil {
+	setLogs(0, c.out.out)
+	if c.connection, err = connect(ctx, c.flags, c.out); err != nil {
 		return err
 	}
 	return session.Interrupted(ctx, do(ctx))

@@ -77,10 +77,10 @@ func commands(file *ast.File) (quoted int, unquoted []ast.Node) {
 
 // isCommand reports whether a text has a command to which words can be added.
 func isCommand(text string) bool {
-	return strings.Contains(text, "kubectl get ") || strings.Contains(text, "kubectl eshell ") ||
-		strings.Contains(text, "kubectl describe ") || strings.Contains(text, "kubectl auth ") ||
-		strings.Contains(text, "kubectl logs ") || strings.Contains(text, "kubectl exec ")
+	return typed.MatchString(text)
 }
+
+var typed = regexp.MustCompile(`kubectl [a-z-]+ `)
 
 // flagBefore matches a text that ends with a flag to which a word is added.
 var flagBefore = regexp.MustCompile(`(^|[ ;:])--?[a-z][a-z-]*[ =]$`)

@@ -69,7 +69,8 @@ func (c *clone) resolveVariable(variable *corev1.EnvVar) {
 		*variable = corev1.EnvVar{Name: variable.Name, Value: agent.Escape([]string{value})[0]}
 	case lost:
 		c.note(Warning, "variable "+variable.Name+" is empty",
-			hint.Command("the controller gives its pods "+path+"; set it with -e %s", variable.Name+"=..."))
+			"the controller gives its pods "+path+"; "+
+				hint.Command("set it with -e %s", variable.Name+"=..."))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 
@@ -21,9 +22,9 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	if s.agent.Via == agent.ViaAttach {
 		return s.runByAttach(ctx)
 	}
-	s.agent.AttachHolder(ctx)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	go s.awaitHolder(ctx, s.agent.AttachHolder(ctx), stop)
 	told, err := s.connect(ctx, stop)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
@@ -31,7 +32,7 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	var exit exec.CodeExitError
 	switch {
 	case err == nil && s.agent.TTY:
-		if together, _ := s.agent.HolderEnded(togetherDelay); together {
+		if together, _ := s.agent.HolderEnded(ctx, togetherDelay); together {
 			err = errUntold
 		}
 	case errors.Is(err, stream.ErrNoAnswer):
@@ -47,6 +48,28 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 		}
 	}
 	return s.outcome(told, err, func() error { return s.terminationCause(ctx, reasonTimeout) })
+}
+
+// awaitHolder ends the session if the holder's stream does not open in time: a holder that hears nobody ends
+// the container, and with it the command.
+func (s *session) awaitHolder(ctx context.Context, opened <-chan struct{}, stop context.CancelCauseFunc) {
+	limit := s.agent.HolderTimeout()
+	late := min(holderTime, limit/2)
+	select {
+	case <-opened:
+		return
+	case <-ctx.Done():
+		return
+	case <-time.After(late):
+	}
+	s.Reporter.Warn("the connection that keeps %s alive has not opened yet: "+
+		"the session ends in %s without it", s.where(), duration.HumanDuration(limit-late))
+	select {
+	case <-opened:
+	case <-ctx.Done():
+	case <-time.After(limit - late):
+		stop(fmt.Errorf("the connection that keeps %s alive did not open within %s", s.where(), limit))
+	}
 }
 
 // errUntold means that a stream ended without the command's exit status. client-go treats a stream that was
@@ -117,7 +140,7 @@ func (s *session) lostOutput(status int, err error) error {
 // terminationCause returns why the container ended while its shell was running, as the pod's status shows it
 // within patience. It returns nil if the container has not ended.
 func (s *session) terminationCause(ctx context.Context, patience time.Duration) error {
-	holderEnded, holderErr := s.agent.HolderEnded(holderDelay)
+	holderEnded, holderErr := s.agent.HolderEnded(ctx, holderDelay)
 	if !holderEnded {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -163,6 +164,39 @@ func TestNodeHangs(t *testing.T) {
 			t.Errorf("status %d, error %v after %s, want %q", status, err, time.Since(began), want)
 		}
 		cancel()
+		limited, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		_ = s.agent.Stop(limited) // or the holder's stream lasts as long as the test
+	})
+}
+
+// lone is a stream.Client whose commands run, and whose node answers no other request for a stream.
+type lone struct{ mute }
+
+func (lone) Exec(ctx context.Context, _ stream.Container, _ []string,
+	streams remotecommand.StreamOptions) error {
+	_, _ = io.WriteString(streams.Stderr, "\x1eeshell x7k2p "+markID+"\n")
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestHolderUnanswered: a holder that hears nobody ends the container. The session says so, and ends before
+// that.
+func TestHolderUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := &story{}
+		s := newSession(Config{Streams: lone{}, Reporter: told, StartTimeout: time.Minute,
+			Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
+		began := time.Now()
+		status, err := s.runCommand(t.Context())
+		const want = "the connection that keeps pod/api alive did not open within 5m0s"
+		if status != 0 || errorText(err) != want || time.Since(began) != 5*time.Minute {
+			t.Errorf("status %d, error %v after %s, want %q", status, err, time.Since(began), want)
+		}
+		if want := []string{"warning: the connection that keeps pod/api alive has not opened yet: " +
+			"the session ends in 4m25s without it"}; !slices.Equal(told.lines, want) {
+			t.Errorf("told %q, want %q", told.lines, want)
+		}
 		limited, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		_ = s.agent.Stop(limited) // or the holder's stream lasts as long as the test

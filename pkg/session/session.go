@@ -4,6 +4,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -56,6 +57,7 @@ type Config struct {
 // nothing of the session is left running, or the Reporter was warned about what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
+	defer func() { err = cmp.Or(err, s.user.Flush(ctx)) }() // last: nobody might read
 	defer s.cleanUp(ctx)
 	if err := s.create(ctx); err != nil {
 		return 0, err
@@ -113,10 +115,11 @@ type session struct {
 
 func newSession(c Config, p *plan.Plan) *session {
 	container := stream.Container{Namespace: p.Namespace, Pod: p.PodName, Name: p.Container}
+	client := agent.NewClient(&p.Agent, c.Streams, container)
 	return &session{
-		Config: c, plan: p, container: container, agent: agent.NewClient(&p.Agent, c.Streams, container),
+		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
-			Interrupt: c.Interrupt},
+			Begun: client.HasBegun, Interrupt: c.Interrupt},
 		ends: time.Now().Add(c.TTL),
 	}
 }
@@ -175,6 +178,8 @@ const (
 	// holderDelay is how long the holder's stream may take to end after the stream of a command that got
 	// SIGKILL, if the holder got it too.
 	holderDelay = 2 * time.Second
+	// holderTime is how long the holder's stream may take to open before the user is warned.
+	holderTime = 35 * time.Second
 	// togetherDelay is the longest time between the ends of two streams that are lost with the same
 	// connection.
 	togetherDelay = 50 * time.Millisecond

@@ -24,7 +24,10 @@ func AttachLate(ctx context.Context, client Client, c Container, streams remotec
 		streams.Stderr = late.writer(streams.Stderr)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- client.Attach(ctx, c, streams) }()
+	go func() {
+		defer close(late.over)
+		ended <- client.Attach(ctx, c, streams)
+	}()
 	select {
 	case <-late.opened:
 		late.CatchUp()
@@ -44,6 +47,7 @@ type Backlog struct {
 	log      func() []byte // returns the log with the earlier output
 
 	opened   chan struct{} // closed when the stream is open
+	over     chan struct{} // closed when the stream has ended
 	released chan struct{} // closed when the input may pass
 	typed    atomic.Bool   // some of the input has passed
 
@@ -56,7 +60,7 @@ type Backlog struct {
 
 func newBacklog(out io.Writer, terminal bool, log func() []byte) *Backlog {
 	return &Backlog{out: out, terminal: terminal, log: log, opened: make(chan struct{}),
-		released: make(chan struct{})}
+		over: make(chan struct{}), released: make(chan struct{})}
 }
 
 type chunk struct {
@@ -199,7 +203,11 @@ type backlogReader struct {
 // the release.
 func (r backlogReader) Read(p []byte) (int, error) {
 	r.open()
-	<-r.released
+	select {
+	case <-r.released:
+	case <-r.over:
+		return 0, io.EOF
+	}
 	n, err := r.from.Read(p)
 	if n > 0 {
 		r.typed.Store(true)

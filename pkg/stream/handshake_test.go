@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +164,30 @@ func TestErrorsDropQueries(t *testing.T) {
 				t.Errorf("the error does not say what happened: %v (an answer: %t)", err, IsAnswer(err))
 			}
 		})
+	}
+}
+
+// TestQueriesOfOthers: an API server that cannot reach a node repeats the address that it has asked there.
+// What it answers is an answer all the same.
+func TestQueriesOfOthers(t *testing.T) {
+	own, err := url.Parse("https://example.com/api/v1/namespaces/shop/pods/api/exec?command=psql&command=s3cret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		`error sending request: Post "https://10.0.0.1:10250/exec/shop/api/app?command=psql&command=s3cret&error=1": ` +
+			`dial tcp 10.0.0.1:10250: connect: connection refused`: `error sending request: ` +
+			`Post "https://10.0.0.1:10250/exec/shop/api/app": dial tcp 10.0.0.1:10250: connect: connection refused`,
+		"<a href='/exec/shop/api/app?error=1&amp;command=s3cret'>moved</a>": "<a href='/exec/shop/api/app'>moved</a>",
+		"is it a/b? a=b": "is it a/b? a=b",
+		"no":             "no",
+	} {
+		if got := withoutQuery(errors.New(text), own); got.Error() != want || !IsAnswer(got) {
+			t.Errorf("%v (an answer: %t), want %s", got, IsAnswer(got), want)
+		}
+	}
+	lost := withoutQuery(fmt.Errorf("/exec?command=x: %w", io.EOF), own)
+	if IsAnswer(lost) || !errors.Is(lost, io.EOF) {
+		t.Errorf("%v is an answer", lost)
 	}
 }

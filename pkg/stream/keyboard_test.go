@@ -81,13 +81,14 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
-// TestUnansweredCtrlC: a command that has shown nothing and answers no Ctrl-C is interrupted; one that has is
-// not.
+// TestUnansweredCtrlC: a command that has shown nothing, answers no Ctrl-C and is not known to run is
+// interrupted. Any other is not.
 func TestUnansweredCtrlC(t *testing.T) {
-	for _, answers := range []bool{false, true} {
+	for _, how := range []string{"it answers nothing", "it answers", "it is known to run"} {
 		y := newTyping(t)
 		var interrupted atomic.Bool
-		user := User{In: y.line, Raw: func(bool) {}, Interrupt: func() { interrupted.Store(true) }}
+		user := User{In: y.line, Raw: func(bool) {}, Begun: func() bool { return how == "it is known to run" },
+			Interrupt: func() { interrupted.Store(true) }}
 		k := &keyboard{User: user, stop: func(err error) { t.Error(err) }}
 		y.types("x\n") // to be read at once, before the terminal is raw
 		buffer := make([]byte, 10)
@@ -98,7 +99,7 @@ func TestUnansweredCtrlC(t *testing.T) {
 		if n, err := k.Read(buffer); err != nil || string(buffer[:n]) != "\x03" {
 			t.Fatalf("read %q, %v", buffer[:n], err)
 		}
-		if answers {
+		if how == "it answers" {
 			if _, err := (answer{io.Discard, k}).Write([]byte("^C")); err != nil {
 				t.Fatal(err)
 			}
@@ -111,8 +112,8 @@ func TestUnansweredCtrlC(t *testing.T) {
 			}
 		}
 		cancel()
-		if interrupted.Load() == answers {
-			t.Errorf("it answers: %t; it is interrupted: %t", answers, interrupted.Load())
+		if interrupted.Load() != (how == "it answers nothing") {
+			t.Errorf("%s: it is interrupted: %t", how, interrupted.Load())
 		}
 		k.release()
 	}

@@ -18,8 +18,8 @@ const (
 // answered on the same connection, and it gives up after 61 s without one; a server closes the stream of a
 // command that has ended. What is more than mostSpooled waits in the stream all the same.
 type spool struct {
-	ctx      context.Context
 	to       io.Writer
+	failed   func(error)   // called when to cannot be written to
 	finished chan struct{} // closed when nothing more will be written
 
 	mu      sync.Mutex
@@ -29,23 +29,23 @@ type spool struct {
 	err     error         // of writing
 }
 
-func newSpool(ctx context.Context, to io.Writer) *spool {
-	s := &spool{ctx: ctx, to: to, finished: make(chan struct{}), changed: make(chan struct{})}
+func newSpool(to io.Writer, failed func(error)) *spool {
+	s := &spool{to: to, failed: failed, finished: make(chan struct{}), changed: make(chan struct{})}
 	go s.run()
 	return s
 }
 
-// Write holds p until its reader takes it. It waits while there is no room, and no longer than until the
-// context ends.
-func (s *spool) Write(p []byte) (int, error) {
+// spoolWriter is a spool as a stream sees it. A write waits while there is no room, and no longer than until
+// ctx ends.
+type spoolWriter struct {
+	ctx context.Context
+	*spool
+}
+
+// Write holds p until its reader takes it.
+func (w spoolWriter) Write(p []byte) (int, error) {
 	for {
-		s.mu.Lock()
-		err, room, changed := s.err, s.held.Len() < mostSpooled, s.changed
-		if err == nil && room {
-			s.held.Write(p)
-			s.signal()
-		}
-		s.mu.Unlock()
+		room, changed, err := w.hold(p)
 		switch {
 		case err != nil:
 			return 0, err
@@ -54,10 +54,27 @@ func (s *spool) Write(p []byte) (int, error) {
 		}
 		select {
 		case <-changed:
-		case <-s.ctx.Done():
-			return 0, context.Cause(s.ctx)
+		case <-w.ctx.Done():
+			return 0, context.Cause(w.ctx)
 		}
 	}
+}
+
+// hold holds p if there is room.
+func (s *spool) hold(p []byte) (room bool, changed <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.err != nil:
+		return false, nil, s.err
+	case s.over:
+		return false, nil, io.ErrClosedPipe
+	case s.held.Len() >= mostSpooled:
+		return false, s.changed, nil
+	}
+	s.held.Write(p)
+	s.signal()
+	return true, nil, nil
 }
 
 // run writes what is held until nothing more comes.
@@ -77,36 +94,49 @@ func (s *spool) run() {
 				s.fail(err)
 				return
 			}
-			continue
 		case over:
 			return
-		}
-		select {
-		case <-changed:
-		case <-s.ctx.Done():
-			s.fail(context.Cause(s.ctx))
-			return
+		default:
+			<-changed
 		}
 	}
 }
 
-// end waits until all is written, or the context ends.
-func (s *spool) end() {
+// end waits until all is written, or ctx ends. Nothing more is taken.
+func (s *spool) end(ctx context.Context) error {
 	s.mu.Lock()
-	s.over = true
-	s.signal()
+	if !s.over {
+		s.over = true
+		s.signal()
+	}
 	s.mu.Unlock()
 	select {
 	case <-s.finished:
-	case <-s.ctx.Done():
+	case <-ctx.Done():
+		if !s.isFinished() {
+			return context.Cause(ctx)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *spool) isFinished() bool {
+	select {
+	case <-s.finished:
+		return true
+	default:
+		return false
 	}
 }
 
 func (s *spool) fail(err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
+	s.err = &OutputError{err}
 	s.signal()
+	s.mu.Unlock()
+	s.failed(s.err)
 }
 
 // signal is called with mu held.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
 )
 
 // paused is a reader that takes nothing for a while.
@@ -26,12 +28,13 @@ func TestSpool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		until := make(chan struct{})
 		out := &paused{until: until}
-		s := newSpool(t.Context(), out)
+		s := newSpool(out, func(err error) { t.Error(err) })
+		w := spoolWriter{t.Context(), s}
 		piece := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 		written := 0
 		go func() {
 			for range 20 {
-				if _, err := s.Write(piece); err != nil {
+				if _, err := w.Write(piece); err != nil {
 					t.Error(err)
 				}
 				written++
@@ -43,14 +46,11 @@ func TestSpool(t *testing.T) {
 		}
 		time.AfterFunc(10*time.Minute, func() { close(until) })
 		began := time.Now()
-		time.AfterFunc(time.Minute, func() {
-			if out.Len() > 0 {
-				t.Error("the reader does not pause")
-			}
-		})
 		<-until
 		synctest.Wait()
-		s.end()
+		if err := s.end(t.Context()); err != nil {
+			t.Error(err)
+		}
 		if took := time.Since(began); written != 20 || out.Len() != 20*len(piece) || took != 10*time.Minute {
 			t.Errorf("%d pieces, %d bytes after %s", written, out.Len(), took)
 		}
@@ -60,32 +60,81 @@ func TestSpool(t *testing.T) {
 	})
 }
 
-// TestSpoolEnds: neither a writer nor the end waits longer than the context, nor for a reader that has gone.
+// TestSpoolEnds: neither a writer nor the end waits longer than its context, nor for a reader that has gone.
 func TestSpoolEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		signal := errors.New("a signal")
 		never := make(chan struct{})
-		s := newSpool(ctx, Interruptible(ctx, &paused{until: never}))
-		if _, err := io.WriteString(s, "x"); err != nil {
+		s := newSpool(&paused{until: never}, func(err error) { t.Error(err) })
+		w := spoolWriter{ctx, s}
+		if _, err := w.Write(make([]byte, mostSpooled)); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if _, err := w.Write(make([]byte, spoolPiece)); err != nil {
 			t.Error(err)
 		}
 		time.AfterFunc(time.Hour, func() { cancel(signal) })
 		began := time.Now()
-		s.end()
-		if took := time.Since(began); took != time.Hour {
-			t.Errorf("it ended after %s", took)
+		if _, err := w.Write([]byte("x")); !errors.Is(err, signal) || time.Since(began) != time.Hour {
+			t.Errorf("error %v after %s, want the signal after an hour", err, time.Since(began))
 		}
-		synctest.Wait()
-		if _, err := io.WriteString(s, "x"); !errors.Is(err, signal) {
+		if err := s.end(ctx); !errors.Is(err, signal) {
 			t.Errorf("error %v, want the signal", err)
+		}
+		if _, err := w.Write([]byte("x")); err == nil {
+			t.Error("it takes more after the end")
 		}
 		close(never)
 	})
-	gone := newSpool(t.Context(), broken{})
-	_, _ = io.WriteString(gone, "x")
-	gone.end()
-	if _, err := io.WriteString(gone, "x"); err == nil {
-		t.Error("what nobody takes is taken")
+	var failure *OutputError
+	told := make(chan error, 1)
+	gone := newSpool(broken{}, func(err error) { told <- err })
+	if _, err := (spoolWriter{t.Context(), gone}).Write([]byte("x")); err != nil {
+		t.Error(err)
 	}
+	if err := gone.end(t.Context()); !errors.As(err, &failure) || !errors.As(<-told, &failure) {
+		t.Errorf("error %v, want an OutputError, which was told", err)
+	}
+	if _, err := (spoolWriter{t.Context(), gone}).Write([]byte("x")); !errors.As(err, &failure) {
+		t.Errorf("error %v, want an OutputError", err)
+	}
+}
+
+// TestSpoolIsRead: what has been read is not lost to a signal that comes afterwards.
+func TestSpoolIsRead(t *testing.T) {
+	for range 100 {
+		s := newSpool(io.Discard, func(err error) { t.Error(err) })
+		if err := s.end(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.end(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFlush: a command that has ended is not kept by its reader, who gets all of the output.
+func TestFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		out := &paused{until: until}
+		u := User{Out: out, Err: io.Discard}
+		began := time.Now()
+		err := u.Connect(t.Context(), func(err error) { t.Error(err) },
+			func(o remotecommand.StreamOptions) error {
+				_, err := io.WriteString(o.Stdout, "all of it")
+				return err
+			})
+		if took := time.Since(began); err != nil || took != readTime {
+			t.Errorf("error %v after %s", err, took)
+		}
+		time.AfterFunc(time.Hour, func() { close(until) })
+		if err := u.Flush(t.Context()); err != nil || out.String() != "all of it" {
+			t.Errorf("error %v, output %q", err, out.String())
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ type Client interface {
 // IsAnswer reports whether a stream failed because the server reported an error. Such an error is bare text.
 // If the connection has ended, the error wraps what ended it.
 func IsAnswer(err error) bool {
+	if r, is := err.(redacted); is && !r.ours { //nolint:errorlint // one that is wrapped is no answer
+		err = r.error
+	}
 	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err,
 		io.ErrUnexpectedEOF)
 }
@@ -130,16 +134,20 @@ type handshake struct {
 // Deadline returns when the handshake has to be over.
 func (h handshake) Deadline() (time.Time, bool) { return h.deadline, true }
 
-// withoutQuery takes the query of an address out of an error's text, as it is or as a proxy's page may repeat
-// it. A query has the words of a command, and an error is copied to where these must not go.
+// query is the query of an address in an error's text. It is not always the client's own: an API server whose
+// node does not answer reports the address that it has asked.
+var query = regexp.MustCompile(`(/[^\s"'<>?]*)\?[^\s"'<>]*=[^\s"'<>]*`)
+
+// withoutQuery takes queries out of an error's text, and that of an address also as a proxy's page may repeat
+// it, decoded. A query has the words of a command, and an error is copied to where these must not go.
 func withoutQuery(err error, address *url.URL) error {
 	if err == nil || address.RawQuery == "" {
 		return err
 	}
-	text := err.Error()
+	text := query.ReplaceAllString(err.Error(), "$1")
 	decoded, _ := url.QueryUnescape(address.RawQuery)
-	for _, query := range []string{address.RawQuery, decoded} {
-		for _, written := range []string{query, html.EscapeString(query)} {
+	for _, own := range []string{address.RawQuery, decoded} {
+		for _, written := range []string{own, html.EscapeString(own)} {
 			if written != "" {
 				text = strings.NewReplacer("?"+written, "", written, "").Replace(text)
 			}
@@ -148,13 +156,14 @@ func withoutQuery(err error, address *url.URL) error {
 	if text == err.Error() {
 		return err
 	}
-	return redacted{err, text}
+	return redacted{err, text, strings.Contains(err.Error(), address.String())}
 }
 
 // redacted is an error with another text.
 type redacted struct {
 	error
 	text string
+	ours bool // it is about the client's own request: the server has reported nothing
 }
 
 func (r redacted) Error() string { return r.text }

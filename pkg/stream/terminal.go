@@ -28,28 +28,39 @@ type User struct {
 	// called with true when the terminal begins to belong to the command, and with false when it no longer
 	// does
 	Raw func(bool)
-	// called by a Ctrl-C that the command does not answer
+	// Begun reports whether the command is known to run
+	Begun func() bool
+	// called by a Ctrl-C that the command does not answer, unless it is known to run
 	Interrupt func()
+
+	unread []*spool // what was written to Out and Err, if they are no terminal
 }
+
+// readTime is how long Connect waits for the readers of output: one that reads gets it before anything that
+// is said afterwards.
+const readTime = 250 * time.Millisecond
 
 // Connect calls fn with the user's streams. From the first read of its input on, a terminal is in raw mode:
 // client-go reads when a stream is open, and until then Ctrl-C is a signal. Afterwards its settings are
 // restored, and the modes that the command has left changed. Output that cannot be written calls stop with an
-// OutputError: otherwise the command would go on for nobody. Output that nobody reads is waited for until ctx
-// ends.
-func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
+// OutputError: otherwise the command would go on for nobody. While nobody reads, fn waits until ctx ends if
+// it has much to write, and Flush if it has less.
+func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	fn func(remotecommand.StreamOptions) error) error {
 	streams := remotecommand.StreamOptions{Stdin: u.In}
 	if !u.TTY {
-		stdout := newSpool(ctx, newOutput(ctx, u.Out, stop))
-		stderr := newSpool(ctx, newOutput(ctx, u.Err, stop))
-		streams.Stdout, streams.Stderr = stdout, stderr
-		defer stdout.end()
-		defer stderr.end()
+		stdout, stderr := newSpool(u.Out, stop), newSpool(u.Err, stop)
+		u.unread = []*spool{stdout, stderr}
+		streams.Stdout, streams.Stderr = spoolWriter{ctx, stdout}, spoolWriter{ctx, stderr}
+		defer func() {
+			limited, cancel := context.WithTimeout(ctx, readTime)
+			defer cancel()
+			_ = u.Flush(limited)
+		}()
 		return fn(streams)
 	}
 	streams.Tty = true
-	keys := &keyboard{User: u, stop: stop}
+	keys := &keyboard{User: *u, stop: stop}
 	t := term.TTY{
 		In: u.In, Out: u.Out,
 		// Without a parent a signal would end the process here, before any clean-up: the signals
@@ -70,6 +81,16 @@ func (u User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 		defer restore()
 		return fn(streams)
 	})
+}
+
+// Flush waits until the readers of the command's output have taken it, or ctx ends. An error is an
+// OutputError, or the cause of ctx.
+func (u *User) Flush(ctx context.Context) error {
+	var first error
+	for _, output := range u.unread {
+		first = cmp.Or(first, output.end(ctx))
+	}
+	return first
 }
 
 // keyboard is a terminal's input.
@@ -96,7 +117,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.In.Read(p)
 	if !k.answered.Load() && bytes.ContainsRune(p[:n], ctrlC) {
 		time.AfterFunc(answerTime, func() {
-			if !k.answered.Load() {
+			if !k.answered.Load() && !k.Begun() {
 				k.Interrupt()
 			}
 		})

@@ -12,12 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
 // findCustom fetches a workload of a type that is not built in.
 func (s *search) findCustom(ctx context.Context) (workload, error) {
-	mapping, err := within(ctx, func() (*meta.RESTMapping, error) { return s.mappingOf(s.Reference.Type) })
+	mapping, err := bounded.Call(ctx,
+		func() (*meta.RESTMapping, error) { return s.mappingOf(s.Reference.Type) })
 	if err != nil {
 		return workload{}, err
 	}
@@ -149,7 +151,7 @@ func readSelector(object *unstructured.Unstructured) (workload, error) {
 
 // getOwner reads the selector of a pod's custom controller.
 func (s *search) getOwner(ctx context.Context, kind schema.GroupVersionKind, name string) (workload, error) {
-	mapping, err := within(ctx, func() (*meta.RESTMapping, error) {
+	mapping, err := bounded.Call(ctx, func() (*meta.RESTMapping, error) {
 		mapper, err := s.Mapper()
 		if err != nil {
 			return nil, err
@@ -164,24 +166,4 @@ func (s *search) getOwner(ctx context.Context, kind schema.GroupVersionKind, nam
 		return workload{}, err
 	}
 	return readSelector(object)
-}
-
-// within returns what a function returns, unless ctx ends first: discovery takes no context.
-func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := do()
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, context.Cause(ctx)
-	}
 }

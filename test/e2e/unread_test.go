@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +94,45 @@ func TestUnread(t *testing.T) {
 				t.Errorf("exit status %d, want 143", got)
 			}
 		})
+	}
+}
+
+// TestUnreadAtTheEnd: a command that has ended leaves nothing behind while nobody reads its output. Its
+// reader gets all of it, and the client then has its status.
+func TestUnreadAtTheEnd(t *testing.T) {
+	t.Parallel()
+	defer env.startOne()()
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl-eshell"), "deploy/bash", "-n", env.namespace,
+		"--", "sh", "-c", "head -c 1000000 /dev/zero; exit 7")
+	cmd.Env = env.env()
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	told, lines := "", bufio.NewScanner(stderr)
+	for !strings.Contains(told, "is being deleted") && lines.Scan() {
+		told += lines.Text() + "\n"
+	}
+	sessions := headlines(told)
+	if len(sessions) != 1 {
+		t.Fatalf("not one clone, or it is not deleted: %s", told)
+	}
+	sessions[0].gone(t)
+	read, err := io.Copy(io.Discard, output)
+	if err != nil || read != 1000000 {
+		t.Errorf("%d bytes came, %v", read, err)
+	}
+	_ = cmd.Wait() // the status is in ProcessState
+	if got := exitStatus(cmd); got != 7 {
+		t.Errorf("exit status %d, want 7", got)
 	}
 }
 

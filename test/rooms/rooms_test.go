@@ -77,6 +77,11 @@ func rooms() map[string][]rule {
 			wordsAreParsed,
 			{not: []string{ourRooms}, because: "it asks the server, for whoever wants to know"},
 		},
+		"pkg/bounded": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "every other room may import it"},
+			{not: []string{"k8s.io"}, because: "it only waits"},
+		},
 		"pkg/containers": {
 			wordsAreParsed,
 			{not: []string{ourRooms}, because: "every other room may import it"},
