@@ -3,11 +3,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"regexp"
 	"runtime"
 	"syscall"
@@ -96,14 +96,13 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				return err
 			}
 			*status, err = options.execute(cmd.Context(), c, streams, out)
-			return err
+			return explainWord(cmd, args, err)
 		},
 	}
 	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; its name could be a pod's
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return hint.Wrap(err,
-			"list the flags: kubectl eshell --help, kubectl eshell options; "+
-				"a command and its own flags go after two dashes: -- ls -l")
+	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return explainFlag(cmd, err, "list the flags: kubectl eshell --help, kubectl eshell options; "+
+			"a command and its own flags go after two dashes: -- ls -l")
 	})
 	f.addTo(command)
 	command.AddCommand(sessionCommands(streams, status)...)
@@ -150,12 +149,9 @@ func report(out io.Writer, err error, kubeContext string) int {
 	if status == 128+int(syscall.SIGPIPE) {
 		return status
 	}
-	fmt.Fprintf(out, "error: %s\n", plain(err.Error()))
-	next := hint.Of(err)
-	if _, ok := errors.AsType[*url.Error](err); ok && next == "" { // whatever the request was for
-		next = "check whether the cluster answers: kubectl cluster-info"
-	}
-	if next != "" {
+	text, next := inWords(err)
+	fmt.Fprintf(out, "error: %s\n", plain(text))
+	if next = cmp.Or(hint.Of(err), next); next != "" {
 		fmt.Fprintf(out, "hint: %s\n", plain(inContext(next, kubeContext)))
 	}
 	return status

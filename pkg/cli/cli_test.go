@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +32,10 @@ func runMain(ctx context.Context, t *testing.T, argv ...string) ran {
 // missing is a cluster without the workload, which warns of its age.
 func missing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Path == "/api/v1/namespaces/shop" {
+		_, _ = w.Write([]byte(`{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"shop"}}`))
+		return
+	}
 	w.Header().Set("Warning", `299 - "this cluster is old"`)
 	w.WriteHeader(http.StatusNotFound)
 	_, _ = w.Write([]byte(
@@ -55,8 +60,24 @@ func TestMainFails(t *testing.T) {
 		{"a mistake", t.Context(), []string{"deploy"},
 			ran{125, "", "error: deploy is a type, and no name follows\n" +
 				"hint: name one, as in deploy/NAME; list what there is: kubectl get deployments\n"}},
-		{"an unknown flag", t.Context(), []string{"api", "--nope"},
-			ran{125, "", "error: unknown flag: --nope\n" +
+		{"no kubeconfig", t.Context(), []string{"deploy/api"}, ran{125, "",
+			"error: no cluster is configured: there is no kubeconfig, or it is empty\n" +
+				"hint: name one: --kubeconfig FILE, or export KUBECONFIG=FILE\n"}},
+		{"no such context", t.Context(), []string{"deploy/api", "--context", "nosuch"}, ran{125, "",
+			"error: the kubeconfig has no context \"nosuch\"\n" +
+				"hint: list the contexts: kubectl --context nosuch config get-contexts\n"}},
+		{"a misspelt flag", t.Context(), []string{"deploy/api", "--imgae=x"},
+			ran{125, "", "error: unknown flag: --imgae\nhint: did you mean: --image\n"}},
+		{"a flag of kubectl debug", t.Context(), []string{"deploy/api", "--target=app"},
+			ran{125, "", "error: unknown flag: --target\nhint: -c CONTAINER --mode debug\n"}},
+		{"a flag of kubectl get", t.Context(), []string{"-A"},
+			ran{125, "", "error: unknown shorthand flag: 'A' in -A\n" +
+				"hint: a session is in one namespace: -n NAMESPACE\n"}},
+		{"a misspelt command", t.Context(), []string{"lsit", "-n", "shop", "--server", server.URL}, ran{125, "",
+			"error: pod/lsit in namespace shop: /api/v1/namespaces/shop/pods/lsit is not here\n" +
+				"hint: did you mean: kubectl eshell list\n"}},
+		{"an unknown flag", t.Context(), []string{"api", "--nosuch"},
+			ran{125, "", "error: unknown flag: --nosuch\n" +
 				"hint: list the flags: kubectl eshell --help, kubectl eshell options; a command and its own flags go after two dashes: -- ls -l\n"}},
 		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL},
 			ran{125, "",
@@ -75,7 +96,7 @@ func TestMainFails(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
-			if answered := tt.name == "no such workload"; answered && warned != 1 || !answered &&
+			if answered := slices.Contains(tt.argv, server.URL) && len(tt.argv) == 5; answered && warned != 1 || !answered &&
 				warned != 0 {
 				t.Errorf("the server's warning was printed %d times", warned)
 			}

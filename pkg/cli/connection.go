@@ -46,7 +46,7 @@ func connect(ctx context.Context, flags *genericclioptions.ConfigFlags, out *pri
 
 func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connection, error) {
 	namespace, enforced, err := flags.ToRawKubeConfigLoader().Namespace()
-	if err != nil {
+	if err = checkConfig(flags, err); err != nil {
 		return connection{}, err
 	}
 	config, err := flags.ToRESTConfig()

@@ -1,17 +1,28 @@
 package cli
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"strings"
 	"syscall"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
+
+const checkCluster = "hint: check whether the cluster answers: kubectl cluster-info\n"
+
+func failedWith(err error) error {
+	return fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a:6443/api/v1/pods", Err: err})
+}
 
 func TestReport(t *testing.T) {
 	tests := []struct {
@@ -29,10 +40,30 @@ func TestReport(t *testing.T) {
 			"error: [2Jno luck\nhint: ]0;atry\n"},
 
 		{"without an answer", fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}),
-			125, "error: list: Get \"https://a\": EOF\nhint: check whether the cluster answers: kubectl cluster-info\n"},
+			125, "error: list: the cluster at https://a cannot be reached: EOF\n" + checkCluster},
 		{"without an answer, with a hint",
-			hint.Wrap(fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a", Err: io.EOF}),
-				"try again"), 125, "error: list: Get \"https://a\": EOF\nhint: try again\n"},
+			hint.Wrap(fmt.Errorf("list: %w", &url.Error{Op: "Get", URL: "https://a/api?x=1", Err: io.EOF}),
+				"try again"), 125,
+			"error: list: the cluster at https://a cannot be reached: EOF\nhint: try again\n"},
+		{"refused", failedWith(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), 125,
+			"error: list: the cluster at https://a:6443 refuses connections: dial: connection refused\n" +
+				checkCluster},
+		{"no such host", failedWith(&net.DNSError{Err: "no such host", Name: "a"}), 125,
+			"error: list: the cluster at https://a:6443 has a name that cannot be resolved: lookup a: no such host\n" +
+				"hint: check your network or VPN, and the server: kubectl config view --minify\n"},
+		{"too late", failedWith(context.DeadlineExceeded), 125,
+			"error: list: the cluster at https://a:6443 did not answer in time: context deadline exceeded\n" +
+				"hint: check whether the cluster answers: kubectl cluster-info; check your network or VPN\n"},
+		{"expired", failedWith(x509.CertificateInvalidError{Reason: x509.Expired, Detail: "then"}), 125,
+			"error: list: the cluster at https://a:6443 has a certificate that has expired, or is not valid yet: " +
+				"x509: certificate has expired or is not yet valid: then\n" +
+				"hint: check the time here, and ask who runs the cluster for a new certificate\n"},
+		{"not trusted", failedWith(x509.UnknownAuthorityError{}), 125,
+			"error: list: the cluster at https://a:6443 has a certificate that the kubeconfig does not trust: " +
+				"x509: certificate signed by unknown authority\n" +
+				"hint: check the cluster's certificate-authority: kubectl config view --minify\n"},
+		{"unknown here", apierrors.NewUnauthorized("who?"), 125, "error: who?\n" +
+			"hint: the server does not accept your credentials; see who you are: kubectl auth whoami\n"},
 
 		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},
 		{"TERM", Signal{syscall.SIGTERM}, 143, "error: ended by a signal: terminated\n"},

@@ -47,7 +47,7 @@ func (c *sessionCommand) addTo(command *cobra.Command) {
 	own.AddFlagSet(command.Flags())
 	c.flags.AddFlags(command.Flags())
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint.Wrap(err, "list the flags: "+cmd.CommandPath()+" --help")
+		return explainFlag(cmd, err, "list the flags: "+cmd.CommandPath()+" --help")
 	})
 	command.SetUsageFunc(func(cmd *cobra.Command) error {
 		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n%s%s", cmd.UseLine(),

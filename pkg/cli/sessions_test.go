@@ -71,6 +71,8 @@ func api(t *testing.T, clones []corev1.Pod, others ...corev1.Pod) string {
 		"GET /apis/batch/v1/namespaces/shop/jobs": batchv1.JobList{
 			TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
 		"GET /api/v1/namespaces/shop/pods/api-7d4b9": ephemeral(),
+		"GET /api/v1/namespaces/shop": corev1.Namespace{
+			TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}},
 		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews": authenticationv1.SelfSubjectReview{
 			TypeMeta: metav1.TypeMeta{Kind: "SelfSubjectReview", APIVersion: "authentication.k8s.io/v1"},
 			Status: authenticationv1.SelfSubjectReviewStatus{

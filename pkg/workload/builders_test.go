@@ -9,6 +9,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -116,6 +117,10 @@ func noAnswer(string) (bool, error) { return false, errors.New("no answer") }
 func cluster(t *testing.T, may judge, objects ...runtime.Object) *fake.Clientset {
 	t.Helper()
 	client := fake.NewClientset(objects...)
+	shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	if err := client.Tracker().Add(shop); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
 	client.PrependReactor("create", "selfsubjectaccessreviews",
 		func(action clienttesting.Action) (bool, runtime.Object, error) {
 			object := action.(clienttesting.CreateAction).GetObject()

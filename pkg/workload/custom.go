@@ -59,7 +59,8 @@ func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 		kind, err = mapper.KindFor(resource.WithVersion(""))
 	}
 	if meta.IsNoMatchError(err) {
-		return nil, hint.Wrap(fmt.Errorf("the server doesn't have a resource type %q", typ), typesHint())
+		return nil, hint.Wrap(fmt.Errorf("the server doesn't have a resource type %q", typ), suggestType(typ,
+			s.Reference.Name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the type %q: %w", typ, err)

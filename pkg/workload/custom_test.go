@@ -146,7 +146,9 @@ func TestCustomFails(t *testing.T) {
 		query     []func(*Query)
 		err, hint string
 	}{
-		{"no such type", "deplyo", nil, nil, `the server doesn't have a resource type "deplyo"`, types},
+		{"no such type", "nosuch", nil, nil, `the server doesn't have a resource type "nosuch"`, types},
+		{"a misspelt type", "deplyo", nil, nil, `the server doesn't have a resource type "deplyo"`,
+			"did you mean: kubectl eshell deploy/api"},
 		{"no such group", "rollouts.example.com", nil, nil,
 			`the server doesn't have a resource type "rollouts.example.com"`, types},
 		{"no namespace", "node", nil, nil, "node/api is not in a namespace, and a pod has to be", types},

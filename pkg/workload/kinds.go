@@ -6,7 +6,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 )
@@ -17,6 +19,8 @@ type kind struct {
 	group string
 	types []string // as users write it, singular first
 	get   func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload, error)
+	// names lists the names in a namespace, mostNames at most.
+	names func(ctx context.Context, client kubernetes.Interface, namespace string) ([]string, error)
 	// decode reads an object's JSON. A field that the kind does not have is an error.
 	decode func(object map[string]any) (workload, error)
 }
@@ -43,35 +47,46 @@ func kinds() []kind {
 	type client = kubernetes.Interface
 	return []kind{
 		builtIn("Pod", "", []string{"pod", "pods", "po"}, ofPod,
-			func(c client, ns string) getter[corev1.Pod] { return c.CoreV1().Pods(ns) }),
+			func(c client, ns string) getter[corev1.Pod, corev1.PodList] { return c.CoreV1().Pods(ns) }),
 		builtIn("Deployment", "apps", []string{"deployment", "deployments", "deploy"}, ofDeployment,
-			func(c client, ns string) getter[appsv1.Deployment] { return c.AppsV1().Deployments(ns) }),
+			func(c client, ns string) getter[appsv1.Deployment, appsv1.DeploymentList] {
+				return c.AppsV1().Deployments(ns)
+			}),
 		builtIn("ReplicaSet", "apps", []string{"replicaset", "replicasets", "rs"}, ofReplicaSet,
-			func(c client, ns string) getter[appsv1.ReplicaSet] { return c.AppsV1().ReplicaSets(ns) }),
+			func(c client, ns string) getter[appsv1.ReplicaSet, appsv1.ReplicaSetList] {
+				return c.AppsV1().ReplicaSets(ns)
+			}),
 		builtIn("StatefulSet", "apps", []string{"statefulset", "statefulsets", "sts"}, ofStatefulSet,
-			func(c client, ns string) getter[appsv1.StatefulSet] { return c.AppsV1().StatefulSets(ns) }),
+			func(c client, ns string) getter[appsv1.StatefulSet, appsv1.StatefulSetList] {
+				return c.AppsV1().StatefulSets(ns)
+			}),
 		builtIn("DaemonSet", "apps", []string{"daemonset", "daemonsets", "ds"}, ofDaemonSet,
-			func(c client, ns string) getter[appsv1.DaemonSet] { return c.AppsV1().DaemonSets(ns) }),
+			func(c client, ns string) getter[appsv1.DaemonSet, appsv1.DaemonSetList] {
+				return c.AppsV1().DaemonSets(ns)
+			}),
 		builtIn("Job", "batch", []string{"job", "jobs"}, ofJob,
-			func(c client, ns string) getter[batchv1.Job] { return c.BatchV1().Jobs(ns) }),
+			func(c client, ns string) getter[batchv1.Job, batchv1.JobList] { return c.BatchV1().Jobs(ns) }),
 		builtIn("CronJob", "batch", []string{"cronjob", "cronjobs", "cj"}, ofCronJob,
-			func(c client, ns string) getter[batchv1.CronJob] { return c.BatchV1().CronJobs(ns) }),
+			func(c client, ns string) getter[batchv1.CronJob, batchv1.CronJobList] {
+				return c.BatchV1().CronJobs(ns)
+			}),
 		builtIn("ReplicationController", "",
 			[]string{"replicationcontroller", "replicationcontrollers", "rc"}, ofReplicationController,
-			func(c client, ns string) getter[corev1.ReplicationController] {
+			func(c client, ns string) getter[corev1.ReplicationController, corev1.ReplicationControllerList] {
 				return c.CoreV1().ReplicationControllers(ns)
 			}),
 		builtIn("Service", "", []string{"service", "services", "svc"}, ofService,
-			func(c client, ns string) getter[corev1.Service] { return c.CoreV1().Services(ns) }),
+			func(c client, ns string) getter[corev1.Service, corev1.ServiceList] { return c.CoreV1().Services(ns) }),
 	}
 }
 
-type getter[T any] interface {
+type getter[T, L any] interface {
 	Get(context.Context, string, metav1.GetOptions) (*T, error)
+	List(context.Context, metav1.ListOptions) (*L, error)
 }
 
-func builtIn[T any](name, group string, types []string, read func(*T) workload,
-	in func(kubernetes.Interface, string) getter[T]) kind {
+func builtIn[T, L any](name, group string, types []string, read func(*T) workload,
+	in func(kubernetes.Interface, string) getter[T, L]) kind {
 	return kind{
 		name: name, group: group, types: types,
 		get: func(ctx context.Context, c kubernetes.Interface, namespace, name string) (workload, error) {
@@ -81,12 +96,29 @@ func builtIn[T any](name, group string, types []string, read func(*T) workload,
 			}
 			return read(object), nil
 		},
+		names: func(ctx context.Context, c kubernetes.Interface, namespace string) (names []string, err error) {
+			list, err := in(c, namespace).List(ctx, metav1.ListOptions{Limit: mostNames})
+			if err != nil {
+				return nil, err
+			}
+			return namesIn(list)
+		},
 		decode: func(content map[string]any) (workload, error) {
 			object := new(T)
 			err := decodeStrictly(content, object)
 			return read(object), err
 		},
 	}
+}
+
+func namesIn(list any) (names []string, err error) {
+	objects, err := meta.ExtractList(list.(runtime.Object))
+	for _, object := range objects {
+		if o, is := object.(metav1.Object); is {
+			names = append(names, o.GetName())
+		}
+	}
+	return names, err
 }
 
 // kindOf finds a built-in kind in version v1, which is the version that is decoded here.

@@ -103,6 +103,18 @@ func kindNamed(typ string) (kind, bool) {
 	return kind{}, false
 }
 
+// suggestType returns the hint for a type that is not there.
+func suggestType(typ, name string) string {
+	var types []string
+	for _, k := range kinds() {
+		types = append(types, k.types...)
+	}
+	for _, meant := range hint.Closest(strings.ToLower(typ), types) {
+		return hint.Command("did you mean: kubectl eshell %s", meant+"/"+name)
+	}
+	return typesHint()
+}
+
 func typesHint() string {
 	var names []string
 	for _, k := range kinds() {

@@ -144,11 +144,7 @@ func (s *search) find(ctx context.Context) (workload, error) {
 		err = fmt.Errorf("%s in namespace %s: %w", s.Reference, s.Namespace, err)
 	}
 	if apierrors.IsNotFound(err) {
-		next := hint.Command("list what there is: kubectl get %s -n %s", k.types[1], s.Namespace)
-		if k.name == "Pod" {
-			next += "; a name without a type is a pod's"
-		}
-		err = hint.Wrap(err, next)
+		err = hint.Wrap(err, s.suggest(ctx, k))
 	}
 	return w, err
 }

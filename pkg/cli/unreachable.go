@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// errNoCluster means that no kubeconfig was found. client-go would then try localhost:8080.
+var errNoCluster = hint.Wrap(errors.New("no cluster is configured: there is no kubeconfig, or it is empty"),
+	"name one: --kubeconfig FILE, or export KUBECONFIG=FILE")
+
+// checkConfig returns why the flags and the kubeconfig name no cluster, or nil.
+func checkConfig(flags *genericclioptions.ConfigFlags, err error) error {
+	config, readErr := flags.ToRawKubeConfigLoader().RawConfig()
+	if readErr != nil {
+		return err
+	}
+	asked := *flags.Context
+	switch {
+	case clientcmd.IsContextNotFound(err) && asked != "":
+		err = fmt.Errorf("the kubeconfig has no context %q", asked)
+		contexts := slices.Sorted(maps.Keys(config.Contexts))
+		for _, meant := range hint.Closest(asked, contexts) {
+			return hint.Wrap(err, hint.Command("did you mean: --context %s", meant))
+		}
+		return hint.Wrap(err, "list the contexts: kubectl config get-contexts")
+	case err == nil && len(config.Clusters) == 0 && *flags.APIServer == "" && !inCluster():
+		return errNoCluster
+	}
+	return err
+}
+
+// inCluster reports whether this is a pod, which client-go then connects to its own cluster.
+func inCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
+
+// inWords returns an error's text, in which a request that reached no server is told in a sentence, and what to
+// type next if the error itself does not say.
+func inWords(err error) (text, next string) {
+	text = err.Error()
+	if apierrors.IsUnauthorized(err) {
+		return text, "the server does not accept your credentials; see who you are: kubectl auth whoami"
+	}
+	failed, is := errors.AsType[*url.Error](err)
+	if !is {
+		return text, ""
+	}
+	sentence, next := unreachable(failed)
+	return strings.ReplaceAll(text, failed.Error(), sentence), next
+}
+
+func unreachable(failed *url.Error) (sentence, next string) {
+	const check = "check whether the cluster answers: kubectl cluster-info"
+	server := failed.URL
+	if u, err := url.Parse(failed.URL); err == nil {
+		server = u.Scheme + "://" + u.Host
+	}
+	cluster := "the cluster at " + server
+	expired, isInvalid := errors.AsType[x509.CertificateInvalidError](failed)
+	_, isUnknown := errors.AsType[x509.UnknownAuthorityError](failed)
+	dns, isDNS := errors.AsType[*net.DNSError](failed)
+	network, isNetwork := errors.AsType[net.Error](failed.Err)
+	switch {
+	case isInvalid && expired.Reason == x509.Expired:
+		return cluster + " has a certificate that has expired, or is not valid yet: " + failed.Err.Error(),
+			"check the time here, and ask who runs the cluster for a new certificate"
+	case isUnknown:
+		return cluster + " has a certificate that the kubeconfig does not trust: " + failed.Err.Error(),
+			"check the cluster's certificate-authority: kubectl config view --minify"
+	case isDNS:
+		return cluster + " has a name that cannot be resolved: " + dns.Error(),
+			"check your network or VPN, and the server: kubectl config view --minify"
+	case errors.Is(failed, syscall.ECONNREFUSED):
+		return cluster + " refuses connections: " + failed.Err.Error(), check
+	case errors.Is(failed, context.DeadlineExceeded), isNetwork && network.Timeout():
+		return cluster + " did not answer in time: " + failed.Err.Error(), check + "; check your network or VPN"
+	}
+	return cluster + " cannot be reached: " + failed.Err.Error(), check
+}
