@@ -95,6 +95,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			if err != nil {
 				return err
 			}
+			out.context = c.context
 			*status, err = options.execute(cmd.Context(), c, streams, out)
 			return explainWord(cmd, args, err)
 		},

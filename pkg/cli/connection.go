@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -35,6 +36,7 @@ type connection struct {
 	config           *rest.Config
 	cluster          workload.Cluster
 	reconnect        func() // closes the connections to the cluster, whatever requests are in progress
+	context          string // its name, if the kubeconfig has several
 	namespace        string
 	enforceNamespace bool // -n was given
 }
@@ -75,7 +77,16 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
-	return connection{config, cluster, dialer.CloseAll, namespace, enforced}, err
+	return connection{config, cluster, dialer.CloseAll, contextName(flags), namespace, enforced}, err
+}
+
+// contextName returns the name of the context, if the kubeconfig has others too.
+func contextName(flags *genericclioptions.ConfigFlags) string {
+	config, err := flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil || len(config.Contexts) < 2 {
+		return ""
+	}
+	return cmp.Or(*flags.Context, config.CurrentContext)
 }
 
 // answerTime is longer than an API server itself works on a request (its own --request-timeout: 1 minute).

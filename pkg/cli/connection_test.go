@@ -271,3 +271,26 @@ func TestHangingPlugin(t *testing.T) {
 		t.Errorf("error %v, want the context's", err)
 	}
 }
+
+// TestContextName: the context is told where there is a choice.
+func TestContextName(t *testing.T) {
+	for contexts, want := range map[string]string{
+		`{"name":"prod","context":{}}`:                              "",
+		`{"name":"prod","context":{}},{"name":"test","context":{}}`: "prod",
+	} {
+		file := filepath.Join(t.TempDir(), "config")
+		config := `{"apiVersion":"v1","kind":"Config","current-context":"prod","contexts":[` + contexts + `]}`
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		flags := genericclioptions.NewConfigFlags(true)
+		flags.KubeConfig = &file
+		if got := contextName(flags); got != want {
+			t.Errorf("%s: %q, want %q", contexts, got, want)
+		}
+		flags.Context = new("test")
+		if got := contextName(flags); got != map[bool]string{true: "test"}[want != ""] {
+			t.Errorf("%s, with --context: %q", contexts, got)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 // Created prints the session's headline, what it keeps and what differs from the source, and finally what the
 // user should act on. The reasons for most of this are left to --explain.
 func (p *printer) Created(planned *plan.Plan) {
-	p.tell(planned.Headline)
+	p.tell(p.headline(planned))
 	p.list("keeps", planned.Notes, plan.Kept)
 	for _, note := range planned.Notes {
 		if note.Kind == plan.Changed {
@@ -21,6 +21,14 @@ func (p *printer) Created(planned *plan.Plan) {
 	}
 	p.list("left out", planned.Notes, plan.LeftOut)
 	p.warnings(planned.Notes)
+}
+
+// headline returns the session in one line, with its cluster if the kubeconfig has several.
+func (p *printer) headline(planned *plan.Plan) string {
+	if p.context == "" {
+		return planned.Headline
+	}
+	return planned.Headline + ", context " + p.context
 }
 
 func (p *printer) warnings(notes []plan.Note) {
@@ -69,14 +77,14 @@ func chapters() []chapter {
 		{"details", plan.Detail}}
 }
 
-// explain writes the plan's headline and its notes with their reasons, chapter by chapter.
-func explain(out io.Writer, planned *plan.Plan, chapters []chapter) error {
+// explain writes a plan's headline and notes with their reasons, chapter by chapter.
+func explain(out io.Writer, headline string, notes []plan.Note, chapters []chapter) error {
 	var text strings.Builder
-	fmt.Fprintln(&text, cell(planned.Headline))
+	fmt.Fprintln(&text, cell(headline))
 	for _, c := range chapters {
 		table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 		rows := 0
-		for _, note := range planned.Notes {
+		for _, note := range notes {
 			if note.Kind != c.kind {
 				continue
 			}
@@ -102,7 +110,7 @@ func cell(text string) string { return strings.Join(strings.Fields(plain(text)),
 func (p *printer) account(planned *plan.Plan) {
 	if !p.quiet {
 		p.mu.Lock()
-		_ = explain(p.out, planned, chapters()) // as for every line: a stderr that is gone cannot be reported
+		_ = explain(p.out, p.headline(planned), planned.Notes, chapters()) // as for every line: a stderr that is gone cannot be reported
 		p.mu.Unlock()
 	}
 	p.warnings(planned.Notes)

@@ -32,6 +32,7 @@ type printer struct {
 	out      *narration
 	quiet    bool
 	progress *progress
+	context  string // the kubeconfig's, which tells the user what cluster this is; empty: there is no other
 
 	mu   sync.Mutex // only one goroutine at a time writes to out
 	told map[string]bool

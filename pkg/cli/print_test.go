@@ -91,6 +91,11 @@ func TestPrinter(t *testing.T) {
 		{"a plan without notes", func(p *printer) { p.Created(&plan.Plan{Headline: "a clone"}) }, "a clone\n",
 			""},
 
+		{"a plan in one of several clusters", func(p *printer) {
+			p.context = "prod"
+			p.Created(&plan.Plan{Headline: "a clone"})
+		}, "a clone, context prod\n", ""},
+
 		{"a hostile line", func(p *printer) { p.Say("%s", hostile) }, harmless + "\n", ""},
 		{"a hostile warning", func(p *printer) { p.Warn("%s", hostile) }, "warning: " + harmless + "\n",
 			"warning: " + harmless + "\n"},
@@ -139,7 +144,7 @@ func TestExplain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var out strings.Builder
-		err := explain(&out, &plan.Plan{Headline: "a clone", Notes: tt.notes},
+		err := explain(&out, "a clone", tt.notes,
 			append(chapters(), chapter{"warnings", plan.Warning}))
 		if err != nil || out.String() != tt.want {
 			t.Errorf("%s: error %v,\n%s, want\n%s", tt.name, err, out.String(), tt.want)

@@ -173,7 +173,8 @@ func (o Options) preview(ctx context.Context, request run.Request, stdout io.Wri
 	}
 	if o.DryRun == DryRunNone {
 		// This includes the warnings, which are separate lines elsewhere.
-		return written(explain(stdout, planned, append(chapters(), chapter{"warnings", plan.Warning})))
+		return written(explain(stdout, out.headline(planned), planned.Notes,
+			append(chapters(), chapter{"warnings", plan.Warning})))
 	}
 	pod, err := o.previewPod(ctx, request.Cluster.Client, planned, source)
 	if err != nil {

@@ -63,6 +63,7 @@ func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error
 	if c.connection, err = connect(ctx, c.flags, c.out); err != nil {
 		return err
 	}
+	c.out.context = c.connection.context
 	return session.Interrupted(ctx, do(ctx))
 }
 
