@@ -1,5 +1,10 @@
 package agent
 
+import (
+	"slices"
+	"strings"
+)
+
 // scriptHead begins each script that is a container's process.
 const scriptHead = "# kubectl-eshell: "
 
@@ -225,12 +230,33 @@ exit 0
 // It acknowledges each with an empty line.
 const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do echo; done`
 
+// shellWords are words that are understood by every shell and are no programs.
+const shellWords = "cd | export | source | . | alias | set | unset | eval | exec | exit | trap"
+
+// NeedsShell reports whether a command that was not found may be meant for a shell: it is a whole line, or its
+// first word is one of the shell's own.
+func NeedsShell(command []string) bool {
+	return len(command) == 1 && strings.ContainsAny(command[0], " \t|&;<>$") ||
+		len(command) > 0 && slices.Contains(strings.Split(shellWords, " | "), command[0])
+}
+
 // launchScript sets TERM to $1, if that is not empty, gives the terminal the size $2, and becomes the command
-// that follows, or else the best shell in the image.
+// that follows, or else the best shell in the image. If there is no such command, it says so in its own words:
+// each shell has others, with the line of the script.
 const launchScript = resizeFunction + `[ -z "$1" ] || { TERM=$1; export TERM; }
 resize "$2"
 shift 2
-[ $# -eq 0 ] || exec "$@"
+if [ $# -gt 0 ]; then
+  case $1 in ` + shellWords + `)
+    echo "eshell: $1: not found: it is a word of the shell" >&2
+    exit 127
+  esac
+  [ -e "$1" ] || command -v "$1" >/dev/null 2>&1 || {
+    echo "eshell: $1: not found" >&2
+    exit 127
+  }
+  exec "$@"
+fi
 if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh
 `

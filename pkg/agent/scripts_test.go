@@ -405,6 +405,38 @@ func TestLaunch(t *testing.T) {
 	})
 }
 
+// TestLaunchFails: what is wrong with a command is said in the same words whatever the shell is.
+func TestLaunchFails(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		for word, want := range map[string]string{
+			"cd": "eshell: cd: not found: it is a word of the shell\n", "nosuch": "eshell: nosuch: not found\n",
+			"ls -l /x": "eshell: ls -l /x: not found\n", "/no/such": "eshell: /no/such: not found\n",
+		} {
+			var stderr strings.Builder
+			cmd := exec.Command(shell[0],
+				append(shell[1:len(shell):len(shell)], "-c", launchScript, "eshell", "", "", word, "/tmp")...)
+			cmd.Stderr = &stderr
+			_ = cmd.Run() // the status is in ProcessState
+			if got := cmd.ProcessState.ExitCode(); got != 127 || stderr.String() != want {
+				t.Errorf("%s: exit status %d, %q; want 127, %q", word, got, stderr.String(), want)
+			}
+		}
+	})
+}
+
+// TestNeedsShell: a line is for a shell, and so is a word of its own.
+func TestNeedsShell(t *testing.T) {
+	for line, want := range map[string]bool{"ls -l /x": true, "cd\x00/tmp": true, "ls\x00-l": false, "nosuch": false,
+		"a|b": true, "": false, "sh\x00-c\x00cd /tmp": false} {
+		if got := NeedsShell(strings.Split(line, "\x00")); got != want {
+			t.Errorf("%q: %t", line, got)
+		}
+	}
+	if NeedsShell(nil) {
+		t.Error("no command needs one")
+	}
+}
+
 // TestLaunchOnTerminal: a terminal without a size gets one before the command starts; one that has a size
 // keeps it, since it is the newer one.
 func TestLaunchOnTerminal(t *testing.T) {

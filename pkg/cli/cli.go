@@ -36,7 +36,7 @@ func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams
 	if flag := executed.Flag("context"); flag != nil {
 		kubeContext = flag.Value.String()
 	}
-	return report(told, err, kubeContext)
+	return report(told, explainDashes(executed, args, err), kubeContext)
 }
 
 const long = `Open a shell next to a workload.

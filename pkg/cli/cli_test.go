@@ -70,6 +70,9 @@ func TestMainFails(t *testing.T) {
 			ran{125, "", "error: unknown flag: --imgae\nhint: did you mean: --image\n"}},
 		{"a flag of kubectl debug", t.Context(), []string{"deploy/api", "--target=app"},
 			ran{125, "", "error: unknown flag: --target\nhint: -c CONTAINER --mode debug\n"}},
+		{"a command without dashes", t.Context(), []string{"-n", "shop", "deploy/api", "ls", "-l", "a b"},
+			ran{125, "", "error: unknown shorthand flag: 'l' in -l\n" +
+				"hint: a command goes after two dashes: kubectl eshell -n shop deploy/api -- ls -l 'a b'\n"}},
 		{"a flag of kubectl get", t.Context(), []string{"-A"},
 			ran{125, "", "error: unknown shorthand flag: 'A' in -A\n" +
 				"hint: a session is in one namespace: -n NAMESPACE\n"}},

@@ -55,6 +55,28 @@ func explainFlag(cmd *cobra.Command, err error, listed string) error {
 	return hint.Wrap(err, listed)
 }
 
+// explainDashes adds a hint to the error about an unknown flag that may be one of a command's: the command line
+// with two dashes in it.
+func explainDashes(cmd *cobra.Command, args []string, err error) error {
+	var unknown *pflag.NotExistError
+	words := cmd.Flags().Args()
+	if !errors.As(err, &unknown) || len(words) == 0 || slices.Contains(args, "--") {
+		return err
+	}
+	named := 2 // TYPE NAME
+	if strings.Contains(words[0], "/") || cmd.Parent() != nil {
+		named = 1
+	}
+	if len(words) <= named {
+		return err
+	}
+	last := slices.Index(args, words[named-1])
+	at := last + 1 + slices.Index(args[last+1:], words[named])
+	typed := slices.Concat(args[:at], []string{"--"}, args[at:])
+	return hint.Wrap(err, hint.Command("a command goes after two dashes: kubectl eshell"+
+		strings.Repeat(" %s", len(typed)), typed...))
+}
+
 // explainWord adds a hint to the error about a workload that is not there, if a command may have been meant.
 func explainWord(cmd *cobra.Command, words []string, err error) error {
 	if len(words) == 0 || strings.Contains(words[0], "/") || !apierrors.IsNotFound(err) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/moby/term"
@@ -17,6 +18,8 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/run"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
@@ -44,7 +47,18 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		r.Plan.TTY = useTTY(o, reads, &streams, out)
 		r.Session.Stdin, r.Session.Stdout = stdin(reads, streams.In), streams.Out
 	}
-	return run.Session(ctx, request)
+	status, err := run.Session(ctx, request)
+	out.explainNotFound(status, o.Plan.Command)
+	return status, err
+}
+
+// explainNotFound tells how to run what only a shell understands. 127 is the status of a command that was not
+// found.
+func (p *printer) explainNotFound(status int, command []string) {
+	if status != 127 || !agent.NeedsShell(command) {
+		return
+	}
+	p.Say("hint: a shell understands it: %s", hint.Command("-- sh -c %s", strings.Join(command, " ")))
 }
 
 // sessionConfig returns what a session needs, and a context that it can interrupt itself: a raw terminal
