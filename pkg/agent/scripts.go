@@ -233,16 +233,16 @@ const relayScript = `while read -r beat && kill -USR1 "$1" 2>/dev/null; do echo;
 // shellWords are words that are understood by every shell and are no programs.
 const shellWords = "cd | export | source | . | alias | set | unset | eval | exec | exit | trap"
 
-// NeedsShell reports whether a command that was not found may be meant for a shell: it is a whole line, or its
-// first word is one of the shell's own.
+// NeedsShell reports whether a command that was not found may be meant for a shell: it is a whole line, or
+// its first word is one of the shell's own.
 func NeedsShell(command []string) bool {
 	return len(command) == 1 && strings.ContainsAny(command[0], " \t|&;<>$") ||
 		len(command) > 0 && slices.Contains(strings.Split(shellWords, " | "), command[0])
 }
 
 // launchScript sets TERM to $1, if that is not empty, gives the terminal the size $2, and becomes the command
-// that follows, or else the best shell in the image. If there is no such command, it says so in its own words:
-// each shell has others, with the line of the script.
+// that follows, or else the best shell in the image. If there is no such command, it says so in its own
+// words: each shell has others, with the line of the script.
 const launchScript = resizeFunction + `[ -z "$1" ] || { TERM=$1; export TERM; }
 resize "$2"
 shift 2

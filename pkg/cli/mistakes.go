@@ -55,8 +55,8 @@ func explainFlag(cmd *cobra.Command, err error, listed string) error {
 	return hint.Wrap(err, listed)
 }
 
-// explainDashes adds a hint to the error about an unknown flag that may be one of a command's: the command line
-// with two dashes in it.
+// explainDashes adds a hint to the error about an unknown flag that may be one of a command's: the command
+// line with two dashes in it.
 func explainDashes(cmd *cobra.Command, args []string, err error) error {
 	var unknown *pflag.NotExistError
 	words := cmd.Flags().Args()

@@ -58,6 +58,21 @@ func (p *printer) Waiting(what string) {
 	}
 }
 
+// Trouble prints what keeps a session from starting, and what to type, in lines that stay.
+func (p *printer) Trouble(what, next string) {
+	lines := "warning: still waiting: " + what
+	if next != "" {
+		lines += "\nhint: " + next
+	}
+	if p.progress != nil && !p.progress.moving { // what is waited for has lines that stay
+		p.Waiting(what)
+		_, lines, _ = strings.Cut(lines, "\n")
+	}
+	if lines != "" {
+		p.line("", "%s", lines)
+	}
+}
+
 // Ready removes the progress line.
 func (p *printer) Ready() {
 	p.mu.Lock()

@@ -93,10 +93,11 @@ func stdin(reads bool, in io.Reader) io.Reader {
 	return in
 }
 
-// readsStdin decides whether the command gets the user's stdin, unless a flag does. A shell gets it, whatever it
-// is, as from kubectl. A command gets a terminal if stdout is one too. It gets no file and no pipe: in a script,
-// that would be the rest of the script. A warning says so, because what was meant for the command would be lost
-// silently. Keys on a terminal whose stdout is not one belong to the next command in the pipe, like less.
+// readsStdin decides whether the command gets the user's stdin, unless a flag does. A shell gets it, whatever
+// it is, as from kubectl. A command gets a terminal if stdout is one too. It gets no file and no pipe: in a
+// script, that would be the rest of the script. A warning says so, because what was meant for the command
+// would be lost silently. Keys on a terminal whose stdout is not one belong to the next command in the pipe,
+// like less.
 func (o Options) readsStdin(streams genericiooptions.IOStreams, out *printer) bool {
 	terminal := printers.IsTerminal(streams.In)
 	switch {

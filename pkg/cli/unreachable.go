@@ -48,8 +48,8 @@ func checkConfig(flags *genericclioptions.ConfigFlags, err error) error {
 // inCluster reports whether this is a pod, which client-go then connects to its own cluster.
 func inCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
 
-// inWords returns an error's text, in which a request that reached no server is told in a sentence, and what to
-// type next if the error itself does not say.
+// inWords returns an error's text, in which a request that reached no server is told in a sentence, and what
+// to type next if the error itself does not say.
 func inWords(err error) (text, next string) {
 	text = err.Error()
 	if apierrors.IsUnauthorized(err) {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,8 @@ type Status struct {
 	Subject    string // the container that is waited for; empty for the pod
 	Next       string // the command to type if that takes too long; empty means to wait longer
 	Retrying   bool   // the image could not be pulled; the kubelet keeps trying
+	Trouble    bool   // something is wrong that might last
+	InEvents   bool   // if something is wrong, only the pod's events say what
 	Terminated *corev1.ContainerStateTerminated
 	Err        error  // why it will never run
 	Logs       string // the container whose log may explain more, if any
@@ -127,7 +130,7 @@ func beforeStart(pod *corev1.Pod, subject string) Status {
 		return Status{Waiting: "node " + node + " to take the pod", Next: describeNode(node)}
 	}
 	if condition(pod, corev1.PodReadyToStartContainers).Status == corev1.ConditionFalse {
-		return Status{Waiting: "volumes and network on node " + node, Next: eventsOf(pod)}
+		return Status{Waiting: "volumes and network on node " + node, Next: eventsOf(pod), InEvents: true}
 	}
 	image := ""
 	if spec := containers.Spec(pod, subject); spec != nil {
@@ -135,6 +138,21 @@ func beforeStart(pod *corev1.Pod, subject string) Status {
 	}
 	return Status{Waiting: "image " + image + " to be pulled and started", Subject: subject}
 }
+
+// WithWarning adds an event's message to the status of a pod whose events say what is wrong.
+func (s Status) WithWarning(pod *corev1.Pod, message string) Status {
+	if message != "" && !strings.Contains(s.Waiting, message) {
+		s.Trouble = true
+		s.Waiting += ": " + message
+		s.Next = cmp.Or(Hint(pod, s.Subject, message), s.Next)
+	}
+	return s
+}
+
+// IsMissing reports whether a message says that an object is not there. Waiting does not create it.
+func IsMissing(message string) bool { return missingObject.MatchString(message) }
+
+var missingObject = regexp.MustCompile(`(?i)(secret|configmap|persistentvolumeclaim) "[^"]+" not found`)
 
 // condition returns the pod's condition of a kind, or an empty one if it has none.
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {

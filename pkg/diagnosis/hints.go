@@ -143,7 +143,7 @@ func unpulled(pod *corev1.Pod, status *corev1.ContainerStatus, words string) Sta
 	if _, repeated, again := strings.Cut(answer, "ErrImagePull: "); again {
 		answer = repeated
 	}
-	s := Status{Subject: status.Name, Retrying: true}
+	s := Status{Subject: status.Name, Retrying: true, Trouble: true}
 	refused := fmt.Errorf("%s: image %s: %s", kindAndName(pod, status.Name), status.Image, words)
 	switch {
 	case containsAny(answer, "unauthorized", "authorization failed", "denied", "forbidden"):

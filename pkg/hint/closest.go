@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Closest returns the names that a word may have been meant for, at most three, the closest first. A third of its
-// letters may differ.
+// Closest returns the names that a word may have been meant for, at most three, the closest first. A third of
+// its letters may differ.
 func Closest(word string, names []string) []string {
 	type near struct {
 		name    string
@@ -26,8 +26,8 @@ func Closest(word string, names []string) []string {
 	return closest
 }
 
-// distance is how many letters have to be added, taken away, replaced or exchanged with the next one to make b of
-// a (optimal string alignment).
+// distance is how many letters have to be added, taken away, replaced or exchanged with the next one to make
+// b of a (optimal string alignment).
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -32,7 +32,10 @@ type story struct {
 func (s *story) Created(*plan.Plan) {}
 func (s *story) Waiting(string)     {}
 func (s *story) Ready()             {}
-func (s *story) Raw(bool)           {}
+func (s *story) Trouble(what, next string) {
+	s.Say("trouble: %s; %s", what, next)
+}
+func (s *story) Raw(bool) {}
 func (s *story) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -503,10 +503,11 @@ type told struct {
 	lines []string
 }
 
-func (t *told) Created(*plan.Plan) {}
-func (t *told) Waiting(string)     {}
-func (t *told) Ready()             {}
-func (t *told) Raw(bool)           {}
+func (t *told) Created(*plan.Plan)     {}
+func (t *told) Waiting(string)         {}
+func (t *told) Ready()                 {}
+func (t *told) Trouble(string, string) {}
+func (t *told) Raw(bool)               {}
 func (t *told) Say(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -23,6 +23,8 @@ type Reporter interface {
 	Created(p *plan.Plan)
 	// Waiting reports what the session is waiting for. It is called again after each change.
 	Waiting(what string)
+	// Trouble reports once what keeps the session from starting, and the command to type, if there is one.
+	Trouble(what, next string)
 	// Ready reports that the waiting is over. The session is about to take over the terminal.
 	Ready()
 	// Say reports one line.

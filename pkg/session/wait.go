@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
@@ -30,6 +31,7 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 	session := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, s.StartTimeout, errLate)
 	defer cancel()
+	known := trouble{since: map[string]time.Time{}, told: map[string]bool{}}
 	for {
 		now := diagnosis.Of(s.watch.pod, s.plan.Container)
 		switch {
@@ -43,15 +45,84 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 			return s.notStarted(session, now)
 		}
 		s.Reporter.Waiting(now.Waiting)
-		switch err := s.watch.next(ctx); {
+		now = s.tellTrouble(session, now, &known)
+		if now.Err != nil {
+			return s.notStarted(session, now)
+		}
+		switch err := s.nextWithin(ctx, lookAgain); {
+		case errors.Is(err, errLookAgain):
 		case errors.Is(err, errLate):
 			return s.notStarted(session, now)
+		case ctx.Err() != nil && now.Trouble:
+			return hint.Wrap(fmt.Errorf("%s did not start: %w; it waited for %s", s.where(), err, now.Waiting),
+				now.Next)
 		case errors.Is(err, errDeleted):
 			return fmt.Errorf("%s did not start: %w", s.where(), diagnosis.Deleted(s.watch.pod, err))
 		case err != nil:
 			return fmt.Errorf("%s did not start: %w", s.where(), err)
 		}
 	}
+}
+
+const (
+	// lookAgain is how often a start that does not go on is looked at, and how long something may be wrong
+	// before it is told: much heals in seconds.
+	lookAgain = 3 * time.Second
+	// eventsInterval is how often the events are read, if only they say what is wrong.
+	eventsInterval = 4 * lookAgain
+	// missingTime is how long an object that is not there is waited for.
+	missingTime = 30 * time.Second
+)
+
+// errLookAgain is the cause of the end of a wait for news of the pod.
+var errLookAgain = errors.New("no news")
+
+func (s *session) nextWithin(ctx context.Context, d time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, errLookAgain)
+	defer cancel()
+	return s.watch.next(ctx)
+}
+
+// trouble is what is known of a start that does not go on.
+type trouble struct {
+	since   map[string]time.Time // what is waited for, and since when
+	told    map[string]bool
+	warning string    // the newest event
+	asked   time.Time // when events were last read
+}
+
+// tellTrouble tells once what is wrong, and what to type. It returns the status with what the events say. Its
+// Err is set if an object is missing for too long.
+func (s *session) tellTrouble(ctx context.Context, now diagnosis.Status, known *trouble) diagnosis.Status {
+	begin, waited := known.since[now.Waiting]
+	if !waited {
+		known.since[now.Waiting] = time.Now()
+		return now
+	}
+	if time.Since(begin) < lookAgain {
+		return now
+	}
+	if now.InEvents {
+		if time.Since(known.asked) >= eventsInterval {
+			known.asked, known.warning = time.Now(), s.lastWarning(ctx, now.Subject)
+		}
+		now = now.WithWarning(s.watch.pod, known.warning)
+	}
+	missing := now.InEvents && diagnosis.IsMissing(known.warning)
+	if missing && time.Since(begin) >= missingTime {
+		now.Err = hint.Wrap(errors.New(now.Waiting), now.Next)
+		return now
+	}
+	if now.Trouble && !known.told[now.Waiting] {
+		known.told[now.Waiting] = true
+		ends := ""
+		if missing {
+			ends = fmt.Sprintf("; the session ends in %s if it does not appear",
+				duration.HumanDuration(missingTime-time.Since(begin)))
+		}
+		s.Reporter.Trouble(now.Waiting+ends, now.Next)
+	}
+	return now
 }
 
 // notStarted returns the error for a start that failed or takes too long. It adds to the pod's status what
@@ -87,18 +158,15 @@ func (s *session) late(ctx context.Context, now diagnosis.Status) error {
 	if !now.Retrying { // otherwise the registry's response is in the status
 		warning = s.lastWarning(ctx, now.Subject)
 	}
-	if warning != "" && !strings.Contains(now.Waiting, warning) {
-		now.Waiting += ": " + warning
-		now.Next = cmp.Or(diagnosis.Hint(s.watch.pod, now.Subject, warning), now.Next)
-	}
+	now = now.WithWarning(s.watch.pod, warning)
 	return hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(),
 		s.StartTimeout, now.Waiting),
 		cmp.Or(now.Next, fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)))
 }
 
 // A pod's status does not show why its volumes or network are missing, or that a pull secret is missing. Only
-// events do. They are read once, after a start has failed, and skipped if the user is not allowed to read
-// them.
+// events do. They are read after a start has failed, and now and then while one does not go on, and skipped
+// if the user is not allowed to read them.
 
 // lastWarning returns the message of the newest warning about the subject, or "". The subject is a container,
 // or the session's pod if it is empty. Warnings about anything else are ignored: they are not the reason.

@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
 // TestWhatIsRead: a start that goes well reads nothing but its watch; one that fails, only what may
@@ -136,5 +138,68 @@ func TestInterrupted(t *testing.T) {
 	}
 	if got := Interrupted(interrupted, refused); errorText(got) != "a signal" {
 		t.Errorf("when interrupted: %v", got)
+	}
+}
+
+// TestTrouble: what is wrong is told once, when it has lasted, with what to type, and again when the wait
+// ends. What will not appear ends it early.
+func TestTrouble(t *testing.T) {
+	full := func(pod *corev1.Pod) {
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: "Unschedulable", Message: "0/1 nodes are available: 1 node(s) had untolerated taint."}}
+	}
+	const (
+		volumes = `volumes and network on node node1: MountVolume.SetUp failed: configmap "none" not found`
+		mount   = `MountVolume.SetUp failed: configmap "none" not found`
+		list    = "list what there is: kubectl get configmaps -n shop"
+		taints  = "see the nodes' taints: " +
+			"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
+		taint = "scheduling: 0/1 nodes are available: 1 node(s) had untolerated taint."
+	)
+	for _, tt := range []struct {
+		name        string
+		pod         *corev1.Pod
+		interrupt   bool // after 10 s
+		told        []string
+		err, hint   string
+		after       time.Duration
+		readsEvents int
+	}{
+		{"an object that is not there", pending(withoutVolumes), false,
+			[]string{"trouble: " + volumes + "; the session ends in 27s if it does not appear; " + list},
+			"pod/api-eshell-x7k2p did not start: " + volumes, list, missingTime, 3},
+		{"interrupted", pending(full), true, []string{"trouble: " + taint + "; " + taints},
+			"pod/api-eshell-x7k2p did not start: a signal; it waited for " + taint, taints, 10 * time.Second, 0},
+		{"no node", pending(full), false, []string{"trouble: " + taint + "; " + taints},
+			"pod/api-eshell-x7k2p did not start within 2m0s: it still waits for " + taint, taints, 2 * time.Minute, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Name: "e", Namespace: "shop"}, Reason: "FailedMount",
+				Type: corev1.EventTypeWarning, Message: mount,
+				InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "api-eshell-x7k2p", Namespace: "shop"}}
+			if tt.readsEvents < 2 {
+				event.InvolvedObject.UID = "another's"
+			}
+			client, told := fake.NewClientset(event), &story{}
+			s := newSession(Config{Client: client, Reporter: told, StartTimeout: 2 * time.Minute}, clonePlan())
+			s.watch = &podWatch{pod: tt.pod, news: make(chan podEvent, 1)}
+			ctx, stop := context.WithCancelCause(t.Context())
+			defer stop(nil)
+			if tt.interrupt {
+				time.AfterFunc(10*time.Second, func() { stop(errors.New("a signal")) })
+			}
+			began := time.Now()
+			err := s.waitUntilStarted(ctx)
+			if fmt.Sprint(err) != tt.err || hint.Of(err) != tt.hint || time.Since(began) != tt.after {
+				t.Errorf("%s: error %v, hint %q after %s; want %s, %q after %s", tt.name, err, hint.Of(err),
+					time.Since(began), tt.err, tt.hint, tt.after)
+			}
+			if !slices.Equal(told.lines, tt.told) {
+				t.Errorf("%s: told %q, want %q", tt.name, told.lines, tt.told)
+			}
+			if read := len(client.Actions()); read != tt.readsEvents {
+				t.Errorf("%s: %d requests, want %d", tt.name, read, tt.readsEvents)
+			}
+		})
 	}
 }

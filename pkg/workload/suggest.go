@@ -20,8 +20,8 @@ const (
 	mostNames = 500
 )
 
-// suggest returns the hint for a workload that is not there: the workload that was meant, the namespace that was
-// meant, or how to list what there is. What cannot be read is not suggested.
+// suggest returns the hint for a workload that is not there: the workload that was meant, the namespace that
+// was meant, or how to list what there is. What cannot be read is not suggested.
 func (s *search) suggest(ctx context.Context, k kind) string {
 	ctx, cancel := context.WithTimeout(ctx, suggestTime)
 	defer cancel()
