@@ -124,6 +124,15 @@ type Signal struct{ syscall.Signal }
 // Error names the signal.
 func (s Signal) Error() string { return "ended by a signal: " + s.Signal.String() }
 
+// escaped is the cause of a context that the user has cancelled by the escape character, as if the terminal had
+// been closed.
+type escaped struct{ signal Signal }
+
+func (e escaped) Error() string { return "ended from the keyboard" }
+
+// Unwrap returns the signal whose exit status it has.
+func (e escaped) Unwrap() error { return e.signal }
+
 // exitStatus maps an error to an exit status. Nothing else does.
 func exitStatus(err error) int {
 	if signal, ok := errors.AsType[Signal](err); ok {

@@ -23,6 +23,7 @@ type flags struct {
 	envFiles     []string
 	cpu, memory  string
 	pull         string
+	escape       string
 	startTimeout string
 	lease, ttl   string
 	stdin, tty   bool
@@ -74,6 +75,9 @@ func (f *flags) defineSource(set *pflag.FlagSet) {
 	set.BoolVar(&f.asked.Plan.Pin, "pin", false, "run the exact images that its pods run, by digest")
 }
 
+// defaultEscape is ssh's.
+const defaultEscape = "~"
+
 func (f *flags) defineProcess(set *pflag.FlagSet) {
 	o := &f.asked
 	set.StringSliceVar(&o.Plan.Command, "command", nil, "run `WORD,...`; the same as the words after --")
@@ -88,6 +92,8 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.BoolVarP(&f.stdin, "stdin", "i", false,
 		"pass stdin to the command (default: to a shell, and between terminals)")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
+	set.StringVar(&f.escape, "escape", defaultEscape,
+		"end a stuck session by Enter, `CHAR`, dot; none: off")
 	set.StringVar((*string)(&o.Plan.Via), "via", "",
 		"run by `WAY`: exec (nothing is logged), or attach (the main process)")
 }

@@ -39,6 +39,7 @@ type Options struct {
 
 	Stdin        *bool // nil: depends on the command, on stdin and on stdout
 	TTY          *bool // nil: depends on stdin and stdout
+	Escape       byte  // begins keys for eshell itself; 0: nothing does
 	StartTimeout time.Duration
 	Wait         bool
 	Quiet        bool
@@ -85,6 +86,7 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 		f.parsePlan(ctx, &o.Plan, command),
 		oneOf("output", o.Output, "", "yaml", "json", "name"),
 		f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container", "start-timeout", "lease", "ttl"),
+		parseEscape(&o.Escape, f.escape),
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
 		parseDurationFlag(&o.Plan.HeartbeatTimeout, "lease", f.lease, 20*time.Second),
 		parseDurationFlag(&o.Plan.TTL, "ttl", f.ttl, time.Second),
@@ -99,6 +101,19 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 	o.Plan.HeartbeatTimeout = o.Plan.HeartbeatTimeout.Round(time.Second)
 	o.Plan.TTL = o.Plan.TTL.Round(time.Second)
 	return o, nil
+}
+
+// parseEscape reads the character of --escape.
+func parseEscape(to *byte, text string) error {
+	switch {
+	case text == "none":
+		*to = 0
+	case len(text) == 1 && text[0] > ' ' && text[0] < 0x7f:
+		*to = text[0]
+	default:
+		return fmt.Errorf("--escape %q is neither a character nor none", text)
+	}
+	return nil
 }
 
 // strategyApart refuses a strategy that is a word of its own after --dry-run, which needs none.

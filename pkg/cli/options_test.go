@@ -49,8 +49,8 @@ func asked(changes ...func(*Options)) Options {
 		Reference:    workload.Reference{Kind: "Deployment", Name: "api"},
 		Mode:         plan.ModeClone,
 		DryRun:       DryRunNone,
-		StartTimeout: 2 * time.Minute,
-		Plan:         plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
+		StartTimeout: 2 * time.Minute, Escape: '~',
+		Plan: plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
 	}
 	for _, change := range changes {
 		change(&o)
@@ -158,6 +158,8 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "-t"}, asked(tty(true))},
 		{[]string{"deploy/api", "-it"}, asked(tty(true), func(o *Options) { o.Stdin = new(true) })},
 		{[]string{"deploy/api", "--tty=false"}, asked(tty(false))},
+		{[]string{"deploy/api", "--escape", "none"}, asked(func(o *Options) { o.Escape = 0 })},
+		{[]string{"deploy/api", "--escape=^"}, asked(func(o *Options) { o.Escape = '^' })},
 		{[]string{"deploy/api", "-q"}, asked(func(o *Options) { o.Quiet = true })},
 		{[]string{"deploy/api", "--start-timeout", "90s"},
 			asked(func(o *Options) { o.StartTimeout = 90 * time.Second })},
@@ -423,6 +425,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--start-timeout", "5"},
 			`--start-timeout: "5" is not a duration, like 90s, 30m, 8h or 2d`, ""},
 
+		{[]string{"deploy/api", "--escape", ""}, `--escape "" is neither a character nor none`, ""},
+		{[]string{"deploy/api", "--escape", "~~"}, `--escape "~~" is neither a character nor none`, ""},
 		{[]string{"deploy/api", "--lease", "19s"}, "--lease 19s is less than 20s", ""},
 		{[]string{"deploy/api", "--ttl", "0"}, "--ttl 0 is less than 1s", ""},
 

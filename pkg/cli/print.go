@@ -58,19 +58,23 @@ func (p *printer) Waiting(what string) {
 	}
 }
 
-// Trouble prints what keeps a session from starting, and what to type, in lines that stay.
+// Trouble prints what keeps a session from starting, and what to type, in lines that stay. Where what is waited
+// for has such a line already, only the hint is new.
 func (p *printer) Trouble(what, next string) {
-	lines := "warning: still waiting: " + what
-	if next != "" {
-		lines += "\nhint: " + next
+	lines := "hint: " + next
+	switch {
+	case p.progress == nil || p.progress.moving:
+		lines = "warning: still waiting: " + what + "\n" + lines
+	case !p.progress.tell(plain(what)):
+		lines = "waiting: " + what + "\n" + lines
 	}
-	if p.progress != nil && !p.progress.moving { // what is waited for has lines that stay
-		p.Waiting(what)
-		_, lines, _ = strings.Cut(lines, "\n")
+	if next == "" {
+		lines = strings.TrimSuffix(strings.TrimSuffix(lines, "hint: "), "\n")
 	}
 	if lines != "" {
 		p.line("", "%s", lines)
 	}
+	p.Waiting(what) // the line that moves goes on
 }
 
 // Ready removes the progress line.
@@ -78,6 +82,9 @@ func (p *printer) Ready() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.still()
+	if p.progress != nil {
+		p.progress.over()
+	}
 }
 
 // Raw records whether the terminal belongs to a session.
@@ -195,6 +202,7 @@ type progress struct {
 
 	mu      sync.Mutex
 	what    string
+	since   time.Time       // when the waiting began; zero: nothing is waited for
 	printed map[string]bool // reasons alternate while the kubelet retries
 	stop    chan struct{}   // nil: nothing is shown
 	stopped chan struct{}
@@ -204,11 +212,30 @@ func (p *progress) show(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.what = what
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
 	if p.stop != nil {
 		return
 	}
 	p.stop, p.stopped = make(chan struct{}), make(chan struct{})
 	go p.run(p.stop, p.stopped)
+}
+
+// over ends the waiting: another begins anew.
+func (p *progress) over() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.since = time.Time{}
+}
+
+// tell records that what is waited for has a line, and reports whether it had one.
+func (p *progress) tell(what string) (had bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	had = p.printed[what]
+	p.printed[what] = true
+	return had
 }
 
 // clear removes the line. It returns when nothing more will be drawn.
@@ -227,7 +254,7 @@ func (p *progress) run(stop, stopped chan struct{}) {
 	defer close(stopped)
 	ticker := time.NewTicker(frameTime)
 	defer ticker.Stop()
-	for frame, since := 0, time.Now(); ; frame++ {
+	for frame := 0; ; frame++ {
 		select {
 		case <-stop:
 			if p.moving && frame > 0 {
@@ -235,14 +262,15 @@ func (p *progress) run(stop, stopped chan struct{}) {
 			}
 			return
 		case <-ticker.C:
-			p.draw(frame, time.Since(since))
+			p.draw(frame)
 		}
 	}
 }
 
-func (p *progress) draw(frame int, waited time.Duration) {
+func (p *progress) draw(frame int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	waited := time.Since(p.since)
 	switch {
 	case p.moving:
 		line := fmt.Sprintf("%c waiting %s: %s", `|/-\`[frame%4], waited.Truncate(time.Second), p.what)

@@ -91,6 +91,16 @@ func TestPrinter(t *testing.T) {
 		{"a plan without notes", func(p *printer) { p.Created(&plan.Plan{Headline: "a clone"}) }, "a clone\n",
 			""},
 
+		{"trouble", func(p *printer) { p.Trouble("a node", "add one") },
+			"waiting: a node\n  hint: add one\n", "warning: still waiting: a node\n  hint: add one\n"},
+		{"trouble that has a line", func(p *printer) {
+			if p.progress != nil {
+				p.progress.tell("a node")
+			}
+			p.Trouble("a node", "add one")
+		}, "hint: add one\n", "warning: still waiting: a node\n  hint: add one\n"},
+		{"trouble of which nothing is known", func(p *printer) { p.Trouble("a node", "") }, "waiting: a node\n",
+			"warning: still waiting: a node\n"},
 		{"a plan in one of several clusters", func(p *printer) {
 			p.context = "prod"
 			p.Created(&plan.Plan{Headline: "a clone"})

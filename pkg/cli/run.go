@@ -71,7 +71,8 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
 		StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
-		Stdout:    streams.Out, Stderr: out.out.Writer,
+		Escape:    o.Escape, End: func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },
+		Stdout: streams.Out, Stderr: out.out.Writer,
 	}
 }
 

@@ -95,6 +95,7 @@ const (
 
 func newAttach(c *sessionCommand, status *int) *cobra.Command {
 	o := Options{StartTimeout: openTime}
+	var escape string
 	var stdin, tty bool
 	command := &cobra.Command{
 		Use:   "attach [NAME | TYPE/NAME] [flags] [-- COMMAND ARGS...]",
@@ -122,6 +123,9 @@ within a minute.`,
 			}
 			if cmd.Flags().Changed("tty") {
 				o.TTY = &tty
+			}
+			if err := parseEscape(&o.Escape, escape); err != nil {
+				return err
 			}
 			isName := len(words) == 1 && (!strings.Contains(words[0], "/") ||
 				inventory.BareName(words[0]) != words[0]) || len(words) > 1 && strings.Contains(words[0], "eshell-")
@@ -152,6 +156,8 @@ within a minute.`,
 		"pass stdin to the command (default: to a shell, and between terminals)")
 	command.Flags().BoolVarP(&tty, "tty", "t", false,
 		"run on a terminal (default: when stdin and stdout are one)")
+	command.Flags().StringVar(&escape, "escape", defaultEscape,
+		"end a stuck shell by Enter, `CHAR`, dot; none: off")
 	command.Flags().BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	return command
 }

@@ -47,6 +47,8 @@ type Config struct {
 	Wait         bool          // at the end, wait until what was created is gone
 	Interrupt    func()        // ends the session's context, as Ctrl-C does on a terminal that is not raw
 	TTL          time.Duration // how long the session may live if it has no lease
+	Escape       byte          // what begins keys for eshell itself on a terminal, after Enter; 0: nothing
+	End          func()        // ends the session's context, when the user types so
 
 	Stdin  io.Reader // nil: the command gets no stdin
 	Stdout io.Writer
@@ -121,7 +123,10 @@ func newSession(c Config, p *plan.Plan) *session {
 	return &session{
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
-			Begun: client.HasBegun, Interrupt: c.Interrupt},
+			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End,
+			ListEscapes: func() {
+				c.Reporter.Say("%[1]c. ends the session, %[1]c%[1]c types %[1]c, %[1]c? lists these", c.Escape)
+			}},
 		ends: time.Now().Add(c.TTL),
 	}
 }

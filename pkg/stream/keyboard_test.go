@@ -60,7 +60,7 @@ func TestKeyboard(t *testing.T) {
 	var raw []bool
 	user := User{In: y.line, Out: io.Discard, TTY: true, Raw: func(is bool) { raw = append(raw, is) },
 		Interrupt: func() { t.Error("nobody has typed Ctrl-C") }}
-	k := &keyboard{User: user, stop: func(err error) { t.Error(err) }}
+	k := &keyboard{User: user, typed: user.In, stop: func(err error) { t.Error(err) }}
 	if y.isRaw() {
 		t.Error("it is raw before it is read")
 	}
@@ -89,7 +89,7 @@ func TestUnansweredCtrlC(t *testing.T) {
 		var interrupted atomic.Bool
 		user := User{In: y.line, Raw: func(bool) {}, Begun: func() bool { return how == "it is known to run" },
 			Interrupt: func() { interrupted.Store(true) }}
-		k := &keyboard{User: user, stop: func(err error) { t.Error(err) }}
+		k := &keyboard{User: user, typed: user.In, stop: func(err error) { t.Error(err) }}
 		y.types("x\n") // to be read at once, before the terminal is raw
 		buffer := make([]byte, 10)
 		if _, err := k.Read(buffer); err != nil {

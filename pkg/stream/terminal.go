@@ -32,6 +32,10 @@ type User struct {
 	Begun func() bool
 	// called by a Ctrl-C that the command does not answer, unless it is known to run
 	Interrupt func()
+	// begins what is typed for eshell itself, after Enter; 0: nothing is
+	Escape byte
+	// called when the user ends the session in that way, or asks how
+	End, ListEscapes func()
 
 	unread []*spool // what was written to Out and Err, if they are no terminal
 }
@@ -60,7 +64,10 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 		return fn(streams)
 	}
 	streams.Tty = true
-	keys := &keyboard{User: *u, stop: stop}
+	keys := &keyboard{User: *u, typed: u.In, stop: stop}
+	if u.Escape != 0 {
+		keys.typed = &escapes{Reader: u.In, char: u.Escape, end: u.End, list: u.ListEscapes}
+	}
 	t := term.TTY{
 		In: u.In, Out: u.Out,
 		// Without a parent a signal would end the process here, before any clean-up: the signals
@@ -96,6 +103,7 @@ func (u *User) Flush(ctx context.Context) error {
 // keyboard is a terminal's input.
 type keyboard struct {
 	User
+	typed    io.Reader // In, without what is typed for eshell itself
 	stop     context.CancelCauseFunc
 	answered atomic.Bool // the command has shown something
 
@@ -114,7 +122,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	if err := k.take(); err != nil {
 		return 0, err
 	}
-	n, err := k.In.Read(p)
+	n, err := k.typed.Read(p)
 	if !k.answered.Load() && bytes.ContainsRune(p[:n], ctrlC) {
 		time.AfterFunc(answerTime, func() {
 			if !k.answered.Load() && !k.Begun() {

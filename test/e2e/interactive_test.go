@@ -206,8 +206,23 @@ func TestCtrlCWhileWaiting(t *testing.T) {
 	term := open(t, "eshell", "deploy/nowhere")
 	session := term.session()
 	term.expect(`waiting \d+s: scheduling: .*node`)
+	term.expect(`warning: still waiting: scheduling: [^\r]*\r\n  hint: `)
 	term.typed("\x03")
+	term.expect(`error: pod/nowhere-\S+ did not start: ended by a signal: interrupt; it waited for scheduling: `)
 	term.ended(130, session)
+}
+
+// TestEscape: a session ends from the keyboard, whatever its command does with keys.
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	term := open(t, "eshell", "deploy/bash", "--", "sh", "-c", "trap '' INT; stty -isig; echo stuck; exec sleep 86400")
+	session := term.session()
+	term.expect(`stuck\r\n`)
+	term.typed("\x03\r~?")
+	term.expect(`~\. ends the session, ~~ types ~, ~\? lists these`)
+	term.typed("\r~.")
+	term.expect(`error: ended from the keyboard\r\n`)
+	term.ended(129, session)
 }
 
 // dead waits until the session's process has ended by itself. The pod of a clone stays until its lease
