@@ -1,16 +1,20 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
@@ -18,7 +22,7 @@ import (
 )
 
 func newDelete(c *sessionCommand) *cobra.Command {
-	var all bool
+	var all, force bool
 	command := &cobra.Command{
 		Use:   "delete (NAME... | --all) [flags]",
 		Short: "End sessions",
@@ -27,7 +31,8 @@ func newDelete(c *sessionCommand) *cobra.Command {
 The names are those of kubectl eshell list. A clone is deleted with its lease.
 Ephemeral containers cannot be deleted: for a debug session this deletes the
 lease, and its client then stops the process. A debug session without a client
-(--detach) is stopped here. The container's entry stays in the pod's spec.`,
+(--detach) is stopped here. The container's entry stays in the pod's spec.
+A session of somebody else's is deleted only if you confirm it, or with --force.`,
 		Example: `  # One session
   kubectl eshell delete api-eshell-x7k2p
 
@@ -40,9 +45,10 @@ lease, and its client then stops the process. A debug session without a client
 			case !all && len(names) == 0:
 				return hint.Wrap(fmt.Errorf("no session was named"), "list sessions: kubectl eshell list")
 			}
-			return c.run(cmd.Context(), func(ctx context.Context) error { return c.delete(ctx, names) })
+			return c.run(cmd.Context(), func(ctx context.Context) error { return c.delete(ctx, names, force) })
 		},
 	}
+	command.Flags().BoolVar(&force, "force", false, "end sessions of others too, without a question")
 	command.Flags().BoolVar(&all, "all", false, "end all your sessions in the namespace")
 	return command
 }
@@ -52,7 +58,7 @@ const endsAtOnce = 10
 
 // delete ends the named sessions, or all of the caller's where there are no names. One that cannot be
 // ended does not keep the others.
-func (c *sessionCommand) delete(ctx context.Context, names []string) error {
+func (c *sessionCommand) delete(ctx context.Context, names []string, force bool) error {
 	found, err := c.read(ctx, false)
 	if err != nil {
 		return err
@@ -63,6 +69,11 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 	}
 	if len(sessions) == 0 {
 		c.out.Say("%s", noneFound(listing{}, c.namespace))
+	}
+	if !force {
+		if err := c.confirm(ctx, found.User, sessions); err != nil {
+			return err
+		}
 	}
 	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	errs := make([]error, len(sessions))
@@ -82,6 +93,39 @@ func (c *sessionCommand) delete(ctx context.Context, names []string) error {
 		return context.Cause(ctx)
 	}
 	return errors.Join(errs...)
+}
+
+// confirm asks before sessions of others are ended. Where nobody can be asked, it refuses.
+func (c *sessionCommand) confirm(ctx context.Context, user string, sessions []inventory.Session) error {
+	var whose, words []string
+	for _, s := range sessions {
+		if isOthers(s, user) {
+			whose = append(whose, fmt.Sprintf("session %s belongs to %s", s.Name, s.User))
+		}
+		words = append(words, s.Name)
+	}
+	if len(whose) == 0 {
+		return nil
+	}
+	question := strings.Join(whose, ", ") + ", and you are " + user
+	if !printers.IsTerminal(c.streams.In) || !printers.IsTerminal(c.out.out.Writer) {
+		return hint.Wrap(errors.New(question), hint.Command("kubectl eshell delete --force -n %s"+
+			strings.Repeat(" %s", len(words)), append([]string{c.namespace}, words...)...))
+	}
+	fmt.Fprintf(c.out.out, "%s. Delete? [y/N] ", plain(question))
+	answer, err := bounded.Call(ctx, func() (string, error) { return bufio.NewReader(c.streams.In).ReadString('\n') })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if yes := strings.ToLower(strings.TrimSpace(answer)); err != nil || yes != "y" && yes != "yes" {
+		return errors.New("nothing was deleted")
+	}
+	return nil
+}
+
+// isOthers reports whether a session is known to be another user's.
+func isOthers(s inventory.Session, user string) bool {
+	return s.User != "" && user != "" && s.User != user
 }
 
 // end ends a session. It ends the process of a debug session without a client before it deletes the lease:

@@ -258,7 +258,7 @@ func (c *sessionCommand) lookUp(ctx context.Context, name string) (s inventory.S
 // share them.
 func joinable(s inventory.Session, user string) error {
 	switch {
-	case s.User != "" && user != "" && s.User != user:
+	case isOthers(s, user):
 		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
 			hint.Command("list your sessions: kubectl eshell list -n %s", s.Namespace))
 	case s.State == inventory.Starting && s.Pod == "":

@@ -169,7 +169,9 @@ func TestSessionCommands(t *testing.T) {
 			ran{125, "", "error: --all cannot be combined with session names\n"}},
 		{"delete api-eshell-aaaaa nosuch",
 			ran{125, "", "error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
-		{"delete api-eshell-bbbbb api-eshell-aaaaa api-eshell-bbbbb",
+		{"delete api-eshell-bbbbb api-eshell-aaaaa", ran{125, "", "error: session api-eshell-bbbbb belongs to bob, " +
+			"and you are ann\nhint: kubectl eshell delete --force -n shop api-eshell-aaaaa api-eshell-bbbbb\n"}},
+		{"delete --force api-eshell-bbbbb api-eshell-aaaaa api-eshell-bbbbb",
 			ran{out: "api-eshell-aaaaa deleted\napi-eshell-bbbbb deleted\n"}},
 		{"delete --all", ran{out: "api-eshell-aaaaa deleted\n"}},
 

@@ -138,9 +138,11 @@ func TestDecoys(t *testing.T) {
 	slices.Sort(ended)
 	says(admin("delete", "--all"), strings.Join(ended, "\n")+"\n")
 	says(kubectl(t, "get", "-n", here.namespace, "job/"+debug, "-o", "name"), "job.batch/"+debug+"\n")
-	says(admin("delete", debug), debug+": container "+debug+" in pod/joined has ended; lease deleted\n")
+	says(admin("delete", debug), "error: session "+debug+" belongs to ann, and you are admin\n"+
+		"hint: kubectl eshell delete --force -n "+here.namespace+" "+debug+"\n")
+	says(admin("delete", "--force", debug), debug+": container "+debug+" in pod/joined has ended; lease deleted\n")
 	says(kubectl(t, "exec", "-n", here.namespace, "payments-db-0", "--", "cat", "/tmp/in"), "")
 	says(kubectl(t, "get", "-n", here.namespace, "job/finished", "pod/payments-db-0", "pod/"+clone, "-o", "name"),
 		"job.batch/finished\npod/payments-db-0\npod/"+clone+"\n")
-	says(admin("delete", clone), clone+" deleted\n")
+	says(admin("delete", "--force", clone), clone+" deleted\n")
 }
