@@ -127,7 +127,7 @@ func (s *session) missed(ctx context.Context, late *stream.Backlog, err error) e
 		}
 		return unknown
 	}
-	late.CatchUp()
+	late.Finish(ctx)
 	return nil
 }
 

@@ -50,24 +50,32 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	return s.outcome(told, err, func() error { return s.terminationCause(ctx, reasonTimeout) })
 }
 
-// awaitHolder ends the session if the holder's stream does not open in time: a holder that hears nobody ends
-// the container, and with it the command.
+// awaitHolder ends the session if the command runs and the holder's stream does not open in time: a holder
+// that hears nobody ends the container, and with it the command. (A command that does not run has a limit of
+// its own.)
 func (s *session) awaitHolder(ctx context.Context, opened <-chan struct{}, stop context.CancelCauseFunc) {
 	limit := s.agent.HolderTimeout()
-	late := min(holderTime, limit/2)
-	select {
-	case <-opened:
-		return
-	case <-ctx.Done():
-		return
-	case <-time.After(late):
+	began := time.Now()
+	isLate := func(after time.Duration) bool {
+		select {
+		case <-opened:
+		case <-ctx.Done():
+		case <-time.After(after - time.Since(began)):
+			return true
+		}
+		return false
 	}
+	late := isLate(min(holderTime, limit/2))
+	for late && !s.agent.HasBegun() {
+		late = isLate(time.Since(began) + settleTime)
+	}
+	if !late {
+		return
+	}
+	left := max(limit-time.Since(began), 0)
 	s.Reporter.Warn("the connection that keeps %s alive has not opened yet: "+
-		"the session ends in %s without it", s.where(), duration.HumanDuration(limit-late))
-	select {
-	case <-opened:
-	case <-ctx.Done():
-	case <-time.After(limit - late):
+		"the session ends in %s without it", s.where(), duration.HumanDuration(left))
+	if isLate(limit) {
 		stop(fmt.Errorf("the connection that keeps %s alive did not open within %s", s.where(), limit))
 	}
 }

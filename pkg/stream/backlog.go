@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
 )
@@ -134,6 +135,31 @@ func (b *Backlog) CatchUp() {
 	if !b.isReleased() {
 		close(b.released)
 	}
+}
+
+// logTime is how long a runtime may take to write what an ended command has printed to its log.
+const logTime = time.Second
+
+// Finish shows what is in the log of a command that has ended. If that is nothing, it reads the log once more
+// after logTime. In containerd (2.2) a goroutine of its own writes the log, and the container's end is
+// reported without waiting for it.
+// https://github.com/containerd/containerd/blob/v2.2.3/internal/cri/io/logger.go
+func (b *Backlog) Finish(ctx context.Context) {
+	b.CatchUp()
+	if b.hasShown() {
+		return
+	}
+	select {
+	case <-time.After(logTime):
+		b.CatchUp()
+	case <-ctx.Done():
+	}
+}
+
+func (b *Backlog) hasShown() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.shown > 0
 }
 
 // show writes the part of log that was not written before and that precedes the held output, then the held

@@ -65,6 +65,28 @@ func TestBacklogCatchesUp(t *testing.T) {
 	}
 }
 
+// TestBacklogThatIsLate: a log may have a command's output only some time after the command has ended.
+func TestBacklogThatIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct{ late, takes time.Duration }{
+			{0, 0}, {logTime / 2, logTime}, {2 * logTime, logTime},
+		} {
+			var out bytes.Buffer
+			began := time.Now()
+			b := newBacklog(&out, false, func() []byte {
+				if time.Since(began) < tt.late {
+					return nil
+				}
+				return []byte("all\n")
+			})
+			b.Finish(t.Context())
+			if took := time.Since(began); took != tt.takes || (out.String() == "all\n") != (tt.late < logTime) {
+				t.Errorf("a log that is %s late: showed %q after %s", tt.late, out.String(), took)
+			}
+		}
+	})
+}
+
 // TestBacklogIsBounded: a command that prints much while its log is read waits, and loses nothing.
 func TestBacklogIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
