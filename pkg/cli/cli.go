@@ -124,8 +124,8 @@ type Signal struct{ syscall.Signal }
 // Error names the signal.
 func (s Signal) Error() string { return "ended by a signal: " + s.Signal.String() }
 
-// escaped is the cause of a context that the user has cancelled by the escape character, as if the terminal had
-// been closed.
+// escaped is the cause of a context that the user has cancelled by the escape character, as if the terminal
+// had been closed.
 type escaped struct{ signal Signal }
 
 func (e escaped) Error() string { return "ended from the keyboard" }

@@ -74,7 +74,8 @@ func (l *listing) parse(words []string) error {
 	if len(words) == 1 && !strings.Contains(words[0], "/") {
 		l.Session, err = parseSession(words)
 		if err == nil && l.Everywhere {
-			err = fmt.Errorf("--all-namespaces cannot be combined with a name: %s is in one namespace", l.Session)
+			err = fmt.Errorf("--all-namespaces cannot be combined with a name: %s is in one namespace",
+				l.Session)
 		}
 		return err
 	}

@@ -45,7 +45,8 @@ A session of somebody else's is deleted only if you confirm it, or with --force.
 			case !all && len(names) == 0:
 				return hint.Wrap(fmt.Errorf("no session was named"), "list sessions: kubectl eshell list")
 			}
-			return c.run(cmd.Context(), func(ctx context.Context) error { return c.delete(ctx, names, force) })
+			return c.run(cmd.Context(),
+				func(ctx context.Context) error { return c.delete(ctx, names, force) })
 		},
 	}
 	command.Flags().BoolVar(&force, "force", false, "end sessions of others too, without a question")
@@ -113,7 +114,8 @@ func (c *sessionCommand) confirm(ctx context.Context, user string, sessions []in
 			strings.Repeat(" %s", len(words)), append([]string{c.namespace}, words...)...))
 	}
 	fmt.Fprintf(c.out.out, "%s. Delete? [y/N] ", plain(question))
-	answer, err := bounded.Call(ctx, func() (string, error) { return bufio.NewReader(c.streams.In).ReadString('\n') })
+	answer, err := bounded.Call(ctx,
+		func() (string, error) { return bufio.NewReader(c.streams.In).ReadString('\n') })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -276,7 +278,8 @@ kubectl eshell delete for these.`,
 	}
 	command.Flags().BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
 	command.Flags().StringVar(&g.DryRun, "dry-run", "none", "only print what would be removed")
-	command.Flags().Lookup("dry-run").NoOptDefVal = "client" // as in kubectl, where server means the same here
+	// As in kubectl. server means the same here.
+	command.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	return command
 }
 

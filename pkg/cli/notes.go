@@ -110,7 +110,8 @@ func cell(text string) string { return strings.Join(strings.Fields(plain(text)),
 func (p *printer) account(planned *plan.Plan) {
 	if !p.quiet {
 		p.mu.Lock()
-		_ = explain(p.out, p.headline(planned), planned.Notes, chapters()) // as for every line: a stderr that is gone cannot be reported
+		// As for every line: a stderr that is gone cannot be reported.
+		_ = explain(p.out, p.headline(planned), planned.Notes, chapters())
 		p.mu.Unlock()
 	}
 	p.warnings(planned.Notes)

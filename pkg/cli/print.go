@@ -58,8 +58,8 @@ func (p *printer) Waiting(what string) {
 	}
 }
 
-// Trouble prints what keeps a session from starting, and what to type, in lines that stay. Where what is waited
-// for has such a line already, only the hint is new.
+// Trouble prints what keeps a session from starting, and what to type, in lines that stay. Where what is
+// waited for has such a line already, only the hint is new.
 func (p *printer) Trouble(what, next string) {
 	lines := "hint: " + next
 	switch {

@@ -111,7 +111,8 @@ func (o Options) readsStdin(streams genericiooptions.IOStreams, out *printer) bo
 	case terminal:
 		return printers.IsTerminal(streams.Out) || is(o.TTY, true)
 	case o.Filename != "-" && !isNothing(streams.In):
-		out.Warn("stdin is not passed to the command: -i passes it, and -i=false leaves it without this warning")
+		out.Warn("stdin is not passed to the command: " +
+			"-i passes it, and -i=false leaves it without this warning")
 	}
 	return false
 }

@@ -37,7 +37,8 @@ func TestUseTTYWithoutATerminal(t *testing.T) {
 	for _, tt := range tests {
 		var told strings.Builder
 		streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &told}
-		if useTTY(tt.o, !is(tt.o.Stdin, false), &streams, newPrinter(&told, tt.o.Quiet)) || told.String() != tt.told {
+		got := useTTY(tt.o, !is(tt.o.Stdin, false), &streams, newPrinter(&told, tt.o.Quiet))
+		if got || told.String() != tt.told {
 			t.Errorf("%s: a terminal, or told %q; want none and %q", tt.name, told.String(), tt.told)
 		}
 	}
@@ -87,7 +88,8 @@ func TestReadsStdin(t *testing.T) {
 	} {
 		var told strings.Builder
 		streams := genericiooptions.IOStreams{In: tt.in, Out: io.Discard, ErrOut: &told}
-		if got := tt.o.readsStdin(streams, newPrinter(&told, tt.o.Quiet)); got != tt.want || told.String() != tt.told {
+		got := tt.o.readsStdin(streams, newPrinter(&told, tt.o.Quiet))
+		if got != tt.want || told.String() != tt.told {
 			t.Errorf("%s: %t, told %q; want %t, %q", tt.name, got, told.String(), tt.want, tt.told)
 		}
 	}

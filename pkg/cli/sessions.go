@@ -127,22 +127,12 @@ within a minute.`,
 			if err := parseEscape(&o.Escape, escape); err != nil {
 				return err
 			}
-			isName := len(words) == 1 && (!strings.Contains(words[0], "/") ||
-				inventory.BareName(words[0]) != words[0]) || len(words) > 1 && strings.Contains(words[0], "eshell-")
-			var name string
-			var source workload.Reference
-			var err error
-			switch {
-			case isName:
-				name, err = parseSession(words)
-			case len(words) > 0:
-				source, err = workload.ParseReference(words)
-			}
+			name, source, err := parseSessionOrSource(words)
 			if err != nil {
 				return err
 			}
 			return c.run(cmd.Context(), func(ctx context.Context) (err error) {
-				if !isName {
+				if name == "" {
 					if name, err = c.onlySession(ctx, source); err != nil {
 						return err
 					}
@@ -160,6 +150,21 @@ within a minute.`,
 		"end a stuck shell by Enter, `CHAR`, dot; none: off")
 	command.Flags().BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	return command
+}
+
+// parseSessionOrSource returns the name of a session, or the workload of one, or neither.
+func parseSessionOrSource(words []string) (name string, source workload.Reference, err error) {
+	if len(words) == 0 {
+		return "", source, nil
+	}
+	hasPrefix := inventory.BareName(words[0]) != words[0]
+	if isType := strings.Contains(words[0], "/") && !hasPrefix || len(words) > 1 &&
+		!strings.Contains(words[0], "eshell-"); isType {
+		source, err = workload.ParseReference(words)
+		return "", source, err
+	}
+	name, err = parseSession(words)
+	return name, source, err
 }
 
 // onlySession returns the name of the caller's one session that lives, of a workload if one is named.
@@ -192,15 +197,16 @@ func (c *sessionCommand) onlySession(ctx context.Context, source workload.Refere
 		return names[0], nil
 	}
 	return "", hint.Wrap(fmt.Errorf("you have %d sessions%s in namespace %s: %s", len(names), of, c.namespace,
-		strings.Join(names, ", ")), hint.Command("name one: kubectl eshell attach %s -n %s", names[0], c.namespace))
+		strings.Join(names, ", ")),
+		hint.Command("name one: kubectl eshell attach %s -n %s", names[0], c.namespace))
 }
 
 func parseSession(words []string) (string, error) {
 	if len(words) != 1 {
 		err := fmt.Errorf("expected one session name, got %d words", len(words))
 		if len(words) > 1 {
-			return "", hint.Wrap(err, hint.Command("a command goes after two dashes: kubectl eshell attach %s --"+
-				strings.Repeat(" %s", len(words)-1), words...))
+			return "", hint.Wrap(err, hint.Command("a command goes after two dashes: "+
+				"kubectl eshell attach %s --"+strings.Repeat(" %s", len(words)-1), words...))
 		}
 		return "", hint.Wrap(err, "list sessions: kubectl eshell list")
 	}
@@ -238,7 +244,8 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 }
 
 // lookUp finds the session of a name and its state, and who the caller is.
-func (c *sessionCommand) lookUp(ctx context.Context, name string) (s inventory.Session, user string, err error) {
+func (c *sessionCommand) lookUp(ctx context.Context, name string) (s inventory.Session, user string,
+	err error) {
 	found, err := inventory.Lookup(ctx, c.cluster.Client, c.namespace, name)
 	if err != nil {
 		return s, "", err

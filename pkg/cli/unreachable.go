@@ -87,7 +87,8 @@ func unreachable(failed *url.Error) (sentence, next string) {
 	case errors.Is(failed, syscall.ECONNREFUSED):
 		return cluster + " refuses connections: " + failed.Err.Error(), check
 	case errors.Is(failed, context.DeadlineExceeded), isNetwork && network.Timeout():
-		return cluster + " did not answer in time: " + failed.Err.Error(), check + "; check your network or VPN"
+		return cluster + " did not answer in time: " + failed.Err.Error(),
+			check + "; check your network or VPN"
 	}
 	return cluster + " cannot be reached: " + failed.Err.Error(), check
 }

@@ -24,7 +24,8 @@ func unscheduled(pod *corev1.Pod, message string) Status {
 		return Status{Err: hint.Wrap(errors.New(words),
 			hint.Command("list the claims: kubectl get persistentvolumeclaims -n %s", pod.Namespace))}
 	}
-	return Status{Waiting: words, Trouble: true, Next: firstHint(schedulerRules(), words, subject{pod.Namespace, pod, ""})}
+	return Status{Waiting: words, Trouble: true,
+		Next: firstHint(schedulerRules(), words, subject{pod.Namespace, pod, ""})}
 }
 
 var missingClaim = regexp.MustCompile(`persistentvolumeclaim "[^"]+" (not found|is being deleted)|` +

@@ -96,7 +96,8 @@ func (i *Inventory) GarbageReason(ctx context.Context, client kubernetes.Interfa
 	return "", nil
 }
 
-// deletedByOthers asks once more for a clone that was not listed, because the lists are not of the same moment.
+// deletedByOthers asks once more for a clone that was not listed, because the lists are not of the same
+// moment.
 func deletedByOthers(ctx context.Context, client kubernetes.Interface, s Session) (string, error) {
 	clone := s.job.Annotations[owned.PodAnnotation]
 	_, err := client.CoreV1().Pods(s.Namespace).Get(ctx, clone, metav1.GetOptions{})

@@ -99,8 +99,8 @@ func HasEnded(job *batchv1.Job) bool {
 	})
 }
 
-// LastRenewed returns when a lease was last changed by its client, by the server's clock, or nil if that is not
-// recorded. The job controller changes only its status.
+// LastRenewed returns when a lease was last changed by its client, by the server's clock, or nil if that is
+// not recorded. The job controller changes only its status.
 func LastRenewed(job *batchv1.Job) *metav1.Time {
 	var last *metav1.Time
 	for _, entry := range job.ManagedFields {

@@ -10,7 +10,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// TestRights: what the workload is allowed on its node is told, and what only the clone is allowed is a warning.
+// TestRights: what the workload is allowed on its node is told, and what only the clone is allowed is a
+// warning.
 func TestRights(t *testing.T) {
 	strong := func(t *workload.Workload) {
 		t.Template.Spec.HostUsers, t.Template.Spec.HostPID = new(false), true

@@ -37,7 +37,8 @@ func (c *clone) keepVolume(volume *corev1.Volume) error {
 	case volume.PersistentVolumeClaim != nil:
 		return c.keepClaim(volume)
 	case c.isReadOnly(*volume):
-		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own; the source reads it only, too")
+		c.note(Kept, sourceOf(*volume)+", read-only",
+			"it is not the clone's own; the source reads it only, too")
 	case c.options.Components.Volumes == VolumesReadOnly:
 		c.mountReadOnly(volume.Name)
 		c.note(Kept, sourceOf(*volume)+", read-only", "it is not the clone's own")

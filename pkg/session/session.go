@@ -125,7 +125,8 @@ func newSession(c Config, p *plan.Plan) *session {
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
 			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End,
 			ListEscapes: func() {
-				c.Reporter.Say("%[1]c. ends the session, %[1]c%[1]c types %[1]c, %[1]c? lists these", c.Escape)
+				c.Reporter.Say("%[1]c. ends the session, %[1]c%[1]c types %[1]c, %[1]c? lists these",
+					c.Escape)
 			}},
 		ends: time.Now().Add(c.TTL),
 	}

@@ -54,8 +54,8 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 		case errors.Is(err, errLate):
 			return s.notStarted(session, now)
 		case ctx.Err() != nil && now.Trouble:
-			return hint.Wrap(fmt.Errorf("%s did not start: %w; it waited for %s", s.where(), err, now.Waiting),
-				now.Next)
+			return hint.Wrap(fmt.Errorf("%s did not start: %w; it waited for %s", s.where(), err,
+				now.Waiting), now.Next)
 		case errors.Is(err, errDeleted):
 			return fmt.Errorf("%s did not start: %w", s.where(), diagnosis.Deleted(s.watch.pod, err))
 		case err != nil:

@@ -145,8 +145,9 @@ func TestInterrupted(t *testing.T) {
 // ends. What will not appear ends it early.
 func TestTrouble(t *testing.T) {
 	full := func(pod *corev1.Pod) {
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
-			Reason: "Unschedulable", Message: "0/1 nodes are available: 1 node(s) had untolerated taint."}}
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled,
+			Status: corev1.ConditionFalse, Reason: "Unschedulable",
+			Message: "0/1 nodes are available: 1 node(s) had untolerated taint."}}
 	}
 	const (
 		volumes = `volumes and network on node node1: MountVolume.SetUp failed: configmap "none" not found`
@@ -181,7 +182,8 @@ func TestTrouble(t *testing.T) {
 				event.InvolvedObject.UID = "another's"
 			}
 			client, told := fake.NewClientset(event), &story{}
-			s := newSession(Config{Client: client, Reporter: told, StartTimeout: 2 * time.Minute}, clonePlan())
+			s := newSession(Config{Client: client, Reporter: told, StartTimeout: 2 * time.Minute},
+				clonePlan())
 			s.watch = &podWatch{pod: tt.pod, news: make(chan podEvent, 1)}
 			ctx, stop := context.WithCancelCause(t.Context())
 			defer stop(nil)

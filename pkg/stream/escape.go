@@ -2,8 +2,8 @@ package stream
 
 import "io"
 
-// escapes are keys with those taken out that are meant for eshell itself: the escape character after Enter, and a
-// key that says what to do, as in ssh (ssh(1), ESCAPE CHARACTERS).
+// escapes are keys with those taken out that are meant for eshell itself: the escape character after Enter,
+// and a key that says what to do, as in ssh (ssh(1), ESCAPE CHARACTERS).
 type escapes struct {
 	io.Reader
 	char byte

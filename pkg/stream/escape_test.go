@@ -7,8 +7,8 @@ import (
 	"testing/iotest"
 )
 
-// TestEscapes: after Enter, and at the beginning, the escape character begins what is for eshell. Everything else
-// arrives as it was typed.
+// TestEscapes: after Enter, and at the beginning, the escape character begins what is for eshell. Everything
+// else arrives as it was typed.
 func TestEscapes(t *testing.T) {
 	for typed, want := range map[string]string{
 		"":                   "",

@@ -188,7 +188,8 @@ func isIndexed(job batchv1.JobSpec) bool {
 	return job.CompletionMode != nil && *job.CompletionMode == batchv1.IndexedCompletion
 }
 
-// ofReplicationController applies the API's default for a selector that is left out: all labels of the template.
+// ofReplicationController applies the API's default for a selector that is left out: all labels of the
+// template.
 // https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/#pod-selector
 func ofReplicationController(o *corev1.ReplicationController) workload {
 	w := workload{kind: "ReplicationController", meta: o.ObjectMeta, adopts: true}

@@ -115,8 +115,8 @@ func items(object *unstructured.Unstructured) []*unstructured.Unstructured {
 	return all
 }
 
-// choose returns the object that was named or, if none was named, the only workload. If -n was given, it chooses
-// between objects in several namespaces.
+// choose returns the object that was named or, if none was named, the only workload. If -n was given, it
+// chooses between objects in several namespaces.
 func (s *search) choose(objects []*unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	meant, isNamed := isWorkload, s.Reference != (Reference{})
 	if isNamed {
@@ -231,8 +231,8 @@ func decode(object *unstructured.Unstructured) (workload, error) {
 	return k.decode(object.Object)
 }
 
-// removedKind returns the built-in kind of an object whose version Kubernetes has removed, like the Deployment of
-// extensions/v1beta1: https://kubernetes.io/docs/reference/using-api/deprecation-guide/
+// removedKind returns the built-in kind of an object whose version Kubernetes has removed, like the
+// Deployment of extensions/v1beta1: https://kubernetes.io/docs/reference/using-api/deprecation-guide/
 func removedKind(object *unstructured.Unstructured) (kind, bool) {
 	gvk := object.GroupVersionKind()
 	for _, k := range kinds() {

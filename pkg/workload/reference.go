@@ -74,8 +74,8 @@ func splitWords(words []string) (typ, name string, err error) {
 	return "", "", moreWords(words)
 }
 
-// moreWords returns the error for words after a workload. The hint has them where they belong, unless one may be
-// a variable whose -e was forgotten: then none is repeated.
+// moreWords returns the error for words after a workload. The hint has them where they belong, unless one may
+// be a variable whose -e was forgotten: then none is repeated.
 func moreWords(words []string) error {
 	err := fmt.Errorf("expected one workload, but there are more words after %s", words[0])
 	if slices.ContainsFunc(words[1:], func(word string) bool { return strings.Contains(word, "=") }) {
