@@ -76,7 +76,9 @@ func kinds() []kind {
 				return c.CoreV1().ReplicationControllers(ns)
 			}),
 		builtIn("Service", "", []string{"service", "services", "svc"}, ofService,
-			func(c client, ns string) getter[corev1.Service, corev1.ServiceList] { return c.CoreV1().Services(ns) }),
+			func(c client, ns string) getter[corev1.Service, corev1.ServiceList] {
+				return c.CoreV1().Services(ns)
+			}),
 	}
 }
 
@@ -96,7 +98,7 @@ func builtIn[T, L any](name, group string, types []string, read func(*T) workloa
 			}
 			return read(object), nil
 		},
-		names: func(ctx context.Context, c kubernetes.Interface, namespace string) (names []string, err error) {
+		names: func(ctx context.Context, c kubernetes.Interface, namespace string) ([]string, error) {
 			list, err := in(c, namespace).List(ctx, metav1.ListOptions{Limit: mostNames})
 			if err != nil {
 				return nil, err

@@ -131,7 +131,8 @@ func (s *search) choose(objects []*unstructured.Unstructured) (*unstructured.Uns
 	case len(found) == 1:
 		return found[0], nil
 	case isNamed && len(found) == 0:
-		return nil, hint.Wrap(fmt.Errorf("the manifest has no %s", s.Reference), "it has: "+describeAll(workloads))
+		return nil, hint.Wrap(fmt.Errorf("the manifest has no %s", s.Reference),
+			"it has: "+describeAll(workloads))
 	case len(found) > 1 && len(with(found, func(o *unstructured.Unstructured) bool {
 		return describe(o) == describe(found[0])
 	})) == len(found):

@@ -79,8 +79,8 @@ func splitWords(words []string) (typ, name string, err error) {
 func moreWords(words []string) error {
 	err := fmt.Errorf("expected one workload, but there are more words after %s", words[0])
 	if slices.ContainsFunc(words[1:], func(word string) bool { return strings.Contains(word, "=") }) {
-		return hint.Wrap(err, "a command goes after two dashes: kubectl eshell TYPE/NAME [flags] -- COMMAND; "+
-			"each variable needs its own -e")
+		return hint.Wrap(err, "a command goes after two dashes: "+
+			"kubectl eshell TYPE/NAME [flags] -- COMMAND; each variable needs its own -e")
 	}
 	named := 1
 	if _, isType := kindNamed(words[0]); isType && len(words) > 2 {
