@@ -45,7 +45,7 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 			return s.notStarted(session, now)
 		}
 		s.Reporter.Waiting(now.Waiting)
-		now = s.tellTrouble(session, now, &known)
+		now = s.tellTrouble(ctx, now, &known)
 		if now.Err != nil {
 			return s.notStarted(session, now)
 		}
@@ -117,8 +117,11 @@ func (s *session) tellTrouble(ctx context.Context, now diagnosis.Status, known *
 		known.told[now.Waiting] = true
 		ends := ""
 		if missing {
-			ends = fmt.Sprintf("; the session ends in %s if it does not appear",
-				duration.HumanDuration(missingTime-time.Since(begin)))
+			left := missingTime - time.Since(begin)
+			if deadline, limited := ctx.Deadline(); limited {
+				left = min(left, time.Until(deadline))
+			}
+			ends = fmt.Sprintf("; the session ends in %s if it does not appear", duration.HumanDuration(left))
 		}
 		s.Reporter.Trouble(now.Waiting+ends, now.Next)
 	}
