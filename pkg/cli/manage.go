@@ -79,8 +79,10 @@ func (c *sessionCommand) delete(ctx context.Context, names []string, force bool)
 	inventory.RefreshStates(ctx, c.cluster.Client, sessions)
 	errs := make([]error, len(sessions))
 	workqueue.ParallelizeUntil(ctx, endsAtOnce, len(sessions), func(n int) {
-		errs[n] = c.end(ctx, sessions[n])
+		c.out.Waiting("the end of " + sessions[n].Name)
+		errs[n] = c.end(ctx, sessions[n], found.User)
 	})
+	c.out.Ready()
 	for n, s := range sessions {
 		switch {
 		case errs[n] != nil:
@@ -132,7 +134,7 @@ func isOthers(s inventory.Session, user string) bool {
 
 // end ends a session. It ends the process of a debug session without a client before it deletes the lease:
 // what still runs stays on record.
-func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
+func (c *sessionCommand) end(ctx context.Context, s inventory.Session, user string) error {
 	switch {
 	case !s.Unattended() || s.State == inventory.Ended || s.State == inventory.Ending:
 	case s.State != inventory.Unknown && !s.WaitsToEnd(): // another client's, whatever its lease says
@@ -146,7 +148,7 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session) error {
 			return err
 		}
 	}
-	return inventory.End(ctx, c.cluster.Client, s)
+	return inventory.End(ctx, c.cluster.Client, s, user)
 }
 
 // chosen looks up all names before anything is ended.
@@ -321,7 +323,7 @@ func (c *sessionCommand) remove(ctx context.Context, s inventory.Session, why st
 	if g.DryRun != string(DryRunNone) {
 		return fmt.Sprintf("%s: %s: would be removed (dry run)", name, why), nil
 	}
-	if err := inventory.End(ctx, c.cluster.Client, s); err != nil {
+	if err := inventory.End(ctx, c.cluster.Client, s, ""); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s: %s: removed", name, why), nil

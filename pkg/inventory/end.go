@@ -21,7 +21,13 @@ import (
 // End deletes the session's lease and its clone, but no others that might have their names by now. What is
 // already gone is not an error. One of the two deletions is enough for a clone, because deleting the lease
 // also deletes the clone.
-func End(ctx context.Context, client kubernetes.Interface, s Session) error {
+//
+// If user is not empty, the session's client is told first who ends the session, if it has one that was heard
+// lately, and is given the time to end it.
+func End(ctx context.Context, client kubernetes.Interface, s Session, user string) error {
+	if user != "" && s.hasClient(time.Now()) && lease.AskForEnd(ctx, client, s.job, user) == nil {
+		s.awaitClient(ctx, client)
+	}
 	var podErr, jobErr error
 	var asked sync.WaitGroup
 	if s.pod != nil {
@@ -35,6 +41,34 @@ func End(ctx context.Context, client kubernetes.Interface, s Session) error {
 		return nil
 	}
 	return errors.Join(podErr, jobErr)
+}
+
+const (
+	// noticeTime is how long a client may take to release its lease when its pod is being deleted.
+	noticeTime = 3 * time.Second
+	// renewalTime is longer than the time from one renewal of a lease to the next, by default.
+	renewalTime = 20 * time.Second
+	// heardTime is how long ago a client was heard that probably lives.
+	heardTime = 2 * renewalTime
+)
+
+// awaitClient gives the session's client the time to end it.
+func (s Session) awaitClient(ctx context.Context, client kubernetes.Interface) {
+	within := renewalTime
+	if s.pod != nil {
+		within = noticeTime
+		if s.deletePod(ctx, client) != nil { // it goes with the lease
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	lease.AwaitRelease(ctx, client, s.job)
+}
+
+// hasClient reports whether a client keeps the session, as far as can be seen.
+func (s Session) hasClient(now time.Time) bool {
+	return s.job != nil && s.Kept == "" && s.State == Running && s.Heard != nil && now.Sub(s.Heard.Time) < heardTime
 }
 
 func (s Session) deletePod(ctx context.Context, client kubernetes.Interface) error {

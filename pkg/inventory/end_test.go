@@ -3,7 +3,9 @@ package inventory
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -79,12 +81,69 @@ func TestEnd(t *testing.T) {
 			if tt.jobs != nil {
 				failing(client, "delete", "jobs", tt.jobs)
 			}
-			err := End(t.Context(), client, session)
+			err := End(t.Context(), client, session, "")
 			if got := deletes(client); !slices.Equal(got, tt.want) {
 				t.Errorf("deleted %q, want %q", got, tt.want)
 			}
 			if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 				t.Errorf("error %v, want %q", err, tt.err)
+			}
+		})
+	}
+}
+
+// TestEndLeavesWord: a client that was heard lately learns from its lease who ends its session, and has time
+// to do so. Then what is left is deleted all the same.
+func TestEndLeavesWord(t *testing.T) {
+	pod, job := "pods/api-eshell-x7k2p pod-uid", "jobs/eshell-x7k2p job-uid"
+	for _, tt := range []struct {
+		name  string
+		mode  []func(*batchv1.Job)
+		heard time.Duration // ago
+		takes time.Duration // the client, to release its lease; 0: it does not
+		want  []string
+		after time.Duration
+		word  bool
+	}{
+		{"a clone", nil, time.Second, time.Second, []string{job, pod}, time.Second, true},
+		{"a clone, whose client hangs", nil, time.Second, 0, []string{job, pod}, noticeTime, true},
+		{"a debug session", []func(*batchv1.Job){debug}, time.Second, 14 * time.Second, []string{job},
+			14 * time.Second, true},
+		{"a client that has gone", nil, time.Hour, 0, []string{job, pod}, 0, false},
+		{"one that nobody keeps", []func(*batchv1.Job){says(owned.KeptAnnotation, owned.Fixed)}, time.Second, 0,
+			[]string{job, pod}, 0, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			kept := theLease("x7k2p", tt.mode...)
+			kept.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &metav1.Time{Time: time.Now().Add(-tt.heard)}}}
+			objects := []runtime.Object{kept}
+			if len(tt.mode) == 0 || tt.want[len(tt.want)-1] == pod {
+				objects = append(objects, clone("x7k2p", leased))
+			}
+			client := cluster(objects...)
+			_, session := only(t, client)
+			if tt.takes > 0 {
+				time.AfterFunc(tt.takes-time.Millisecond, func() {
+					uid := kept.UID
+					_ = client.BatchV1().Jobs("shop").Delete(t.Context(), kept.Name,
+						metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+				})
+			}
+			began := time.Now()
+			err := End(t.Context(), client, session, "bob")
+			if took := time.Since(began); err != nil || took != tt.after {
+				t.Errorf("%s: error %v after %s", tt.name, err, took)
+			}
+			got := deletes(client)
+			if !slices.Equal(slices.Compact(got), slices.Compact(tt.want)) {
+				t.Errorf("%s: deleted %q, want %q", tt.name, got, tt.want)
+			}
+			word := slices.ContainsFunc(client.Actions(), func(a clienttesting.Action) bool {
+				p, is := a.(clienttesting.PatchAction)
+				return is && strings.Contains(string(p.GetPatch()), owned.EndedByAnnotation+`":"bob"`)
+			})
+			if word != tt.word {
+				t.Errorf("%s: word was left: %t", tt.name, word)
 			}
 		})
 	}

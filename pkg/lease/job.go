@@ -11,9 +11,11 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	typed "k8s.io/client-go/kubernetes/typed/batch/v1"
 	"k8s.io/client-go/util/retry"
@@ -123,6 +125,31 @@ func Expires(job *batchv1.Job) *metav1.Time {
 func ttlOf(job *batchv1.Job) (ttl time.Duration, stated bool) {
 	seconds, err := strconv.ParseInt(job.Annotations[owned.TTLAnnotation], 10, 64)
 	return time.Duration(seconds) * time.Second, err == nil
+}
+
+// AskForEnd leaves word on a lease that a user wants its session to end. Its client learns of it with the
+// next renewal, says so, and releases the lease.
+func AskForEnd(ctx context.Context, client kubernetes.Interface, job *batchv1.Job, user string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": job.UID, "annotations": map[string]string{owned.EndedByAnnotation: user},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = client.BatchV1().Jobs(job.Namespace).Patch(ctx, job.Name, types.MergePatchType, patch,
+		metav1.PatchOptions{})
+	return err
+}
+
+// askAgain is how often a lease is asked for while its client is to release it.
+const askAgain = 250 * time.Millisecond
+
+// AwaitRelease waits until a lease is gone, or ctx ends.
+func AwaitRelease(ctx context.Context, client kubernetes.Interface, job *batchv1.Job) {
+	_ = wait.PollUntilContextCancel(ctx, askAgain, false, func(ctx context.Context) (bool, error) {
+		found, err := client.BatchV1().Jobs(job.Namespace).Get(ctx, job.Name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err) || err == nil && found.UID != job.UID, nil
+	})
 }
 
 // Delete deletes a lease and with it what it owns. A lease that is already gone is not an error.

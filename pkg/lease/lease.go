@@ -50,6 +50,14 @@ type Lease struct {
 // ErrLost means that the lease is gone, and with it what it owned.
 var ErrLost = errors.New("it was deleted by somebody else, or not renewed in time")
 
+// endedBy is an ErrLost with the user who has asked for the end of the session.
+type endedBy struct{ user string }
+
+func (e endedBy) Error() string { return "it was ended by " + e.user + ", with kubectl eshell delete" }
+
+// Unwrap returns ErrLost.
+func (e endedBy) Unwrap() error { return ErrLost }
+
 // Take makes a lease. The errors are the server's own. After an error nothing is left. If the server's answer
 // was lost, a Job may be left that owns nothing and ends by itself.
 func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, error) {
@@ -159,6 +167,8 @@ func (l *Lease) alive(job *batchv1.Job, err error) error {
 		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	case err != nil:
 		return fmt.Errorf("job/%s: %w", l.Name, err)
+	case job.UID == l.UID && job.Annotations[owned.EndedByAnnotation] != "":
+		return fmt.Errorf("job/%s: %w", l.Name, endedBy{job.Annotations[owned.EndedByAnnotation]})
 	case job.UID != l.UID || job.DeletionTimestamp != nil || HasEnded(job):
 		return fmt.Errorf("job/%s: %w", l.Name, ErrLost)
 	}

@@ -225,6 +225,20 @@ func TestRenewFollowsTheTTL(t *testing.T) {
 	}
 }
 
+// TestAskForEnd: whoever renews a lease learns who ends the session.
+func TestAskForEnd(t *testing.T) {
+	client := server()
+	l := take(t, client)
+	if err := AskForEnd(t.Context(), client, theJob(t, client), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	err := l.Renew(t.Context(), nil)
+	if want := "job/" + l.Name + ": it was ended by bob, with kubectl eshell delete"; !errors.Is(err, ErrLost) ||
+		err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // A computer that was suspended has a clock that stood still: the server's did not.
 func TestSuspendedComputer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -31,6 +31,8 @@ const (
 	UserAnnotation = Domain + "/user"
 	// ReasonAnnotation is the reason why the session was opened.
 	ReasonAnnotation = Domain + "/reason"
+	// EndedByAnnotation on a lease is the user who has asked its client to end the session.
+	EndedByAnnotation = Domain + "/ended-by"
 	// KeptAnnotation on a lease means that nobody renews it. Its value is the reason: Fixed or Detached. On a
 	// clone its value is Detached.
 	KeptAnnotation = Domain + "/kept"
