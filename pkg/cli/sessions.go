@@ -96,7 +96,7 @@ const (
 func newAttach(c *sessionCommand, status *int) *cobra.Command {
 	o := Options{StartTimeout: openTime}
 	var escape string
-	var stdin, tty bool
+	var stdin, tty, force bool
 	command := &cobra.Command{
 		Use:   "attach [NAME | TYPE/NAME] [flags] [-- COMMAND ARGS...]",
 		Short: "Open one more shell in a session",
@@ -137,7 +137,7 @@ within a minute.`,
 						return err
 					}
 				}
-				*status, err = c.attach(ctx, name, o)
+				*status, err = c.attach(ctx, name, o, force)
 				return err
 			})
 		},
@@ -148,6 +148,7 @@ within a minute.`,
 		"run on a terminal (default: when stdin and stdout are one)")
 	command.Flags().StringVar(&escape, "escape", defaultEscape,
 		"end a stuck shell by Enter, `CHAR`, dot; none: off")
+	command.Flags().BoolVar(&force, "force", false, "attach to a session of somebody else's, who is told")
 	command.Flags().BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	return command
 }
@@ -218,14 +219,19 @@ func parseSession(words []string) (string, error) {
 }
 
 // attach runs a command in a session and returns its exit status.
-func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (int, error) {
+func (c *sessionCommand) attach(ctx context.Context, name string, o Options, force bool) (int, error) {
 	c.out.quiet = o.Quiet
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	if err := joinable(s, user); err != nil {
+	if err := joinable(s, user, force); err != nil {
 		return 0, err
+	}
+	if isOthers(s, user) {
+		if err := inventory.AnnounceVisit(ctx, c.cluster.Client, s, user); err != nil {
+			c.out.Warn("%s could not be told that you attach: %v", s.User, err)
+		}
 	}
 	o.Plan = plan.Options{
 		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives,
@@ -261,13 +267,13 @@ func (c *sessionCommand) lookUp(ctx context.Context, name string) (s inventory.S
 	return one[0], found.User, nil
 }
 
-// joinable refuses sessions in which no command can run, and those of other users: only their owners may
-// share them.
-func joinable(s inventory.Session, user string) error {
+// joinable refuses sessions in which no command can run, and, unless forced to, those of other users.
+func joinable(s inventory.Session, user string, force bool) error {
 	switch {
-	case isOthers(s, user):
+	case isOthers(s, user) && !force:
 		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
-			hint.Command("list your sessions: kubectl eshell list -n %s", s.Namespace))
+			hint.Command("attach all the same, and let the owner know: kubectl eshell attach --force %s -n %s",
+				s.Name, s.Namespace))
 	case s.State == inventory.Starting && s.Pod == "":
 		return hint.Wrap(fmt.Errorf("session %s has not started yet: it has no pod", s.Name),
 			hint.Command("list sessions: kubectl eshell list -n %s", s.Namespace))

@@ -158,7 +158,16 @@ func TestSessionCommands(t *testing.T) {
 		{"attach nosuch", ran{125, "",
 			"error: no session is called nosuch in namespace shop\nhint: list sessions: kubectl eshell list --all-users -n shop\n"}},
 		{"attach api-eshell-bbbbb",
-			ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\nhint: list your sessions: kubectl eshell list -n shop\n"}},
+			ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\n" +
+				"hint: attach all the same, and let the owner know: " +
+				"kubectl eshell attach --force api-eshell-bbbbb -n shop\n"}},
+		{"attach --force api-eshell-bbbbb", ran{125, "",
+			"warning: bob could not be told that you attach: it has no lease on which word could be left\n" +
+				"pod/api-eshell-bbbbb: one more shell in container app, in namespace shop\n" +
+				"error: no command could be started in pod/api-eshell-bbbbb: the connection to pod/api-eshell-bbbbb " +
+				"was lost: unable to upgrade connection: " +
+				"POST /api/v1/namespaces/shop/pods/api-eshell-bbbbb/exec is not here\n" +
+				"hint: check your permission: kubectl auth can-i create pods/exec -n shop\n"}},
 		{"attach api-eshell-ddddd",
 			ran{125, "", "error: session api-eshell-ddddd has ended\nhint: list running sessions: kubectl eshell list -n shop\n"}},
 		{"attach api-eshell-eeeee",

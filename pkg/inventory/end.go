@@ -80,6 +80,14 @@ func (s Session) deletePod(ctx context.Context, client kubernetes.Interface) err
 	return fmt.Errorf("delete pod/%s: %w", s.pod.Name, err)
 }
 
+// AnnounceVisit tells the session's client that a user attaches to it.
+func AnnounceVisit(ctx context.Context, client kubernetes.Interface, s Session, user string) error {
+	if s.job == nil {
+		return errors.New("it has no lease on which word could be left")
+	}
+	return lease.AnnounceVisit(ctx, client, s.job, user)
+}
+
 // Extend lets a session live longer by a duration of whole seconds, and returns when it will end.
 func Extend(ctx context.Context, client kubernetes.Interface, s Session, by time.Duration) (time.Time,
 	error) {

@@ -130,8 +130,20 @@ func ttlOf(job *batchv1.Job) (ttl time.Duration, stated bool) {
 // AskForEnd leaves word on a lease that a user wants its session to end. Its client learns of it with the
 // next renewal, says so, and releases the lease.
 func AskForEnd(ctx context.Context, client kubernetes.Interface, job *batchv1.Job, user string) error {
+	return leaveWord(ctx, client, job, owned.EndedByAnnotation, user)
+}
+
+// AnnounceVisit leaves word on a lease that a user attaches to its session. Its client says so after the next
+// renewal.
+func AnnounceVisit(ctx context.Context, client kubernetes.Interface, job *batchv1.Job, user string) error {
+	return leaveWord(ctx, client, job, owned.AttachedByAnnotation,
+		user+" "+time.Now().UTC().Format(time.RFC3339))
+}
+
+func leaveWord(ctx context.Context, client kubernetes.Interface, job *batchv1.Job, annotation,
+	word string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": job.UID, "annotations": map[string]string{owned.EndedByAnnotation: user},
+		"uid": job.UID, "annotations": map[string]string{annotation: word},
 	}})
 	if err != nil {
 		return err

@@ -45,6 +45,7 @@ type Lease struct {
 	others  bool          // somebody else releases it
 	taken   time.Time     // just before the server's own clock for it starts
 	renewed time.Duration // when it was last renewed, counted from taken
+	visit   string        // the value of AttachedByAnnotation
 }
 
 // ErrLost means that the lease is gone, and with it what it owned.
@@ -126,7 +127,7 @@ func (l *Lease) follow(ctx context.Context) error {
 	if err := l.alive(job, err); err != nil {
 		return err
 	}
-	l.useTTL(job)
+	l.use(job)
 	l.length = l.ttl
 	return nil
 }
@@ -148,16 +149,20 @@ func (l *Lease) push(ctx context.Context, annotations map[string]string) error {
 		return err
 	}
 	l.renewed = now
-	l.useTTL(job)
+	l.use(job)
 	return nil
 }
 
-// useTTL adopts the TTL that the Job states now, if it states one.
-func (l *Lease) useTTL(job *batchv1.Job) {
+// use adopts what the Job states now: its TTL, if it states one, and who has attached.
+func (l *Lease) use(job *batchv1.Job) {
 	if ttl, stated := ttlOf(job); stated {
 		l.ttl = ttl
 	}
+	l.visit = job.Annotations[owned.AttachedByAnnotation]
 }
+
+// Visit returns the value of owned.AttachedByAnnotation at the last renewal.
+func (l *Lease) Visit() string { return l.visit }
 
 // alive returns an error if a request for the lease failed, or ErrLost if the server's answer shows that the
 // lease is gone.

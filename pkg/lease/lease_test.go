@@ -239,6 +239,21 @@ func TestAskForEnd(t *testing.T) {
 	}
 }
 
+// TestAnnounceVisit: whoever renews a lease learns who attaches to the session.
+func TestAnnounceVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := server()
+		l := take(t, client)
+		if err := AnnounceVisit(t.Context(), client, theJob(t, client), "bob"); err != nil {
+			t.Fatal(err)
+		}
+		want := "bob " + time.Now().UTC().Format(time.RFC3339)
+		if err := l.Renew(t.Context(), nil); err != nil || l.Visit() != want {
+			t.Errorf("error %v, visit %q; want %q", err, l.Visit(), want)
+		}
+	})
+}
+
 // A computer that was suspended has a clock that stood still: the server's did not.
 func TestSuspendedComputer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

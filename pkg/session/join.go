@@ -56,6 +56,9 @@ func (o onlooker) Renew(ctx context.Context, _ map[string]string) error {
 	return nil
 }
 
+// Visit returns nothing: that is for the session's own client to tell.
+func (o onlooker) Visit() string { return "" }
+
 // Left returns, for both results, how long the lease may live at most, but not less than the time until it is
 // looked at again.
 func (o onlooker) Left() (unrenewed, most time.Duration) {

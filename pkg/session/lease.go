@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type Lease interface {
 	Detach(ctx context.Context, annotations map[string]string) error
 	// Left returns how long what was created lives without another renewal, and how long it may live at most.
 	Left() (unrenewed, most time.Duration)
+	// Visit returns who has last attached to the session from elsewhere, and when: "bob 2026-11-26T07:15:00Z".
+	Visit() string
 	// Release deletes what the session created.
 	Release(ctx context.Context) error
 }
@@ -50,6 +53,7 @@ func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) 
 	if s.Lease != nil {
 		more = hint.Command("; for more: kubectl eshell extend %s 1h -n %s", s.plan.Name(), s.plan.Namespace)
 	}
+	visit := ""         // the last one that was told
 	failing := false    // whether the last renewal failed
 	_, last := s.left() // the session's remaining time at the last look
 	for ctx.Err() == nil {
@@ -76,6 +80,11 @@ func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) 
 				s.Reporter.Warn("%s ends in %s (--ttl)%s", s.where(),
 					duration.HumanDuration(most.Round(time.Second)), more)
 			}
+		}
+		if s.Lease != nil && s.Lease.Visit() != visit {
+			visit = s.Lease.Visit()
+			who, _, _ := strings.Cut(visit, " ")
+			s.Reporter.Say("%s has opened a shell in this session", who)
 		}
 		failing, last = err != nil, most
 		select {

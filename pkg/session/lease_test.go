@@ -28,6 +28,7 @@ type aLease struct {
 	release  func(context.Context) error // nil: it is done
 	detach   func() error                // nil: it is done
 	detached bool
+	visit    string
 }
 
 func newLease(change ...func(*aLease)) *aLease {
@@ -62,6 +63,8 @@ func (l *aLease) Detach(context.Context, map[string]string) error {
 	l.detached = true
 	return nil
 }
+
+func (l *aLease) Visit() string { return l.visit }
 
 func (l *aLease) Left() (unrenewed, most time.Duration) {
 	most = l.ttl - time.Since(l.taken)
@@ -148,6 +151,15 @@ func TestRenew(t *testing.T) {
 				" ends in 5m (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop",
 				"warning: " + where +
 					" ends in 60s (--ttl); for more: kubectl eshell extend api-eshell-x7k2p 1h -n shop"}},
+		{"a visit", []func(*aLease){func(l *aLease) {
+			l.ttl = 2 * time.Hour
+			l.answer = func(_ context.Context, since time.Duration) error {
+				if since > time.Minute {
+					l.visit = "bob 2026-11-26T07:15:00Z"
+				}
+				return nil
+			}
+		}}, time.Hour, "", []string{"bob has opened a shell in this session"}},
 		{"extended after the first warning",
 			[]func(*aLease){func(l *aLease) {
 				l.ttl, l.extended = 10*time.Minute,

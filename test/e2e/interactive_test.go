@@ -279,6 +279,25 @@ func TestEndedUnder(t *testing.T) {
 	}
 }
 
+// TestVisit: who attaches to a session of somebody else's has to say so, and its owner learns of it.
+func TestVisit(t *testing.T) {
+	t.Parallel()
+	term := open(t, "eshell", "deploy/bash", "--lease=20s", "--as=ann", "--as-group=system:masters")
+	session := term.session()
+	term.expect(prompt)
+	here := namespaceFixture{env.namespace}
+	refused := here.run(t, "kubectl-eshell attach "+session.pod+" -- true")
+	if refused.status != 125 || !strings.Contains(refused.stderr, " belongs to ann, and you are ") {
+		t.Errorf("%+v", refused)
+	}
+	if visit := here.run(t, "kubectl-eshell attach --force "+session.pod+" -- true"); visit.status != 0 {
+		t.Errorf("%+v", visit)
+	}
+	term.expect(`\S+ has opened a shell in this session\r\n`)
+	term.typed("exit\n")
+	term.ended(0, session)
+}
+
 // TestKill is kill -9 by exec: the shell is dead within seconds, long before its lease of 2 minutes ends.
 // A debug session's lease outlives it, and list does not take the one for the other. What is left then is for
 // TestFaults.
