@@ -272,8 +272,8 @@ func joinable(s inventory.Session, user string, force bool) error {
 	switch {
 	case isOthers(s, user) && !force:
 		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
-			hint.Command("attach all the same, and let the owner know: kubectl eshell attach --force %s -n %s",
-				s.Name, s.Namespace))
+			hint.Command("attach all the same, and let the owner know: "+
+				"kubectl eshell attach --force %s -n %s", s.Name, s.Namespace))
 	case s.State == inventory.Starting && s.Pod == "":
 		return hint.Wrap(fmt.Errorf("session %s has not started yet: it has no pod", s.Name),
 			hint.Command("list sessions: kubectl eshell list -n %s", s.Namespace))

@@ -68,7 +68,8 @@ func (s Session) awaitClient(ctx context.Context, client kubernetes.Interface) {
 
 // hasClient reports whether a client keeps the session, as far as can be seen.
 func (s Session) hasClient(now time.Time) bool {
-	return s.job != nil && s.Kept == "" && s.State == Running && s.Heard != nil && now.Sub(s.Heard.Time) < heardTime
+	return s.job != nil && s.Kept == "" && s.State == Running && s.Heard != nil &&
+		now.Sub(s.Heard.Time) < heardTime
 }
 
 func (s Session) deletePod(ctx context.Context, client kubernetes.Interface) error {

@@ -115,7 +115,8 @@ func TestEndLeavesWord(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			kept := theLease("x7k2p", tt.mode...)
-			kept.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &metav1.Time{Time: time.Now().Add(-tt.heard)}}}
+			heard := metav1.NewTime(time.Now().Add(-tt.heard))
+			kept.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &heard}}
 			objects := []runtime.Object{kept}
 			if len(tt.mode) == 0 || tt.want[len(tt.want)-1] == pod {
 				objects = append(objects, clone("x7k2p", leased))

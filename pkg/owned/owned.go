@@ -33,8 +33,8 @@ const (
 	ReasonAnnotation = Domain + "/reason"
 	// EndedByAnnotation on a lease is the user who has asked its client to end the session.
 	EndedByAnnotation = Domain + "/ended-by"
-	// AttachedByAnnotation on a lease is the user who has last attached to a session of somebody else's, and when:
-	// "bob 2026-11-26T07:15:00Z".
+	// AttachedByAnnotation on a lease is the user who has last attached to a session of somebody else's, and
+	// when: "bob 2026-11-26T07:15:00Z".
 	AttachedByAnnotation = Domain + "/attached-by"
 	// KeptAnnotation on a lease means that nobody renews it. Its value is the reason: Fixed or Detached. On a
 	// clone its value is Detached.

@@ -37,6 +37,7 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	if !t.Access.DeletePods && !o.Preview {
 		return nil, missing("delete", "pods", t.Namespace, "the clone could not be removed")
 	}
+	notes = append(notes, o.lacking(t, ModeClone)...)
 	c := &clone{workload: t, options: o, via: via, notes: notes, spec: *t.Template.Spec.DeepCopy()}
 	o.Direct = o.Direct || isWindows(t.Template.Spec)
 	if main := c.main(); main != nil {

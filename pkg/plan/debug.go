@@ -26,6 +26,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	notes = append(notes, o.lacking(t, ModeDebug)...)
 	w := watchdog(t, o, ModeDebug)
 	source := containers.Spec(t.Pod, t.Container).DeepCopy()
 	passed := o.passed(via, *source)
@@ -38,6 +39,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 					", which eshell needs to send heartbeats"})
 	}
 	container, more := lookalike(t.Pod, *source, o, passed)
+	more = append(more, o.full(t, container)...)
 	container.Name = owned.ContainerName(o.Session)
 	container.Command, container.Args = a.Process, nil
 	container.Stdin, container.StdinOnce, container.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY

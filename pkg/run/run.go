@@ -48,6 +48,7 @@ func Session(ctx context.Context, r Request) (int, error) {
 
 // Preview plans a session of the requested workload. It creates nothing.
 func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, error) {
+	r.Query.Preview = true
 	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
 	if err != nil {
 		return nil, nil, session.Interrupted(ctx, err)

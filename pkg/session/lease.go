@@ -25,7 +25,8 @@ type Lease interface {
 	Detach(ctx context.Context, annotations map[string]string) error
 	// Left returns how long what was created lives without another renewal, and how long it may live at most.
 	Left() (unrenewed, most time.Duration)
-	// Visit returns who has last attached to the session from elsewhere, and when: "bob 2026-11-26T07:15:00Z".
+	// Visit returns who has last attached to the session from elsewhere, and when:
+	// "bob 2026-11-26T07:15:00Z".
 	Visit() string
 	// Release deletes what the session created.
 	Release(ctx context.Context) error

@@ -26,6 +26,7 @@ type Query struct {
 	Reference Reference
 	Namespace string
 	Container string // empty for the workload's default
+	Preview   bool   // nothing will be created: ask what the caller is allowed to do
 	Live      bool   // look for a live pod: the named one, or the newest ready one of the workload
 
 	EnforceNamespace bool   // a manifest's namespace must be the same as Namespace
@@ -118,7 +119,7 @@ func (s *search) ask(ctx context.Context) (w workload, near neighbours, access A
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var asked sync.WaitGroup
-	asked.Go(func() { access = askAccess(asking, s.Client, s.Namespace) })
+	asked.Go(func() { access = askAccess(asking, s.Client, s.Namespace, s.Preview) })
 	if !s.Live {
 		asked.Go(func() { near = listSelectors(asking, s.Client, s.Namespace) })
 	}

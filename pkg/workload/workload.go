@@ -82,12 +82,14 @@ type Access struct {
 	ExecPods   bool
 	AttachPods bool
 	PatchJobs  bool
+	// These are asked for only if Query.Preview is set: for a session the server answers by itself.
+	CreatePods, CreateJobs, PatchEphemeral bool
 	// User is the caller's name, or "" if the server does not report it.
 	User string
 }
 
 // askAccess makes all its requests at once, in one round trip.
-func askAccess(ctx context.Context, client kubernetes.Interface, namespace string) Access {
+func askAccess(ctx context.Context, client kubernetes.Interface, namespace string, preview bool) Access {
 	var answers Access
 	var asked sync.WaitGroup
 	ask := func(allowed *bool, verb, group, resource, subresource string) {
@@ -103,6 +105,11 @@ func askAccess(ctx context.Context, client kubernetes.Interface, namespace strin
 	ask(&answers.ExecPods, "create", "", "pods", "exec")
 	ask(&answers.AttachPods, "create", "", "pods", "attach")
 	ask(&answers.PatchJobs, "patch", "batch", "jobs", "")
+	if preview {
+		ask(&answers.CreatePods, "create", "", "pods", "")
+		ask(&answers.CreateJobs, "create", "batch", "jobs", "")
+		ask(&answers.PatchEphemeral, "patch", "", "pods", "ephemeralcontainers")
+	}
 	asked.Go(func() { answers.User = access.UserName(ctx, client) })
 	asked.Wait()
 	return answers
