@@ -242,7 +242,7 @@ func TestDetachedFixed(t *testing.T) {
 	if got := deadline(session.taken(t)); got != 7201 {
 		t.Errorf("the lease's deadline is %d, want 7201", got)
 	}
-	output(t, "delete", session.pod)
+	output(t, "delete", "--force", session.pod)
 	session.gone(t)
 }
 
