@@ -6,6 +6,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -142,10 +143,10 @@ func (s *session) where() string {
 	return "pod/" + s.plan.PodName
 }
 
-// Interrupted returns the cause of ctx instead of err if there is an error and ctx was cancelled. In that
-// case err is only a consequence of the cancellation.
+// Interrupted returns the cause of ctx instead of err if there is an error and ctx was cancelled. In that case
+// err is only a consequence of the cancellation, unless it is the end of a wait and says what was waited for.
 func Interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if _, says := errors.AsType[stillWaiting](err); err != nil && ctx.Err() != nil && !says {
 		return context.Cause(ctx)
 	}
 	return err

@@ -54,8 +54,8 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 		case errors.Is(err, errLate):
 			return s.notStarted(session, now)
 		case ctx.Err() != nil && now.Trouble:
-			return hint.Wrap(fmt.Errorf("%s did not start: %w; it waited for %s", s.where(), err,
-				now.Waiting), now.Next)
+			return hint.Wrap(stillWaiting{fmt.Errorf("%s did not start: %w; it waited for %s", s.where(), err,
+				now.Waiting)}, now.Next)
 		case errors.Is(err, errDeleted):
 			return fmt.Errorf("%s did not start: %w", s.where(), diagnosis.Deleted(s.watch.pod, err))
 		case err != nil:
@@ -63,6 +63,12 @@ func (s *session) waitUntilStarted(ctx context.Context) error {
 		}
 	}
 }
+
+// stillWaiting is the cause of a context that has ended a wait, with what was waited for.
+type stillWaiting struct{ error }
+
+// Unwrap returns the error with the cause.
+func (e stillWaiting) Unwrap() error { return e.error }
 
 const (
 	// lookAgain is how often a start that does not go on is looked at, and how long something may be wrong

@@ -62,7 +62,7 @@ func TestDetach(t *testing.T) {
 			}
 			session.outlives(t, 20*time.Second)
 			shows(t, []string{"eshell", "list"},
-				`(?m)^`+session.name()+` +`+place.name+` .* Running +\S+ +5\dm`)
+				`(?m)^`+session.name()+` +`+place.name+` .* Running +\S+ +<none> +5\dm`)
 			if removed := output(t, "gc", "--dry-run"); strings.Contains(removed, session.name()) {
 				t.Errorf("gc would remove it:\n%s", removed)
 			}

@@ -171,7 +171,7 @@ func TestInterruptedStart(t *testing.T) {
 func TestNohup(t *testing.T) {
 	t.Parallel()
 	defer env.startOne()()
-	cmd := exec.Command("nohup", filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "--", "sh", "-c",
+	cmd := exec.Command("nohup", filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "-i", "--", "sh", "-c",
 		"echo up; read -r line; exit 7")
 	cmd.Env = env.env()
 	stdin, err := cmd.StdinPipe()

@@ -224,7 +224,7 @@ func (p production) cloneOften(t *testing.T, flags ...string) []string {
 // clone runs script in a clone and returns its stderr.
 func (p production) clone(t *testing.T, script string, flags []string) string {
 	args := append([]string{"eshell", "-n", p.namespace, "deploy/shop"}, flags...)
-	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), append(args, "--", "sh", "-c", script)...)
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), append(args, "-i", "--", "sh", "-c", script)...)
 	var stderr bytes.Buffer
 	cmd.Env, cmd.Stderr = env.env(), &stderr
 	stdin, err := cmd.StdinPipe()
