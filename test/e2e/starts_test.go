@@ -317,7 +317,8 @@ func manifests(cases []failing) string {
 // follow types what the hint says.
 func (tt failing) follow(t *testing.T, here stage, end ending) {
 	t.Helper()
-	_, next, _ := strings.Cut(end.stderr, "\nhint: ")
+	const before = "\nhint: " // the last one is the error's
+	next := end.stderr[strings.LastIndex(end.stderr, before)+len(before):]
 	_, words, _ := strings.Cut(strings.ReplaceAll(next, "IMAGE", "localhost/eshell/busybox:1"), ": ")
 	line := strings.TrimSpace(words)
 	if !strings.HasPrefix(line, "kubectl ") {
