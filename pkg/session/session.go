@@ -143,8 +143,9 @@ func (s *session) where() string {
 	return "pod/" + s.plan.PodName
 }
 
-// Interrupted returns the cause of ctx instead of err if there is an error and ctx was cancelled. In that case
-// err is only a consequence of the cancellation, unless it is the end of a wait and says what was waited for.
+// Interrupted returns the cause of ctx instead of err if there is an error and ctx was cancelled. In that
+// case err is only a consequence of the cancellation, unless it is the end of a wait and says what was waited
+// for.
 func Interrupted(ctx context.Context, err error) error {
 	if _, says := errors.AsType[stillWaiting](err); err != nil && ctx.Err() != nil && !says {
 		return context.Cause(ctx)
