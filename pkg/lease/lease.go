@@ -54,7 +54,7 @@ var ErrLost = errors.New("it was deleted by somebody else, or not renewed in tim
 // endedBy is an ErrLost with the user who has asked for the end of the session.
 type endedBy struct{ user string }
 
-func (e endedBy) Error() string { return "it was ended by " + e.user + ", with kubectl eshell delete" }
+func (e endedBy) Error() string { return e.user + " has deleted the session" }
 
 // Unwrap returns ErrLost.
 func (e endedBy) Unwrap() error { return ErrLost }

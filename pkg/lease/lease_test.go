@@ -233,7 +233,7 @@ func TestAskForEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := l.Renew(t.Context(), nil)
-	if want := "job/" + l.Name + ": it was ended by bob, with kubectl eshell delete"; !errors.Is(err, ErrLost) ||
+	if want := "job/" + l.Name + ": bob has deleted the session"; !errors.Is(err, ErrLost) ||
 		err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -259,7 +259,7 @@ func TestEndedUnder(t *testing.T) {
 		{"deleted", func(t *testing.T, s started) { kubectl(t, "delete", "pod", s.pod, "--wait=false") },
 			`error: pod/\S+ ended during the session: it was deleted by somebody else\r\n`},
 		{"ended by its owner elsewhere", func(t *testing.T, s started) { output(t, "delete", s.pod) },
-			`error: pod/\S+ ended with its lease: job/\S+: it was ended by \S+, with kubectl eshell delete\r\n`},
+			`error: pod/\S+ ended with its lease: job/\S+: \S+ has deleted the session\r\n`},
 		{"too long", func(t *testing.T, s started) {
 			kubectl(t, "patch", "pod", s.pod, "-p", `{"spec":{"activeDeadlineSeconds":1}}`)
 		}, `error: pod/\S+ ended during the session: DeadlineExceeded: `},
