@@ -81,6 +81,28 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
+// TestOutputTakesTheTerminal: what comes before the input is read finds a raw terminal, too.
+func TestOutputTakesTheTerminal(t *testing.T) {
+	y := newTyping(t)
+	user := User{In: y.line, TTY: true, Raw: func(bool) {}}
+	k := &keyboard{User: user, stop: func(err error) { t.Error(err) }}
+	wasRaw := false
+	if _, err := (answer{writer(func([]byte) { wasRaw = y.isRaw() }), k}).Write([]byte("x")); err != nil || !wasRaw {
+		t.Errorf("error %v; the terminal was raw: %t", err, wasRaw)
+	}
+	k.release()
+	if y.isRaw() {
+		t.Error("it is raw at the end")
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
 // TestUnansweredCtrlC: a command that has shown nothing, answers no Ctrl-C and is not known to run is
 // interrupted. Any other is not.
 func TestUnansweredCtrlC(t *testing.T) {

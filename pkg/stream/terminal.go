@@ -44,7 +44,7 @@ type User struct {
 // is said afterwards.
 const readTime = 250 * time.Millisecond
 
-// Connect calls fn with the user's streams. From the first read of its input on, a terminal is in raw mode:
+// Connect calls fn with the user's streams. From the first read or write on, a terminal is in raw mode:
 // client-go reads when a stream is open, and until then Ctrl-C is a signal. Afterwards its settings are
 // restored, and the modes that the command has left changed. Output that cannot be written calls stop with an
 // OutputError: otherwise the command would go on for nobody. While nobody reads, fn waits until ctx ends if
@@ -175,8 +175,10 @@ type answer struct {
 	keys *keyboard
 }
 
-// Write passes p on.
+// Write passes p on. What a command prints at once may come before its input is read, and needs a raw
+// terminal too.
 func (a answer) Write(p []byte) (int, error) {
+	_ = a.keys.take() // fails at the end, when the terminal is not the command's any more
 	a.keys.answered.Store(true)
 	return a.Writer.Write(p)
 }
