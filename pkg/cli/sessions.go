@@ -157,9 +157,7 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 	if err != nil {
 		return 0, err
 	}
-	one := []inventory.Session{s}
-	inventory.RefreshStates(ctx, c.cluster.Client, one)
-	s = one[0]
+	s = c.refreshed(ctx, s)
 	if err := joinable(s, found.User); err != nil {
 		return 0, err
 	}
@@ -175,6 +173,13 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options) (in
 	}
 	place := plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}
 	return session.Join(ctx, config, plan.Join(place, o.Plan))
+}
+
+// refreshed returns a session with the state of its container.
+func (c *sessionCommand) refreshed(ctx context.Context, s inventory.Session) inventory.Session {
+	one := []inventory.Session{s}
+	inventory.RefreshStates(ctx, c.cluster.Client, one)
+	return one[0]
 }
 
 // joinable refuses sessions in which no command can run, and those of other users: only their owners may

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 		c.Lease = onlooker{c.Lease, p.Agent.HeartbeatInterval()}
 	}
 	s := newSession(c, p)
-	defer func() { err = cmp.Or(err, s.user.Flush(ctx)) }() // last: nobody might read
+	defer func() { err = s.flush(ctx, err) }() // last: nobody might read
 	s.Reporter.Created(p)
 	leased, stopRenewing := s.renewLease(ctx)
 	status, err = s.runBeside(leased)
