@@ -57,6 +57,27 @@ func TestNew(t *testing.T) {
 }
 
 // TestJoin: the words of one more command in a session that runs.
+// TestIsIdler: the process of a detached session is recognized, of whichever release it is, and no other.
+func TestIsIdler(t *testing.T) {
+	idler := New(Options{Detached: true, Session: "x7k2p"})
+	holder := New(Options{Via: ViaExec, Session: "x7k2p", HeartbeatTimeout: time.Minute})
+	for name, tt := range map[string]struct {
+		command     []string
+		ours, idles bool
+	}{
+		"an idler":          {idler.Process, true, true},
+		"another release's": {[]string{"sh", "-c", "# kubectl-eshell: ends when it is told to\nexec sleep 1", "x"}, true, true},
+		"a holder":          {holder.Process, true, false},
+		"somebody's words":  {[]string{"echo", "it ends when it is told to\n"}, false, false},
+		"more of our words": {[]string{"sh", "-c", "# kubectl-eshell: ends when it is told to stop\n"}, true, false},
+		"nothing":           {nil, false, false},
+	} {
+		if ours, idles := IsOurs(tt.command), IsIdler(tt.command); ours != tt.ours || idles != tt.idles {
+			t.Errorf("%s: ours %t, an idler %t; want %t, %t", name, ours, idles, tt.ours, tt.idles)
+		}
+	}
+}
+
 func TestJoin(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"join":          func(*Options) {},

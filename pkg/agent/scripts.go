@@ -8,7 +8,7 @@ import (
 // scriptHead begins each script that is a container's process.
 const scriptHead = "# kubectl-eshell: "
 
-// idlerHead begins idlerScript, in every release: what is told to end is found by it.
+// idlerHead begins idlerScript. It must stay as it is: eshell recognizes the idlers of other releases by it.
 const idlerHead = scriptHead + "ends when it is told to"
 
 // holderScript is the process of a container whose shell runs by exec. Every line on stdin is a heartbeat. It
@@ -300,9 +300,9 @@ exec "$@"
 // that reads the memory of its parent can still lie to its own user.) Where the kernel has no such file
 // (gVisor), the id is empty, and no end is reported.
 //
-// An image's environment may make a shell export each variable (SHELLOPTS=allexport in bash). The shell's own
-// messages are discarded, as in holderScript. The command has a subshell to itself: without
-// one dash and busybox apply a command's redirections to the shell that waits for it.
+// "set +a" is for an image whose environment makes bash export every variable (SHELLOPTS=allexport). The
+// shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without one
+// dash and busybox apply a command's redirections to the shell that waits for it.
 const drainScript = `set +a
 unset eshell_tag eshell_id eshell_status
 eshell_tag=$1

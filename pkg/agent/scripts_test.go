@@ -577,6 +577,26 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// TestNothingIsExported: no variable of the scripts is in the command's environment, even in an image that
+// makes bash export every variable.
+func TestNothingIsExported(t *testing.T) {
+	command := []string{launchScript, launchName, "", "", "sh", "-c", "echo; env"}
+	drained := append([]string{drainScript, drainName, "\x1eeshell x7k2p "}, command...)
+	for name, args := range map[string][]string{
+		"drain": drained,
+		"env":   append([]string{envScript, envName, "\x1eeshell env x7k2p ", "sh", "-c"}, command...),
+		"gate":  append([]string{gateScript, gateName, "9", "eshell x7k2p", "", "sh", "-c"}, command...),
+	} {
+		cmd := exec.Command("bash", append([]string{"--posix", "-c"}, args...)...)
+		cmd.Env = append(os.Environ(), "SHELLOPTS=allexport")
+		cmd.Stdin = strings.NewReader("go\n")
+		out, err := cmd.Output()
+		if err != nil || !strings.Contains(string(out), "\nPATH=") || strings.Contains(string(out), "\neshell_") {
+			t.Errorf("%s: error %v, environment\n%s", name, err, out)
+		}
+	}
+}
+
 func TestEscape(t *testing.T) {
 	got := Escape([]string{"plain", "$$", "$(HOME)", "$HOME", ""})
 	want := []string{"plain", "$$$$", "$$(HOME)", "$$HOME", ""}

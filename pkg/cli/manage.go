@@ -234,9 +234,7 @@ func (c *sessionCommand) extend(ctx context.Context, name string, by time.Durati
 	if err != nil {
 		return err
 	}
-	one := []inventory.Session{s}
-	inventory.RefreshStates(ctx, c.cluster.Client, one)
-	if s = one[0]; s.State == inventory.Ended || s.State == inventory.Ending {
+	if s = c.refreshed(ctx, s); s.State == inventory.Ended || s.State == inventory.Ending {
 		return fmt.Errorf("session %s has ended", s.Name)
 	}
 	ends, err := inventory.Extend(ctx, c.cluster.Client, s, by)

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/klog/v2"
 )
 
 // TestNarrationToNobody: who does not read delays the first line a little and no other, and finds all lines
@@ -63,4 +66,30 @@ func TestNarrationIsBounded(t *testing.T) {
 			t.Errorf("told %d bytes, %v; want at most %d", told, err, most)
 		}
 	})
+}
+
+// TestLogsToNobody: what the libraries log with -v delays no request either, and each line is logged once.
+func TestLogsToNobody(t *testing.T) {
+	t.Cleanup(func() { setLogs(0, io.Discard) })
+	var told strings.Builder
+	setLogs(6, &told)
+	klog.V(6).Info("a request")
+	klog.V(7).Info("its headers")
+	klog.Error("no luck")
+	klog.Flush()
+	for line, want := range map[string]int{"a request": 1, "its headers": 0, "no luck": 1} {
+		if got := strings.Count(told.String(), line); got != want {
+			t.Errorf("%q is logged %d times, want %d", line, got, want)
+		}
+	}
+	unread, full := io.Pipe()
+	t.Cleanup(func() { unread.Close() })
+	setLogs(6, narrate(full))
+	began := time.Now()
+	for range 100 {
+		klog.V(6).Info("a request")
+	}
+	if took := time.Since(began); took > 10*tellTime {
+		t.Errorf("100 lines that nobody reads took %s", took)
+	}
 }

@@ -262,9 +262,14 @@ func (c *sessionCommand) lookUp(ctx context.Context, name string) (s inventory.S
 	if s, err = found.Find(name); err != nil {
 		return s, "", err
 	}
+	return c.refreshed(ctx, s), found.User, nil
+}
+
+// refreshed returns a session with the state of its container.
+func (c *sessionCommand) refreshed(ctx context.Context, s inventory.Session) inventory.Session {
 	one := []inventory.Session{s}
 	inventory.RefreshStates(ctx, c.cluster.Client, one)
-	return one[0], found.User, nil
+	return one[0]
 }
 
 // joinable refuses sessions in which no command can run, and, unless forced to, those of other users.

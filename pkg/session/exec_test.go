@@ -110,6 +110,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestUnopenedHint: only who is not allowed to is told to ask for the permission.
+func TestUnopenedHint(t *testing.T) {
+	s := newSession(Config{Reporter: &story{}}, clonePlan())
+	for words, want := range map[string]string{
+		`pods "x" is forbidden: User "ann" cannot create resource "pods/exec"`: "check your permission: " +
+			"kubectl auth can-i create pods/exec -n shop",
+		"unable to upgrade connection: error dialing backend: connect: connection refused": "look at the pod " +
+			"and its node: kubectl describe pod api-eshell-x7k2p -n shop",
+	} {
+		if got := s.unopenedHint(errors.New(words)); got != want {
+			t.Errorf("%s: %q, want %q", words, got, want)
+		}
+	}
+}
+
 // TestOnlooker: a joined shell ends with its session's lease, and by no clock of its own.
 func TestOnlooker(t *testing.T) {
 	for name, tt := range map[string]struct {

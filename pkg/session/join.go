@@ -1,10 +1,10 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,7 +25,7 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 		c.Lease = onlooker{c.Lease, p.Agent.HeartbeatInterval()}
 	}
 	s := newSession(c, p)
-	defer func() { err = cmp.Or(err, s.user.Flush(ctx)) }() // last: nobody might read
+	defer func() { err = s.flush(ctx, err) }() // last: nobody might read
 	s.Reporter.Created(p)
 	leased, stopRenewing := s.renewLease(ctx)
 	status, err = s.runBeside(leased)
@@ -88,11 +88,21 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	}
 	if !s.agent.IsOpen() {
 		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err),
-			hint.Command("check your permission: kubectl auth can-i create pods/exec -n %s",
-				s.plan.Namespace))
+			s.unopenedHint(err))
 	}
 	return 0, hint.Wrap(err, hint.Command("open another: kubectl eshell attach %s -n %s", s.plan.Name(),
 		s.plan.Namespace))
+}
+
+// unopenedHint returns what to type when the stream of a command did not open. The server says "forbidden" in
+// text only.
+func (s *session) unopenedHint(err error) string {
+	if strings.Contains(strings.ToLower(err.Error()), "forbidden") {
+		return hint.Command("check your permission: kubectl auth can-i create pods/exec -n %s",
+			s.plan.Namespace)
+	}
+	return hint.Command("look at the pod and its node: kubectl describe pod %s -n %s", s.plan.PodName,
+		s.plan.Namespace)
 }
 
 // sessionEnded returns why the session ended, or nil if it has not. It waits a little, since the pod's status

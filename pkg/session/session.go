@@ -4,7 +4,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -62,7 +61,7 @@ type Config struct {
 // nothing of the session is left running, or the Reporter was warned about what is.
 func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
-	defer func() { err = cmp.Or(err, s.user.Flush(ctx)) }() // last: nobody might read
+	defer func() { err = s.flush(ctx, err) }() // last: nobody might read
 	defer s.cleanUp(ctx)
 	if err := s.create(ctx); err != nil {
 		return 0, err
@@ -135,6 +134,14 @@ func newSession(c Config, p *plan.Plan) *session {
 
 // enter sets the phase. Nothing else changes it.
 func (s *session) enter(p phase) { s.phase = p }
+
+// flush waits for the readers of the output, unless the session has failed with err: that is to be told.
+func (s *session) flush(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.user.Flush(ctx)
+}
 
 func (s *session) where() string {
 	if s.plan.InPod() {

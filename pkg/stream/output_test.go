@@ -87,6 +87,20 @@ func TestBacklogThatIsLate(t *testing.T) {
 	})
 }
 
+// TestBacklogThatIsOver: a stream that has ended takes no input, and nobody waits for it.
+func TestBacklogThatIsOver(t *testing.T) {
+	late := newBacklog(io.Discard, false, func() []byte { return nil })
+	close(late.over)
+	input := strings.NewReader("for another")
+	n, err := backlogReader{late, input, func() {}}.Read(make([]byte, 9))
+	if n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if input.Len() != len("for another") {
+		t.Error("it has taken input")
+	}
+}
+
 // TestBacklogIsBounded: a command that prints much while its log is read waits, and loses nothing.
 func TestBacklogIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 )
 
 // Container is one container of one pod.
@@ -37,9 +39,6 @@ type Client interface {
 // IsAnswer reports whether a stream failed because the server reported an error. Such an error is bare text.
 // If the connection has ended, the error wraps what ended it.
 func IsAnswer(err error) bool {
-	if r, is := err.(redacted); is && !r.ours { //nolint:errorlint // one that is wrapped is no answer
-		err = r.error
-	}
 	return err != nil && errors.Unwrap(err) == nil && !errors.Is(err, io.EOF) && !errors.Is(err,
 		io.ErrUnexpectedEOF)
 }
@@ -103,19 +102,15 @@ func (r remote) stream(ctx context.Context, c Container, subresource string, opt
 	if streams.Stdin != nil {
 		streams.Stdin = &input{ctx, streams.Stdin}
 	}
-	ended := make(chan error, 1)
 	opening := ctx
 	if !lasting {
 		// The limit comes first, with its words.
 		opening = handshake{ctx, time.Now().Add(r.handshake + time.Second)}
 	}
-	go func() { ended <- executor.StreamWithContext(opening, streams) }()
-	select {
-	case err := <-ended:
-		return withoutQuery(err, address)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	_, err = bounded.Call(ctx, func() (struct{}, error) {
+		return struct{}{}, executor.StreamWithContext(opening, streams)
+	})
+	return withoutQuery(err, address)
 }
 
 // patience is the key of a context in which a stream may take as long as it wants to open.
@@ -156,14 +151,16 @@ func withoutQuery(err error, address *url.URL) error {
 	if text == err.Error() {
 		return err
 	}
-	return redacted{err, text, strings.Contains(err.Error(), address.String())}
+	if IsAnswer(err) && !strings.Contains(err.Error(), address.String()) { // otherwise it is the client's own
+		return errors.New(text)
+	}
+	return redacted{err, text}
 }
 
 // redacted is an error with another text.
 type redacted struct {
 	error
 	text string
-	ours bool // it is about the client's own request: the server has reported nothing
 }
 
 func (r redacted) Error() string { return r.text }
@@ -254,18 +251,6 @@ type interruptible struct {
 }
 
 func (i interruptible) Write(p []byte) (int, error) {
-	written := make(chan error, 1)
-	go func(p []byte) {
-		_, err := i.Writer.Write(p)
-		written <- err
-	}(bytes.Clone(p))
-	select {
-	case err := <-written:
-		if err != nil {
-			return 0, err
-		}
-		return len(p), nil
-	case <-i.ctx.Done():
-		return 0, context.Cause(i.ctx)
-	}
+	own := bytes.Clone(p) // the write may go on when this one has returned
+	return bounded.Call(i.ctx, func() (int, error) { return i.Writer.Write(own) })
 }

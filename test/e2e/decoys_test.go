@@ -132,6 +132,7 @@ func TestDecoys(t *testing.T) {
 		strings.Replace(listed, debug+"\n"+debug, "pod/"+debug+"\njob/"+debug, 1))
 	says(admin("attach", "eshell-decoy", "--", "id"), "error: session eshell-decoy has ended\n"+
 		"hint: list running sessions: kubectl eshell list -n "+here.namespace+"\n")
+	says(admin("extend", "eshell-decoy", "1h"), "error: session eshell-decoy has ended\n")
 	says(admin("attach", debug, "--", "id"), "error: 2 sessions are called "+debug+" in namespace "+here.namespace+
 		"\nhint: say which one: pod/"+debug+" or job/"+debug+"\n")
 	ended := []string{"eshell-claim deleted", "eshell-decoy: lease deleted", debug + " deleted"}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +51,9 @@ func TestUnread(t *testing.T) {
 		streams func(cmd *exec.Cmd, full *os.File)
 	}{
 		{"stderr", "sleep 86400", func(cmd *exec.Cmd, full *os.File) { cmd.Stderr = full }},
+		{"stderr, with requests on it", "sleep 86400", func(cmd *exec.Cmd, full *os.File) {
+			cmd.Args, cmd.Stderr = slices.Insert(cmd.Args, 2, "-v=7"), full
+		}},
 		{"stdout", "echo out; sleep 86400", func(cmd *exec.Cmd, full *os.File) { cmd.Stdout = full }},
 		{"the command's stderr", "echo err >&2; sleep 86400", func(cmd *exec.Cmd, full *os.File) {
 			cmd.Stdout, cmd.Stderr = full, full
