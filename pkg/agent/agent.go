@@ -7,7 +7,6 @@ package agent
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -34,6 +33,7 @@ type Options struct {
 	Entrypoint bool   // the image's entrypoint starts the container's process
 	Direct     bool   // the command is the container's process, without a script, for images without a shell
 	Detached   bool   // the command, or a process that waits to be ended, runs without a client
+	Inline     bool   // the container's environment does not have these scripts
 	// Env are variables of a command that runs by exec. They are passed over its stream: they are in neither
 	// the pod's spec nor anybody's arguments, and in no request's URL. PassesEnv tells which names are
 	// allowed.
@@ -58,6 +58,8 @@ type Agent struct {
 	// Process is the container's command. If the image's entrypoint starts the process, Args are the
 	// container's arguments instead.
 	Process, Args []string
+	// Scripts is the value of the container's ScriptsVariable, or AllScripts is; empty: it needs none.
+	Scripts string
 	// Stdin, StdinOnce and ContainerTTY define how the container's own streams are opened.
 	Stdin, StdinOnce, ContainerTTY bool
 
@@ -82,6 +84,9 @@ func (a *Agent) HeartbeatInterval() time.Duration { return a.HeartbeatTimeout / 
 
 // HasGate reports whether the command waits until its client listens.
 func (a *Agent) HasGate() bool { return a.gateMark != "" }
+
+// NeedsShell reports whether the image's shell runs something before or beside the command.
+func (a *Agent) NeedsShell() bool { return a.Scripts != "" || a.HasGate() }
 
 // TellsEnd reports whether the command's end and exit status are reported on stderr.
 func (a *Agent) TellsEnd() bool { return a.endTag != "" }
@@ -120,9 +125,9 @@ func New(o Options) Agent {
 		if o.Watchdog.Timeout != 0 {
 			timeouts = []string{seconds(a.AttachTimeout), seconds(o.Watchdog.Timeout)}
 		}
-		a.Process = script(idlerScript, idlerName, timeouts...)
+		a.Process = o.script(idlerName, timeouts...)
 	case o.Via == ViaExec:
-		a.Process = script(holderScript, holderName, seconds(o.HeartbeatTimeout), seconds(a.AttachTimeout))
+		a.Process = o.script(holderName, seconds(o.HeartbeatTimeout), seconds(a.AttachTimeout))
 		if o.TTY {
 			launch[5] = sizePlaceholder // the launcher's argument for the size
 		}
@@ -134,6 +139,9 @@ func New(o Options) Agent {
 			launch = a.ended(o, launch)
 		}
 		a.Process = a.gated(o, a.AttachTimeout, o.Watchdog, launch)
+	}
+	if slices.Contains(a.Process, runScript) {
+		a.Scripts = encode(used(a.Process, a.command, a.relay, a.kill))
 	}
 	a.useToolbox(o)
 	a.Process = Escape(a.Process)
@@ -157,15 +165,15 @@ func Join(o Options) Agent {
 // gated returns the command for launch behind a gate, with a watchdog if w has a timeout.
 func (a *Agent) gated(o Options, timeout time.Duration, w Watchdog, launch []string) []string {
 	a.gateMark = "eshell " + o.Session
-	a.kill = script(killScript, killName)
+	a.kill = o.script(killName)
 	if w.Relay {
-		a.relay = script(relayScript, relayName)
+		a.relay = o.script(relayName)
 	}
 	watch := ""
 	if w.Timeout > 0 {
 		watch = seconds(w.Timeout)
 	}
-	return script(gateScript, gateName, append([]string{seconds(timeout), a.gateMark, watch}, launch...)...)
+	return o.script(gateName, append([]string{seconds(timeout), a.gateMark, watch}, launch...)...)
 }
 
 // ended returns the command for launch. Without a terminal the command then reports its end. The mark begins
@@ -175,7 +183,7 @@ func (a *Agent) ended(o Options, launch []string) []string {
 		return launch
 	}
 	a.endTag = "\x1eeshell " + o.Session + " "
-	return append(script(drainScript, drainName, a.endTag), launch[2:]...)
+	return append(o.script(drainName, a.endTag), launch[2:]...)
 }
 
 // withEnv returns the command for launch with the variables that its stream brings. On a terminal it is used
@@ -185,19 +193,7 @@ func (a *Agent) withEnv(o Options, launch []string) []string {
 		return launch
 	}
 	a.env, a.envEnd = o.Env, "\x1eeshell env "+o.Session+" "
-	return script(envScript, envName, append([]string{a.envEnd}, launch...)...)
-}
-
-// useToolbox adds the toolbox to the PATH of everything that runs.
-func (a *Agent) useToolbox(o Options) {
-	if !o.Toolbox {
-		return
-	}
-	for _, words := range []*[]string{&a.Process, &a.command, &a.relay, &a.kill} {
-		if *words != nil {
-			*words = append([]string{Toolbox + "/sh", "-c", toolScript, toolName}, *words...)
-		}
-	}
+	return o.script(envName, append([]string{a.envEnd}, launch...)...)
 }
 
 func launcher(o Options) []string {
@@ -205,7 +201,7 @@ func launcher(o Options) []string {
 	if !o.TTY {
 		term = ""
 	}
-	return append([]string{"sh", "-c", launchScript, launchName, term, ""}, o.Command...)
+	return o.script(launchName, append([]string{term, ""}, o.Command...)...)
 }
 
 // sizePlaceholder stands for the size of a terminal in the arguments of a command that no gate tells the
@@ -222,35 +218,4 @@ func (a *Agent) commandAt(size string) []string {
 	return words
 }
 
-// IsOurs reports whether a container's command, with its arguments, is one of the scripts that New
-// puts into a session's container.
-func IsOurs(command []string) bool {
-	return slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })
-}
-
-// IsIdler reports whether a container's command is the process of a detached session, of any release.
-func IsIdler(command []string) bool {
-	return slices.ContainsFunc(command,
-		func(word string) bool { return strings.HasPrefix(word, idlerHead+"\n") })
-}
-
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
-
-func script(text, name string, args ...string) []string {
-	return append([]string{"sh", "-c", text, name}, args...)
-}
-
-// FillToolbox returns the command of an init container that fills the toolbox from an image with a static
-// busybox.
-func FillToolbox() []string { return Escape([]string{"sh", "-c", fillScript}) }
-
-// Escape escapes words so that they arrive unchanged in a container's command or environment, where
-// Kubernetes turns "$$" into "$" and expands "$(NAME)":
-// https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
-func Escape(words []string) []string {
-	escaped := make([]string, len(words))
-	for i, word := range words {
-		escaped[i] = strings.ReplaceAll(word, "$", "$$")
-	}
-	return escaped
-}

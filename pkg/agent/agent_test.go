@@ -56,33 +56,41 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestJoin: the words of one more command in a session that runs.
 // TestIsIdler: the process of a detached session is recognized, of whichever release it is, and no other.
 func TestIsIdler(t *testing.T) {
 	idler := New(Options{Detached: true, Session: "x7k2p"})
 	holder := New(Options{Via: ViaExec, Session: "x7k2p", HeartbeatTimeout: time.Minute})
 	for name, tt := range map[string]struct {
 		command     []string
+		scripts     string
 		ours, idles bool
 	}{
-		"an idler":          {idler.Process, true, true},
-		"another release's": {[]string{"sh", "-c", "# kubectl-eshell: ends when it is told to\nexec sleep 1", "x"}, true, true},
-		"a holder":          {holder.Process, true, false},
-		"somebody's words":  {[]string{"echo", "it ends when it is told to\n"}, false, false},
-		"more of our words": {[]string{"sh", "-c", "# kubectl-eshell: ends when it is told to stop\n"}, true, false},
-		"nothing":           {nil, false, false},
+		"an idler":                   {idler.Process, idler.Scripts, true, true},
+		"a holder":                   {holder.Process, holder.Scripts, true, false},
+		"scripts of another release": {idler.Process, "# kubectl-eshell: others", true, true},
+		"another release's": {[]string{"sh", "-c", "# kubectl-eshell: ends when it is told to\nexec sleep 1",
+			"x"}, "", true, true},
+		"our words without scripts":    {idler.Process, "", false, false},
+		"our words, somebody's script": {idler.Process, "exec sleep 1", false, false},
+		"somebody's words":             {[]string{"echo", "it ends when it is told to\n"}, "", false, false},
+		"more of our words": {[]string{"sh", "-c", "# kubectl-eshell: ends when it is told to stop\n"}, "",
+			true, false},
+		"nothing": {nil, "", false, false},
 	} {
-		if ours, idles := IsOurs(tt.command), IsIdler(tt.command); ours != tt.ours || idles != tt.idles {
+		ours, idles := IsOurs(tt.command, tt.scripts), IsIdler(tt.command, tt.scripts)
+		if ours != tt.ours || idles != tt.idles {
 			t.Errorf("%s: ours %t, an idler %t; want %t, %t", name, ours, idles, tt.ours, tt.idles)
 		}
 	}
 }
 
+// TestJoin: the words of one more command in a session that runs.
 func TestJoin(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"join":          func(*Options) {},
 		"join-terminal": func(o *Options) { o.TTY = true },
 		"join-toolbox":  func(o *Options) { o.Toolbox = true },
+		"join-inline":   func(o *Options) { o.Inline = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Options{Session: "x7k2p", Command: []string{"report"}, Term: "xterm",
@@ -116,6 +124,7 @@ func render(a Agent) string {
 	fmt.Fprintf(&b, "via %s, terminal %t, detached %t\n", a.Via, a.TTY, a.Detached)
 	fmt.Fprintf(&b, "heartbeats within %s, attached within %s\n", a.HeartbeatTimeout, a.AttachTimeout)
 	fmt.Fprintf(&b, "stdin %t, once %t, terminal %t\n", a.Stdin, a.StdinOnce, a.ContainerTTY)
+	fmt.Fprintf(&b, "scripts in the environment %t\n", a.Scripts != "")
 	fmt.Fprintf(&b, "gate %q, end %q, %d variables\n", a.gateMark, a.endTag, len(a.env))
 	for _, words := range []struct {
 		of    string

@@ -17,37 +17,56 @@ const idlerHead = scriptHead + "ends when it is told to"
 // container and every process in it end with it. After silence it ends as a failure: a pod that nobody
 // attends must not look like one whose command has succeeded.
 //
-// The script is plain POSIX. dash has no "read -t", so a sleep in the background is the clock, and another
-// background process reads stdin. POSIX lets a trap interrupt wait, but not read. Both processes are ended by
-// KILL: a child that has just been forked still has the traps of the shell, and any other signal would be
-// lost on it (dash, 1 of 10 under load). The clock ticks eight times in $1 seconds, but at least every 15 s.
-// At each tick the script checks whether there was a heartbeat. A heartbeat does not end the clock: a signal
-// that comes between a command and wait does not wake wait, and the clock would then run for as long as it
-// was set to. The script traps its signals because PID 1 has no default actions. It ends its children because
-// nothing else would in a shared PID namespace: they would remain as zombies of an application that reaps
-// none. ($! is a child that has no name yet because a signal came too early.) Without a sleep in the image
-// the script still notices the end of stdin. The shell's own messages are discarded: shells report a killed
-// child, and that would be logged.
+// It looks at the clock eight times in $1 seconds, but at least every 15 s. bash and busybox have a read that
+// waits no longer than that, so the script is one process there. "read -t 0" reports whether there is
+// anything to read. If there is and read then fails, that is the end. dash has no such read. If there is no
+// bash to take over, a sleep in the background is the clock, and another background process reads stdin.
+// (bash reads no $BASH_ENV with --posix.)
+//
+// POSIX lets a trap interrupt wait, but not read. Both processes are ended by KILL: a child that has just
+// been forked still has the traps of the shell, and any other signal would be lost on it (dash, 1 of 10 under
+// load). A heartbeat does not end the clock: a signal that comes between a command and wait does not wake
+// wait, and the clock would then run for as long as it was set to. The script traps its signals because PID 1
+// has no default actions. It ends its children because nothing else would in a shared PID namespace: they
+// would remain as zombies of an application that reaps none. ($! is a child that has no name yet because a
+// signal came too early.) Without a sleep in the image the script still notices the end of stdin. The shell's
+// own messages are discarded: shells report a killed child, and that would be logged.
 const holderScript = scriptHead + `ends when its client is gone
 limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -gt 0 ] || tick=1
 [ $tick -le 15 ] || tick=15
 trap 'exit 0' TERM INT HUP
-trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
-trap 'heard=1' USR1
 exec 3<&0 2>/dev/null
-(while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
-reader=$!
-while command -v sleep >/dev/null; do
-  sleep $tick </dev/null 3<&- &
-  sleeper=$!
-  until wait $sleeper; do kill -0 $sleeper || break; done
+check() {
   if [ "$heard" ]; then
     heard= silent=0 bound=$limit
   else
     silent=$((silent + tick))
     [ $silent -lt $bound ] || exit 125
   fi
+}
+read -r -t 1 beat </dev/null
+if [ $? = 1 ]; then
+  while :; do
+    if read -r -t $tick beat; then
+      heard=1
+    elif read -r -t 0 beat; then
+      read -r -t 1 beat || exit 0
+      heard=1
+    fi
+    check
+  done
+fi
+! command -v bash >/dev/null || exec bash --posix -c '` + runScript + `' "$0" "$@"
+trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
+trap 'heard=1' USR1
+(while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
+reader=$!
+while command -v sleep >/dev/null; do
+  sleep $tick </dev/null 3<&- &
+  sleeper=$!
+  until wait $sleeper; do kill -0 $sleeper || break; done
+  check
 done
 while :; do wait $reader; done
 `
@@ -243,7 +262,8 @@ func NeedsShell(command []string) bool {
 // launchScript sets TERM to $1, if that is not empty, gives the terminal the size $2, and becomes the command
 // that follows, or else the best shell in the image. If there is no such command, it says so in its own
 // words: each shell has others, with the line of the script.
-const launchScript = resizeFunction + `[ -z "$1" ] || { TERM=$1; export TERM; }
+const launchScript = resizeFunction + `unset ` + ScriptsVariable + `
+[ -z "$1" ] || { TERM=$1; export TERM; }
 resize "$2"
 shift 2
 if [ $# -gt 0 ]; then
@@ -317,19 +337,6 @@ echo "${eshell_tag%%eshell*}$eshell_id $eshell_status" >&4
 if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r eshell_id; do :; done <&3; fi
 exit $eshell_status
 `
-
-// The scripts' names, which a shell uses in its own error messages.
-const (
-	holderName = "eshell-holder"
-	idlerName  = "eshell-idler"
-	gateName   = "eshell-gate"
-	relayName  = "eshell-relay"
-	killName   = "eshell-kill"
-	drainName  = "eshell-drain"
-	envName    = "eshell-env"
-	launchName = "eshell"
-	toolName   = "eshell-toolbox"
-)
 
 // toolScript adds the toolbox at the end of PATH, after the image's own programs, and becomes the command
 // that follows.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,27 @@ func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 	}
 }
 
+// inHolderShells adds a dash that finds no bash, which is a holder of several processes.
+func inHolderShells(t *testing.T, test func(t *testing.T, shell []string)) {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dash, err := exec.LookPath("dash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if err := os.Symlink(sleep, filepath.Join(folder, "sleep")); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("dash alone", func(t *testing.T) {
+		t.Parallel()
+		test(t, []string{"env", "PATH=" + folder, dash})
+	})
+	inShells(t, test)
+}
+
 // process is a script that runs in a session of its own, as in a container, so that what it leaves behind
 // shows.
 type process struct {
@@ -55,10 +77,12 @@ type process struct {
 	state  *os.ProcessState // once it has ended
 }
 
-func startScript(t *testing.T, shell []string, script string, args ...string) *process {
+// startScript runs a script from the environment, as in a container.
+func startScript(t *testing.T, shell []string, name string, args ...string) *process {
 	t.Helper()
-	words := append(append(shell[1:len(shell):len(shell)], "-c", script, "eshell-test"), args...)
+	words := append(append(shell[1:len(shell):len(shell)], "-c", runScript, name), args...)
 	p := &process{t: t, cmd: exec.Command(shell[0], words...), ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), ScriptsVariable+"="+AllScripts())
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var stdout io.ReadCloser
 	var err error
@@ -162,8 +186,8 @@ func (p *process) takes(signal syscall.Signal) {
 }
 
 func TestHolderEndsWithItsInput(t *testing.T) {
-	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, holderScript, "60", "60")
+	inHolderShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderName, "60", "60")
 		p.writes("\n\n")
 		p.runs(300 * time.Millisecond)
 		p.stdin.Close()
@@ -172,9 +196,9 @@ func TestHolderEndsWithItsInput(t *testing.T) {
 }
 
 func TestHolderEndsInSilence(t *testing.T) {
-	inShells(t, func(t *testing.T, shell []string) {
-		startScript(t, shell, holderScript, "60", "1").ends(soon)
-		p := startScript(t, shell, holderScript, "1", "60")
+	inHolderShells(t, func(t *testing.T, shell []string) {
+		startScript(t, shell, holderName, "60", "1").ends(soon)
+		p := startScript(t, shell, holderName, "1", "60")
 		p.runs(1500 * time.Millisecond)
 		p.writes("\n")
 		p.ends(soon)
@@ -182,8 +206,8 @@ func TestHolderEndsInSilence(t *testing.T) {
 }
 
 func TestHolderLivesOnHeartbeats(t *testing.T) {
-	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, holderScript, "4", "60")
+	inHolderShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderName, "4", "60")
 		for range 12 {
 			p.writes("\n")
 			p.runs(500 * time.Millisecond)
@@ -198,14 +222,31 @@ func TestHolderEndsOnSignals(t *testing.T) {
 	caught := make(chan os.Signal, 1)
 	osignal.Notify(caught, syscall.SIGINT, syscall.SIGHUP)
 	t.Cleanup(func() { osignal.Stop(caught) })
-	inShells(t, func(t *testing.T, shell []string) {
+	inHolderShells(t, func(t *testing.T, shell []string) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-			p := startScript(t, shell, holderScript, "60", "60")
+			p := startScript(t, shell, holderName, "60", "60")
 			p.reads()
 			p.runs(300 * time.Millisecond)
 			p.takes(signal)
 			p.ends(soon)
 		}
+	})
+}
+
+// TestHolderIsOneProcess: nothing but it is in ps, in one short row, where a read of the shell can end.
+func TestHolderIsOneProcess(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderName, "60", "60")
+		p.reads()
+		pid := p.cmd.Process.Pid
+		out, err := exec.Command("ps", "-o", "args=", "-g", strconv.Itoa(pid)).Output()
+		if rows := strings.Split(strings.TrimSpace(string(out)), "\n"); err != nil || len(rows) != 1 ||
+			!strings.HasSuffix(rows[0], " eshell-holder 60 60") || len(rows[0]) > 80 {
+			t.Errorf("ps: %q, %v; want one short row", rows, err)
+		}
+		p.stdin.Close()
+		p.ends(soon)
+		p.exited(0)
 	})
 }
 
@@ -222,7 +263,7 @@ func TestIdlerStays(t *testing.T) {
 		for _, bounds := range [][]string{{"", ""}, {"60", "60"}} {
 			t.Run(end.name+strings.Join(bounds, " "), func(t *testing.T) {
 				inShells(t, func(t *testing.T, shell []string) {
-					p := startScript(t, shell, idlerScript, bounds...)
+					p := startScript(t, shell, idlerName, bounds...)
 					p.reads()
 					p.writes("\nending\nthe end\n" + tellStay + tellStay)
 					p.runs(300 * time.Millisecond)
@@ -238,8 +279,8 @@ func TestIdlerStays(t *testing.T) {
 // TestIdlerIsBounded: with a limit it ends by itself, and soon where its client is never heard of.
 func TestIdlerIsBounded(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		unheard := startScript(t, shell, idlerScript, "2", "60")
-		stays := startScript(t, shell, idlerScript, "2", "7")
+		unheard := startScript(t, shell, idlerName, "2", "60")
+		stays := startScript(t, shell, idlerName, "2", "7")
 		unheard.writes("hello\n")
 		stays.writes(tellStay)
 		unheard.ends(soon)
@@ -247,7 +288,7 @@ func TestIdlerIsBounded(t *testing.T) {
 		stays.runs(500 * time.Millisecond) // beyond its silence
 		stays.ends(soon)
 		stays.exited(0)
-		ended := startScript(t, shell, idlerScript, "60", "60")
+		ended := startScript(t, shell, idlerName, "60", "60")
 		ended.writes(tellEnd)
 		ended.ends(soon)
 		ended.exited(0)
@@ -291,7 +332,7 @@ func (p *process) exited(status int) {
 
 func TestGateHoldsTheCommandBack(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "", "sh", "-c",
+		p := startScript(t, shell, gateName, "60", "mark", "", "sh", "-c",
 			`echo "[$1]"; cat; kill -KILL $$`, "sh", "a  $b")
 		p.runs(300 * time.Millisecond)
 		p.writes("\n\ngo\nfor the command\n")
@@ -314,8 +355,8 @@ func TestGateHoldsTheCommandBack(t *testing.T) {
 
 func TestGateEndsWithoutAClient(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		nobody := startScript(t, shell, gateScript, "1", "mark", "", "echo", "never")
-		gone := startScript(t, shell, gateScript, "60", "mark", "", "echo", "never")
+		nobody := startScript(t, shell, gateName, "1", "mark", "", "echo", "never")
+		gone := startScript(t, shell, gateName, "60", "mark", "", "echo", "never")
 		gone.stdin.Close()
 		for _, p := range []*process{nobody, gone} {
 			if out, _ := io.ReadAll(p.stdout); len(out) > 0 {
@@ -342,10 +383,10 @@ func (p *process) open() (gate, watchdog string) {
 // has started with it.
 func TestGateWatches(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "4", "sh", "-c",
+		p := startScript(t, shell, gateName, "60", "mark", "4", "sh", "-c",
 			"set -m; sleep 4242 & exec sleep 4242")
 		_, watchdog := p.open()
-		relay := startScript(t, shell, relayScript, watchdog)
+		relay := startScript(t, shell, relayName, watchdog)
 		for range 12 {
 			relay.writes("\n")
 			if told, err := relay.stdout.ReadString('\n'); err != nil || told != "\n" {
@@ -362,7 +403,7 @@ func TestGateWatches(t *testing.T) {
 // TestGateLetsGo: nothing of the watch is left when the command ends by itself, with its status.
 func TestGateLetsGo(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
-		p := startScript(t, shell, gateScript, "60", "mark", "60", "sh", "-c",
+		p := startScript(t, shell, gateName, "60", "mark", "60", "sh", "-c",
 			`trap 'exit 7' USR1; echo $$; while :; do sleep 0.1; done`)
 		gate, watchdog := p.open()
 		command, err := p.stdout.ReadString('\n')

@@ -39,6 +39,7 @@ type connection struct {
 	context          string // its name, if the kubeconfig has several
 	namespace        string
 	enforceNamespace bool // -n was given
+	shells           shells
 }
 
 // connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
@@ -77,7 +78,8 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
-	return connection{config, cluster, dialer.CloseAll, contextName(flags), namespace, enforced}, err
+	return connection{config, cluster, dialer.CloseAll, contextName(flags), namespace, enforced,
+		shells{*flags.CacheDir, config.Host}}, err
 }
 
 // contextName returns the name of the context, if the kubeconfig has others too.

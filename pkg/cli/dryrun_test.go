@@ -79,8 +79,13 @@ func (p *previewing) run(ctx context.Context) (int, error) {
 
 // session is the id that was drawn for it.
 func (p *previewing) session() string {
-	return regexp.MustCompile(`eshell-([a-z0-9]{5})\b`).FindStringSubmatch(p.out.String() +
-		" eshell-none0")[1]
+	for _, found := range regexp.MustCompile(`eshell-([a-z0-9]{5})\b`).FindAllStringSubmatch(p.out.String(),
+		-1) {
+		if !slices.Contains([]string{"drain", "idler", "relay"}, found[1]) { // the scripts' names
+			return found[1]
+		}
+	}
+	return "none0"
 }
 
 func dryRunBy(by DryRun, output string) func(*Options) {
@@ -125,7 +130,7 @@ func TestDryRunByTheClient(t *testing.T) {
 	if c := pod.Spec.Containers[0]; c.Name != "app" || c.Image != "api:1" || c.TTY {
 		t.Errorf("container %+v, want app of api:1 without a terminal", c)
 	}
-	for _, noise := range []string{"status", "creationTimestamp", "managedFields"} {
+	for _, noise := range []string{"\nstatus:", "creationTimestamp", "managedFields"} {
 		if strings.Contains(p.out.String(), noise) {
 			t.Errorf("%s is in:\n%s", noise, &p.out)
 		}

@@ -289,11 +289,12 @@ func widthOf(out io.Writer) int {
 	return 80
 }
 
-// cut keeps a line within a terminal's width: a wrapped line could not be erased.
+// cut keeps a line within a terminal's width: a wrapped line could not be erased. It leaves room for the
+// "^C" that the terminal echoes.
 func cut(line string, width int) string {
 	runes := []rune(strings.NewReplacer("\n", " ", "\t", " ").Replace(line))
-	if len(runes) >= width {
-		runes = runes[:max(width-1, 0)]
+	if room := max(width-len("^C")-1, 0); len(runes) > room {
+		runes = runes[:room]
 	}
 	return string(runes)
 }

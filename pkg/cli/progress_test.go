@@ -89,7 +89,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		p.Say("ready")
 		want := erase + "| waiting 0s: pulling " + harmless +
 			erase + "/ waiting 0s: pulling " + harmless +
-			erase + "- waiting 0s: " + strings.Repeat("x", 79-len("- waiting 0s: ")) +
+			erase + "- waiting 0s: " + strings.Repeat("x", 77-len("- waiting 0s: ")) +
 			erase + "ready\n"
 		if out.String() != want {
 			t.Errorf("drawn:\n%q, want\n%q", out.String(), want)
@@ -116,12 +116,12 @@ func TestCut(t *testing.T) {
 		width int
 		want  string
 	}{
-		{"abc", 4, "abc"},
-		{"abc", 3, "ab"}, // the last column stays free: some terminals wrap when it is written
-		{"abc", 1, ""},
+		{"abc", 6, "abc"},
+		{"abc", 5, "ab"}, // the last column stays free, beside "^C": some terminals wrap when it is written
+		{"abc", 3, ""},
 		{"abc", 0, ""},
 		{"", 80, ""},
-		{"äöü", 3, "äö"},
+		{"äöü", 5, "äö"},
 		{"a\nb\tc", 80, "a b c"},
 	}
 	for _, tt := range tests {

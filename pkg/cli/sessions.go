@@ -237,6 +237,7 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 		Session: s.Name[strings.LastIndex(s.Name, "-")+1:], HeartbeatTimeout: outlives,
 		TTL:     s.RemainingOrYear(time.Now()),
 		Command: o.Plan.Command, Term: os.Getenv("TERM"), Toolbox: s.Toolbox(),
+		InlineScripts: !s.HasScripts(),
 	}
 	reads := o.readsStdin(c.streams, c.out)
 	o.Plan.TTY = useTTY(o, reads, &c.streams, c.out)

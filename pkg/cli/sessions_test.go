@@ -152,7 +152,7 @@ func TestSessionCommands(t *testing.T) {
 			"error: no command could be started in pod/api-eshell-aaaaa: the connection to pod/api-eshell-aaaaa " +
 			"was lost: unable to upgrade connection: " +
 			"POST /api/v1/namespaces/shop/pods/api-eshell-aaaaa/exec is not here\n" +
-			"hint: check your permission: kubectl auth can-i create pods/exec -n shop\n"}},
+			"hint: look at the pod and its node: kubectl describe pod api-eshell-aaaaa -n shop\n"}},
 		{"attach api-eshell-aaaaa ls /tmp", ran{125, "", "error: expected one session name, got 3 words\n" +
 			"hint: a command goes after two dashes: kubectl eshell attach api-eshell-aaaaa -- ls /tmp\n"}},
 		{"attach nosuch", ran{125, "",
@@ -167,7 +167,7 @@ func TestSessionCommands(t *testing.T) {
 				"error: no command could be started in pod/api-eshell-bbbbb: the connection to pod/api-eshell-bbbbb " +
 				"was lost: unable to upgrade connection: " +
 				"POST /api/v1/namespaces/shop/pods/api-eshell-bbbbb/exec is not here\n" +
-				"hint: check your permission: kubectl auth can-i create pods/exec -n shop\n"}},
+				"hint: look at the pod and its node: kubectl describe pod api-eshell-bbbbb -n shop\n"}},
 		{"attach api-eshell-ddddd",
 			ran{125, "", "error: session api-eshell-ddddd has ended\nhint: list running sessions: kubectl eshell list -n shop\n"}},
 		{"attach api-eshell-eeeee",

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -81,6 +82,24 @@ func notStartable(pod *corev1.Pod, status *corev1.ContainerStatus, words string)
 }
 
 const noShellWords = `exec: "sh": executable file not found`
+
+// LacksShell reports whether a container of the pod that runs an image has shown that the image has no shell.
+func LacksShell(pod *corev1.Pod, image string) bool {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses,
+		pod.Status.EphemeralContainerStatuses) {
+		spec := containers.Spec(pod, status.Name)
+		if spec == nil || spec.Image != image {
+			continue
+		}
+		for _, state := range []corev1.ContainerState{status.State, status.LastTerminationState} {
+			if state.Terminated != nil && strings.Contains(state.Terminated.Message, noShellWords) ||
+				state.Waiting != nil && strings.Contains(state.Waiting.Message, noShellWords) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // containerError returns the kubelet's or the runtime's message about a container, with the next command to
 // type.

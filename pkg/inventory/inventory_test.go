@@ -205,7 +205,8 @@ func TestRefreshStates(t *testing.T) {
 		spec := corev1.PodSpec{
 			EphemeralContainers: []corev1.EphemeralContainer{
 				{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "eshell-x7k2p",
-					Command: holder.Process}}}}
+					Command: holder.Process,
+					Env:     []corev1.EnvVar{{Name: agent.ScriptsVariable, Value: holder.Scripts}}}}}}
 		if others != nil {
 			spec.EphemeralContainers[0].Command = others
 		}

@@ -45,7 +45,8 @@ type Session struct {
 	pod *corev1.Pod
 	job *batchv1.Job
 
-	waits bool // the process of its container is one that waits to be told to end
+	waits   bool // the process of its container is one that waits to be told to end
+	scripts bool // its container has the scripts of this release
 }
 
 // State is the state of a session. Until RefreshStates, a debug session has the state of its lease, because
@@ -74,6 +75,7 @@ func (i *Inventory) session(pod *corev1.Pod, job *batchv1.Job) Session {
 	if pod != nil {
 		s.Name, s.Namespace, s.Pod, s.Created = pod.Name, pod.Namespace, pod.Name, pod.CreationTimestamp
 		s.Container, s.Ends = shell(pod), podEnds(pod)
+		s.scripts = pod.Annotations[owned.ScriptsAnnotation] == agent.AllScripts()
 	}
 	if job != nil {
 		s.Lease, s.Namespace, s.Created = job.Name, job.Namespace, job.CreationTimestamp
@@ -139,25 +141,37 @@ const atOnce = 10
 func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []Session) {
 	workqueue.ParallelizeUntil(ctx, atOnce, len(sessions), func(n int) {
 		if s := &sessions[n]; s.Mode == modeDebug && s.State == Running {
-			s.State, s.waits = inside(ctx, client, *s)
+			inside(ctx, client, s)
 		}
 	})
 }
 
-func inside(ctx context.Context, client kubernetes.Interface, s Session) (state State, waits bool) {
+func inside(ctx context.Context, client kubernetes.Interface, s *Session) {
 	pod, err := client.CoreV1().Pods(s.Namespace).Get(ctx, s.Pod, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return Ended, false
+	s.State = Ended
+	if err != nil && !apierrors.IsNotFound(err) {
+		s.State = Unknown
 	}
 	if err != nil {
-		return Unknown, false
+		return
 	}
 	for _, c := range pod.Spec.EphemeralContainers {
-		if command := slices.Concat(c.Command, c.Args); c.Name == s.Container && agent.IsOurs(command) {
-			return podState(pod, s.Container), agent.IsIdler(command) && !c.StdinOnce
+		command, scripts := slices.Concat(c.Command, c.Args), scriptsOf(c.Env)
+		if c.Name == s.Container && agent.IsOurs(command, scripts) {
+			s.State, s.waits = podState(pod, s.Container), agent.IsIdler(command, scripts) && !c.StdinOnce
+			s.scripts = scripts == agent.AllScripts()
 		}
 	}
-	return Ended, false
+}
+
+// scriptsOf returns the scripts in the environment of a debug container, or "".
+func scriptsOf(env []corev1.EnvVar) string {
+	for _, v := range env {
+		if v.Name == agent.ScriptsVariable {
+			return strings.ReplaceAll(v.Value, "$$", "$")
+		}
+	}
+	return ""
 }
 
 func podState(pod *corev1.Pod, container string) State {
@@ -214,6 +228,9 @@ func (s Session) Toolbox() string {
 	}
 	return ""
 }
+
+// HasScripts reports whether the environment of the session's container has the scripts of this release.
+func (s Session) HasScripts() bool { return s.scripts }
 
 // EphemeralContainer is an ephemeral container that was added to a pod, by us or by others.
 type EphemeralContainer struct {

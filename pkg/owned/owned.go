@@ -36,6 +36,8 @@ const (
 	// AttachedByAnnotation on a lease is the user who has last attached to a session of somebody else's, and
 	// when: "bob 2026-11-26T07:15:00Z".
 	AttachedByAnnotation = Domain + "/attached-by"
+	// ScriptsAnnotation on a clone holds the scripts that run in its container.
+	ScriptsAnnotation = Domain + "/scripts"
 	// KeptAnnotation on a lease means that nobody renews it. Its value is the reason: Fixed or Detached. On a
 	// clone its value is Detached.
 	KeptAnnotation = Domain + "/kept"

@@ -39,11 +39,16 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	}
 	notes = append(notes, o.lacking(t, ModeClone)...)
 	c := &clone{workload: t, options: o, via: via, notes: notes, spec: *t.Template.Spec.DeepCopy()}
-	o.Direct = o.Direct || isWindows(t.Template.Spec)
+	direct := o.startsDirectly(t)
+	o.Direct = o.Direct || direct || isWindows(t.Template.Spec)
 	if main := c.main(); main != nil {
 		c.passed = o.passed(via, *main)
 	}
 	a := agent.New(o.agent(via, watchdog(t, o, ModeClone), c.passed))
+	if direct {
+		c.note(Changed, "the command is the container's own process", "its output is recorded in the log; "+
+			"what comes before eshell is attached is read from there, with stderr on stdout")
+	}
 	for _, step := range []func() error{
 		// Check what has to be refused before anything is decided.
 		c.supported, c.notASidecar, c.checkWith, c.checkInit, c.checkOrdinal,
@@ -53,7 +58,8 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 		// Apply the changes that the user asked for.
 		c.override, c.identify, c.place,
 		// Remove what would serve requests, disturb the session or outlive it.
-		c.strip, c.dropPodIdentity, c.limitLifetime,
+		c.strip, c.dropPodIdentity,
+		func() error { return c.limitLifetime(a) },
 		func() error { return c.setCommand(a) },
 	} {
 		if err := step(); err != nil {

@@ -43,6 +43,11 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	container.Name = owned.ContainerName(o.Session)
 	container.Command, container.Args = a.Process, nil
 	container.Stdin, container.StdinOnce, container.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
+	container.Env = slices.DeleteFunc(container.Env, isScripts)
+	if a.Scripts != "" {
+		container.Env = append(container.Env,
+			corev1.EnvVar{Name: agent.ScriptsVariable, Value: agent.Escape([]string{a.Scripts})[0]})
+	}
 	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name,
 		container.Name, t.Container, t.Namespace)
 	if t.Ready > 0 {

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,8 +36,10 @@ type Options struct {
 	Command    []string // empty for bash if the image has it, or else sh
 	Entrypoint bool     // run the image's entrypoint, with Command as its arguments
 	Toolbox    string   // an image with a static busybox, for images without a shell
-	TTY        bool
-	Term       string // the value of TERM for a session with a TTY
+	// InlineScripts is for a session whose container does not have the scripts of this release.
+	InlineScripts bool
+	TTY           bool
+	Term          string // the value of TERM for a session with a TTY
 
 	Image  string
 	Pull   corev1.PullPolicy // empty: the source's, or what the API derives from Image
@@ -60,7 +64,7 @@ func (o Options) agent(via agent.Via, w agent.Watchdog, passed []agent.Variable)
 	return agent.Options{
 		Session: o.Session, Via: via, Command: o.Command, TTY: o.TTY, Term: o.Term, Toolbox: o.Toolbox != "",
 		Entrypoint: o.Entrypoint, Direct: o.Direct, Detached: o.Detach, HeartbeatTimeout: o.HeartbeatTimeout,
-		Watchdog: w, Env: passed,
+		Inline: o.InlineScripts, Watchdog: w, Env: passed,
 	}
 }
 
@@ -158,6 +162,49 @@ func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, e
 	}
 	return agent.ViaAttach, []Note{{Warning, "running by attach",
 		reason + "; all input and output is recorded in the container's log"}}, nil
+}
+
+// startsDirectly reports whether the command of --via attach is the container's process without a shell
+// around it: so a program of an image without a shell runs in the first pod. If the workload shows that its
+// image has a shell, the command waits behind a gate, and none of its output comes from the log. So it does
+// without a lease, because only a gate has a watchdog.
+func (o Options) startsDirectly(t *workload.Workload) bool {
+	if o.Via != agent.ViaAttach || len(o.Command) == 0 || o.Direct || o.Detach || o.Entrypoint ||
+		o.Toolbox != "" || o.NoLease != nil || isWindows(t.Template.Spec) {
+		return false
+	}
+	image := o.Image
+	if main := containerNamed(t.Template.Spec.Containers, t.Container); image == "" && main != nil {
+		image = main.Image
+	}
+	for _, list := range [][]corev1.Container{t.Template.Spec.InitContainers, t.Template.Spec.Containers} {
+		for _, c := range list {
+			if c.Image == image && usesShell(c) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// usesShell reports whether a container runs a shell of its image, as its process, in a probe or in a hook.
+func usesShell(c corev1.Container) bool {
+	programs := [][]string{c.Command}
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+		if probe != nil && probe.Exec != nil {
+			programs = append(programs, probe.Exec.Command)
+		}
+	}
+	if c.Lifecycle != nil {
+		for _, hook := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+			if hook != nil && hook.Exec != nil {
+				programs = append(programs, hook.Exec.Command)
+			}
+		}
+	}
+	return slices.ContainsFunc(programs, func(words []string) bool {
+		return len(words) > 0 && slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(words[0]))
+	})
 }
 
 // watchdog returns the watchdog for a process that runs by attach and is not ended by a lease. Heartbeats

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 )
 
 // place lets the scheduler choose any node that the original could run on. It drops rules about where other
@@ -109,7 +111,7 @@ func isAutomatic(t corev1.Toleration) bool {
 
 // limitLifetime makes the pod end with its shell, soon after a delete, and eventually by itself, even if the
 // client is gone. If there is a lease, the lease ends the pod eventually, because its end can be postponed.
-func (c *clone) limitLifetime() error {
+func (c *clone) limitLifetime(a agent.Agent) error {
 	c.spec.RestartPolicy = corev1.RestartPolicyNever
 	c.spec.TerminationGracePeriodSeconds = new(int64(gracePeriod))
 	c.spec.ActiveDeadlineSeconds = nil
@@ -125,6 +127,9 @@ func (c *clone) limitLifetime() error {
 		}
 	}
 	c.notes = append(c.notes, c.options.unleased(stays+" the ended pod stays until it is deleted")...)
+	if c.options.Preview && !c.options.Detach && c.via == agent.ViaExec {
+		after += duration.HumanDuration(a.AttachTimeout) + " after its start if no client comes, "
+	}
 	c.note(Detail, "it ends", fmt.Sprintf("%swithin %d s of a delete, %safter %s at the latest", with,
 		gracePeriod, after, duration.HumanDuration(c.options.TTL)))
 	return nil

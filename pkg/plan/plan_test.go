@@ -20,6 +20,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -146,6 +147,12 @@ func overrides(o *Options) {
 	o.TTY, o.Term = true, "xterm-256color"
 }
 
+// probedByShell shows that the image has a shell.
+func probedByShell(t *workload.Workload) {
+	t.Template.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
+		Exec: &corev1.ExecAction{Command: []string{"/bin/sh", "-c", "true"}}}}
+}
+
 func byAttach(o *Options) { o.Via = agent.ViaAttach }
 
 func detached(o *Options) { o.Detach = true }
@@ -173,7 +180,9 @@ func TestGolden(t *testing.T) {
 			})},
 		{"clone-unleased", Clone, deployment(),
 			options(func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
-		{"clone-attach", Clone, deployment(variables), options(overrides, byAttach)},
+		{"clone-attach", Clone, deployment(variables, probedByShell), options(overrides, byAttach,
+			func(o *Options) { o.Image = "" })},
+		{"clone-attach-directly", Clone, deployment(variables, probedByShell), options(overrides, byAttach)},
 		{"clone-attach-unleased", Clone, deployment(),
 			options(byAttach, func(o *Options) { o.NoLease = errors.New("jobs is forbidden") })},
 		{"clone-direct", Clone, deployment(), options(direct)},
@@ -263,6 +272,16 @@ func render(t *testing.T, p *Plan) string {
 	for _, words := range containerWords(pod) {
 		shorten(words)
 	}
+	if _, has := pod.Annotations[owned.ScriptsAnnotation]; has {
+		pod.Annotations[owned.ScriptsAnnotation] = "SCRIPTS"
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		for i := range c.Env {
+			if c.Env[i].Name == agent.ScriptsVariable {
+				c.Env[i].Value = "SCRIPTS"
+			}
+		}
+	}
 	if err := (&printers.YAMLPrinter{}).PrintObj(pod, &b); err != nil {
 		t.Fatal(err)
 	}
@@ -275,6 +294,7 @@ func shorten(words []string) {
 		switch {
 		case strings.HasPrefix(words[i], "cp /proc/"):
 			words[i] = "FILL"
+		case strings.HasPrefix(words[i], "eval "):
 		case i+1 < len(words) && strings.HasPrefix(words[i+1], "eshell") &&
 			(words[i-1] == "-c" || strings.Contains(words[i], "\n")):
 			words[i] = "SCRIPT"

@@ -17,6 +17,10 @@ func (o Options) lacking(t *workload.Workload, mode Mode) []Note {
 		return nil
 	}
 	clone := mode == ModeClone
+	unleased := "a session would be on no record"
+	if clone {
+		unleased = "a session would have no lease: after kill -9 the ended pod would stay until it is deleted"
+	}
 	var notes []Note
 	for _, need := range []struct {
 		allowed   bool
@@ -29,7 +33,9 @@ func (o Options) lacking(t *workload.Workload, mode Mode) []Note {
 		{t.Access.WatchPods, "watch pods", "a session would be refused: eshell could not see it start"},
 		{t.Access.AttachPods || o.Detach && clone, "create pods/attach",
 			"a session would be refused: eshell keeps it alive by attaching to it"},
-		{t.Access.CreateJobs, "create jobs", "a session would have no lease"},
+		{t.Access.CreateJobs, "create jobs", unleased},
+		{t.Access.PatchJobs || !t.Access.CreateJobs, "patch jobs",
+			"the lease of a session could not be renewed: it would last for all of --ttl"},
 	} {
 		if !need.allowed {
 			notes = append(notes, Note{Warning, "you are not allowed to " + need.what, need.why})

@@ -12,7 +12,7 @@ import (
 func TestLacking(t *testing.T) {
 	preview := func(o *Options) { o.Preview = true }
 	all := workload.Access{DeletePods: true, WatchPods: true, AttachPods: true, ExecPods: true,
-		CreatePods: true, CreateJobs: true, PatchEphemeral: true}
+		CreatePods: true, CreateJobs: true, PatchJobs: true, PatchEphemeral: true}
 	without := func(change func(*workload.Access)) workload.Access {
 		some := all
 		change(&some)
@@ -28,6 +28,8 @@ func TestLacking(t *testing.T) {
 		{"delete", without(func(a *workload.Access) { a.DeletePods = false }), []string{"delete pods"}, nil},
 		{"ephemeral containers", without(func(a *workload.Access) { a.PatchEphemeral = false }), nil,
 			[]string{"patch pods/ephemeralcontainers"}},
+		{"patch jobs", without(func(a *workload.Access) { a.PatchJobs = false }), []string{"patch jobs"},
+			[]string{"patch jobs"}},
 		{"watch, attach and jobs", without(func(a *workload.Access) {
 			a.WatchPods, a.AttachPods, a.CreateJobs = false, false, false
 		}), []string{"watch pods", "create pods/attach", "create jobs"},

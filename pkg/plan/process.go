@@ -21,6 +21,7 @@ func (c *clone) setCommand(a agent.Agent) error {
 	c.note(Detail, "the original's command does not run", "the session's takes its place")
 	main.Command, main.Args = a.Process, a.Args
 	main.Stdin, main.StdinOnce, main.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
+	c.addScripts(a)
 	switch {
 	case c.options.Detach && a.Via == agent.ViaAttach:
 		c.note(Changed, "its output goes into the container's log", hint.Command(
@@ -30,7 +31,7 @@ func (c *clone) setCommand(a agent.Agent) error {
 		c.note(Detail, "the pod itself runs no command", "shells are opened in it by kubectl eshell attach")
 	case c.options.Preview && a.Via == agent.ViaExec:
 		c.note(Detail, "the pod itself runs no command",
-			"eshell runs it there; without eshell the pod ends after "+a.AttachTimeout.String()+", as failed")
+			"eshell runs it there; nobody else does")
 	}
 	// The source may itself be a clone with a toolbox in its spec.
 	c.spec.InitContainers = slices.DeleteFunc(c.spec.InitContainers,
@@ -41,6 +42,24 @@ func (c *clone) setCommand(a agent.Agent) error {
 	}
 	return nil
 }
+
+// addScripts gives scripts to the chosen container in a variable that shows an annotation of the pod, because
+// kubectl describe shortens an annotation, but not a variable. They are all of the scripts: shells that others
+// open in the session use more of them.
+func (c *clone) addScripts(a agent.Agent) {
+	main := c.main()
+	// The source may itself be a clone.
+	main.Env = slices.DeleteFunc(main.Env, isScripts)
+	if a.Scripts == "" {
+		return
+	}
+	c.annotations[owned.ScriptsAnnotation] = agent.AllScripts()
+	path := fmt.Sprintf("metadata.annotations['%s']", owned.ScriptsAnnotation)
+	main.Env = append(main.Env, corev1.EnvVar{Name: agent.ScriptsVariable, ValueFrom: &corev1.EnvVarSource{
+		FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}})
+}
+
+func isScripts(v corev1.EnvVar) bool { return v.Name == agent.ScriptsVariable }
 
 // addToolbox adds a shell to an image without one. An init container copies a static busybox into a volume of
 // the pod. It runs under the chosen container's own security context.

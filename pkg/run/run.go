@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/rand"
 
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -24,6 +23,8 @@ type Request struct {
 	Session session.Config // without a lease, which is taken here
 	// UseTerminal decides, once the workload is found, whether the command runs on the user's terminal.
 	UseTerminal func(*Request)
+	// Shells remembers images without a shell; nil: nothing is remembered.
+	Shells Shells
 }
 
 // Session runs a session of the requested workload and returns the exit status of its command. The errors are
@@ -39,9 +40,9 @@ func Session(ctx context.Context, r Request) (int, error) {
 	if r.UseTerminal != nil {
 		r.UseTerminal(&r)
 	}
-	status, err := r.start(ctx, w, pending)
+	planned, status, err := r.start(ctx, w, pending)
 	if errors.Is(err, diagnosis.ErrNoShell) {
-		return r.startWithoutShell(ctx, w, err)
+		return r.startWithoutShell(ctx, w, planned, err)
 	}
 	return status, err
 }
@@ -66,26 +67,30 @@ func (r Request) plan(w *workload.Workload) (*plan.Plan, error) {
 }
 
 // start plans a session and runs it. The session releases its lease.
-func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendingLease) (int, error) {
+func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendingLease) (planned *plan.Plan,
+	status int, err error) {
 	pending = r.resolveLease(ctx, w, pending)
 	if ctx.Err() != nil {
 		r.giveUp(ctx, pending)
-		return 0, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
 	r.Plan.Session, r.Plan.NoLease = pending.terms.Session, pending.err
 	if pending.lease != nil {
 		r.Plan.Lease = &plan.Lease{Name: pending.lease.Name, UID: pending.lease.UID}
 		r.Session.Lease = pending.lease
 	}
-	planned, err := r.plan(w)
+	if planned, err = r.plan(w); err == nil {
+		err = r.lacksShell(w, planned)
+	}
 	if err != nil {
 		r.giveUp(ctx, pending)
-		return 0, err
+		return planned, 0, err
 	}
 	if planned.Agent.Detached {
-		return 0, r.detach(ctx, planned)
+		return planned, 0, r.detach(ctx, planned)
 	}
-	return session.Run(ctx, r.Session, planned)
+	status, err = session.Run(ctx, r.Session, planned)
+	return planned, status, err
 }
 
 // detach starts a session, which prints its name, and leaves it running.
@@ -101,28 +106,4 @@ func (r Request) detach(ctx context.Context, planned *plan.Plan) error {
 	r.Session.Reporter.Say("%s", hint.Command("a shell in it: kubectl eshell attach %s -n %s", planned.Name(),
 		planned.Namespace))
 	return nil
-}
-
-// startWithoutShell runs a command as the container's own process, because the image has no shell beside
-// which to run it. If the session needs a shell, it returns err.
-func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, err error) (int, error) {
-	switch {
-	case r.Mode == plan.ModeDebug: // eshell could not end a process that runs there directly
-		return 0, hint.Wrap(err, "use an image that has a shell: --image IMAGE")
-	case r.Plan.Toolbox != "":
-		return 0, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
-	case len(r.Plan.Command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
-		return 0, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
-			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
-	}
-	r.Session.Reporter.Warn(
-		"no shell (sh) is in the image's PATH: the command runs by attach, " +
-			"and its output is recorded in the container's log; " +
-			"what it prints before eshell is attached is read from there, with stderr on stdout")
-	r.Plan.Via, r.Plan.Direct = agent.ViaAttach, true
-	status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
-	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
-		err = hint.Wrap(err, "add a shell and its tools: --toolbox busybox:musl")
-	}
-	return status, err
 }

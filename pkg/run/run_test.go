@@ -36,7 +36,7 @@ func TestWithoutShellThereIsNoOtherWay(t *testing.T) {
 	for _, tt := range tests {
 		told := &told{}
 		r := Request{Mode: tt.mode, Plan: tt.o, Session: session.Config{Reporter: told}}
-		status, err := r.startWithoutShell(t.Context(), found(), noShell)
+		status, err := r.startWithoutShell(t.Context(), found(), &plan.Plan{}, noShell)
 		if err == nil || err.Error() != noShell.Error() || !strings.Contains(hint.Of(err), tt.hint) ||
 			status != 0 || told.String() != "" {
 			t.Errorf("%s: status %d, error %v, hint %q, told %q; want the error and a hint at %s", tt.name,

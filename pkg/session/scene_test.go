@@ -203,7 +203,8 @@ func newNode(t *testing.T) *node {
 
 // deployment is what the session is made of, with a pod that runs.
 func (n *node) deployment() *workload.Workload {
-	spec := corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: image}}}
+	spec := corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: image,
+		Command: []string{"sh", "-c", "serve"}}}}
 	started := metav1.Now()
 	return &workload.Workload{
 		Kind: "Deployment", Name: "api", Namespace: namespace, Container: "app",

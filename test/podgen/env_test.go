@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcehelper "k8s.io/kubectl/pkg/util/resource"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 )
 
 // envRules: every variable of every container shows what it shows in the source.
@@ -21,7 +23,7 @@ func envRules(s sample) []string {
 		if before == nil {
 			continue
 		}
-		changed := map[string]bool{}
+		changed := map[string]bool{agent.ScriptsVariable: true} // the command does not get it
 		if after.Name == s.Target.Container {
 			for _, change := range s.Options.Env {
 				changed[change.Name] = true
