@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -133,10 +134,11 @@ func StopIdler(ctx context.Context, streams stream.Client, container stream.Cont
 // holder is the client's end of the holder in the container. The session lives as long as it is attached and
 // sends heartbeats.
 type holder struct {
-	beats *io.PipeWriter
-	leave func()        // breaks the stream off
-	ended chan struct{} // closed when the stream has ended
-	err   error         // how it has ended; read it only after ended is closed
+	beats    *io.PipeWriter
+	leave    func()        // breaks the stream off
+	answered chan struct{} // closed when the holder has said something
+	ended    chan struct{} // closed when the stream has ended
+	err      error         // how it has ended; read it only after ended is closed
 }
 
 // AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it. opened is closed when it
@@ -144,23 +146,45 @@ type holder struct {
 func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	in, beats := io.Pipe()
 	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
-	h := &holder{beats: beats, leave: leave, ended: make(chan struct{})}
+	h := &holder{beats: beats, leave: leave, answered: make(chan struct{}), ended: make(chan struct{})}
 	isOpen := make(chan struct{})
 	open := sync.OnceFunc(func() { close(isOpen) })
 	go func() {
 		defer close(h.ended)
 		defer open()
-		// stdout is requested although the holder prints nothing: it ends with the container. A stream of
+		// stdout is requested although the holder prints little: it ends with the container. A stream of
 		// stdin alone ends with its own input. It may open late: the stream of the command, or its own
 		// client, ends a session that waits too long. A second attempt beside a first one that is still
 		// answered would end the container's input.
 		h.err = c.streams.Attach(stream.Patient(lasting), c.container,
-			remotecommand.StreamOptions{Stdin: &opening{in, open}, Stdout: io.Discard})
+			remotecommand.StreamOptions{Stdin: &opening{in, open},
+				Stdout: acknowledgements(sync.OnceFunc(func() { close(h.answered) }))})
 		in.Close()
 	}()
 	go beat(beats, c.HeartbeatInterval(), h.ended)
 	c.holder = h
 	return isOpen
+}
+
+// Leave makes the container's process live on without its client, until its container is ended.
+func (c *Client) Leave(ctx context.Context) error {
+	if c.Via == ViaAttach { // a terminal keeps the process
+		return nil
+	}
+	attached := c.holder
+	if attached == nil {
+		return errors.New("it is not attached to")
+	}
+	go func() { _, _ = io.WriteString(attached.beats, tellStay) }() // ends with the stream
+	select {
+	case <-attached.answered:
+		attached.leave()
+		return nil
+	case <-attached.ended:
+		return fmt.Errorf("the connection has ended: %w", attached.err)
+	case <-ctx.Done():
+		return errors.New("its process does not answer; it needs a sleep in the image's PATH")
+	}
 }
 
 // HolderEnded reports whether the holder's stream ends within the given time and before ctx does, and with

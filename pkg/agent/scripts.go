@@ -17,6 +17,9 @@ const idlerHead = scriptHead + "ends when it is told to"
 // container and every process in it end with it. After silence it ends as a failure: a pod that nobody
 // attends must not look like one whose command has succeeded.
 //
+// The line tellStay makes it live until TERM, without a client: it answers with a line. (Without a sleep in
+// the image it cannot wait, and does not answer.) For a clone only, which ends with its lease.
+//
 // It looks at the clock eight times in $1 seconds, but at least every 15 s. bash and busybox have a read that
 // waits no longer than that, so the script is one process there. "read -t 0" reports whether there is
 // anything to read. If there is and read then fails, that is the end. dash has no such read. If there is no
@@ -37,6 +40,15 @@ limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -le 15 ] || tick=15
 trap 'exit 0' TERM INT HUP
 exec 3<&0 2>/dev/null
+stay() {
+  command -v sleep >/dev/null || return
+  echo staying
+  trap 'kill -KILL $!; wait $!' EXIT
+  while :; do
+    sleep 3600 </dev/null 3<&- &
+    wait $!
+  done
+}
 check() {
   if [ "$heard" ]; then
     heard= silent=0 bound=$limit
@@ -49,6 +61,7 @@ read -r -t 1 beat </dev/null
 if [ $? = 1 ]; then
   while :; do
     if read -r -t $tick beat; then
+      [ "$beat" != stay ] || stay
       heard=1
     elif read -r -t 0 beat; then
       read -r -t 1 beat || exit 0
@@ -60,7 +73,14 @@ fi
 ! command -v bash >/dev/null || exec bash --posix -c '` + runScript + `' "$0" "$@"
 trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
-(while read -r beat; do kill -USR1 $$; done; kill -TERM $$) <&3 3<&- &
+trap stay USR2
+(
+  while read -r beat; do
+    [ "$beat" != stay ] || ! command -v sleep >/dev/null || { kill -USR2 $$; exit; }
+    kill -USR1 $$
+  done
+  kill -TERM $$
+) <&3 3<&- &
 reader=$!
 while command -v sleep >/dev/null; do
   sleep $tick </dev/null 3<&- &

@@ -233,6 +233,22 @@ func TestHolderEndsOnSignals(t *testing.T) {
 	})
 }
 
+// TestHolderStays: told so, it answers, and needs no client any more, until it is ended.
+func TestHolderStays(t *testing.T) {
+	inHolderShells(t, func(t *testing.T, shell []string) {
+		p := startScript(t, shell, holderName, "2", "60")
+		p.writes("\n" + tellStay)
+		if said, err := p.stdout.ReadString('\n'); said != "staying\n" || err != nil {
+			t.Errorf("it answers %q, %v", said, err)
+		}
+		p.stdin.Close()
+		p.runs(4 * time.Second)
+		p.takes(syscall.SIGTERM)
+		p.ends(soon)
+		p.exited(0)
+	})
+}
+
 // TestHolderIsOneProcess: nothing but it is in ps, in one short row, where a read of the shell can end.
 func TestHolderIsOneProcess(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {

@@ -44,8 +44,8 @@ func (c *clone) setCommand(a agent.Agent) error {
 }
 
 // addScripts gives scripts to the chosen container in a variable that shows an annotation of the pod, because
-// kubectl describe shortens an annotation, but not a variable. They are all of the scripts: shells that others
-// open in the session use more of them.
+// kubectl describe shortens an annotation, but not a variable. It has all of the scripts: a shell that
+// somebody else opens in the session needs more of them.
 func (c *clone) addScripts(a agent.Agent) {
 	main := c.main()
 	// The source may itself be a clone.

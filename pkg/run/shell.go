@@ -72,8 +72,9 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, pl
 			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
 	}
 	if ran := initNames(planned); len(ran) > 0 && !known {
-		return 0, hint.Wrap(fmt.Errorf("%w; init container %s has run, and would run once more in another pod",
-			err, strings.Join(ran, ", ")), hint.Command("run the command as the container's own process: "+
+		err = fmt.Errorf("%w; init container %s has run, and would run once more in another pod", err,
+			strings.Join(ran, ", "))
+		return 0, hint.Wrap(err, hint.Command("run the command as the container's own process: "+
 			"--via attach --"+strings.Repeat(" %s", len(r.Plan.Command)), r.Plan.Command...))
 	}
 	r.Session.Reporter.Warn(

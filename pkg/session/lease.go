@@ -168,14 +168,8 @@ func (s *session) detach(ctx context.Context) error {
 	if s.Lease != nil {
 		limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
 		defer cancel()
-		err := s.persist(limited,
-			func(ctx context.Context) error { return s.Lease.Detach(ctx, s.plan.Record) })
-		switch {
-		case errors.Is(err, lease.ErrLost):
-			return s.leaseExpired(err)
-		case err != nil:
-			return fmt.Errorf("the lease of %s could not be made to last for the full time: %w", s.where(),
-				Interrupted(limited, err))
+		if err := s.keepLease(limited); err != nil {
+			return err
 		}
 	}
 	if s.plan.Ephemeral != nil {

@@ -66,11 +66,16 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	if err := s.create(ctx); err != nil {
 		return 0, err
 	}
-	leased, stopRenewing := s.renewLease(ctx)
+	going, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	s.user.Leave = func() { s.askToLeave(leave) }
+	leased, stopRenewing := s.renewLease(going)
 	if err = s.waitUntilStarted(leased); err == nil {
 		status, err = s.runCommand(leased)
 	}
-	err = stopRenewing(err)
+	if err = stopRenewing(err); errors.Is(err, errLeft) {
+		return 0, s.leave(ctx)
+	}
 	return status, s.preferLeaseError(ctx, status, err)
 }
 
@@ -124,9 +129,10 @@ func newSession(c Config, p *plan.Plan) *session {
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
 			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End,
+			Leave: func() { c.Reporter.Say("the session stays; %c. ends this shell", c.Escape) },
 			ListEscapes: func() {
-				c.Reporter.Say("%[1]c. ends the session, %[1]c%[1]c types %[1]c, %[1]c? lists these",
-					c.Escape)
+				c.Reporter.Say("%[1]c. ends the session, %[1]cd leaves it, %[1]c%[1]c types %[1]c, "+
+					"%[1]c? lists these", c.Escape)
 			}},
 		ends: time.Now().Add(c.TTL),
 	}

@@ -6,9 +6,10 @@ import "io"
 // and a key that says what to do, as in ssh (ssh(1), ESCAPE CHARACTERS).
 type escapes struct {
 	io.Reader
-	char byte
-	end  func() // on a dot
-	list func() // on a question mark
+	char  byte
+	end   func() // on a dot
+	leave func() // on d
+	list  func() // on a question mark
 
 	inLine bool // something has been typed since Enter
 	held   bool // the escape character has been typed, and waits for the next key
@@ -41,6 +42,8 @@ func (e *escapes) take(key byte) {
 		switch key {
 		case '.':
 			e.end()
+		case 'd':
+			e.leave()
 		case '?':
 			e.list()
 		case e.char:

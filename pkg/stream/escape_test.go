@@ -19,6 +19,8 @@ func TestEscapes(t *testing.T) {
 		"\r~~.":              "\r~.",
 		"\r~x\r":             "\r~x\r",
 		"~?ls\r":             "?ls\r",
+		"\r~d":               "\r-",
+		"ls ~d":              "ls ~d",
 		"\r~?~.":             "\r?!",
 		"~\r~.":              "~\r!",
 		"cd ~\r":             "cd ~\r",
@@ -28,8 +30,9 @@ func TestEscapes(t *testing.T) {
 			"key by key": iotest.OneByteReader} {
 			var e *escapes
 			e = &escapes{Reader: read(strings.NewReader(typed)), char: '~',
-				end:  func() { e.keys = append(e.keys, '!') },
-				list: func() { e.keys = append(e.keys, '?') }}
+				end:   func() { e.keys = append(e.keys, '!') },
+				leave: func() { e.keys = append(e.keys, '-') },
+				list:  func() { e.keys = append(e.keys, '?') }}
 			got, err := io.ReadAll(e)
 			if err != nil || string(got) != want {
 				t.Errorf("%q, %s: %q, %v; want %q", typed, name, got, err, want)

@@ -34,8 +34,8 @@ type User struct {
 	Interrupt func()
 	// begins what is typed for eshell itself, after Enter; 0: nothing is
 	Escape byte
-	// called when the user ends the session in that way, or asks how
-	End, ListEscapes func()
+	// called when the user ends the session in that way, leaves it, or asks how
+	End, Leave, ListEscapes func()
 
 	unread []*spool // what was written to Out and Err, if they are no terminal
 }
@@ -66,7 +66,8 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	streams.Tty = true
 	keys := &keyboard{User: *u, typed: u.In, stop: stop}
 	if u.Escape != 0 {
-		keys.typed = &escapes{Reader: u.In, char: u.Escape, end: u.End, list: u.ListEscapes}
+		keys.typed = &escapes{Reader: u.In, char: u.Escape, end: u.End, leave: u.Leave,
+			list: u.ListEscapes}
 	}
 	t := term.TTY{
 		In: u.In, Out: u.Out,

@@ -129,7 +129,7 @@ func (w testEnv) targets() string { return filepath.Join(filepath.Dir(w.bin), "t
 
 // targetNames are the names of those pods. A test that counts what is in its pod has a pod of its own.
 var targetNames = []string{
-	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data",
+	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-argv",
 	"target-reaped", "target-ended",
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1",
 	"target-stopped-2", "target-stopped-3",
@@ -181,5 +181,6 @@ func (w testEnv) startOne() (started func()) {
 // env returns the whole environment of a command. It has none of the developer's own settings.
 func (w testEnv) env() []string {
 	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig,
-		"HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
+		"HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0",
+		"KUBECACHEDIR=/dev/null"} // what images lack a shell is not remembered from test to test
 }

@@ -1,0 +1,61 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+)
+
+// errLeft is the cause of the end of a session's streams if the user leaves the session.
+var errLeft = errors.New("the session was left")
+
+// askToLeave calls leave if the session can go on without its client: only a lease would end it.
+func (s *session) askToLeave(leave context.CancelCauseFunc) {
+	switch {
+	case s.plan.Ephemeral != nil:
+		s.Reporter.Say("a debug session cannot be left: %s", hint.Command(
+			"start one that can: kubectl eshell pod/%s --mode debug --detach -n %s", s.plan.PodName,
+			s.plan.Namespace))
+	case s.Lease == nil:
+		s.Reporter.Say("a session without a lease cannot be left")
+	default:
+		leave(errLeft)
+	}
+}
+
+// leave lets a clone go on without its client, for as long as it is allowed to. What runs in it goes on as
+// far as it needs no terminal.
+func (s *session) leave(ctx context.Context) error {
+	limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
+	defer cancel()
+	if err := s.keepLease(limited); err != nil {
+		return err
+	}
+	if err := s.agent.Leave(limited); err != nil {
+		return fmt.Errorf("%s could not be left: %w", s.where(), Interrupted(ctx, err))
+	}
+	s.enter(detached)
+	left, _ := s.left()
+	s.Reporter.Say("%s goes on without you, for at most %s; what runs in it has no terminal any more\n%s",
+		s.where(), duration.HumanDuration(left), hint.Command(
+			"a shell in it: kubectl eshell attach %s -n %s", s.plan.Name(), s.plan.Namespace))
+	return nil
+}
+
+// keepLease makes the lease last for the full time without its client.
+func (s *session) keepLease(ctx context.Context) error {
+	err := s.persist(ctx, func(ctx context.Context) error { return s.Lease.Detach(ctx, s.plan.Record) })
+	switch {
+	case errors.Is(err, lease.ErrLost):
+		return s.leaseExpired(err)
+	case err != nil:
+		return fmt.Errorf("the lease of %s could not be made to last for the full time: %w", s.where(),
+			Interrupted(ctx, err))
+	}
+	return nil
+}

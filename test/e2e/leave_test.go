@@ -1,0 +1,64 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLeave: a clone is left from the keyboard, and lives on with what runs in it, beyond its lease, until it
+// is deleted.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	for _, place := range []struct {
+		name string
+		args []string
+	}{
+		{"by exec", []string{"eshell", "deploy/bash"}},
+		{"by exec, in dash", []string{"eshell", "deploy/dash"}},
+		{"by attach", []string{"eshell", "deploy/bash", "--via", "attach"}},
+	} {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			term := open(t, append(place.args, "--lease=20s")...)
+			session := term.session()
+			term.typed("i=0; while :; do i=$((i+1)); echo $i >/tmp/count; [ $i -ne 5 ] || echo cou''nts; sleep 0.1; done\r")
+			term.expect(`counts\r\n`)
+			term.typed("\r~d")
+			term.expect(`pod/` + session.pod + ` goes on without you, for at most 7h\d+m; ` +
+				`what runs in it has no terminal any more\r\n  a shell in it: kubectl eshell attach ` + session.pod +
+				` -n ` + env.namespace + `\r\n`)
+			if status := term.status(); status != 0 {
+				t.Errorf("exit status %d, want 0", status)
+			}
+			term.restored()
+			session.outlives(t, 25*time.Second)
+			shows(t, []string{"eshell", "list"}, `(?m)^`+session.pod+` .* Running +\S+ +<none> +[78]h`)
+			counted, err := strconv.Atoi(strings.TrimSpace(kubectl(t, "eshell", "attach", session.name(), "-q",
+				"--", "cat", "/tmp/count")))
+			if err != nil || counted < 100 {
+				t.Errorf("it has counted to %d, %v; want at least 100", counted, err)
+			}
+			shows(t, []string{"eshell", "delete", session.name()}, `\A`+session.name()+` deleted\n\z`)
+			session.gone(t)
+		})
+	}
+}
+
+// TestLeaveDebug: a debug session is not left, because nothing would end it; it says so, and goes on.
+func TestLeaveDebug(t *testing.T) {
+	t.Parallel()
+	term := open(t, "eshell", "pod/target", "--mode", "debug")
+	session := term.session()
+	term.typed("echo rea''dy\r")
+	term.expect(`ready\r\n`)
+	term.typed("\r~d")
+	term.expect(fmt.Sprintf(`a debug session cannot be left: start one that can: kubectl eshell pod/%s --mode debug --detach -n %s`,
+		session.pod, env.namespace))
+	term.typed("exit 3\r")
+	term.ended(3, session)
+}
