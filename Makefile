@@ -35,9 +35,10 @@ demo: build ## Show the plugin at work
 	test/demo/demo.sh
 
 # ESHELL_E2E_CONTEXT names a cluster of the caller's, to use instead of ours.
+# The end-to-end tests come first: they take the longest, and the others run beside them.
 .PHONY: test
 test: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Run every test: unit, script and end-to-end
-	$(GO_TEST) -skip '$(FAULTS)' ./...
+	$(GO_TEST) -skip '$(FAULTS)' ./test/e2e ./...
 	$(MAKE) test-faults
 	$(if $(ESHELL_E2E_CONTEXT),,ESHELL_CLUSTER_TEST=1 $(GO_TEST) ./test/cluster/embedded)
 
