@@ -69,8 +69,9 @@ type Agent struct {
 	HeartbeatTimeout time.Duration
 	AttachTimeout    time.Duration // how long the process waits for its client to attach
 
-	command  []string // run by exec
-	gateMark string   // begins the lines that a gate prints; empty: the command does not wait
+	needsShell bool
+	command    []string // run by exec
+	gateMark   string   // begins the lines that a gate prints; empty: the command does not wait
 	// begins the line on stderr that reports the mark of the command's end; empty: the end is not reported
 	endTag string
 	env    []Variable // passed to the command over its stream, before the user's input
@@ -86,7 +87,7 @@ func (a *Agent) HeartbeatInterval() time.Duration { return a.HeartbeatTimeout / 
 func (a *Agent) HasGate() bool { return a.gateMark != "" }
 
 // NeedsShell reports whether the image's shell runs something before or beside the command.
-func (a *Agent) NeedsShell() bool { return a.Scripts != "" || a.HasGate() }
+func (a *Agent) NeedsShell() bool { return a.needsShell }
 
 // TellsEnd reports whether the command's end and exit status are reported on stderr.
 func (a *Agent) TellsEnd() bool { return a.endTag != "" }
@@ -117,9 +118,10 @@ func New(o Options) Agent {
 		ContainerTTY: o.Via == ViaAttach && o.TTY,
 	}
 	launch := launcher(o)
+	a.needsShell = true
 	switch {
 	case o.Detached && len(o.Command) > 0:
-		a.Process = o.Command
+		a.Process, a.needsShell = o.Command, false
 	case o.Detached:
 		timeouts := []string{"", ""} // none if a lease or the pod's own deadline ends it
 		if o.Watchdog.Timeout != 0 {
@@ -133,7 +135,7 @@ func New(o Options) Agent {
 		}
 		a.command = a.ended(o, a.withEnv(o, launch))
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
-		a.Process = o.Command
+		a.Process, a.needsShell = o.Command, false
 	default:
 		if !o.Entrypoint { // an entrypoint may redirect what it runs
 			launch = a.ended(o, launch)

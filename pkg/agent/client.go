@@ -84,7 +84,7 @@ func (c *Client) Stop(ctx context.Context) error {
 	case c.holder != nil:
 		attached := c.holder
 		c.holder = nil // a lost stream does not come back: the next attempt attaches again
-		defer attached.leave()
+		defer attached.disconnect()
 		attached.beats.Close()
 		select {
 		case <-attached.ended: // it ends with its container
@@ -134,31 +134,32 @@ func StopIdler(ctx context.Context, streams stream.Client, container stream.Cont
 // holder is the client's end of the holder in the container. The session lives as long as it is attached and
 // sends heartbeats.
 type holder struct {
-	beats    *io.PipeWriter
-	leave    func()        // breaks the stream off
-	answered chan struct{} // closed when the holder has said something
-	ended    chan struct{} // closed when the stream has ended
-	err      error         // how it has ended; read it only after ended is closed
+	beats      *io.PipeWriter
+	disconnect func()        // breaks the stream off
+	stays      chan struct{} // closed when the holder has answered that it stays
+	ended      chan struct{} // closed when the stream has ended
+	err        error         // how it has ended; read it only after ended is closed
 }
 
 // AttachHolder attaches to the holder. The stream outlives ctx. Only Stop ends it. opened is closed when it
 // has opened or ended.
 func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	in, beats := io.Pipe()
-	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
-	h := &holder{beats: beats, leave: leave, answered: make(chan struct{}), ended: make(chan struct{})}
+	lasting, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	h := &holder{beats: beats, disconnect: disconnect, stays: make(chan struct{}),
+		ended: make(chan struct{})}
 	isOpen := make(chan struct{})
 	open := sync.OnceFunc(func() { close(isOpen) })
 	go func() {
 		defer close(h.ended)
 		defer open()
-		// stdout is requested although the holder prints little: it ends with the container. A stream of
+		// stdout is requested although the holder prints nothing else: it ends with the container. A stream of
 		// stdin alone ends with its own input. It may open late: the stream of the command, or its own
 		// client, ends a session that waits too long. A second attempt beside a first one that is still
 		// answered would end the container's input.
 		h.err = c.streams.Attach(stream.Patient(lasting), c.container,
 			remotecommand.StreamOptions{Stdin: &opening{in, open},
-				Stdout: acknowledgements(sync.OnceFunc(func() { close(h.answered) }))})
+				Stdout: &lineReader{line: staying, read: sync.OnceFunc(func() { close(h.stays) })}})
 		in.Close()
 	}()
 	go beat(beats, c.HeartbeatInterval(), h.ended)
@@ -166,24 +167,28 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	return isOpen
 }
 
-// Leave makes the container's process live on without its client, until its container is ended.
-func (c *Client) Leave(ctx context.Context) error {
-	if c.Via == ViaAttach { // a terminal keeps the process
-		return nil
-	}
+// stayTime is how long a holder has to answer that it stays. dash may see that it is told so only after a
+// second.
+const stayTime = 5 * time.Second
+
+// LetStay makes the container's process live without its client, until its container is ended. By attach, the
+// terminal keeps it alive anyway.
+func (c *Client) LetStay(ctx context.Context) error {
 	attached := c.holder
 	if attached == nil {
-		return errors.New("it is not attached to")
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, stayTime)
+	defer cancel()
 	go func() { _, _ = io.WriteString(attached.beats, tellStay) }() // ends with the stream
 	select {
-	case <-attached.answered:
-		attached.leave()
+	case <-attached.stays:
 		return nil
 	case <-attached.ended:
-		return fmt.Errorf("the connection has ended: %w", attached.err)
+		return errors.New("the connection to it has ended")
 	case <-ctx.Done():
-		return errors.New("its process does not answer; it needs a sleep in the image's PATH")
+		return fmt.Errorf("the process that keeps it alive did not answer within %s; "+
+			"it needs a sleep in the image's PATH", stayTime)
 	}
 }
 

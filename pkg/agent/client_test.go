@@ -167,3 +167,30 @@ func TestRelayThatOpensLate(t *testing.T) {
 		})
 	}
 }
+
+// TestLineReader: only the whole line is the answer, however it arrives; what an application writes into its
+// container's log is not.
+func TestLineReader(t *testing.T) {
+	for _, tt := range []struct {
+		parts []string
+		read  int
+	}{
+		{[]string{"staying\n"}, 1},
+		{[]string{"sta", "ying", "\nmore"}, 1},
+		{[]string{"GET /\nstaying\nGET /\n"}, 1},
+		{[]string{"staying"}, 0},
+		{[]string{"not staying\n", "staying here\n", "\n"}, 0},
+		{[]string{strings.Repeat("x", 100), "staying\n"}, 0},
+	} {
+		read := 0
+		r := &lineReader{line: staying, read: func() { read++ }}
+		for _, part := range tt.parts {
+			if n, err := r.Write([]byte(part)); n != len(part) || err != nil {
+				t.Errorf("%q: wrote %d, %v", part, n, err)
+			}
+		}
+		if read != tt.read {
+			t.Errorf("%q: read %d times, want %d", tt.parts, read, tt.read)
+		}
+	}
+}

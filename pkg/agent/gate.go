@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"slices"
@@ -216,6 +217,28 @@ type opening struct {
 func (o *opening) Read(p []byte) (int, error) {
 	o.opened()
 	return o.ReadCloser.Read(p)
+}
+
+// lineReader calls read when it has read a line.
+type lineReader struct {
+	line string
+	read func()
+	rest []byte // of the last line
+}
+
+func (r *lineReader) Write(p []byte) (int, error) {
+	r.rest = append(r.rest, p...)
+	for {
+		line, rest, found := bytes.Cut(r.rest, []byte("\n"))
+		if !found {
+			r.rest = r.rest[max(len(r.rest)-len(r.line)-1, 0):] // a longer line is another
+			return len(p), nil
+		}
+		if string(line) == r.line {
+			r.read()
+		}
+		r.rest = rest
+	}
 }
 
 // acknowledgements is called when the relay has passed a heartbeat on.

@@ -22,9 +22,9 @@ const idlerHead = scriptHead + "ends when it is told to"
 //
 // It looks at the clock eight times in $1 seconds, but at least every 15 s. bash and busybox have a read that
 // waits no longer than that, so the script is one process there. "read -t 0" reports whether there is
-// anything to read. If there is and read then fails, that is the end. dash has no such read. If there is no
-// bash to take over, a sleep in the background is the clock, and another background process reads stdin.
-// (bash reads no $BASH_ENV with --posix.)
+// anything to read. If there is and read then fails, that is the end. dash has no such read, and in other
+// shells "read -t 0" might read. If there is no bash to take over, a sleep in the background is the clock,
+// and another background process reads stdin. (bash reads no $BASH_ENV with --posix.)
 //
 // POSIX lets a trap interrupt wait, but not read. Both processes are ended by KILL: a child that has just
 // been forked still has the traps of the shell, and any other signal would be lost on it (dash, 1 of 10 under
@@ -42,7 +42,9 @@ trap 'exit 0' TERM INT HUP
 exec 3<&0 2>/dev/null
 stay() {
   command -v sleep >/dev/null || return
-  echo staying
+  trap '' USR1 USR2
+  [ -z "$reader" ] || { kill -KILL $reader; wait $reader; }
+  echo ` + staying + `
   trap 'kill -KILL $!; wait $!' EXIT
   while :; do
     sleep 3600 </dev/null 3<&- &
@@ -58,25 +60,31 @@ check() {
   fi
 }
 read -r -t 1 beat </dev/null
-if [ $? = 1 ]; then
+if [ $? = 1 ] && read -r -t 0 beat </dev/null; then
   while :; do
+    beat=
     if read -r -t $tick beat; then
-      [ "$beat" != stay ] || stay
       heard=1
     elif read -r -t 0 beat; then
       read -r -t 1 beat || exit 0
       heard=1
     fi
+    [ "$beat" != stay ] || stay
     check
   done
 fi
-! command -v bash >/dev/null || exec bash --posix -c '` + runScript + `' "$0" "$@"
+if [ "$` + ScriptsVariable + `" ] && bash --posix -c :; then
+  exec bash --posix -c '` + runScript + `' "$0" "$@"
+fi
 trap 'kill -KILL $! $sleeper $reader; wait $! $sleeper $reader' EXIT
 trap 'heard=1' USR1
 trap stay USR2
 (
   while read -r beat; do
-    [ "$beat" != stay ] || ! command -v sleep >/dev/null || { kill -USR2 $$; exit; }
+    while [ "$beat" = stay ] && command -v sleep >/dev/null; do
+      kill -USR2 $$
+      sleep 1
+    done
     kill -USR1 $$
   done
   kill -TERM $$
@@ -129,13 +137,14 @@ wait ${clock:-$reader}
 exit 0
 `
 
-// The client writes tellStay and tellEnd to an idler, and tellGo to a gate. Until it reads tellGo, a gate
+// The client writes tellStay and tellEnd to an idler, tellStay to a holder, and tellGo to a gate. Until it reads tellGo, a gate
 // answers each line with gateReady.
 const (
 	tellStay  = "stay\n"
 	tellEnd   = "end\n"
 	tellGo    = "go"
 	gateReady = "ready"
+	staying   = "staying" // what a holder answers to tellStay
 )
 
 // gateScript is the process of a command whose streams may open too late or be lost: one that is attached to,

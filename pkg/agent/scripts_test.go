@@ -238,7 +238,7 @@ func TestHolderStays(t *testing.T) {
 	inHolderShells(t, func(t *testing.T, shell []string) {
 		p := startScript(t, shell, holderName, "2", "60")
 		p.writes("\n" + tellStay)
-		if said, err := p.stdout.ReadString('\n'); said != "staying\n" || err != nil {
+		if said, err := p.stdout.ReadString('\n'); said != staying+"\n" || err != nil {
 			t.Errorf("it answers %q, %v", said, err)
 		}
 		p.stdin.Close()

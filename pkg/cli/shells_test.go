@@ -12,22 +12,22 @@ import (
 func TestShells(t *testing.T) {
 	folder := t.TempDir()
 	s, other := shells{folder, "https://one"}, shells{folder, "https://two"}
-	if s.Lacks("api:1") {
+	if s.Lacks(t.Context(), "api:1") {
 		t.Error("it is known before it was tried")
 	}
-	s.Remember("api:1")
-	if !s.Lacks("api:1") || s.Lacks("api:2") || other.Lacks("api:1") {
+	s.Remember(t.Context(), "api:1")
+	if !s.Lacks(t.Context(), "api:1") || s.Lacks(t.Context(), "api:2") || other.Lacks(t.Context(), "api:1") {
 		t.Error("remembered are others than api:1 of one server")
 	}
 	old := time.Now().Add(-knownTime - time.Minute)
 	if err := os.Chtimes(s.path("api:1"), old, old); err != nil {
 		t.Fatal(err)
 	}
-	if s.Lacks("api:1") {
+	if s.Lacks(t.Context(), "api:1") {
 		t.Errorf("it is still known after %s", knownTime)
 	}
-	s.Remember("api:1")
-	if !s.Lacks("api:1") {
+	s.Remember(t.Context(), "api:1")
+	if !s.Lacks(t.Context(), "api:1") {
 		t.Error("it is not known anew")
 	}
 	if content, err := os.ReadFile(s.path("api:1")); err != nil || len(content) > 0 {
@@ -44,8 +44,8 @@ func TestShellsWithoutCache(t *testing.T) {
 	}
 	for _, folder := range []string{"", ".kube/cache", file} {
 		s := shells{folder, "https://one"}
-		s.Remember("api:1")
-		if s.Lacks("api:1") {
+		s.Remember(t.Context(), "api:1")
+		if s.Lacks(t.Context(), "api:1") {
 			t.Errorf("folder %q: it is remembered", folder)
 		}
 	}

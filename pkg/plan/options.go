@@ -166,11 +166,13 @@ func chooseVia(t *workload.Workload, o Options, mode Mode) (agent.Via, []Note, e
 
 // startsDirectly reports whether the command of --via attach is the container's process without a shell
 // around it: so a program of an image without a shell runs in the first pod. If the workload shows that its
-// image has a shell, the command waits behind a gate, and none of its output comes from the log. So it does
-// without a lease, because only a gate has a watchdog.
+// image has a shell, or the command is one, it waits behind a gate: then none of its output comes from the
+// log, and it is not PID 1, which ignores the signals that it does not handle. So it does without a lease,
+// because only a gate has a watchdog.
 func (o Options) startsDirectly(t *workload.Workload) bool {
 	if o.Via != agent.ViaAttach || len(o.Command) == 0 || o.Direct || o.Detach || o.Entrypoint ||
-		o.Toolbox != "" || o.NoLease != nil || isWindows(t.Template.Spec) {
+		o.Toolbox != "" || o.NoLease != nil || isWindows(t.Template.Spec) ||
+		runsShell(o.Command) || agent.NeedsShell(o.Command) {
 		return false
 	}
 	image := o.Image
@@ -202,9 +204,12 @@ func usesShell(c corev1.Container) bool {
 			}
 		}
 	}
-	return slices.ContainsFunc(programs, func(words []string) bool {
-		return len(words) > 0 && slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(words[0]))
-	})
+	return slices.ContainsFunc(programs, runsShell)
+}
+
+// runsShell reports whether a command's program is a shell.
+func runsShell(command []string) bool {
+	return len(command) > 0 && slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(command[0]))
 }
 
 // watchdog returns the watchdog for a process that runs by attach and is not ended by a lease. Heartbeats

@@ -56,6 +56,17 @@ func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, er
 	}
 	r.Plan.Preview, r.Plan.Session = true, rand.String(5)
 	planned, err := r.plan(w)
+	if err != nil {
+		return nil, w, err
+	}
+	if lacks := r.lacksShell(ctx, w, planned); lacks != nil {
+		if r, err = r.withoutShell(ctx, planned, lacks); err != nil {
+			return nil, w, err
+		}
+		if planned, err = r.plan(w); err == nil {
+			planned.Notes = append(planned.Notes, plan.Note{Kind: plan.Warning, What: withoutShellNote})
+		}
+	}
 	return planned, w, err
 }
 
@@ -80,7 +91,7 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 		r.Session.Lease = pending.lease
 	}
 	if planned, err = r.plan(w); err == nil {
-		err = r.lacksShell(w, planned)
+		err = r.lacksShell(ctx, w, planned)
 	}
 	if err != nil {
 		r.giveUp(ctx, pending)

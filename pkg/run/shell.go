@@ -1,10 +1,14 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
@@ -17,9 +21,9 @@ import (
 // Shells remembers images that have turned out to have no shell.
 type Shells interface {
 	// Lacks reports whether an image had no shell when it was last tried, not long ago.
-	Lacks(image string) bool
+	Lacks(ctx context.Context, image string) bool
 	// Remember records that an image has no shell.
-	Remember(image string)
+	Remember(ctx context.Context, image string)
 }
 
 // knownError is the lack of a shell that was known before anything was created.
@@ -30,58 +34,81 @@ func (e knownError) Unwrap() error { return e.error }
 
 // lacksShell returns an error if the plan needs a shell, and another container or an earlier session has
 // shown that the image has none.
-func (r Request) lacksShell(w *workload.Workload, planned *plan.Plan) error {
-	image := imageOf(planned)
-	if !planned.Agent.NeedsShell() || r.Plan.Toolbox != "" {
+func (r Request) lacksShell(ctx context.Context, w *workload.Workload, planned *plan.Plan) error {
+	image, tells := imageOf(planned)
+	if !planned.Agent.NeedsShell() || r.Plan.Toolbox != "" || !tells {
 		return nil
 	}
-	if w.Pod != nil && diagnosis.LacksShell(w.Pod, image) || r.Shells != nil && r.Shells.Lacks(image) {
-		return knownError{fmt.Errorf("container %s: %w: %s", w.Container, diagnosis.ErrNoShell, image)}
+	who := "an earlier session has found"
+	switch {
+	case w.Pod != nil && diagnosis.LacksShell(w.Pod, image):
+		who = "another container shows"
+	case r.Shells == nil || !r.Shells.Lacks(ctx, image):
+		return nil
 	}
-	return nil
+	return knownError{fmt.Errorf("container %s: %w: %s, as %s", w.Container, diagnosis.ErrNoShell, image,
+		who)}
 }
 
-func imageOf(planned *plan.Plan) string {
-	switch {
-	case planned.Ephemeral != nil:
-		return planned.Ephemeral.Image
-	case planned.Pod != nil:
-		if c := containers.Spec(planned.Pod, planned.Container); c != nil {
-			return c.Image
-		}
+// imageOf returns the image of the session's container, and whether another container with that image tells
+// anything about it: not if a variable of its own says where programs are, or if the image is pulled again.
+func imageOf(planned *plan.Plan) (image string, tells bool) {
+	var c corev1.Container
+	if planned.Ephemeral != nil {
+		c = corev1.Container(planned.Ephemeral.EphemeralContainerCommon)
+	} else if main := containers.Spec(podOf(planned), planned.Container); main != nil {
+		c = *main
 	}
-	return ""
+	setsPath := slices.ContainsFunc(c.Env, func(v corev1.EnvVar) bool { return v.Name == "PATH" })
+	return c.Image, !setsPath && c.ImagePullPolicy != corev1.PullAlways
+}
+
+// podOf returns the clone, or an empty pod in debug mode.
+func podOf(planned *plan.Plan) *corev1.Pod { return cmp.Or(planned.Pod, &corev1.Pod{}) }
+
+// withoutShell returns the request to run the command as the container's own process, because the image of
+// the plan has no shell, as err says. If the session needs a shell, or the init containers would run a second
+// time, withoutShell returns err with a hint.
+func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error) (Request, error) {
+	_, known := errors.AsType[knownError](err)
+	image, tells := imageOf(planned)
+	if r.Shells != nil && tells && r.Plan.Toolbox == "" && !known {
+		r.Shells.Remember(ctx, image)
+	}
+	const bring = "add a shell and its tools: --toolbox busybox:musl"
+	command := r.Plan.Command
+	switch {
+	case r.Mode == plan.ModeDebug: // eshell could not end a process that runs there directly
+		return r, hint.Wrap(err, "use an image that has a shell: --image IMAGE")
+	case r.Plan.Toolbox != "":
+		return r, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
+	case len(command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
+		return r, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
+			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
+	case command[0] == "sh" || !planned.Agent.NeedsShell(): // what is missing is the command itself
+		return r, hint.Wrap(err, bring)
+	}
+	if init := initNames(planned); len(init) > 0 && !known {
+		err = fmt.Errorf("%w; another pod would run init container %s once more", err,
+			strings.Join(init, ", "))
+		if r.Plan.Via == agent.ViaAttach {
+			return r, hint.Wrap(err, bring)
+		}
+		return r, hint.Wrap(err, hint.Command("run the command as the container's own process: "+
+			"--via attach --"+strings.Repeat(" %s", len(command)), command...))
+	}
+	r.Plan.Via, r.Plan.Direct = agent.ViaAttach, true
+	return r, nil
 }
 
 // startWithoutShell runs a command as the container's own process, because the image has no shell beside
-// which to run it. If the session needs a shell, or the init containers would run a second time, it returns
-// err.
+// which to run it.
 func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, planned *plan.Plan,
 	err error) (int, error) {
-	_, known := errors.AsType[knownError](err)
-	if r.Shells != nil && r.Plan.Toolbox == "" && !known {
-		r.Shells.Remember(imageOf(planned))
+	if r, err = r.withoutShell(ctx, planned, err); err != nil {
+		return 0, err
 	}
-	switch {
-	case r.Mode == plan.ModeDebug: // eshell could not end a process that runs there directly
-		return 0, hint.Wrap(err, "use an image that has a shell: --image IMAGE")
-	case r.Plan.Toolbox != "":
-		return 0, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
-	case len(r.Plan.Command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
-		return 0, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
-			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
-	}
-	if ran := initNames(planned); len(ran) > 0 && !known {
-		err = fmt.Errorf("%w; init container %s has run, and would run once more in another pod", err,
-			strings.Join(ran, ", "))
-		return 0, hint.Wrap(err, hint.Command("run the command as the container's own process: "+
-			"--via attach --"+strings.Repeat(" %s", len(r.Plan.Command)), r.Plan.Command...))
-	}
-	r.Session.Reporter.Warn(
-		"no shell (sh) is in the image's PATH: the command runs by attach, " +
-			"and its output is recorded in the container's log; " +
-			"what it prints before eshell is attached is read from there, with stderr on stdout")
-	r.Plan.Via, r.Plan.Direct = agent.ViaAttach, true
+	r.Session.Reporter.Warn("%s", withoutShellNote)
 	_, status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
 		err = hint.Wrap(err, "add a shell and its tools: --toolbox busybox:musl")
@@ -89,13 +116,15 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, pl
 	return status, err
 }
 
-// initNames returns the names of the source's init containers that run in a clone.
+const withoutShellNote = "no shell (sh) is in the image's PATH: the command runs by attach, " +
+	"and its output is recorded in the container's log; " +
+	"what it prints before eshell is attached is read from there, with stderr on stdout"
+
+// initNames returns the names of the init containers that run in a clone.
 func initNames(planned *plan.Plan) []string {
 	var names []string
-	if planned.Pod != nil { // otherwise nothing of it runs again
-		for _, c := range planned.Pod.Spec.InitContainers {
-			names = append(names, c.Name)
-		}
+	for _, c := range podOf(planned).Spec.InitContainers { // debug mode runs none
+		names = append(names, c.Name)
 	}
 	return names
 }

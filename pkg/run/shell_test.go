@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,8 +20,8 @@ import (
 // remembered are images that are known to have no shell.
 type remembered map[string]bool
 
-func (r remembered) Lacks(image string) bool { return r[image] }
-func (r remembered) Remember(image string)   { r[image] = true }
+func (r remembered) Lacks(_ context.Context, image string) bool { return r[image] }
+func (r remembered) Remember(_ context.Context, image string)   { r[image] = true }
 
 // planned is a clone of an image, with what comes before it.
 func planned(o agent.Options, init ...string) *plan.Plan {
@@ -63,7 +64,7 @@ func TestLacksShell(t *testing.T) {
 		if tt.known != nil {
 			r.Shells = tt.known
 		}
-		err := r.lacksShell(&workload.Workload{Container: "app", Pod: tt.pod}, planned(tt.o))
+		err := r.lacksShell(t.Context(), &workload.Workload{Container: "app", Pod: tt.pod}, planned(tt.o))
 		if errors.Is(err, diagnosis.ErrNoShell) != tt.lacks {
 			t.Errorf("%s: %v; want the lack %t", tt.name, err, tt.lacks)
 		}
@@ -79,7 +80,7 @@ func TestInitContainersRunOnce(t *testing.T) {
 	noShell := fmt.Errorf("container app: %w", diagnosis.ErrNoShell)
 	_, err := r.startWithoutShell(t.Context(), found(), planned(agent.Options{Via: agent.ViaExec}, "migrate"),
 		noShell)
-	if want := "init container migrate has run, and would run once more in another pod"; err == nil ||
+	if want := "another pod would run init container migrate once more"; err == nil ||
 		!errors.Is(err, diagnosis.ErrNoShell) || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("error %v, want one that ends with %q", err, want)
 	}

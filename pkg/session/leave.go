@@ -14,18 +14,23 @@ import (
 // errLeft is the cause of the end of a session's streams if the user leaves the session.
 var errLeft = errors.New("the session was left")
 
-// askToLeave calls leave if the session can go on without its client: only a lease would end it.
-func (s *session) askToLeave(leave context.CancelCauseFunc) {
-	switch {
-	case s.plan.Ephemeral != nil:
-		s.Reporter.Say("a debug session cannot be left: %s", hint.Command(
-			"start one that can: kubectl eshell pod/%s --mode debug --detach -n %s", s.plan.PodName,
-			s.plan.Namespace))
-	case s.Lease == nil:
-		s.Reporter.Say("a session without a lease cannot be left")
-	default:
-		leave(errLeft)
+// askToLeave calls leave if the session can go on without its client: something has to end it later, and its
+// process has to stay. Otherwise it says why, and the session goes on as before.
+func (s *session) askToLeave(ctx context.Context, leave context.CancelCauseFunc) {
+	if s.plan.Ephemeral != nil || s.Lease == nil {
+		s.Reporter.Say("this session cannot be left, because nothing would end it; " +
+			"start one that can: --detach")
+		return
 	}
+	go func() { // the keyboard goes on
+		switch err := s.agent.LetStay(ctx); {
+		case ctx.Err() != nil:
+		case err != nil:
+			s.Reporter.Warn("%s could not be left: %v", s.where(), err)
+		default:
+			leave(errLeft)
+		}
+	}()
 }
 
 // leave lets a clone go on without its client, for as long as it is allowed to. What runs in it goes on as
@@ -35,9 +40,6 @@ func (s *session) leave(ctx context.Context) error {
 	defer cancel()
 	if err := s.keepLease(limited); err != nil {
 		return err
-	}
-	if err := s.agent.Leave(limited); err != nil {
-		return fmt.Errorf("%s could not be left: %w", s.where(), Interrupted(ctx, err))
 	}
 	s.enter(detached)
 	left, _ := s.left()

@@ -6,6 +6,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -68,7 +69,7 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	}
 	going, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
-	s.user.Leave = func() { s.askToLeave(leave) }
+	s.user.Leave = func() { s.askToLeave(going, leave) }
 	leased, stopRenewing := s.renewLease(going)
 	if err = s.waitUntilStarted(leased); err == nil {
 		status, err = s.runCommand(leased)
@@ -131,8 +132,12 @@ func newSession(c Config, p *plan.Plan) *session {
 			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End,
 			Leave: func() { c.Reporter.Say("the session stays; %c. ends this shell", c.Escape) },
 			ListEscapes: func() {
-				c.Reporter.Say("%[1]c. ends the session, %[1]cd leaves it, %[1]c%[1]c types %[1]c, "+
-					"%[1]c? lists these", c.Escape)
+				leaves := fmt.Sprintf("%cd leaves it, ", c.Escape)
+				if p.Pod == nil {
+					leaves = ""
+				}
+				c.Reporter.Say("%[1]c. ends the session, %[2]s%[1]c%[1]c types %[1]c, %[1]c? lists these",
+					c.Escape, leaves)
 			}},
 		ends: time.Now().Add(c.TTL),
 	}

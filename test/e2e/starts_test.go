@@ -120,6 +120,14 @@ func TestStarts(t *testing.T) {
 			spec: `{containers: [{name: app, image: "localhost/eshell/noshell:1"}]}`, typed: "--via exec",
 			says: `container app: the image has no shell \(sh\) in its PATH: localhost/eshell/noshell:1`,
 			hint: `add a shell: --toolbox busybox:musl; use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM`},
+		{name: "no shell, init containers", typed: "-- /hello",
+			spec: `{initContainers: [{name: prepare, image: "localhost/eshell/bash:1", command: [sh, -c, "echo x > /data/x"], ` +
+				`volumeMounts: [{name: data, mountPath: /data}]}], ` +
+				`containers: [{name: app, image: "localhost/eshell/noshell:1", volumeMounts: [{name: data, mountPath: /data}]}], ` +
+				`volumes: [{name: data, emptyDir: {}}]}`,
+			says: `container app: the image has no shell \(sh\) in its PATH: localhost/eshell/noshell:1; ` +
+				`another pod would run init container prepare once more`,
+			hint: `run the command as the container's own process: --via attach -- /hello`},
 		{name: "toolbox", typed: "--toolbox localhost/eshell/noshell:1",
 			spec: `{containers: [{name: app, image: "localhost/eshell/noshell:1"}]}`,
 			says: `init container eshell-toolbox failed: StartError, exit status 128: .*exec: "sh": executable file not found.*`,
