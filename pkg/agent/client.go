@@ -153,8 +153,8 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	go func() {
 		defer close(h.ended)
 		defer open()
-		// stdout is requested although the holder prints nothing else: it ends with the container. A stream of
-		// stdin alone ends with its own input. It may open late: the stream of the command, or its own
+		// stdout is requested although the holder prints nothing else: it ends with the container. A stream
+		// of stdin alone ends with its own input. It may open late: the stream of the command, or its own
 		// client, ends a session that waits too long. A second attempt beside a first one that is still
 		// answered would end the container's input.
 		h.err = c.streams.Attach(stream.Patient(lasting), c.container,

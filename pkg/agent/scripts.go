@@ -137,8 +137,8 @@ wait ${clock:-$reader}
 exit 0
 `
 
-// The client writes tellStay and tellEnd to an idler, tellStay to a holder, and tellGo to a gate. Until it reads tellGo, a gate
-// answers each line with gateReady.
+// The client writes tellStay and tellEnd to an idler, tellStay to a holder, and tellGo to a gate. Until it
+// reads tellGo, a gate answers each line with gateReady.
 const (
 	tellStay  = "stay\n"
 	tellEnd   = "end\n"
