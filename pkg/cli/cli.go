@@ -95,7 +95,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			if err != nil {
 				return err
 			}
-			out.context = c.context
+			out.context, out.kubeContext = c.context, *f.config.Context
 			*status, err = options.execute(cmd.Context(), c, streams, out)
 			return explainWord(cmd, args, err)
 		},

@@ -82,6 +82,10 @@ func TestMainFails(t *testing.T) {
 		{"an unknown flag", t.Context(), []string{"api", "--nosuch"},
 			ran{125, "", "error: unknown flag: --nosuch\n" +
 				"hint: list the flags: kubectl eshell --help, kubectl eshell options; a command and its own flags go after two dashes: -- ls -l\n"}},
+		{"no number", t.Context(), []string{"deploy/api", "--revision", "x"},
+			ran{125, "", "error: --revision \"x\" is not a number\n"}},
+		{"neither true nor false", t.Context(), []string{"deploy/api", "-i=x"},
+			ran{125, "", "error: --stdin \"x\" is not true or false\n"}},
 		{"no such workload", t.Context(), []string{"deploy/api", "-n", "shop", "--server", server.URL},
 			ran{125, "",
 				"error: deployment/api in namespace shop: /apis/apps/v1/namespaces/shop/deployments/api is not here\n" +

@@ -16,6 +16,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // parseInit distinguishes the three keywords from the names of containers.
@@ -84,7 +85,8 @@ func (f *flags) parseLabels(o *isolation.LabelOptions) error {
 
 func validLabel(flag, part, word string, problems func(string) []string) error {
 	if p := problems(word); len(p) > 0 {
-		return fmt.Errorf("--%s: %q is not a valid label %s: %s", flag, word, part, p[0])
+		return fmt.Errorf("--%s: %q is not a valid label %s: %s", flag, word, part,
+			words.Rule(p[0]))
 	}
 	return nil
 }

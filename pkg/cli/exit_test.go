@@ -63,7 +63,7 @@ func TestReport(t *testing.T) {
 				"x509: certificate signed by unknown authority\n" +
 				"hint: check the cluster's certificate-authority: kubectl config view --minify\n"},
 		{"unknown here", apierrors.NewUnauthorized("who?"), 125, "error: who?\n" +
-			"hint: the server does not accept your credentials; see who you are: kubectl auth whoami\n"},
+			"hint: the server does not accept your credentials, which may have expired: log in again; see which are used: kubectl config view --minify\n"},
 
 		{"INT", Signal{syscall.SIGINT}, 130, "error: ended by a signal: interrupt\n"},
 		{"TERM", Signal{syscall.SIGTERM}, 143, "error: ended by a signal: terminated\n"},

@@ -93,7 +93,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 		"pass stdin to the command (default: to a shell, and between terminals)")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&f.escape, "escape", defaultEscape,
-		"end a stuck session by Enter, `CHAR`, dot; none: off")
+		"Enter, `CHAR`, dot ends it, d leaves it; none: off")
 	set.StringVar((*string)(&o.Plan.Via), "via", "",
 		"run by `WAY`: exec (nothing is logged), or attach (the main process)")
 }

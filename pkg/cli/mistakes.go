@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -40,7 +41,12 @@ func instead(flag string) string {
 // where flags are listed.
 func explainFlag(cmd *cobra.Command, err error, listed string) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &invalid):
+		return fmt.Errorf("--%s %q is not %s", invalid.GetFlag().Name, invalid.GetValue(),
+			kindOfValue(invalid.GetFlag().Value.Type()))
+	case !errors.As(err, &unknown):
 		return hint.Wrap(err, listed)
 	}
 	flag := unknown.GetSpecifiedName()
@@ -53,6 +59,17 @@ func explainFlag(cmd *cobra.Command, err error, listed string) error {
 		return hint.Wrap(err, "did you mean: --"+strings.Join(closest, ", --"))
 	}
 	return hint.Wrap(err, listed)
+}
+
+// kindOfValue returns what a flag's value has to be, in words.
+func kindOfValue(typ string) string {
+	switch typ {
+	case "int", "int32", "int64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	}
+	return "a valid " + typ
 }
 
 // explainDashes adds a hint to the error about an unknown flag that may be one of a command's: the command

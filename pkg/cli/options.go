@@ -20,6 +20,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -252,7 +253,7 @@ func (f *flags) validNames(flag string, problems func(string) []string, names ..
 	}
 	for _, name := range names {
 		if p := problems(name); len(p) > 0 {
-			return fmt.Errorf("--%s %q is not a valid name: %s", flag, name, p[0])
+			return fmt.Errorf("--%s %q is not a valid name: %s", flag, name, words.Rule(p[0]))
 		}
 	}
 	return nil
@@ -295,7 +296,8 @@ func (f *flags) parseEnv(ctx context.Context, o *plan.Options) error {
 		}
 		// The API accepts these names since Kubernetes 1.30 (KEP-4369). An older server refuses them itself.
 		if problems := validation.IsRelaxedEnvVarName(change.Name); len(problems) > 0 {
-			return fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name, problems[0])
+			return fmt.Errorf("--env: %q is not a name for a variable: %s", change.Name,
+				words.Rule(problems[0]))
 		}
 		o.Env = append(o.Env, change)
 	}
@@ -352,7 +354,7 @@ func parseQuantity(to *resource.Quantity, flag, value string) error {
 	quantity, err := resource.ParseQuantity(value)
 	switch {
 	case err != nil:
-		return hint.Wrap(fmt.Errorf("--%s %q is not a quantity: %w", flag, value, err),
+		return hint.Wrap(fmt.Errorf("--%s %q is not a quantity", flag, value),
 			"for example: --cpu 500m, --memory 2Gi")
 	case quantity.Sign() <= 0:
 		return fmt.Errorf("--%s %q is not more than zero", flag, value)

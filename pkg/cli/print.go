@@ -33,6 +33,8 @@ type printer struct {
 	quiet    bool
 	progress *progress
 	context  string // the kubeconfig's, which tells the user what cluster this is; empty: there is no other
+	// kubeContext is that of --context: commands that are printed get it too.
+	kubeContext string
 
 	mu   sync.Mutex // only one goroutine at a time writes to out
 	told map[string]bool
@@ -61,7 +63,7 @@ func (p *printer) Waiting(what string) {
 // Trouble prints what keeps a session from starting, and what to type, in lines that stay. Where what is
 // waited for has such a line already, only the hint is new.
 func (p *printer) Trouble(what, next string) {
-	lines := "hint: " + next
+	lines := "hint: " + inContext(next, p.kubeContext)
 	switch {
 	case p.progress == nil || p.progress.moving:
 		lines = "warning: still waiting: " + what + "\n" + lines
@@ -103,12 +105,19 @@ func (p *printer) still() {
 // Say prints a line unless quiet.
 func (p *printer) Say(format string, args ...any) {
 	if !p.quiet {
-		p.line("", format, args...)
+		p.Answer(format, args...)
 	}
 }
 
+// Answer prints a line, even if quiet.
+func (p *printer) Answer(format string, args ...any) {
+	p.line("", "%s", inContext(fmt.Sprintf(format, args...), p.kubeContext))
+}
+
 // Warn prints a warning, even if quiet.
-func (p *printer) Warn(format string, args ...any) { p.line("warning: ", format, args...) }
+func (p *printer) Warn(format string, args ...any) {
+	p.line("warning: ", "%s", inContext(fmt.Sprintf(format, args...), p.kubeContext))
+}
 
 // HandleWarningHeader prints the API server's own warnings.
 func (p *printer) HandleWarningHeader(code int, _ string, text string) {

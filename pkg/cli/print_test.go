@@ -207,3 +207,26 @@ func TestPrintDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandsMeanTheSameCluster: a command that is printed has the --context that was given, wherever it is.
+func TestCommandsMeanTheSameCluster(t *testing.T) {
+	var out strings.Builder
+	p := newPrinter(&out, false)
+	p.kubeContext = "prod"
+	p.Say("a shell in it: kubectl eshell attach x -n shop")
+	p.Warn("it is left: kubectl delete pod x -n shop")
+	p.Trouble("scheduling", "kubectl describe node n")
+	want := "a shell in it: kubectl eshell --context prod attach x -n shop\n" +
+		"warning: it is left: kubectl --context prod delete pod x -n shop\n" +
+		"waiting: scheduling\n  hint: kubectl --context prod describe node n\n"
+	if out.String() != want {
+		t.Errorf("printed\n%swant\n%s", &out, want)
+	}
+	quiet := newPrinter(&out, true)
+	out.Reset()
+	quiet.Say("not this")
+	quiet.Answer("but this")
+	if out.String() != "but this\n" {
+		t.Errorf("quiet printed %q", &out)
+	}
+}

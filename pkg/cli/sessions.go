@@ -19,6 +19,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -63,7 +64,7 @@ func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error
 	if c.connection, err = connect(ctx, c.flags, c.out); err != nil {
 		return err
 	}
-	c.out.context = c.connection.context
+	c.out.context, c.out.kubeContext = c.connection.context, *c.flags.Context
 	return session.Interrupted(ctx, do(ctx))
 }
 
@@ -202,20 +203,21 @@ func (c *sessionCommand) onlySession(ctx context.Context, source workload.Refere
 		hint.Command("name one: kubectl eshell attach %s -n %s", names[0], c.namespace))
 }
 
-func parseSession(words []string) (string, error) {
-	if len(words) != 1 {
-		err := fmt.Errorf("expected one session name, got %d words", len(words))
-		if len(words) > 1 {
+func parseSession(names []string) (string, error) {
+	if len(names) != 1 {
+		err := fmt.Errorf("expected one session name, got %d words", len(names))
+		if len(names) > 1 {
 			return "", hint.Wrap(err, hint.Command("a command goes after two dashes: "+
-				"kubectl eshell attach %s --"+strings.Repeat(" %s", len(words)-1), words...))
+				"kubectl eshell attach %s --"+strings.Repeat(" %s", len(names)-1), names...))
 		}
 		return "", hint.Wrap(err, "list sessions: kubectl eshell list")
 	}
-	if problems := validation.IsDNS1123Subdomain(inventory.BareName(words[0])); len(problems) > 0 {
-		return "", hint.Wrap(fmt.Errorf("%q is not a session's name: %s", words[0], problems[0]),
+	if problems := validation.IsDNS1123Subdomain(inventory.BareName(names[0])); len(problems) > 0 {
+		return "", hint.Wrap(fmt.Errorf("%q is not a session's name: %s", names[0],
+			words.Rule(problems[0])),
 			"list sessions: kubectl eshell list")
 	}
-	return words[0], nil
+	return names[0], nil
 }
 
 // attach runs a command in a session and returns its exit status.
@@ -247,7 +249,9 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 		config.Lease = followed
 	}
 	place := plan.Place{Mode: plan.Mode(s.Mode), Namespace: s.Namespace, Pod: s.Pod, Container: s.Container}
-	return session.Join(ctx, config, plan.Join(place, o.Plan))
+	status, err := session.Join(ctx, config, plan.Join(place, o.Plan))
+	c.out.explainNotFound(status, o.Plan.Command)
+	return status, err
 }
 
 // lookUp finds the session of a name and its state, and who the caller is.

@@ -53,7 +53,8 @@ func inCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
 func inWords(err error) (text, next string) {
 	text = err.Error()
 	if apierrors.IsUnauthorized(err) {
-		return text, "the server does not accept your credentials; see who you are: kubectl auth whoami"
+		return text, "the server does not accept your credentials, which may have expired: log in again; " +
+			"see which are used: kubectl config view --minify"
 	}
 	failed, is := errors.AsType[*url.Error](err)
 	if !is {

@@ -46,9 +46,9 @@ func Clone(t *workload.Workload, o Options) (*Plan, error) {
 	}
 	a := agent.New(o.agent(via, watchdog(t, o, ModeClone), c.passed))
 	if direct {
-		c.note(Changed, "the command is the container's own process, PID 1",
-			"its output is recorded in the log; what comes before eshell is attached is read from there, "+
-				"with stderr on stdout")
+		c.note(Changed, "the command is the container's own process",
+			"Ctrl-C may do nothing; its output is recorded in the log, and what comes before eshell is "+
+				"attached is read from there, with stderr on stdout")
 	}
 	for _, step := range []func() error{
 		// Check what has to be refused before anything is decided.

@@ -118,7 +118,7 @@ func (c *clone) limitLifetime(a agent.Agent) error {
 	if c.options.Lease == nil {
 		c.spec.ActiveDeadlineSeconds = new(int64(c.options.TTL.Seconds()))
 	}
-	stays, with := "after kill -9", "with its shell, "
+	stays, with := "after kill -9", c.options.endsWith()+", "
 	after := duration.HumanDuration(c.options.HeartbeatTimeout) + " after its client, "
 	if c.options.Detach {
 		stays, with, after = "after its end", "", ""

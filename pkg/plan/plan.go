@@ -110,6 +110,14 @@ func Record(mode Mode, t *workload.Workload, o Options) map[string]string {
 	return record
 }
 
+// endsWith returns with what a session ends that has a client.
+func (o Options) endsWith() string {
+	if len(o.Command) > 0 {
+		return "with its command"
+	}
+	return "with its shell"
+}
+
 // unleased returns a note that there is no lease, with the consequence and the reason. Without a reason there
 // is no note.
 func (o Options) unleased(consequence string) []Note {

@@ -21,6 +21,9 @@ func (o Options) lacking(t *workload.Workload, mode Mode) []Note {
 	if clone {
 		unleased = "a session would have no lease: after kill -9 the ended pod would stay until it is deleted"
 	}
+	if clone && o.Detach {
+		unleased = "a session would have no lease: after its end the pod would stay until it is deleted"
+	}
 	var notes []Note
 	for _, need := range []struct {
 		allowed   bool
@@ -57,12 +60,15 @@ func (o Options) full(t *workload.Workload, c corev1.EphemeralContainerCommon) [
 	if source := containers.Spec(t.Pod, t.Container); source == nil || source.Image != c.Image {
 		image = "--image"
 	}
+	ends := fmt.Sprintf("%s, %s after its client", o.endsWith(), duration.HumanDuration(o.HeartbeatTimeout))
+	if o.Detach {
+		ends = "when it is told to (kubectl eshell delete)"
+	}
 	return []Note{
 		{Detail, "image " + c.Image, image},
 		{Detail, "it runs as " + user, "container " + t.Container + " does"},
-		{Detail, "its process ends", fmt.Sprintf(
-			"with its shell, %s after its client, after %s at the latest",
-			duration.HumanDuration(o.HeartbeatTimeout), duration.HumanDuration(o.TTL))},
+		{Detail, "its process ends", fmt.Sprintf("%s, after %s at the latest", ends,
+			duration.HumanDuration(o.TTL))},
 		{Detail, "its entry stays in the pod's spec for the pod's life",
 			"Kubernetes has no way to remove an ephemeral container"},
 	}

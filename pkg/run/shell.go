@@ -15,6 +15,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -76,21 +77,25 @@ func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error
 		r.Shells.Remember(ctx, image)
 	}
 	const bring = "add a shell and its tools: --toolbox busybox:musl"
+	again := ""
+	if known {
+		again = "; if the image has changed: --pull always"
+	}
 	command := r.Plan.Command
 	switch {
 	case r.Mode == plan.ModeDebug: // eshell could not end a process that runs there directly
-		return r, hint.Wrap(err, "use an image that has a shell: --image IMAGE")
+		return r, hint.Wrap(err, "use an image that has a shell: --image IMAGE"+again)
 	case r.Plan.Toolbox != "":
 		return r, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
 	case len(command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
 		return r, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
-			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM")
+			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM"+again)
 	case command[0] == "sh" || !planned.Agent.NeedsShell(): // what is missing is the command itself
 		return r, hint.Wrap(err, bring)
 	}
 	if init := initNames(planned); len(init) > 0 && !known {
-		err = fmt.Errorf("%w; another pod would run init container %s once more", err,
-			strings.Join(init, ", "))
+		err = fmt.Errorf("%w; another pod would run init %s %s once more", err,
+			words.Plural(len(init), "container", "containers"), words.List(init, "and"))
 		if r.Plan.Via == agent.ViaAttach {
 			return r, hint.Wrap(err, bring)
 		}
@@ -117,14 +122,16 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, pl
 }
 
 const withoutShellNote = "no shell (sh) is in the image's PATH: the command runs by attach, " +
-	"and its output is recorded in the container's log; " +
-	"what it prints before eshell is attached is read from there, with stderr on stdout"
+	"as the container's own process; Ctrl-C may do nothing; its output is recorded in the container's log, " +
+	"and what it prints before eshell is attached is read from there, with stderr on stdout"
 
 // initNames returns the names of the init containers that run in a clone.
 func initNames(planned *plan.Plan) []string {
 	var names []string
 	for _, c := range podOf(planned).Spec.InitContainers { // debug mode runs none
-		names = append(names, c.Name)
+		if !containers.IsSidecar(c) {
+			names = append(names, c.Name)
+		}
 	}
 	return names
 }

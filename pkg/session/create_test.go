@@ -35,7 +35,9 @@ func (s *story) Ready()             {}
 func (s *story) Trouble(what, next string) {
 	s.Say("trouble: %s; %s", what, next)
 }
-func (s *story) Raw(bool) {}
+func (s *story) Raw(bool)                          {}
+func (s *story) Answer(format string, args ...any) { s.Say(format, args...) }
+
 func (s *story) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 )
@@ -18,8 +19,8 @@ var errLeft = errors.New("the session was left")
 // process has to stay. Otherwise it says why, and the session goes on as before.
 func (s *session) askToLeave(ctx context.Context, leave context.CancelCauseFunc) {
 	if s.plan.Ephemeral != nil || s.Lease == nil {
-		s.Reporter.Say("this session cannot be left, because nothing would end it; " +
-			"start one that can: --detach")
+		s.Reporter.Answer("this session cannot be left: nothing would end it. " +
+			"To have one that goes on without you, start it with --detach")
 		return
 	}
 	go func() { // the keyboard goes on
@@ -43,9 +44,15 @@ func (s *session) leave(ctx context.Context) error {
 	}
 	s.enter(detached)
 	left, _ := s.left()
-	s.Reporter.Say("%s goes on without you, for at most %s; what runs in it has no terminal any more\n%s",
-		s.where(), duration.HumanDuration(left), hint.Command(
-			"a shell in it: kubectl eshell attach %s -n %s", s.plan.Name(), s.plan.Namespace))
+	terminal, next := "; what runs in it has no terminal any more", hint.Command(
+		"a shell in it: kubectl eshell attach %s -n %s", s.plan.Name(), s.plan.Namespace)
+	if s.agent.Via == agent.ViaAttach {
+		terminal, next = ", with its terminal", hint.Command(
+			"return to it: kubectl attach -it %s -c %s -n %s", s.plan.PodName, s.plan.Container,
+			s.plan.Namespace)
+	}
+	s.Reporter.Answer("%s goes on without you, for at most %s%s\n%s", s.where(), duration.HumanDuration(left),
+		terminal, next)
 	return nil
 }
 

@@ -514,7 +514,8 @@ func (t *told) Say(format string, args ...any) {
 	defer t.mu.Unlock()
 	t.lines = append(t.lines, fmt.Sprintf(format, args...))
 }
-func (t *told) Warn(format string, args ...any) { t.Say("warning: "+format, args...) }
+func (t *told) Answer(format string, args ...any) { t.Say(format, args...) }
+func (t *told) Warn(format string, args ...any)   { t.Say("warning: "+format, args...) }
 
 func (t *told) reset() { t.lines = nil }
 

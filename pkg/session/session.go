@@ -30,6 +30,8 @@ type Reporter interface {
 	Ready()
 	// Say reports one line.
 	Say(format string, args ...any)
+	// Answer reports one line that the user has asked for from the keyboard.
+	Answer(format string, args ...any)
 	// Warn reports one line that the user should act on.
 	Warn(format string, args ...any)
 	// Raw reports whether the terminal belongs to the session from now on. Lines that are reported while it
@@ -130,17 +132,22 @@ func newSession(c Config, p *plan.Plan) *session {
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
 			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End,
-			Leave: func() { c.Reporter.Say("the session stays; %c. ends this shell", c.Escape) },
-			ListEscapes: func() {
-				leaves := fmt.Sprintf("%cd leaves it, ", c.Escape)
-				if p.Pod == nil {
-					leaves = ""
-				}
-				c.Reporter.Say("%[1]c. ends the session, %[2]s%[1]c%[1]c types %[1]c, %[1]c? lists these",
-					c.Escape, leaves)
-			}},
+			Leave:       func() { c.Reporter.Answer("the session stays; %c. ends this shell", c.Escape) },
+			ListEscapes: func() { c.Reporter.Answer("%s", escapes(p, c.Escape)) }},
 		ends: time.Now().Add(c.TTL),
 	}
+}
+
+// escapes returns what the user can type for eshell itself, after the escape character.
+func escapes(p *plan.Plan, char byte) string {
+	ends := fmt.Sprintf("%[1]c. ends the session, %[1]cd leaves it", char)
+	switch {
+	case p.Ephemeral != nil:
+		ends = fmt.Sprintf("%c. ends the session", char)
+	case p.Pod == nil:
+		ends = fmt.Sprintf("%c. ends this shell, and the session stays", char)
+	}
+	return fmt.Sprintf("%[1]s, %[2]c%[2]c types %[2]c, %[2]c? lists these", ends, char)
 }
 
 // enter sets the phase. Nothing else changes it.

@@ -34,6 +34,15 @@ func Plural(n int, one, several string) string {
 	return several
 }
 
+// Rule returns the rule that a validator of Kubernetes states, without its examples and its regular
+// expression.
+func Rule(stated string) string {
+	for _, after := range []string{" (e.g. ", ", regex used", " (regex used"} {
+		stated, _, _ = strings.Cut(stated, after)
+	}
+	return stated
+}
+
 // Selected describes the objects of a kind that a selector selects: "pods with app=api and no label canary".
 func Selected(kind string, s labels.Selector) string {
 	all, _ := s.Requirements()

@@ -37,7 +37,7 @@ func (s *search) readManifest() error {
 	if namespace := object.GetNamespace(); namespace != "" && namespace != s.Namespace { // as kubectl does
 		if problems := validation.ValidateNamespaceName(namespace, false); len(problems) > 0 {
 			return fmt.Errorf("%s of the manifest: its namespace is not valid: %s", describe(object),
-				problems[0])
+				rule(problems))
 		}
 		if s.EnforceNamespace { // the same text as kubectl's
 			return hint.Wrap(fmt.Errorf(
@@ -53,7 +53,7 @@ func (s *search) readManifest() error {
 	w.meta.Name = cmp.Or(nameOf(object), strings.ToLower(w.kind))
 	if problems := validation.NameIsDNSSubdomain(w.meta.Name, false); len(problems) > 0 {
 		return fmt.Errorf("a %s of the manifest: its name is not valid: %s", strings.ToLower(w.kind),
-			problems[0])
+			rule(problems))
 	}
 	if w.selector != nil {
 		if _, err := metav1.LabelSelectorAsSelector(w.selector); err != nil { // it repeats values

@@ -234,7 +234,7 @@ func TestManifestErrorsRepeatNothing(t *testing.T) {
 	refuses(t, strings.Replace(deploymentYAML, "matchLabels: {app: api}", "matchLabels: {app: \"s3 cret\"}", 1),
 		"deployment/api of the manifest: its selector is not valid")
 	refuses(t, strings.Replace(podYAML, "name: one,", "name: s3 cret,", 1),
-		"a pod of the manifest: its name is not valid: "+validation.NameIsDNSSubdomain("s3 cret", false)[0])
+		"a pod of the manifest: its name is not valid: "+rule(validation.NameIsDNSSubdomain("s3 cret", false)))
 	refuses(t, strings.Replace(rolloutYAML, "image: api:3", "image: [s3cret]", 1), "rollout/web of the manifest: "+
 		".spec.template.spec.containers[0].image: the value, a list, has the wrong type or format")
 }

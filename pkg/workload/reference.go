@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
 // Reference names a workload by a valid name and a type. The type is either a kind that this package knows,
@@ -36,7 +37,7 @@ func ParseReference(words []string) (Reference, error) {
 		if len(words) == 2 && (!known || strings.Contains(name, "=")) {
 			return Reference{}, moreWords(words)
 		}
-		return Reference{}, fmt.Errorf("%q is not a valid name: %s", name, problems[0])
+		return Reference{}, fmt.Errorf("%q is not a valid name: %s", name, rule(problems))
 	}
 	if known {
 		return Reference{Kind: kind.name, Name: name}, nil
@@ -122,3 +123,6 @@ func typesHint() string {
 	}
 	return "types: " + strings.Join(names, ", ") + ", and custom ones with a pod template"
 }
+
+// rule returns what a valid name is.
+func rule(problems []string) string { return words.Rule(problems[0]) }

@@ -13,13 +13,16 @@ import (
 // is deleted.
 func TestLeave(t *testing.T) {
 	t.Parallel()
+	const lost = `; what runs in it has no terminal any more\r\n  a shell in it: kubectl eshell attach `
 	for _, place := range []struct {
 		name string
 		args []string
+		says string
 	}{
-		{"by exec", []string{"eshell", "deploy/bash"}},
-		{"by exec, in dash", []string{"eshell", "deploy/dash"}},
-		{"by attach", []string{"eshell", "deploy/bash", "--via", "attach"}},
+		{"by exec", []string{"eshell", "deploy/bash"}, lost},
+		{"by exec, in dash", []string{"eshell", "deploy/dash"}, lost},
+		{"by attach", []string{"eshell", "deploy/bash", "--via", "attach"},
+			`, with its terminal\r\n  return to it: kubectl attach -it `},
 	} {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -28,9 +31,7 @@ func TestLeave(t *testing.T) {
 			term.typed("i=0; while :; do i=$((i+1)); echo $i >/tmp/count; [ $i -ne 5 ] || echo cou''nts; sleep 0.1; done\r")
 			term.expect(`counts\r\n`)
 			term.typed("\r~d")
-			term.expect(`pod/` + session.pod + ` goes on without you, for at most 7h\d+m; ` +
-				`what runs in it has no terminal any more\r\n  a shell in it: kubectl eshell attach ` + session.pod +
-				` -n ` + env.namespace + `\r\n`)
+			term.expect(`pod/` + session.pod + ` goes on without you, for at most 7h\d+m` + place.says + session.pod)
 			if status := term.status(); status != 0 {
 				t.Errorf("exit status %d, want 0", status)
 			}
@@ -56,7 +57,9 @@ func TestLeaveDebug(t *testing.T) {
 	term.typed("echo rea''dy\r")
 	term.expect(`ready\r\n`)
 	term.typed("\r~d")
-	term.expect(`this session cannot be left, because nothing would end it; start one that can: --detach`)
+	term.expect(`this session cannot be left: nothing would end it\. To have one that goes on without you, start it with --detach`)
+	term.typed("\r~?")
+	term.expect(`~\. ends the session, ~~ types ~, ~\? lists these`)
 	term.typed("exit 3\r")
 	term.ended(3, session)
 }
