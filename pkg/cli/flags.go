@@ -51,8 +51,7 @@ func newFlags() *flags {
 	f.defineClone(f.group("What runs", true))
 	f.defineIsolation(f.group("Isolation", true))
 	f.defineLifetime(f.group("Lifetime", false))
-	f.group("Debug", false).StringVar((*string)(&f.asked.Mode), "mode", string(plan.ModeClone),
-		"run in `MODE`: clone (a new pod), or debug (a running pod)")
+	f.defineDebug(f.group("Debug", false))
 	f.defineOutput(f.group("Output", false))
 	for _, g := range f.groups {
 		f.set.AddFlagSet(g.FlagSet)
@@ -73,6 +72,13 @@ func (f *flags) defineSource(set *pflag.FlagSet) {
 	set.Int64Var(&f.asked.Revision, "revision", 0,
 		"use revision `N` of the workload (kubectl rollout history)")
 	set.BoolVar(&f.asked.Plan.Pin, "pin", false, "run the exact images that its pods run, by digest")
+}
+
+func (f *flags) defineDebug(set *pflag.FlagSet) {
+	set.StringVar((*string)(&f.asked.Mode), "mode", string(plan.ModeClone),
+		"`MODE` is clone (a new pod) or debug (a live one)")
+	set.StringVar((*string)(&f.asked.PodSelection), "pod-selection", "",
+		"debug the `WHICH` pod: newest, oldest, unready or crashing")
 }
 
 // defaultEscape is ssh's.

@@ -32,7 +32,10 @@ type Options struct {
 	Revision  int64              // 0: the current one
 	Mode      plan.Mode
 	Container string
-	Plan      plan.Options
+	// PodSelection is which pod of the workload is debugged; empty: the newest ready one or, if none is
+	// ready, the one that restarts most.
+	PodSelection workload.PodSelection
+	Plan         plan.Options
 
 	Explain bool
 	DryRun  DryRun
@@ -82,6 +85,8 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 		f.strategyApart(words),
 		unnamed,
 		oneOf("mode", o.Mode, plan.ModeClone, plan.ModeDebug),
+		oneOf("pod-selection", o.PodSelection, "", workload.PodNewest, workload.PodOldest,
+			workload.PodUnready, workload.PodCrashing),
 		refuse(f.set.Changed("revision") && o.Revision <= 0,
 			fmt.Sprintf("--revision %d is not more than zero", o.Revision), ""),
 		f.parsePlan(ctx, &o.Plan, command),
@@ -196,6 +201,8 @@ func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
 	name := f.cloneOnly()
 	return cmp.Or(
+		refuse(o.PodSelection != "" && o.Mode != plan.ModeDebug,
+			"--pod-selection is for --mode debug: a clone is made from the template", "add --mode debug"),
 		refuse(name != "" && o.Mode == plan.ModeDebug, "--"+name+" cannot be used with --mode debug",
 			"leave out --mode debug for a clone"),
 		f.unattended(o),

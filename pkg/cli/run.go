@@ -83,7 +83,7 @@ func (o Options) query(ctx context.Context, c connection, in io.Reader) (workloa
 		Reference: o.Reference, Namespace: c.namespace, EnforceNamespace: c.enforceNamespace,
 		Container: o.Container,
 		Live:      o.Mode == plan.ModeDebug, Manifest: manifest, Revision: o.Revision, Running: o.Plan.Pin,
-		Ordinal: o.Plan.Components.Ordinal,
+		Ordinal: o.Plan.Components.Ordinal, PodSelection: o.PodSelection,
 	}, err
 }
 

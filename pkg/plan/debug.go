@@ -15,9 +15,10 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Debug plans an ephemeral container beside the workload's chosen container. It runs in that container's
-// process namespace with its environment, mounts, user and group, and with its image unless another is
-// requested. Debug refuses if the kubelet could not start the ephemeral container.
+// Debug plans an ephemeral container beside the workload's chosen container. It runs with that container's
+// environment, mounts, user and group, and with its image unless another is requested. It sees the
+// container's processes if that runs: the kubelet cannot join a container that does not. Debug refuses if the
+// kubelet could not start the ephemeral container.
 func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	if err := debuggable(t); err != nil {
 		return nil, err
@@ -50,8 +51,8 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	}
 	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name,
 		container.Name, t.Container, t.Namespace)
-	if t.Ready > 0 {
-		headline += fmt.Sprintf(" (the newest of %d ready pods of %s)", t.Ready, t)
+	if t.Selected != "" {
+		headline += fmt.Sprintf(" (%s of %s)", t.Selected, t)
 	}
 	return &Plan{
 		Mode:     ModeDebug,
@@ -61,7 +62,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 		Container: container.Name,
 		PodUID:    t.Pod.UID,
 		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container,
-			TargetContainerName: source.Name},
+			TargetContainerName: target(t.Pod, source.Name)},
 		Agent: a, Record: Record(ModeDebug, t, o),
 	}, nil
 }
@@ -79,23 +80,22 @@ func debuggable(t *workload.Workload) error {
 	if pod.DeletionTimestamp != nil {
 		return fmt.Errorf("pod/%s is being deleted", pod.Name)
 	}
-	if pod.Status.Phase != corev1.PodRunning {
-		return hint.Wrap(fmt.Errorf("pod/%s is %s: debug mode needs a running pod", pod.Name,
+	switch {
+	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
+		return hint.Wrap(fmt.Errorf("pod/%s is %s: nothing can be started in it any more", pod.Name,
 			pod.Status.Phase), clone)
-	}
-	if status := containers.Status(pod, t.Container); status != nil && status.State.Running == nil {
-		return hint.Wrap(fmt.Errorf("container %s in pod/%s is not running%s: there is no process to join",
-			t.Container, pod.Name, stateReason(status.State)), clone)
+	case pod.Status.Phase == corev1.PodPending && pod.Spec.NodeName == "":
+		return hint.Wrap(fmt.Errorf("pod/%s is on no node yet: nothing can be started in it", pod.Name),
+			clone)
 	}
 	return nil
 }
 
-func stateReason(state corev1.ContainerState) string {
-	switch {
-	case state.Waiting != nil && state.Waiting.Reason != "":
-		return " (" + state.Waiting.Reason + ")"
-	case state.Terminated != nil && state.Terminated.Reason != "":
-		return " (" + state.Terminated.Reason + ")"
+// target returns the container whose processes the ephemeral container sees, or "" if it does not run: the
+// kubelet does not start an ephemeral container whose target is not running.
+func target(pod *corev1.Pod, container string) string {
+	if status := containers.Status(pod, container); status != nil && status.State.Running != nil {
+		return container
 	}
 	return ""
 }
@@ -118,10 +118,11 @@ func lookalike(pod *corev1.Pod, source corev1.Container, o Options,
 	common.ImagePullPolicy = cmp.Or(o.Pull, common.ImagePullPolicy)
 	for _, mount := range source.VolumeMounts {
 		if mount.SubPath != "" || mount.SubPathExpr != "" {
-			notes = append(notes,
-				Note{LeftOut, "mount " + mount.MountPath,
-					"ephemeral containers cannot mount a subPath; the files are under /proc/1/root" +
-						mount.MountPath})
+			files := "ephemeral containers cannot mount a subPath"
+			if target(pod, source.Name) != "" {
+				files += "; the files are under /proc/1/root" + mount.MountPath
+			}
+			notes = append(notes, Note{LeftOut, "mount " + mount.MountPath, files})
 			continue
 		}
 		common.VolumeMounts = append(common.VolumeMounts, mount)
@@ -187,9 +188,44 @@ func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext 
 	return context
 }
 
+// lastState returns in words why a container does not run, and how it ended when it last ran.
+func lastState(status *corev1.ContainerStatus) string {
+	if status == nil {
+		return "the kubelet has not reported it yet"
+	}
+	var words []string
+	end := cmp.Or(status.State.Terminated, status.LastTerminationState.Terminated)
+	if waiting := status.State.Waiting; waiting != nil && waiting.Reason != "" {
+		words = append(words, waiting.Reason)
+	}
+	if end != nil {
+		words = append(words, fmt.Sprintf("it ended with exit code %d (%s) at %s", end.ExitCode,
+			cmp.Or(end.Reason, "no reason"), end.FinishedAt.UTC().Format("2006-01-02 15:04:05 MST")))
+	}
+	return cmp.Or(strings.Join(words, "; "), "it waits to be started")
+}
+
+// idleNote returns a note on a container that does not run: there is no process of it to see.
+func idleNote(pod *corev1.Pod, container string) Note {
+	status := containers.Status(pod, container)
+	reason := lastState(status)
+	if status != nil && (status.LastTerminationState.Terminated != nil || status.State.Terminated != nil) {
+		previous := ""
+		if status.State.Terminated == nil {
+			previous = " --previous"
+		}
+		reason += hint.Command("; its last words: kubectl logs %s -c %s -n %s", pod.Name, container,
+			pod.Namespace) + previous
+	}
+	return Note{Changed, "there is no process of container " + container + " to see", reason}
+}
+
 // processNote returns a note on where the workload's files are. The workload's first process is PID 1 only if
 // the container has a process namespace of its own.
 func processNote(pod *corev1.Pod, container string) Note {
+	if target(pod, container) == "" {
+		return idleNote(pod, container)
+	}
 	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {
 		return Note{Changed, "its files are under /proc/PID/root",
 			"take the PID of one of container " + container + "'s processes from ps"}

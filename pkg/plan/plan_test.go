@@ -153,6 +153,25 @@ func probedByShell(t *workload.Workload) {
 		Exec: &corev1.ExecAction{Command: []string{"/bin/sh", "-c", "true"}}}}
 }
 
+// scheduled puts a live pod on a node.
+func scheduled(t *workload.Workload) { t.Pod.Spec.NodeName = "node1" }
+
+// crashing lets the container end again and again.
+func crashing(t *workload.Workload) {
+	t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+	t.Pod.Status.ContainerStatuses[0].LastTerminationState = corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error",
+			FinishedAt: metav1.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)}}
+}
+
+// waiting lets the container wait for its image.
+func waiting(t *workload.Workload) {
+	t.Pod.Status.Phase = corev1.PodPending
+	t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+}
+
 func byAttach(o *Options) { o.Via = agent.ViaAttach }
 
 func detached(o *Options) { o.Detach = true }
@@ -215,7 +234,9 @@ func TestGolden(t *testing.T) {
 		{"debug-shared-pids", Debug,
 			deployment(func(t *workload.Workload) { t.Template.Spec.ShareProcessNamespace = new(true) },
 				running), options()},
-		{"debug-newest-of-3", Debug, deployment(running, func(t *workload.Workload) { t.Ready = 3 }),
+		{"debug-crashing", Debug, deployment(running, scheduled, crashing), options()},
+		{"debug-waiting", Debug, deployment(running, scheduled, waiting), options()},
+		{"debug-newest-of-3", Debug, deployment(running, func(t *workload.Workload) { t.Selected = "the newest of 3 ready pods" }),
 			options()},
 	}
 	for _, tt := range tests {
@@ -348,8 +369,11 @@ func TestRefusals(t *testing.T) {
 			options(func(o *Options) { o.Via = agent.ViaExec }),
 			"you are not allowed to create pods/exec in namespace shop: --via exec needs it",
 			"ask for the permission, and check it: kubectl auth can-i create pods/exec -n shop"},
-		{"pending", Debug, deployment(running, phase(corev1.PodPending)), options(),
-			"pod/api-7d4b9 is Pending: debug mode needs a running pod",
+		{"unscheduled", Debug, deployment(running, phase(corev1.PodPending)), options(),
+			"pod/api-7d4b9 is on no node yet: nothing can be started in it",
+			"clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
+		{"ended", Debug, deployment(running, phase(corev1.PodFailed)), options(),
+			"pod/api-7d4b9 is Failed: nothing can be started in it any more",
 			"clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
 		{"static", Debug, deployment(running, func(t *workload.Workload) {
 			t.Pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
@@ -360,12 +384,6 @@ func TestRefusals(t *testing.T) {
 			deployment(running, func(t *workload.Workload) { t.Pod.DeletionTimestamp = &metav1.Time{} }),
 			options(),
 			"pod/api-7d4b9 is being deleted", ""},
-		{"crashing", Debug, deployment(running, func(t *workload.Workload) {
-			t.Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
-				Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
-		}), options(),
-			"container app in pod/api-7d4b9 is not running (CrashLoopBackOff): there is no process to join",
-			"clone it instead: kubectl eshell pod/api-7d4b9 -n shop"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

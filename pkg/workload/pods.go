@@ -14,26 +14,25 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// livePod returns the workload's newest ready pod and the number of its ready pods. If the workload is a pod,
-// it returns that pod and 0.
-func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, int, error) {
+// livePod returns the pod of the workload that the query selects, and why it is that one. If the workload is
+// a pod, it returns that pod, and no reason.
+func (s *search) livePod(ctx context.Context, w workload) (*corev1.Pod, string, error) {
 	if w.pod != nil {
-		return w.pod, 0, nil
+		return w.pod, "", nil
 	}
 	if w.kind == "CronJob" && w.selector == nil {
-		return nil, 0, hint.Wrap(fmt.Errorf("it has no active job, so there is no pod to debug"),
+		return nil, "", hint.Wrap(fmt.Errorf("it has no active job, so there is no pod to debug"),
 			"leave out --mode debug for a clone")
 	}
 	pods, err := s.podsOf(ctx, w)
 	if err != nil {
-		return nil, 0, err
+		return nil, "", err
 	}
-	pod, ready := newestReady(pods)
-	if pod == nil {
-		return nil, 0, hint.Wrap(fmt.Errorf("none of its %d pods is ready", len(pods)),
-			"leave out --mode debug for a clone, or name a pod: "+s.getPods(w))
+	chosen, err := selectPod(pods, s.PodSelection)
+	if err != nil {
+		return nil, "", hint.Wrap(err, "leave out --mode debug for a clone, or name a pod: "+s.getPods(w))
 	}
-	return pod, ready, nil
+	return chosen.pod, chosen.why, nil
 }
 
 // podsOf lists the workload's pods. If the workload is a pod, the list has that pod alone. Without a

@@ -27,7 +27,9 @@ type Query struct {
 	Namespace string
 	Container string // empty for the workload's default
 	Preview   bool   // nothing will be created: ask what the caller is allowed to do
-	Live      bool   // look for a live pod: the named one, or the newest ready one of the workload
+	Live      bool   // look for a live pod: the named one, or one of the workload
+	// PodSelection is which one of the workload.
+	PodSelection PodSelection
 
 	EnforceNamespace bool   // a manifest's namespace must be the same as Namespace
 	Manifest         []byte // YAML or JSON from which the workload is taken, instead of from the cluster
@@ -159,7 +161,7 @@ func (s *search) complete(ctx context.Context, t *Workload, w workload, near nei
 	}
 	t.Template = w.template
 	if s.Live {
-		if t.Pod, t.Ready, err = s.livePod(ctx, w); err != nil {
+		if t.Pod, t.Selected, err = s.livePod(ctx, w); err != nil {
 			return err
 		}
 		// An ephemeral container joins the pod as it runs, even if the template has changed since.

@@ -55,9 +55,9 @@ func found(changes ...func(*Workload)) *Workload {
 func ofKind(kind string) func(*Workload) { return func(t *Workload) { t.Kind = kind } }
 
 // joined is what a live pod makes of a workload.
-func joined(p *corev1.Pod, ready int) func(*Workload) {
+func joined(p *corev1.Pod, why string) func(*Workload) {
 	return func(t *Workload) {
-		t.Pod, t.Ready, t.Template = p, ready, corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
+		t.Pod, t.Selected, t.Template = p, why, corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
 	}
 }
 
@@ -89,7 +89,7 @@ func TestResolve(t *testing.T) {
 	}{
 		// Each kind: its template, whatever its pods are. A pod is its own template.
 		{"a pod", []runtime.Object{pod("api", unready)}, query("Pod"),
-			found(ofKind("Pod"), joined(pod("api", unready), 0), func(t *Workload) { t.Pod = nil })},
+			found(ofKind("Pod"), joined(pod("api", unready), ""), func(t *Workload) { t.Pod = nil })},
 		{"a deployment", []runtime.Object{deployment(), pod("api-1")}, query("Deployment"), found()},
 		{"a replica set", []runtime.Object{replicaSet}, query("ReplicaSet"), found(ofKind("ReplicaSet"))},
 		{"a stateful set", []runtime.Object{statefulSet}, query("StatefulSet"),
@@ -113,21 +113,21 @@ func TestResolve(t *testing.T) {
 
 		// A live pod: its own spec, whatever the template says by now.
 		{"a live pod by name", []runtime.Object{pod("api", pending)}, query("Pod", live),
-			found(ofKind("Pod"), joined(pod("api", pending), 0))},
+			found(ofKind("Pod"), joined(pod("api", pending), ""))},
 		{"the live pod of a deployment", []runtime.Object{deployment(byDefault("proxy")), pod("api-1")},
-			query("Deployment", live), found(joined(pod("api-1"), 1))},
+			query("Deployment", live), found(joined(pod("api-1"), "the newest of 1 ready pods"))},
 		{"of a replica set", []runtime.Object{replicaSet, pod("api-1")}, query("ReplicaSet", live),
-			found(ofKind("ReplicaSet"), joined(pod("api-1"), 1))},
+			found(ofKind("ReplicaSet"), joined(pod("api-1"), "the newest of 1 ready pods"))},
 		{"of a stateful set", []runtime.Object{statefulSet, pod("api-1")}, query("StatefulSet", live),
-			found(ofKind("StatefulSet"), withClaims, joined(pod("api-1"), 1))},
+			found(ofKind("StatefulSet"), withClaims, joined(pod("api-1"), "the newest of 1 ready pods"))},
 		{"of a daemon set", []runtime.Object{daemonSet, pod("api-1")}, query("DaemonSet", live),
-			found(ofKind("DaemonSet"), joined(pod("api-1"), 1))},
+			found(ofKind("DaemonSet"), joined(pod("api-1"), "the newest of 1 ready pods"))},
 		{"of a replication controller", []runtime.Object{controller, pod("api-1")},
 			query("ReplicationController", live),
-			found(ofKind("ReplicationController"), joined(pod("api-1"), 1))},
+			found(ofKind("ReplicationController"), joined(pod("api-1"), "the newest of 1 ready pods"))},
 		{"of a job", []runtime.Object{job("api"), pod("api-1"),
 			pod("api-2", labelled("batch.kubernetes.io/job-name", "api"))}, query("Job", live),
-			found(ofKind("Job"), joined(pod("api-2", labelled("batch.kubernetes.io/job-name", "api")), 1))},
+			found(ofKind("Job"), joined(pod("api-2", labelled("batch.kubernetes.io/job-name", "api")), "the newest of 1 ready pods"))},
 		{"of a cron job, of any active job",
 			[]runtime.Object{cronJob("api-1", "api-2"),
 				pod("older", labelled("batch.kubernetes.io/job-name", "api-0"), born(3)),
@@ -135,13 +135,13 @@ func TestResolve(t *testing.T) {
 				pod("new", labelled("batch.kubernetes.io/job-name", "api-2"), born(1))},
 			query("CronJob", live),
 			found(ofKind("CronJob"),
-				joined(pod("new", labelled("batch.kubernetes.io/job-name", "api-2"), born(1)), 2))},
+				joined(pod("new", labelled("batch.kubernetes.io/job-name", "api-2"), born(1)), "the newest of 2 ready pods"))},
 		{"the newest ready one", []runtime.Object{deployment(),
 			pod("a", born(1)), pod("b", born(3)), pod("c", born(2)),
 			pod("too-young", born(4), unready), pod("younger", born(5), pending),
 			pod("ending", born(6), deleting),
 			pod("a-stranger", born(7), labelled("app", "web")), pod("far", born(8), elsewhere)},
-			query("Deployment", live), found(joined(pod("b", born(3)), 3))},
+			query("Deployment", live), found(joined(pod("b", born(3)), "the newest of 3 ready pods"))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func TestService(t *testing.T) {
 		{"only pods", []runtime.Object{api, web, pod("old"), pod("new", born(1)),
 			pod("newer", born(2), unready)}, query("Service"), "pod/new"},
 		{"a live pod", []runtime.Object{api, deployment(), pod("old"), pod("new", born(1))},
-			query("Service", live), "service/api joins new, newest of 2"},
+			query("Service", live), "service/api joins new, the newest of 2 ready pods"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestService(t *testing.T) {
 			}
 			words := got.String()
 			if got.Pod != nil {
-				words += " joins " + got.Pod.Name + ", newest of " + string(rune('0'+got.Ready))
+				words += " joins " + got.Pod.Name + ", " + got.Selected
 			}
 			if words != tt.want {
 				t.Errorf("got %s, want %s", words, tt.want)

@@ -31,10 +31,10 @@ type Workload struct {
 	// ClaimTemplates are a StatefulSet's volumeClaimTemplates, which are not part of the pod template.
 	ClaimTemplates []corev1.PersistentVolumeClaim
 
-	// Pod is the live pod, or nil if none was requested. It is the newest of Ready ready pods, or the user
-	// named it if Ready is 0.
-	Pod   *corev1.Pod
-	Ready int
+	// Pod is the live pod, or nil if none was requested. Selected is why it is that one of the workload's
+	// pods, in words; it is empty if the user named it.
+	Pod      *corev1.Pod
+	Selected string
 
 	// Container is the name of the chosen container. It is in Template and, if there is one, in Pod.
 	Container string
@@ -134,7 +134,7 @@ func chooseContainer(t *Workload, wanted string) (string, error) {
 		return names[0], nil
 	}
 	for _, init := range t.Template.Spec.InitContainers {
-		if containers.IsSidecar(init) {
+		if t.Pod != nil || containers.IsSidecar(init) {
 			names = append(names, init.Name)
 		}
 	}
