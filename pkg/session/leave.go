@@ -34,8 +34,8 @@ func (s *session) askToLeave(ctx context.Context, leave context.CancelCauseFunc)
 	}()
 }
 
-// leave lets a clone go on without its client, for as long as it is allowed to. What runs in it goes on as
-// far as it needs no terminal.
+// leave lets a clone go on without its client, for as long as it is allowed to. By exec, what runs in it
+// loses its terminal.
 func (s *session) leave(ctx context.Context) error {
 	limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
 	defer cancel()

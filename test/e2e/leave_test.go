@@ -28,7 +28,8 @@ func TestLeave(t *testing.T) {
 			t.Parallel()
 			term := open(t, append(place.args, "--lease=20s")...)
 			session := term.session()
-			term.typed("i=0; while :; do i=$((i+1)); echo $i >/tmp/count; [ $i -ne 5 ] || echo cou''nts; sleep 0.1; done\r")
+			term.typed("i=0; while :; do i=$((i+1)); echo $i >/tmp/count; " +
+				"[ $i -ne 5 ] || echo cou''nts; sleep 0.1; done\r")
 			term.expect(`counts\r\n`)
 			term.typed("\r~d")
 			term.expect(`pod/` + session.pod + ` goes on without you, for at most 7h\d+m` + place.says + session.pod)
@@ -57,7 +58,8 @@ func TestLeaveDebug(t *testing.T) {
 	term.typed("echo rea''dy\r")
 	term.expect(`ready\r\n`)
 	term.typed("\r~d")
-	term.expect(`this session cannot be left: nothing would end it\. To have one that goes on without you, start it with --detach`)
+	term.expect(`this session cannot be left: nothing would end it\. ` +
+		`To have one that goes on without you, start it with --detach`)
 	term.typed("\r~?")
 	term.expect(`~\. ends the session, ~~ types ~, ~\? lists these`)
 	term.typed("exit 3\r")
