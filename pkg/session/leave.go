@@ -44,7 +44,7 @@ func (s *session) leave(ctx context.Context) error {
 	}
 	s.enter(detached)
 	left, _ := s.left()
-	terminal, next := "; what runs in it has no terminal any more", hint.Command(
+	terminal, next := "; what runs in its shell has no terminal any more, and might end", hint.Command(
 		"a shell in it: kubectl eshell attach %s -n %s", s.plan.Name(), s.plan.Namespace)
 	if s.agent.Via == agent.ViaAttach {
 		terminal, next = ", with its terminal", hint.Command(
