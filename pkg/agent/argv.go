@@ -92,8 +92,8 @@ func (a *Agent) useToolbox(o Options) {
 func FillToolbox() []string { return Escape([]string{"sh", "-c", fillScript}) }
 
 // IsOurs reports whether a container's command, with its arguments, is a process that New puts into a
-// session's container. scripts is the value of the container's ScriptsVariable. A release before 2 has the
-// script among the words.
+// session's container. scripts is the value of the container's ScriptsVariable, as its spec has it. Other
+// releases, and sessions with --entrypoint, have the script among the words.
 func IsOurs(command []string, scripts string) bool {
 	return runs(command) != "" && strings.HasPrefix(scripts, scriptHead) ||
 		slices.ContainsFunc(command, func(word string) bool { return strings.HasPrefix(word, scriptHead) })

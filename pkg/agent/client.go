@@ -167,8 +167,8 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	return isOpen
 }
 
-// stayTime is how long a holder has to answer that it stays. dash may see that it is told so only after a
-// second.
+// stayTime is how long a holder may take to answer tellStay. In dash a signal passes it on, which can be lost
+// and is repeated after a second.
 const stayTime = 5 * time.Second
 
 // LetStay makes the container's process live without its client, until its container is ended. By attach, the

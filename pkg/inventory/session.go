@@ -46,7 +46,7 @@ type Session struct {
 	job *batchv1.Job
 
 	waits   bool // the process of its container is one that waits to be told to end
-	scripts bool // its container has the scripts of this release
+	scripts bool // its container has all scripts of this release; never so in debug mode
 }
 
 // State is the state of a session. Until RefreshStates, a debug session has the state of its lease, because
@@ -146,6 +146,7 @@ func RefreshStates(ctx context.Context, client kubernetes.Interface, sessions []
 	})
 }
 
+// inside sets what the session's container in its pod shows.
 func inside(ctx context.Context, client kubernetes.Interface, s *Session) {
 	pod, err := client.CoreV1().Pods(s.Namespace).Get(ctx, s.Pod, metav1.GetOptions{})
 	s.State = Ended
@@ -159,7 +160,6 @@ func inside(ctx context.Context, client kubernetes.Interface, s *Session) {
 		command, scripts := slices.Concat(c.Command, c.Args), scriptsOf(c.Env)
 		if c.Name == s.Container && agent.IsOurs(command, scripts) {
 			s.State, s.waits = podState(pod, s.Container), agent.IsIdler(command, scripts) && !c.StdinOnce
-			s.scripts = scripts == agent.AllScripts()
 		}
 	}
 }
@@ -168,7 +168,7 @@ func inside(ctx context.Context, client kubernetes.Interface, s *Session) {
 func scriptsOf(env []corev1.EnvVar) string {
 	for _, v := range env {
 		if v.Name == agent.ScriptsVariable {
-			return strings.ReplaceAll(v.Value, "$$", "$")
+			return v.Value
 		}
 	}
 	return ""
@@ -229,7 +229,8 @@ func (s Session) Toolbox() string {
 	return ""
 }
 
-// HasScripts reports whether the environment of the session's container has the scripts of this release.
+// HasScripts reports whether the environment of the session's container has all scripts of this release. A
+// debug container has only those that its own session uses.
 func (s Session) HasScripts() bool { return s.scripts }
 
 // EphemeralContainer is an ephemeral container that was added to a pod, by us or by others.

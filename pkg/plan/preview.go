@@ -62,7 +62,7 @@ func (o Options) full(t *workload.Workload, c corev1.EphemeralContainerCommon) [
 	}
 	ends := fmt.Sprintf("%s, %s after its client", o.endsWith(), duration.HumanDuration(o.HeartbeatTimeout))
 	if o.Detach {
-		ends = "when it is told to (kubectl eshell delete)"
+		ends = "with kubectl eshell delete"
 	}
 	return []Note{
 		{Detail, "image " + c.Image, image},

@@ -56,9 +56,11 @@ func TestLacking(t *testing.T) {
 // TestFull: an explanation says with what a debug container's process ends.
 func TestFull(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		"with its shell, 2m after its client, after 8h at the latest":        func(*Options) {},
-		"with its command, 2m after its client, after 8h at the latest":      func(o *Options) { o.Command = []string{"id"} },
-		"when it is told to (kubectl eshell delete), after 8h at the latest": func(o *Options) { o.Detach = true },
+		"with its shell, 2m after its client, after 8h at the latest": func(*Options) {},
+		"with its command, 2m after its client, after 8h at the latest": func(o *Options) {
+			o.Command = []string{"id"}
+		},
+		"with kubectl eshell delete, after 8h at the latest": func(o *Options) { o.Detach = true },
 	} {
 		p, err := Debug(deployment(running), options(change, func(o *Options) { o.Preview = true }))
 		if err != nil {

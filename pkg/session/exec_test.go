@@ -110,7 +110,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestUnopenedHint: only who is not allowed to is told to ask for the permission.
+// TestUnopenedHint: only a user who lacks the permission is told to check it.
 func TestUnopenedHint(t *testing.T) {
 	s := newSession(Config{Reporter: &story{}}, clonePlan())
 	for words, want := range map[string]string{

@@ -34,8 +34,8 @@ func (s *session) askToLeave(ctx context.Context, leave context.CancelCauseFunc)
 	}()
 }
 
-// leave lets a clone go on without its client, for as long as it is allowed to. What runs in it goes on as
-// far as it needs no terminal.
+// leave lets a clone go on without its client, for as long as it is allowed to. By exec, what runs in it
+// loses its terminal.
 func (s *session) leave(ctx context.Context) error {
 	limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
 	defer cancel()
@@ -44,7 +44,7 @@ func (s *session) leave(ctx context.Context) error {
 	}
 	s.enter(detached)
 	left, _ := s.left()
-	terminal, next := "; what runs in it has no terminal any more", hint.Command(
+	terminal, next := "; what runs in its shell has no terminal any more, and might end", hint.Command(
 		"a shell in it: kubectl eshell attach %s -n %s", s.plan.Name(), s.plan.Namespace)
 	if s.agent.Via == agent.ViaAttach {
 		terminal, next = ", with its terminal", hint.Command(

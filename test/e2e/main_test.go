@@ -129,7 +129,8 @@ func (w testEnv) targets() string { return filepath.Join(filepath.Dir(w.bin), "t
 
 // targetNames are the names of those pods. A test that counts what is in its pod has a pod of its own.
 var targetNames = []string{
-	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data", "target-argv",
+	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data",
+	"target-argv",
 	"target-reaped", "target-ended",
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1",
 	"target-stopped-2", "target-stopped-3",
