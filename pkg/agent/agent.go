@@ -34,6 +34,9 @@ type Options struct {
 	Direct     bool   // the command is the container's process, without a script, for images without a shell
 	Detached   bool   // the command, or a process that waits to be ended, runs without a client
 	Inline     bool   // the container's environment does not have these scripts
+	// Target is beside what the container runs, or nil for a clone. Its flags say which scripts the container
+	// needs. What the shells do is up to TargetVariable.
+	Target *Target
 	// Env are variables of a command that runs by exec. They are passed over its stream: they are in neither
 	// the pod's spec nor anybody's arguments, and in no request's URL. PassesEnv tells which names are
 	// allowed.
@@ -133,10 +136,11 @@ func New(o Options) Agent {
 		if o.TTY {
 			launch[5] = sizePlaceholder // the launcher's argument for the size
 		}
-		a.command = a.ended(o, a.withEnv(o, launch))
+		a.command = a.ended(o, a.withEnv(o, besideTarget(o, launch)))
 	case o.Direct || o.Entrypoint && len(o.Command) > 0:
 		a.Process, a.needsShell = o.Command, false
 	default:
+		launch = besideTarget(o, launch)
 		if !o.Entrypoint { // an entrypoint may redirect what it runs
 			launch = a.ended(o, launch)
 		}
@@ -159,7 +163,7 @@ func New(o Options) Agent {
 func Join(o Options) Agent {
 	a := Agent{Via: ViaExec, TTY: o.TTY, HeartbeatTimeout: o.HeartbeatTimeout}
 	watchdog := Watchdog{Timeout: o.HeartbeatTimeout, Relay: true}
-	a.command = a.gated(o, o.HeartbeatTimeout, watchdog, a.ended(o, launcher(o)))
+	a.command = a.gated(o, o.HeartbeatTimeout, watchdog, a.ended(o, besideTarget(o, launcher(o))))
 	a.useToolbox(o)
 	return a
 }

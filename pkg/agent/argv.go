@@ -19,26 +19,34 @@ const runScript = `eval "$(printf %b "$` + ScriptsVariable + `")"`
 
 // The scripts' names, which a shell uses in its own error messages.
 const (
-	holderName = "eshell-holder"
-	idlerName  = "eshell-idler"
-	gateName   = "eshell-gate"
-	relayName  = "eshell-relay"
-	killName   = "eshell-kill"
-	drainName  = "eshell-drain"
-	envName    = "eshell-env"
-	launchName = "eshell"
-	toolName   = "eshell-toolbox"
+	holderName  = "eshell-holder"
+	idlerName   = "eshell-idler"
+	gateName    = "eshell-gate"
+	relayName   = "eshell-relay"
+	killName    = "eshell-kill"
+	drainName   = "eshell-drain"
+	envName     = "eshell-env"
+	targetName  = "eshell-target"
+	environName = "eshell-environ"
+	chrootName  = "eshell-chroot"
+	launchName  = "eshell"
+	toolName    = "eshell-toolbox"
 )
 
 func scripts() map[string]string {
 	return map[string]string{holderName: holderScript, idlerName: idlerScript, gateName: gateScript,
 		relayName: relayScript, killName: killScript, drainName: drainScript, envName: envScript,
-		launchName: launchScript}
+		targetName: targetScript, environName: environScript,
+		chrootName: chrootScript, launchName: launchScript}
 }
 
-// AllScripts returns the value of ScriptsVariable with which every later command of the session needs no
-// script among its words.
-func AllScripts() string { return encode(slices.Collect(maps.Keys(scripts()))) }
+// AllScripts returns the value of ScriptsVariable with which every later command of a clone needs no script
+// among its words.
+func AllScripts() string {
+	return encode(slices.DeleteFunc(slices.Collect(maps.Keys(scripts())), func(name string) bool {
+		return slices.Contains([]string{targetName, environName, chrootName}, name)
+	}))
+}
 
 // used returns the names of the scripts that are run by the given commands.
 func used(commands ...[]string) []string {

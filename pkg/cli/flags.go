@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,37 +33,42 @@ type flags struct {
 	labels       []string
 	asUser       string
 	overrideType string
+	profile      string
+	custom       string
+	inherit      []string
 }
 
 // group is a section of the help.
 type group struct {
 	title string
 	*pflag.FlagSet
-	clone bool // these flags apply to a clone only
+	mode plan.Mode // these flags apply to this mode only; empty: to both
 }
 
 func newFlags() *flags {
 	f := &flags{config: genericclioptions.NewConfigFlags(true),
 		set: pflag.NewFlagSet("eshell", pflag.ContinueOnError)}
-	f.group("Target", false).StringVarP(&f.asked.Container, "container", "c", "",
+	f.group("Target", "").StringVarP(&f.asked.Container, "container", "c", "",
 		"use the container `NAME` (default: the pod's default one, or the first)")
-	f.defineSource(f.group("Target", true))
-	f.defineProcess(f.group("What runs", false))
-	f.defineClone(f.group("What runs", true))
-	f.defineIsolation(f.group("Isolation", true))
-	f.defineLifetime(f.group("Lifetime", false))
-	f.defineDebug(f.group("Debug", false))
-	f.defineOutput(f.group("Output", false))
+	f.defineSource(f.group("Target", plan.ModeClone))
+	f.defineProcess(f.group("What runs", ""))
+	f.defineClone(f.group("What runs", plan.ModeClone))
+	f.defineIsolation(f.group("Isolation", plan.ModeClone))
+	f.defineLifetime(f.group("Lifetime", ""))
+	f.group("Debug", "").StringVar((*string)(&f.asked.Mode), "mode", string(plan.ModeClone),
+		"`MODE` is clone (a new pod) or debug (a live one)")
+	f.defineDebug(f.group("Debug", plan.ModeDebug))
+	f.defineOutput(f.group("Output", ""))
 	for _, g := range f.groups {
 		f.set.AddFlagSet(g.FlagSet)
 	}
 	return f
 }
 
-func (f *flags) group(title string, clone bool) *pflag.FlagSet {
+func (f *flags) group(title string, mode plan.Mode) *pflag.FlagSet {
 	set := pflag.NewFlagSet(title, pflag.ContinueOnError)
 	set.SortFlags = false
-	f.groups = append(f.groups, group{title, set, clone})
+	f.groups = append(f.groups, group{title, set, mode})
 	return set
 }
 
@@ -75,10 +81,18 @@ func (f *flags) defineSource(set *pflag.FlagSet) {
 }
 
 func (f *flags) defineDebug(set *pflag.FlagSet) {
-	set.StringVar((*string)(&f.asked.Mode), "mode", string(plan.ModeClone),
-		"`MODE` is clone (a new pod) or debug (a live one)")
 	set.StringVar((*string)(&f.asked.PodSelection), "pod-selection", "",
 		"debug the `WHICH` pod: newest, oldest, unready or crashing")
+	o := &f.asked.Plan.Debug
+	set.StringVar(&f.profile, "profile", "",
+		"`NAME` is auto (as its target)"+strings.Join(append([]string{""}, profiles()[1:]...), ", "))
+	set.StringVar(&f.custom, "custom", "", "merge the partial container in `FILE` into it")
+	set.StringSliceVar(&f.inherit, "inherit", nil,
+		"inherit `PART,...` of env, volumes, security; or none")
+	set.BoolVar(&o.EnvFromProcess, "env-from-process", false,
+		"take the environment of its target's process too")
+	set.BoolVar(&o.Chroot, "chroot", false, "run in its target's root filesystem, with the image's tools")
+	set.BoolVar(&o.New, "new", false, "add a container even if one like it is running")
 }
 
 // defaultEscape is ssh's.
@@ -170,12 +184,12 @@ func (f *flags) addTo(command *cobra.Command) {
 	})
 }
 
-// cloneOnly returns the first flag that was given and applies to a clone only, or "".
-func (f *flags) cloneOnly() string {
+// notOf returns the first flag that was given and does not apply to a mode, or "".
+func (f *flags) notOf(mode plan.Mode) string {
 	var name string
 	for _, g := range f.groups {
 		g.VisitAll(func(flag *pflag.Flag) {
-			if g.clone && flag.Changed && name == "" {
+			if g.mode != "" && g.mode != mode && flag.Changed && name == "" {
 				name = flag.Name
 			}
 		})

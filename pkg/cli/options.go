@@ -91,7 +91,7 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 			fmt.Sprintf("--revision %d is not more than zero", o.Revision), ""),
 		f.parsePlan(ctx, &o.Plan, command),
 		oneOf("output", o.Output, "", "yaml", "json", "name"),
-		f.notEmpty("filename", "toolbox", "image", "cpu", "memory", "container", "start-timeout", "lease",
+		f.notEmpty("filename", "custom", "toolbox", "image", "cpu", "memory", "container", "start-timeout", "lease",
 			"ttl"),
 		parseEscape(&o.Escape, f.escape),
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
@@ -157,6 +157,7 @@ func (f *flags) parsePlan(ctx context.Context, o *plan.Options, command []string
 		f.parseUser(identity),
 		f.validNames("node", validation.IsDNS1123Subdomain, o.Node),
 		f.parseOverrides(&o.Overrides),
+		f.parseDebug(ctx, &o.Debug),
 	)
 }
 
@@ -199,12 +200,11 @@ func is(flag *bool, value bool) bool { return flag != nil && *flag == value }
 // consistent refuses flags and arguments that cannot be combined.
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
-	name := f.cloneOnly()
+	name := f.notOf(o.Mode)
 	return cmp.Or(
-		refuse(o.PodSelection != "" && o.Mode != plan.ModeDebug,
-			"--pod-selection is for --mode debug: a clone is made from the template", "add --mode debug"),
 		refuse(name != "" && o.Mode == plan.ModeDebug, "--"+name+" cannot be used with --mode debug",
 			"leave out --mode debug for a clone"),
+		refuse(name != "", "--"+name+" is for --mode debug", "add --mode debug"),
 		f.unattended(o),
 		refuse(len(parts.With) > 0 && parts.WithAll, "--with-all cannot be combined with --with", ""),
 		refuse(parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil,

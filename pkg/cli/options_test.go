@@ -490,7 +490,7 @@ func TestCloneOnly(t *testing.T) {
 	tested := 0
 	for _, g := range newFlags().groups {
 		g.VisitAll(func(flag *pflag.Flag) {
-			if !g.clone {
+			if g.mode != plan.ModeClone {
 				return
 			}
 			tested++

@@ -37,6 +37,13 @@ func Refusal(err error, namespace string, pod *corev1.Pod, container string) err
 	return hint.Wrap(err, next)
 }
 
+// IsPodSecurity reports whether err is a refusal by Pod Security admission:
+// https://kubernetes.io/docs/concepts/security/pod-security-admission/
+func IsPodSecurity(err error) bool {
+	var answer apierrors.APIStatus
+	return errors.As(err, &answer) && strings.Contains(answer.Status().Message, "violates PodSecurity")
+}
+
 // reviewed matches the messages of admission plugins that check a pod again when it gets an ephemeral
 // container.
 var reviewed = regexp.MustCompile(`violates PodSecurity|ValidatingAdmissionPolicy '|admission webhook "`)

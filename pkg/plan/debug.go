@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,62 +16,116 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Debug plans an ephemeral container beside the workload's chosen container. It runs with that container's
-// environment, mounts, user and group, and with its image unless another is requested. It sees the
-// container's processes if that runs: the kubelet cannot join a container that does not. Debug refuses if the
-// kubelet could not start the ephemeral container.
+// debug is an ephemeral container that is being planned.
+type debug struct {
+	workload  *workload.Workload
+	options   Options
+	via       agent.Via
+	source    corev1.Container // the container beside which it runs
+	passed    []agent.Variable // to the command, over its stream
+	container corev1.EphemeralContainerCommon
+	notes     []Note
+}
+
+func (d *debug) note(kind NoteKind, what, reason string) {
+	d.notes = append(d.notes, Note{kind, what, reason})
+}
+
+// Debug plans an ephemeral container beside the workload's chosen container. By default it has that
+// container's environment, mounts and security, and its image. It sees the container's processes if that
+// runs: the kubelet cannot join a container that does not. If a debug container of the same user that is
+// like it runs already, the plan is to join that one. Debug refuses if the kubelet could not start the
+// ephemeral container.
 func Debug(t *workload.Workload, o Options) (*Plan, error) {
-	if err := debuggable(t); err != nil {
+	d := &debug{workload: t, options: o}
+	if err := d.possible(); err != nil {
 		return nil, err
 	}
-	via, notes, err := chooseVia(t, o, ModeDebug)
-	if err != nil {
+	d.source = *containers.Spec(t.Pod, t.Container).DeepCopy()
+	if err := d.hasTarget(); err != nil {
 		return nil, err
 	}
-	notes = append(notes, o.lacking(t, ModeDebug)...)
-	w := watchdog(t, o, ModeDebug)
-	source := containers.Spec(t.Pod, t.Container).DeepCopy()
-	passed := o.passed(via, *source)
-	a := agent.New(o.agent(via, w, passed))
-	if via == agent.ViaAttach && !w.Relay {
-		notes = append(notes,
-			Note{Warning, "after kill -9 of eshell the command can run on for " + o.TTL.String() +
-				" at most (--ttl)",
-				"you are not allowed to create pods/exec in namespace " + t.Namespace +
-					", which eshell needs to send heartbeats"})
+	var err error
+	if d.via, d.notes, err = chooseVia(t, o, ModeDebug); err != nil {
+		return nil, err
 	}
-	container, more := lookalike(t.Pod, *source, o, passed)
-	more = append(more, o.full(t, container)...)
-	container.Name = owned.ContainerName(o.Session)
-	container.Command, container.Args = a.Process, nil
-	container.Stdin, container.StdinOnce, container.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
-	container.Env = slices.DeleteFunc(container.Env, isScripts)
+	d.notes = append(d.notes, o.lacking(t, ModeDebug)...)
+	d.passed = o.passed(d.via, d.source)
+	for _, step := range []func() error{
+		d.choose, d.inheritVolumes, d.inheritEnv, d.secure, d.customize, d.compareRights,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	if running := d.running(); running != "" {
+		return d.join(running), nil
+	}
+	return d.plan(), nil
+}
+
+// plan returns the plan of an ephemeral container that looks as it should, with the session's process in it.
+func (d *debug) plan() *Plan {
+	t, o := d.workload, d.options
+	d.notes = append(d.notes, o.full(t, d.container)...)
+	a := d.agent()
+	c := d.container
+	c.Name = owned.ContainerName(o.Session)
+	c.Command, c.Args = a.Process, nil
+	c.Stdin, c.StdinOnce, c.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
 	if a.Scripts != "" {
-		container.Env = append(container.Env,
+		c.Env = append(c.Env,
 			corev1.EnvVar{Name: agent.ScriptsVariable, Value: agent.Escape([]string{a.Scripts})[0]})
 	}
 	headline := fmt.Sprintf("pod/%s: debug container %s beside container %s, in namespace %s", t.Pod.Name,
-		container.Name, t.Container, t.Namespace)
+		c.Name, t.Container, t.Namespace)
 	if t.Selected != "" {
 		headline += fmt.Sprintf(" (%s of %s)", t.Selected, t)
 	}
+	d.noteEntries()
 	return &Plan{
 		Mode:     ModeDebug,
 		Headline: headline,
-		Notes: slices.Concat(notes, more, []Note{processNote(t.Pod, source.Name)},
+		Notes: slices.Concat(d.notes, []Note{processNote(t.Pod, d.source.Name)},
 			o.unleased("the session is on no record")), Namespace: t.Namespace, PodName: t.Pod.Name,
-		Container: container.Name,
+		Container: c.Name,
 		PodUID:    t.Pod.UID,
-		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: container,
-			TargetContainerName: target(t.Pod, source.Name)},
+		Ephemeral: &corev1.EphemeralContainer{EphemeralContainerCommon: c,
+			TargetContainerName: target(t.Pod, d.source.Name)},
 		Agent: a, Record: Record(ModeDebug, t, o),
-	}, nil
+	}
 }
 
-// debuggable returns an error with the reason if the kubelet would refuse or never start an ephemeral
+// agent returns what runs in the container. It warns where nothing ends that in time.
+func (d *debug) agent() agent.Agent {
+	t, o := d.workload, d.options
+	w := watchdog(t, o, ModeDebug)
+	if d.via == agent.ViaAttach && !w.Relay {
+		d.note(Warning, "after kill -9 of eshell the command can run on for "+o.TTL.String()+" at most (--ttl)",
+			"you are not allowed to create pods/exec in namespace "+t.Namespace+
+				", which eshell needs to send heartbeats")
+	}
+	options := o.agent(d.via, w, d.passed)
+	options.Target = d.target()
+	return agent.New(options)
+}
+
+// manyEntries is how many ephemeral containers a pod has before a note tells so.
+const manyEntries = 5
+
+// noteEntries notes how many ephemeral containers the pod has already, if those are many.
+func (d *debug) noteEntries() {
+	pod := d.workload.Pod
+	if n := len(pod.Spec.EphemeralContainers); n >= manyEntries {
+		d.note(Changed, fmt.Sprintf("pod/%s has %d debug containers already", pod.Name, n),
+			"Kubernetes cannot remove them: they stay in its spec until it is deleted")
+	}
+}
+
+// possible returns an error with the reason if the kubelet would refuse or never start an ephemeral
 // container.
-func debuggable(t *workload.Workload) error {
-	pod := t.Pod
+func (d *debug) possible() error {
+	pod := d.workload.Pod
 	clone := hint.Command("clone it instead: kubectl eshell %s -n %s", "pod/"+pod.Name, pod.Namespace)
 	if pod.Annotations[corev1.MirrorPodAnnotationKey] != "" {
 		return hint.Wrap(fmt.Errorf(
@@ -100,92 +155,47 @@ func target(pod *corev1.Pod, container string) string {
 	return ""
 }
 
-// lookalike copies from the source what an ephemeral container is allowed to have. It leaves out ports,
-// probes, hooks, resources and subPath mounts.
-// https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
-func lookalike(pod *corev1.Pod, source corev1.Container, o Options,
-	passed []agent.Variable) (corev1.EphemeralContainerCommon, []Note) {
-	var notes []Note
-	common := corev1.EphemeralContainerCommon{
-		Image: source.Image, WorkingDir: source.WorkingDir,
-		ImagePullPolicy: corev1.PullIfNotPresent, // the image is on the node, because the source runs it
-		EnvFrom:         source.EnvFrom, VolumeDevices: source.VolumeDevices,
-		SecurityContext: sameUser(pod, source),
+// hasTarget refuses what needs a process beside which to run.
+func (d *debug) hasTarget() error {
+	name, wants := d.source.Name, ""
+	switch {
+	case target(d.workload.Pod, name) != "":
+		return nil
+	case d.options.Debug.Chroot:
+		wants = "--chroot"
+	case d.options.Debug.EnvFromProcess:
+		wants = "--env-from-process"
+	default:
+		return nil
 	}
-	if o.Image != "" {
-		common.Image, common.ImagePullPolicy, common.WorkingDir = o.Image, "", ""
-	}
-	common.ImagePullPolicy = cmp.Or(o.Pull, common.ImagePullPolicy)
-	for _, mount := range source.VolumeMounts {
-		if mount.SubPath != "" || mount.SubPathExpr != "" {
-			files := "ephemeral containers cannot mount a subPath"
-			if target(pod, source.Name) != "" {
-				files += "; the files are under /proc/1/root" + mount.MountPath
-			}
-			notes = append(notes, Note{LeftOut, "mount " + mount.MountPath, files})
-			continue
-		}
-		common.VolumeMounts = append(common.VolumeMounts, mount)
-	}
-	env, unset := mergeEnv(source.Env, o.Env, passed)
-	common.Env = ofContainer(env, source.Name)
-	for _, name := range unset {
-		notes = append(notes, unsetNote(name))
-	}
-	var stay []string
+	return hint.Wrap(fmt.Errorf("%s needs a process of container %s, which does not run: %s", wants, name,
+		lastState(containers.Status(d.workload.Pod, name))), "leave out "+wants)
+}
+
+// isRuntimeID matches what a runtime calls a container. It is a word for a shell in the container.
+var isRuntimeID = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// target returns what the shells in the ephemeral container learn of the container beside which they run.
+func (d *debug) target() *agent.Target {
+	o := d.options
+	t := &agent.Target{Chroot: o.Debug.Chroot, Env: o.Debug.EnvFromProcess,
+		OwnProcesses: !sharesProcesses(d.workload.Pod.Spec)}
 	for _, change := range o.Env {
-		switch {
-		case passes(passed, change.Name):
-			notes = append(notes,
-				Note{Detail, "variable " + change.Name + " is set for the command", passedReason})
-		case !change.Remove:
-			stay = append(stay, change.Name)
-		}
+		t.Keep = append(t.Keep, change.Name)
 	}
-	if len(stay) > 0 {
-		notes = append(notes, Note{Warning,
-			"the value of " + strings.Join(stay, ", ") + " stays in the pod's spec",
-			"an ephemeral container's entry stays for as long as the pod lives; " +
-				"pass a secret by stdin instead"})
+	if target(d.workload.Pod, d.source.Name) == "" {
+		return t
 	}
-	if !o.CPU.IsZero() || !o.Memory.IsZero() {
-		notes = append(notes,
-			Note{Warning, "--cpu and --memory are ignored",
-				"an ephemeral container has no resources of its own; it uses the pod's"})
+	_, id, _ := strings.Cut(containers.Status(d.workload.Pod, d.source.Name).ContainerID, "://")
+	if isRuntimeID.MatchString(id) {
+		t.ID = id
 	}
-	return common, notes
+	return t
 }
 
-// ofContainer adds the source's name to variables that show resources. Without a name, they would refer to
-// the ephemeral container, which has no resources.
-func ofContainer(env []corev1.EnvVar, name string) []corev1.EnvVar {
-	for i := range env {
-		from := env[i].ValueFrom
-		if from != nil && from.ResourceFieldRef != nil && from.ResourceFieldRef.ContainerName == "" {
-			env[i].ValueFrom = from.DeepCopy()
-			env[i].ValueFrom.ResourceFieldRef.ContainerName = name
-		}
-	}
-	return env
-}
-
-// sameUser returns the source's security context. If the pod's spec leaves the user or group to the image,
-// sameUser sets the one that the node reports (KEP-3619, Kubernetes 1.31), so that another image's does not
-// apply.
-func sameUser(pod *corev1.Pod, source corev1.Container) *corev1.SecurityContext {
-	context := cmp.Or(source.SecurityContext.DeepCopy(), &corev1.SecurityContext{})
-	status := containers.Status(pod, source.Name)
-	if status == nil || status.User == nil || status.User.Linux == nil {
-		return context
-	}
-	said := effective(pod.Spec, source)
-	if said.RunAsUser == nil {
-		context.RunAsUser = new(status.User.Linux.UID)
-	}
-	if said.RunAsGroup == nil {
-		context.RunAsGroup = new(status.User.Linux.GID)
-	}
-	return context
+// sharesProcesses reports whether the containers of a pod see the processes of others.
+func sharesProcesses(pod corev1.PodSpec) bool {
+	return pod.HostPID || is(pod.ShareProcessNamespace, true)
 }
 
 // lastState returns in words why a container does not run, and how it ended when it last ran.
@@ -226,9 +236,10 @@ func processNote(pod *corev1.Pod, container string) Note {
 	if target(pod, container) == "" {
 		return idleNote(pod, container)
 	}
-	if pod.Spec.HostPID || pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace {
-		return Note{Changed, "its files are under /proc/PID/root",
-			"take the PID of one of container " + container + "'s processes from ps"}
+	if sharesProcesses(pod.Spec) {
+		return Note{Changed, "its files are under $TARGET_ROOT",
+			"/proc/PID/root of container " + container + "'s first process, by its cgroup"}
 	}
-	return Note{Changed, "its files are under /proc/1/root", "PID 1 is container " + container + "'s"}
+	return Note{Changed, "its files are under $TARGET_ROOT (/proc/1/root)",
+		"PID 1 is container " + container + "'s"}
 }

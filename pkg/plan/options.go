@@ -13,6 +13,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 	CPU    resource.Quantity
 	Memory resource.Quantity
 
+	Debug DebugOptions
+
 	Labels     isolation.LabelOptions
 	Components Components
 	Identity   Identity
@@ -67,6 +70,21 @@ func (o Options) agent(via agent.Via, w agent.Watchdog, passed []agent.Variable)
 		Inline: o.InlineScripts, Watchdog: w, Env: passed,
 	}
 }
+
+// DebugOptions holds what applies to a debug session only.
+type DebugOptions struct {
+	Without        Parts             // what the container does not inherit from its target
+	Profile        profile.Profile   // what the container is allowed to do; empty: as much as its target
+	Custom         *corev1.Container // is merged into the container
+	Chroot         bool              // run the shell in the target's root filesystem
+	EnvFromProcess bool              // with the environment of the target's first process
+	New            bool              // add a container even if one that is like it runs already
+	// DefaultImage is the image if the target has none with a shell; empty: there is no such image.
+	DefaultImage string
+}
+
+// Parts are what a debug container inherits from its target.
+type Parts struct{ Env, Volumes, Security bool }
 
 // Lease names the Job that owns what the session creates.
 type Lease struct {

@@ -41,6 +41,9 @@ type Plan struct {
 	PodUID    types.UID                  // debug: the UID of the pod to join
 	Ephemeral *corev1.EphemeralContainer // debug: the container to add to the pod
 
+	// Joins reports that the command runs in a session that another client keeps.
+	Joins bool
+
 	Agent agent.Agent // what runs in the container, and how its client communicates with it
 
 	// Record holds the annotations with which the lease describes the session.
@@ -87,12 +90,16 @@ type Place struct {
 // toolbox and the heartbeat timeout after which the command ends. The session itself does not end with this
 // client, because somebody else keeps it.
 func Join(at Place, o Options) *Plan {
+	options := o.agent(agent.ViaExec, agent.Watchdog{}, nil)
+	if at.Mode == ModeDebug {
+		options.Target = &agent.Target{Chroot: true, Env: true} // if the container's variable says so
+	}
 	return &Plan{
 		Mode: at.Mode,
 		Headline: "pod/" + at.Pod + ": one more shell in container " + at.Container + ", in namespace " +
 			at.Namespace,
-		Namespace: at.Namespace, PodName: at.Pod, Container: at.Container,
-		Agent: agent.Join(o.agent(agent.ViaExec, agent.Watchdog{}, nil)),
+		Namespace: at.Namespace, PodName: at.Pod, Container: at.Container, Joins: true,
+		Agent: agent.Join(options),
 	}
 }
 

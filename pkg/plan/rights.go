@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,15 +28,8 @@ func (c *clone) noteRights(pod corev1.PodSpec) {
 		if was == nil {
 			continue
 		}
-		before, after := effective(source, *was), effective(pod, container)
-		if is(after.RunAsUser, 0) && !is(before.RunAsUser, 0) {
-			c.moreRights("user 0 (root) in container " + container.Name)
-		}
-		if *before.RunAsNonRoot && !*after.RunAsNonRoot {
-			c.moreRights("container " + container.Name + " is allowed to run as root")
-		}
-		if is(escalation(*was), false) && !is(escalation(container), false) {
-			c.moreRights("privilege escalation in container " + container.Name)
+		for _, right := range gained(source, pod, *was, container) {
+			c.moreRights(right + " in container " + container.Name)
 		}
 	}
 	if is(source.HostUsers, false) && !is(pod.HostUsers, false) {
@@ -47,6 +41,93 @@ func (c *clone) noteRights(pod corev1.PodSpec) {
 
 func (c *clone) moreRights(right string) {
 	c.note(Warning, "more rights than the workload: "+right, "you asked for it")
+}
+
+// gained returns what a container is allowed as its user that another one, of another spec, is not.
+func gained(source, other corev1.PodSpec, was, container corev1.Container) []string {
+	before, after := effective(source, was), effective(other, container)
+	var gained []string
+	if is(after.RunAsUser, 0) && !is(before.RunAsUser, 0) {
+		gained = append(gained, "user 0 (root)")
+	}
+	if *before.RunAsNonRoot && !*after.RunAsNonRoot {
+		gained = append(gained, "to run as root")
+	}
+	if is(escalation(was), false) && !is(escalation(container), false) {
+		gained = append(gained, "privilege escalation")
+	}
+	return gained
+}
+
+// compareRights warns about what the debug container is allowed and its target is not, which the user has
+// asked for by --profile, --inherit or --custom, and about capabilities that do nothing.
+func (d *debug) compareRights() error {
+	spec, container := d.workload.Pod.Spec, corev1.Container(d.container)
+	was := cmp.Or(d.source.SecurityContext, &corev1.SecurityContext{})
+	now := cmp.Or(container.SecurityContext, &corev1.SecurityContext{})
+	source := d.source
+	source.SecurityContext = d.sameUser()
+	rights := gained(spec, spec, source, container)
+	user := d.user()
+	if user == nil && effective(spec, source).RunAsUser != nil && !is(effective(spec, source).RunAsUser, 0) {
+		rights = append(rights, "the user of its image, who may be root")
+	}
+	if is(now.Privileged, true) && !is(was.Privileged, true) {
+		rights = append(rights, "privileged")
+	}
+	added := without(capabilities(now).Add, capabilities(was).Add)
+	if len(added) > 0 && !is(was.Privileged, true) {
+		rights = append(rights, "capabilities "+joined(added))
+	}
+	if dropped := without(capabilities(was).Drop, capabilities(now).Drop); len(dropped) > 0 {
+		rights = append(rights, "capabilities that its target has dropped: "+joined(dropped))
+	}
+	if confined(spec, was) && !confined(spec, now) {
+		rights = append(rights, "no seccomp profile")
+	}
+	if len(rights) > 0 {
+		d.note(Warning, "more rights than the target: "+strings.Join(rights, "; "), "you asked for it")
+	}
+	if len(added) > 0 && user != nil && *user != 0 && !is(now.Privileged, true) {
+		d.note(Warning, "capabilities without effect: "+joined(added), fmt.Sprintf(
+			"only root gets them, and the session runs as user %d; --custom can set runAsUser: 0", *user))
+	}
+	return nil
+}
+
+// user returns the user of the debug container, or nil if only its image tells.
+func (d *debug) user() *int64 {
+	said := effective(d.workload.Pod.Spec, corev1.Container(d.container)).RunAsUser
+	if user := d.linuxUser(); said == nil && user != nil && d.container.Image == d.source.Image {
+		return &user.UID
+	}
+	return said
+}
+
+func capabilities(context *corev1.SecurityContext) corev1.Capabilities {
+	return *cmp.Or(context.Capabilities, &corev1.Capabilities{})
+}
+
+// without returns the capabilities of all that are not among some, or none if ALL is.
+func without(all, some []corev1.Capability) (rest []corev1.Capability) {
+	for _, c := range all {
+		if !slices.Contains(some, c) && !slices.Contains(some, "ALL") {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+func joined(capabilities []corev1.Capability) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(capabilities), "[]"), " ", ", ")
+}
+
+// confined reports whether a seccomp profile restricts a container, by its own context or the pod's.
+func confined(spec corev1.PodSpec, context *corev1.SecurityContext) bool {
+	pod := cmp.Or(spec.SecurityContext, &corev1.PodSecurityContext{})
+	seccomp := cmp.Or(context.SeccompProfile, pod.SeccompProfile)
+	return !is(context.Privileged, true) && seccomp != nil &&
+		seccomp.Type != corev1.SeccompProfileTypeUnconfined
 }
 
 // rights are what a pod is allowed on its node beyond what every pod is.
@@ -68,8 +149,7 @@ func rights(spec corev1.PodSpec) []string {
 		}
 		add(is(security.Privileged, true), "privileged container "+container.Name)
 		if security.Capabilities != nil && len(security.Capabilities.Add) > 0 {
-			added := strings.Trim(fmt.Sprint(security.Capabilities.Add), "[]")
-			add(true, "capabilities "+strings.ReplaceAll(added, " ", ", ")+" of container "+container.Name)
+			add(true, "capabilities "+joined(security.Capabilities.Add)+" of container "+container.Name)
 		}
 	}
 	return rights

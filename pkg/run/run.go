@@ -63,8 +63,9 @@ func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, er
 		if r, err = r.withoutShell(ctx, planned, lacks); err != nil {
 			return nil, w, err
 		}
+		told := r.withoutShellNote(planned)
 		if planned, err = r.plan(w); err == nil {
-			planned.Notes = append(planned.Notes, plan.Note{Kind: plan.Warning, What: withoutShellNote})
+			planned.Notes = append(planned.Notes, plan.Note{Kind: plan.Warning, What: told})
 		}
 	}
 	return planned, w, err
@@ -97,11 +98,17 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 		r.giveUp(ctx, pending)
 		return planned, 0, err
 	}
-	if planned.Agent.Detached {
-		return planned, 0, r.detach(ctx, planned)
+	switch {
+	case planned.Joins: // another client keeps that session
+		r.giveUp(ctx, pending)
+		r.Session.Lease = nil
+		status, err = session.Join(ctx, r.Session, planned)
+		return planned, status, err
+	case planned.Agent.Detached:
+		return planned, 0, r.hintProfile(ctx, w, r.detach(ctx, planned))
 	}
 	status, err = session.Run(ctx, r.Session, planned)
-	return planned, status, err
+	return planned, status, r.hintProfile(ctx, w, err)
 }
 
 // detach starts a session, which prints its name, and leaves it running.

@@ -67,9 +67,9 @@ func imageOf(planned *plan.Plan) (image string, tells bool) {
 // podOf returns the clone, or an empty pod in debug mode.
 func podOf(planned *plan.Plan) *corev1.Pod { return cmp.Or(planned.Pod, &corev1.Pod{}) }
 
-// withoutShell returns the request to run the command as the container's own process, because the image of
-// the plan has no shell, as err says. If the session needs a shell, or the init containers would run a second
-// time, withoutShell returns err with a hint.
+// withoutShell returns the request to run the command as the container's own process or, in debug mode, with
+// the default image, because the image of the plan has no shell, as err says. If the session needs a shell,
+// or the init containers would run a second time, withoutShell returns err with a hint.
 func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error) (Request, error) {
 	_, known := errors.AsType[knownError](err)
 	image, tells := imageOf(planned)
@@ -82,9 +82,14 @@ func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error
 		again = "; if the image has changed: --pull always"
 	}
 	command := r.Plan.Command
+	if r.Mode == plan.ModeDebug { // eshell could not end a process that runs there directly
+		if r.Plan.Image != "" || r.Plan.Debug.DefaultImage == "" {
+			return r, hint.Wrap(err, "use an image that has a shell: --image IMAGE"+again)
+		}
+		r.Plan.Image = r.Plan.Debug.DefaultImage
+		return r, nil
+	}
 	switch {
-	case r.Mode == plan.ModeDebug: // eshell could not end a process that runs there directly
-		return r, hint.Wrap(err, "use an image that has a shell: --image IMAGE"+again)
 	case r.Plan.Toolbox != "":
 		return r, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
 	case len(command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
@@ -113,17 +118,25 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, pl
 	if r, err = r.withoutShell(ctx, planned, err); err != nil {
 		return 0, err
 	}
-	r.Session.Reporter.Warn("%s", withoutShellNote)
+	r.Session.Reporter.Warn("%s", r.withoutShellNote(planned))
 	_, status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
-	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) {
+	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) && r.Mode == plan.ModeClone {
 		err = hint.Wrap(err, "add a shell and its tools: --toolbox busybox:musl")
 	}
 	return status, err
 }
 
-const withoutShellNote = "no shell (sh) is in the image's PATH: the command runs by attach, " +
-	"as the container's own process; Ctrl-C may do nothing; its output is recorded in the container's log, " +
-	"and what it prints before eshell is attached is read from there, with stderr on stdout"
+// withoutShellNote returns what is different because the image of the plan has no shell.
+func (r Request) withoutShellNote(planned *plan.Plan) string {
+	image, _ := imageOf(planned)
+	if r.Mode == plan.ModeDebug {
+		return fmt.Sprintf("no shell (sh) is in the PATH of image %s: the debug container runs %s "+
+			"(ESHELL_DEBUG_IMAGE)", image, r.Plan.Image)
+	}
+	return "no shell (sh) is in the image's PATH: the command runs by attach, " +
+		"as the container's own process; Ctrl-C may do nothing; its output is recorded in the container's " +
+		"log, and what it prints before eshell is attached is read from there, with stderr on stdout"
+}
 
 // initNames returns the names of the init containers that run in a clone.
 func initNames(planned *plan.Plan) []string {

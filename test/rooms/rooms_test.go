@@ -118,6 +118,12 @@ func rooms() map[string][]rule {
 			not("a client of an API knows nothing of what it is used for", "pkg/plan", "pkg/session",
 				"pkg/cli"),
 		},
+		"pkg/profile": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "what a profile allows is kubectl's to say"},
+			{not: []string{"k8s.io/client-go"}, because: "a profile asks nobody"},
+			{not: []string{"context", "os"}, because: "a profile waits for nothing and reads nothing"},
+		},
 		"pkg/lease": {
 			wordsAreParsed,
 			not("a lease knows nothing of what it keeps, nor of who keeps it", "pkg/workload", "pkg/plan",

@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// running returns the name of a debug container that runs in the pod, was added by the same user, and is like
+// this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new one,
+// a session without a client, or a command that is the container's process or gets variables.
+//
+// All that matters is compared, so a container that somebody else has prepared can differ in nothing but its
+// process. Whoever is allowed to add it is allowed to run processes beside the target anyway.
+func (d *debug) running() string {
+	o := d.options
+	if o.Debug.New || o.Detach || d.via != agent.ViaExec || len(o.Env) > 0 || d.workload.Access.User == "" ||
+		!d.workload.Access.ExecPods {
+		return ""
+	}
+	pod := d.workload.Pod
+	for _, c := range slices.Backward(pod.Spec.EphemeralContainers) {
+		status := containers.Status(pod, c.Name)
+		if status != nil && status.State.Running != nil && d.isLike(c) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+// isLike reports whether an ephemeral container is a session's, and like this one.
+func (d *debug) isLike(other corev1.EphemeralContainer) bool {
+	this := d.container
+	var scripts string
+	env := slices.DeleteFunc(slices.Clone(other.Env), func(v corev1.EnvVar) bool {
+		if isScripts(v) {
+			scripts = v.Value
+		}
+		return isScripts(v)
+	})
+	return strings.HasPrefix(other.Name, owned.ContainerName("")) &&
+		agent.IsOurs(slices.Concat(other.Command, other.Args), scripts) &&
+		other.TargetContainerName == target(d.workload.Pod, d.source.Name) &&
+		other.Image == this.Image && other.WorkingDir == this.WorkingDir &&
+		equality.Semantic.DeepEqual([]any{env, other.EnvFrom, other.VolumeMounts, other.VolumeDevices,
+			other.SecurityContext}, []any{this.Env, this.EnvFrom, this.VolumeMounts, this.VolumeDevices,
+			this.SecurityContext})
+}
+
+// join returns the plan to run the command in a debug container that runs already.
+func (d *debug) join(container string) *Plan {
+	o, t := d.options, d.workload
+	o.Session = strings.TrimPrefix(container, owned.ContainerName(""))
+	o.InlineScripts = true // the container has those that it needs itself
+	p := Join(Place{Mode: ModeDebug, Namespace: t.Namespace, Pod: t.Pod.Name, Container: container}, o)
+	p.Headline = fmt.Sprintf("pod/%s: one more shell in debug container %s beside container %s, in namespace %s",
+		t.Pod.Name, container, t.Container, t.Namespace)
+	p.Notes = append(d.notes, Note{Changed, "your debug container " + container + " is as this one would be",
+		"the shell ends with that session at the latest; --new adds another container"})
+	return p
+}
