@@ -85,7 +85,7 @@ func (f *flags) defineDebug(set *pflag.FlagSet) {
 		"debug the `WHICH` pod: newest, oldest, unready or crashing")
 	o := &f.asked.Plan.Debug
 	set.StringVar(&f.profile, "profile", "",
-		"`NAME` is auto (as its target)"+strings.Join(append([]string{""}, profiles()[1:]...), ", "))
+		"`NAME`: "+strings.Join(profiles(), ", "))
 	set.StringVar(&f.custom, "custom", "", "merge the partial container in `FILE` into it")
 	set.StringSliceVar(&f.inherit, "inherit", nil,
 		"inherit `PART,...` of env, volumes, security; or none")

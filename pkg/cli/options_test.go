@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,6 +23,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -57,6 +59,15 @@ func asked(changes ...func(*Options)) Options {
 		change(&o)
 	}
 	return o
+}
+
+func inDebug(change func(*Options)) func(*Options) {
+	return func(o *Options) {
+		o.Mode = plan.ModeDebug
+		if change != nil {
+			change(o)
+		}
+	}
 }
 
 // The whole command line: what is typed, and what it asks for.
@@ -243,6 +254,25 @@ func TestOptions(t *testing.T) {
 					resource.MustParse("1")
 			})},
 
+		// A debug container: which pod, what it has and what it is allowed.
+		{[]string{"deploy/api", "--mode=debug", "--pod-selection=oldest", "--new"}, asked(inDebug(func(o *Options) {
+			o.PodSelection, o.Plan.Debug.New = workload.PodOldest, true
+		}))},
+		{[]string{"pod/a", "--mode=debug", "--chroot", "--env-from-process", "--profile=general"},
+			asked(inDebug(func(o *Options) {
+				o.Reference = workload.Reference{Kind: "Pod", Name: "a"}
+				o.Plan.Debug.Chroot, o.Plan.Debug.EnvFromProcess = true, true
+				o.Plan.Debug.Profile = profile.General
+			}))},
+		{[]string{"deploy/api", "--mode=debug", "--profile=auto", "--inherit=env,volumes,security"}, asked(inDebug(nil))},
+		{[]string{"deploy/api", "--mode=debug", "--inherit=none"}, asked(inDebug(func(o *Options) {
+			o.Plan.Debug.Without = plan.Parts{Env: true, Volumes: true, Security: true}
+		}))},
+		{[]string{"deploy/api", "--mode=debug", "--inherit=env", "--inherit=volumes", "--profile", "netadmin"},
+			asked(inDebug(func(o *Options) {
+				o.Plan.Debug.Without, o.Plan.Debug.Profile = plan.Parts{Security: true}, profile.Netadmin
+			}))},
+
 		// The connection is kubectl's own and asks for nothing here.
 		{[]string{"-n", "shop", "deploy/api", "--context", "eu", "--as=me"}, asked()},
 
@@ -296,6 +326,22 @@ func TestMistakes(t *testing.T) {
 
 		{[]string{"deploy/api", "--mode", "copy"}, `--mode "copy" is not one of: clone, debug`, ""},
 		{[]string{"deploy/api", "--mode="}, `--mode "" is not one of: clone, debug`, ""},
+		{[]string{"deploy/api", "--chroot"}, "--chroot is for --mode debug", "add --mode debug"},
+		{[]string{"deploy/api", "--pod-selection=newest"}, "--pod-selection is for --mode debug", "add --mode debug"},
+		{[]string{"deploy/api", "--mode=debug", "--pod-selection=any"},
+			`--pod-selection "any" is not one of: newest, oldest, unready, crashing`, ""},
+		{[]string{"deploy/api", "--mode=debug", "--profile=legacy"},
+			`--profile "legacy" is not one of: auto, general, baseline, restricted, netadmin, sysadmin`, ""},
+		{[]string{"deploy/api", "--mode=debug", "--inherit=ports"},
+			`--inherit "ports" is not one of: env, volumes, security, none`, ""},
+		{[]string{"deploy/api", "--mode=debug", "--inherit=none,env"}, "--inherit none goes with no other part", ""},
+		{[]string{"deploy/api", "--mode=debug", "--inherit="}, "--inherit is empty", "--inherit none inherits nothing"},
+		{[]string{"deploy/api", "--mode=debug", "--inherit=security", "--profile=general"},
+			"--inherit security cannot be combined with --profile general",
+			"the security is the target's or the profile's: leave out one of them"},
+		{[]string{"deploy/api", "--mode=debug", "--custom="}, "--custom is empty", ""},
+		{[]string{"deploy/api", "--mode=debug", "--custom=/no/such"},
+			"--custom: open /no/such: no such file or directory", ""},
 		{[]string{"deploy/api", "--via", "ssh"}, `--via "ssh" is not one of: exec, attach`, ""},
 
 		{[]string{"deploy/api", "--command", "id", "--", "ls"},
@@ -475,6 +521,44 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 			t.Errorf("%q: no error", mistake)
 		} else if told := err.Error() + hint.Of(err); strings.Contains(told, "s3cret") {
 			t.Errorf("%q: the value is in the error: %s", mistake, told)
+		}
+	}
+}
+
+// A partial container may set what kubectl debug lets it set.
+func TestCustom(t *testing.T) {
+	read := func(text string) (*corev1.Container, error) {
+		file := filepath.Join(t.TempDir(), "custom.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o, err := parse([]string{"deploy/api", "--mode=debug", "--custom", file})
+		if err != nil {
+			return nil, errors.New(strings.ReplaceAll(err.Error(), file, "FILE"))
+		}
+		return o.Plan.Debug.Custom, nil
+	}
+	want := &corev1.Container{Env: []corev1.EnvVar{{Name: "A", Value: "1"}},
+		SecurityContext: &corev1.SecurityContext{RunAsUser: new(int64(0))}}
+	for _, text := range []string{"env: [{name: A, value: '1'}]\nsecurityContext: {runAsUser: 0}\n",
+		`{"env":[{"name":"A","value":"1"}],"securityContext":{"runAsUser":0}}`} {
+		if got, err := read(text); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"name: a":                            "--custom FILE sets name, which it is not allowed to change",
+		"command: [id]":                      "--custom FILE sets command, which it is not allowed to change",
+		"args: [id]":                         "--custom FILE sets args, which it is not allowed to change",
+		"image: a":                           "--custom FILE sets image, which it is not allowed to change",
+		"lifecycle: {}":                      "--custom FILE sets lifecycle, which it is not allowed to change",
+		"volumeDevices: [{name: a}]":         "--custom FILE sets volumeDevices, which it is not allowed to change",
+		"tty: true":                          "--custom FILE sets tty, which it is not allowed to change",
+		"enf: []":                            `--custom FILE is no partial container: error unmarshaling JSON: while decoding JSON: json: unknown field "enf"`,
+		"securityContext: {runAsUser: root}": "--custom FILE is no partial container: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go struct field SecurityContext.securityContext.runAsUser of type int64",
+	} {
+		if _, err := read(text); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 }

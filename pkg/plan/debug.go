@@ -118,7 +118,7 @@ func (d *debug) noteEntries() {
 	pod := d.workload.Pod
 	if n := len(pod.Spec.EphemeralContainers); n >= manyEntries {
 		d.note(Changed, fmt.Sprintf("pod/%s has %d debug containers already", pod.Name, n),
-			"Kubernetes cannot remove them: they stay in its spec until it is deleted")
+			"their entries stay in its spec until it is deleted")
 	}
 }
 

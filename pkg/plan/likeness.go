@@ -87,8 +87,8 @@ func (d *debug) inheritEnv() error {
 				"pass a secret by stdin instead")
 	}
 	if o.Debug.EnvFromProcess {
-		d.note(Changed, "its environment is that of the process",
-			"--env-from-process; it is read in the container, and not through the API")
+		d.note(Changed, "it has the environment of the process",
+			"read in the container, and not through the API")
 	}
 	for _, v := range []agent.Variable{
 		{Name: agent.TargetVariable, Value: d.target().String()},

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -60,16 +61,30 @@ func (o Options) full(t *workload.Workload, c corev1.EphemeralContainerCommon) [
 	if source := containers.Spec(t.Pod, t.Container); source == nil || source.Image != c.Image {
 		image = "--image"
 	}
+	if c.Image == o.Debug.DefaultImage {
+		image = "ESHELL_DEBUG_IMAGE"
+	}
 	ends := fmt.Sprintf("%s, %s after its client", o.endsWith(), duration.HumanDuration(o.HeartbeatTimeout))
 	if o.Detach {
 		ends = "with kubectl eshell delete"
 	}
 	return []Note{
 		{Detail, "image " + c.Image, image},
-		{Detail, "it runs as " + user, "container " + t.Container + " does"},
+		{Detail, "it runs as " + user, o.whoseUser(t)},
 		{Detail, "its process ends", fmt.Sprintf("%s, after %s at the latest", ends,
 			duration.HumanDuration(o.TTL))},
 		{Detail, "its entry stays in the pod's spec for the pod's life",
 			"Kubernetes has no way to remove an ephemeral container"},
 	}
+}
+
+// whoseUser returns what decides as which user a debug container runs.
+func (o Options) whoseUser(t *workload.Workload) string {
+	switch {
+	case o.Debug.Profile != profile.Auto:
+		return "--profile " + string(o.Debug.Profile)
+	case o.Debug.Without.Security:
+		return "--inherit"
+	}
+	return "container " + t.Container + " does"
 }

@@ -15,7 +15,8 @@ import (
 
 // running returns the name of a debug container that runs in the pod, was added by the same user, and is like
 // this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new one,
-// a session without a client, or a command that is the container's process or gets variables.
+// a session without a client, or a command that is the container's process or gets variables. A session with
+// a client ends with that, so only a shell on a terminal, whose user sees why, joins one.
 //
 // All that matters is compared, so a container that somebody else has prepared can differ in nothing but its
 // process. Whoever is allowed to add it is allowed to run processes beside the target anyway.
@@ -45,8 +46,9 @@ func (d *debug) isLike(other corev1.EphemeralContainer) bool {
 		}
 		return isScripts(v)
 	})
-	return strings.HasPrefix(other.Name, owned.ContainerName("")) &&
-		agent.IsOurs(slices.Concat(other.Command, other.Args), scripts) &&
+	process := slices.Concat(other.Command, other.Args)
+	return strings.HasPrefix(other.Name, owned.ContainerName("")) && agent.IsOurs(process, scripts) &&
+		(d.options.TTY || agent.IsIdler(process, scripts)) &&
 		other.TargetContainerName == target(d.workload.Pod, d.source.Name) &&
 		other.Image == this.Image && other.WorkingDir == this.WorkingDir &&
 		equality.Semantic.DeepEqual([]any{env, other.EnvFrom, other.VolumeMounts, other.VolumeDevices,

@@ -51,7 +51,7 @@ func gained(source, other corev1.PodSpec, was, container corev1.Container) []str
 		gained = append(gained, "user 0 (root)")
 	}
 	if *before.RunAsNonRoot && !*after.RunAsNonRoot {
-		gained = append(gained, "to run as root")
+		gained = append(gained, "running as root")
 	}
 	if is(escalation(was), false) && !is(escalation(container), false) {
 		gained = append(gained, "privilege escalation")
@@ -69,7 +69,8 @@ func (d *debug) compareRights() error {
 	source.SecurityContext = d.sameUser()
 	rights := gained(spec, spec, source, container)
 	user := d.user()
-	if user == nil && effective(spec, source).RunAsUser != nil && !is(effective(spec, source).RunAsUser, 0) {
+	before := effective(spec, source).RunAsUser
+	if user == nil && before != nil && *before != 0 && !*effective(spec, container).RunAsNonRoot {
 		rights = append(rights, "the user of its image, who may be root")
 	}
 	if is(now.Privileged, true) && !is(was.Privileged, true) {

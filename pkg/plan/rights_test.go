@@ -37,7 +37,7 @@ func TestRights(t *testing.T) {
 		{"root", deployment(), root, more + "user 0 (root) in container app"},
 		{"what the workload had dropped", deployment(strict), patch(
 			`{"containers":[{"name":"app","securityContext":{"runAsNonRoot":false,"allowPrivilegeEscalation":true}}]}`),
-			more + "to run as root in container app, " + more + "privilege escalation in container app"},
+			more + "running as root in container app, " + more + "privilege escalation in container app"},
 		{"of the node", deployment(strict), patch(`{"hostNetwork":true,"hostIPC":true}`),
 			more + "the node's network, " + more + "the node's IPC"},
 		{"of the kernel", deployment(), patch(

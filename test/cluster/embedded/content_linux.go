@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -47,7 +48,7 @@ func (c *Cluster) imageArchive() string {
 		source, err := sources.ReadFile("programs/" + name + "/main.go")
 		fmt.Fprintf(sum, "%s%v", source, err)
 	}
-	for _, name := range []string{"busybox", "bash-static", "dash"} {
+	for _, name := range append([]string{"busybox", "bash-static"}, debianPrograms()...) {
 		content, err := readProgram(name)
 		fmt.Fprintf(sum, "%x%v", sha256.Sum256(content), err)
 	}
@@ -64,6 +65,7 @@ func (c *Cluster) parts(ctx context.Context) (parts, error) {
 		{&p.busybox, busyboxFiles},
 		{&p.bash, bashFiles},
 		{&p.dash, dashFiles},
+		{&p.debian, debianFiles},
 		{&p.app, c.compiled("server", "hello")},
 		{&p.start, func(context.Context) ([]entry, error) { return startFiles(), nil }},
 		{&p.pause, c.compiled("pause")},
@@ -104,27 +106,57 @@ func bashFiles(context.Context) ([]entry, error) {
 
 // dashFiles brings the libraries along, as there is no static dash.
 func dashFiles(ctx context.Context) ([]entry, error) {
-	binary, err := readProgram("dash")
-	if err != nil {
-		return nil, err
-	}
-	path, err := exec.LookPath("dash")
-	if err != nil {
-		return nil, err
-	}
-	list, err := output(exec.CommandContext(ctx, "ldd", path))
-	if err != nil {
-		return nil, err
-	}
-	entries := []entry{{path: "bin/dash", data: binary, mode: 0o755}, {path: "bin/sh", link: "dash"}}
-	for _, library := range libraries(string(list)) {
-		content, err := os.ReadFile(library)
+	return dynamicFiles(ctx, "dash", "dash")
+}
+
+// debianPrograms are the programs of the image that has no static one.
+func debianPrograms() []string {
+	return []string{"dash", "bash", "basename", "cat", "chmod", "chroot", "env", "head", "id", "ln", "ls", "mkdir", "od",
+		"printenv", "readlink", "rm", "sleep", "sort", "stat", "stty", "tail", "touch", "tr", "uname", "wc"}
+}
+
+func debianFiles(ctx context.Context) ([]entry, error) {
+	entries, err := dynamicFiles(ctx, "dash", debianPrograms()...)
+	return append(entries, entry{path: "bin/greet", mode: 0o755,
+		data: []byte("#!/bin/sh\necho \"greetings from $(basename \"$0\"): $*\"\n")}), err
+}
+
+// dynamicFiles brings programs of this machine with their libraries; sh is one of them.
+func dynamicFiles(ctx context.Context, sh string, programs ...string) ([]entry, error) {
+	entries := []entry{{path: "bin/sh", link: sh}}
+	brought := map[string]bool{}
+	for _, name := range programs {
+		path, err := exec.LookPath(name)
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, entry{path: strings.TrimPrefix(library, "/"), data: content, mode: 0o755})
+		list, err := output(exec.CommandContext(ctx, "ldd", path))
+		if err != nil {
+			return nil, err
+		}
+		for to, from := range withLibraries("bin/"+name, path, string(list)) {
+			if brought[to] {
+				continue
+			}
+			brought[to] = true
+			content, err := os.ReadFile(from)
+			if err != nil {
+				return nil, err
+			}
+			entries = append(entries, entry{path: to, data: content, mode: 0o755})
+		}
 	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
 	return entries, nil
+}
+
+// withLibraries maps the paths in an image to those on this machine, for a program and its libraries.
+func withLibraries(to, program, ldd string) map[string]string {
+	files := map[string]string{to: program}
+	for _, library := range libraries(ldd) {
+		files[strings.TrimPrefix(library, "/")] = library
+	}
+	return files
 }
 
 // libraries picks the paths out of ldd's lines: "libc.so.6 => /lib/libc.so.6 (0x…)" and

@@ -24,6 +24,7 @@ type parts struct {
 	busybox []byte // a POSIX shell and every tool of busybox
 	bash    []byte // bash; sh stays busybox's
 	dash    []byte // dash as sh, with its libraries
+	debian  []byte // programs of Debian, with a loader and libraries, and none that is static
 	app     []byte // the programs server and hello
 	start   []byte // an entrypoint that prepares the environment
 	pause   []byte
@@ -35,6 +36,7 @@ func images(p parts) []image {
 		{name: "busybox", layers: [][]byte{p.base, p.busybox}, command: shell},
 		{name: "bash", layers: [][]byte{p.base, p.busybox, p.bash}, command: []string{"bash"}},
 		{name: "dash", layers: [][]byte{p.base, p.busybox, p.dash}, command: shell},
+		{name: "debian", layers: [][]byte{p.base, p.debian}, command: shell},
 		{name: "noshell", layers: [][]byte{p.base, p.app}, entrypoint: []string{"/server"}},
 		{name: "nonroot", layers: [][]byte{p.base, p.busybox}, command: shell, user: "1000:1000"},
 		{name: "entrypoint", layers: [][]byte{p.base, p.busybox, p.start},
