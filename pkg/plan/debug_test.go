@@ -30,7 +30,9 @@ func planDebug(t *testing.T, w *workload.Workload, change ...func(*Options)) (p 
 }
 
 // inRuntime gives the target's container the name by which its runtime knows it.
-func inRuntime(t *workload.Workload) { t.Pod.Status.ContainerStatuses[0].ContainerID = "containerd://4f1c" }
+func inRuntime(t *workload.Workload) {
+	t.Pod.Status.ContainerStatuses[0].ContainerID = "containerd://4f1c"
+}
 
 func byUser(t *workload.Workload) { t.Access.User = "ada" }
 
@@ -46,7 +48,10 @@ func TestTargetVariable(t *testing.T) {
 		{nil, func(*Options) {}, "4f1c :own"},
 		{[]func(*workload.Workload){shared}, func(*Options) {}, "4f1c"},
 		{nil, func(o *Options) { o.Debug.Chroot = true }, "4f1c :own :chroot"},
-		{nil, func(o *Options) { o.Debug.EnvFromProcess = true; o.Env = []EnvChange{{Name: "A"}, {Name: "B", Remove: true}} },
+		{nil, func(o *Options) {
+			o.Debug.EnvFromProcess = true
+			o.Env = []EnvChange{{Name: "A"}, {Name: "B", Remove: true}}
+		},
 			"4f1c :own :env A B"},
 		{[]func(*workload.Workload){hostile}, func(*Options) {}, ""},
 	} {

@@ -27,7 +27,7 @@ func (d *debug) running() string {
 		return ""
 	}
 	pod := d.workload.Pod
-	for _, c := range slices.Backward(pod.Spec.EphemeralContainers) {
+	for _, c := range pod.Spec.EphemeralContainers {
 		status := containers.Status(pod, c.Name)
 		if status != nil && status.State.Running != nil && d.isLike(c) {
 			return c.Name

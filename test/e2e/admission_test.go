@@ -377,7 +377,8 @@ func review(w http.ResponseWriter, req *http.Request) {
 func (r namespaceFixture) refuses(t *testing.T, words string) {
 	t.Helper()
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{
-		Containers: []corev1.Container{{Name: "probe", Image: "probe"}},
+		Containers: []corev1.Container{{Name: "probe", Image: "probe",
+			SecurityContext: &corev1.SecurityContext{Privileged: new(true)}}},
 	}}
 	r.await(t, "the server refuses no pod with: "+words, func(ctx context.Context) (bool, error) {
 		dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestReuse: a shell on a second terminal joins the debug container of the first, --new adds another, and one
+// of a detached session is joined by commands too.
+func TestReuse(t *testing.T) {
+	t.Parallel()
+	shell := []string{"eshell", "pod/target-reuse", "--mode", "debug"}
+	first := open(t, shell...)
+	session := first.session()
+	first.expect(prompt)
+	second := open(t, shell...)
+	second.expect(`pod/target-reuse: one more shell in debug container ` + session.container + ` beside container app`)
+	second.expect(`your debug container ` + session.container + ` is as this one would be: ` +
+		`the shell ends with that session at the latest; --new adds another container`)
+	second.expect(prompt)
+	second.typed("echo $TARGET_ROOT; echo $GREETING; exit 4\n")
+	second.expect(`/proc/1/root\r\nhello\r\n`)
+	if status := second.status(); status != 4 {
+		t.Errorf("exit status %d, want 4", status)
+	}
+	third := open(t, append(shell, "--new")...)
+	if other := third.session(); other.container == session.container {
+		t.Errorf("--new has joined %s", other.container)
+	}
+	third.expect(prompt)
+	third.typed("exit\n")
+	first.typed("exit\n")
+	first.status()
+	third.status()
+
+	name := strings.TrimSpace(kubectl(t, append(shell, "--detach", "-q")...))
+	ran := kubectl(t, append(shell, "-q", "-i=false", "--", "sh", "-c", "echo $TARGET_ROOT")...)
+	if ran != "/proc/1/root\n" {
+		t.Errorf("in the detached session: %q", ran)
+	}
+	entries := strings.Fields(kubectl(t, "get", "pod", "target-reuse", "-o", "jsonpath={.spec.ephemeralContainers[*].name}"))
+	if len(entries) != 3 || !slices.Contains(entries, name) {
+		t.Errorf("the pod has the debug containers %v, want three, and %s among them", entries, name)
+	}
+	kubectl(t, "eshell", "delete", name)
+}
