@@ -127,8 +127,8 @@ func (c *Client) patch(ctx context.Context, tried, pod string, kind types.PatchT
 // somebody else has changed the pod in between, Replace reads it again and calls change again, up to five
 // times in all. Then it returns the server's conflict (apierrors.IsConflict).
 //
-// The list has to begin with what is in pod.Spec.EphemeralContainers: the server refuses to change or remove
-// a container. A new container is checked as by Add. An error of change ends Replace, which returns it.
+// The list has to contain all of pod.Spec.EphemeralContainers: the server refuses to change or remove a
+// container. A new container is checked as by Add. An error of change ends Replace, which returns it.
 func (c *Client) Replace(ctx context.Context, pod string,
 	change func(pod *corev1.Pod) ([]corev1.EphemeralContainer, error),
 	options ...Option) (*corev1.Pod, error) {

@@ -6,7 +6,7 @@
 // https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
 //
 // A [Client] needs only a clientset, and so it works with a fake one. [Streams] need the connection's
-// configuration. Every call lasts as long as its context at most.
+// configuration. Every call ends with its context.
 //
 // # Errors
 //
@@ -35,6 +35,7 @@
 //	Exec         create on pods/exec; get on pods, to tell why it has failed
 //	Attach       create on pods/attach; get and watch on pods, for the exit status
 //
-// A dry run needs the same permissions. An Add to an old server asks it for its version, which every user is
-// allowed to read by default.
+// A dry run needs the same permissions. With get on pods/exec or pods/attach too, a stream is a WebSocket;
+// otherwise it falls back to SPDY. A server that has no ephemeral containers is asked for its version, which
+// every user is allowed to read by default.
 package ephemeral

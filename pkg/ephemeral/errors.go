@@ -28,6 +28,9 @@ var (
 	ErrNotRunning = errors.New("not running")
 	// ErrReplaced means that the pod with the given UID is gone, and another pod has its name.
 	ErrReplaced = errors.New("another pod has this name by now")
+	// ErrNoStatus means that a stream ended without the command's exit status: the connection was lost, or a
+	// server on the way has closed it.
+	ErrNoStatus = errors.New("the stream ended without an exit status")
 )
 
 // UnsupportedError is ErrUnsupported with the server's version. Ephemeral containers need Kubernetes 1.23,
@@ -143,12 +146,12 @@ func isUnsupported(answer metav1.Status) bool {
 		(answer.Details == nil || answer.Details.Name == "")
 }
 
-// versionTimeout is how long the server has to tell its version, which is only for the text of an error.
-const versionTimeout = 5 * time.Second
+// askTimeout is how long the server has to answer what only an error needs: its version, or a pod's state.
+const askTimeout = 5 * time.Second
 
 // serverVersion returns the server's version, or "".
 func (c *Client) serverVersion(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	server := discovery.ToServerVersionInterfaceWithContext(c.client.Discovery())
 	info, err := server.ServerVersionWithContext(ctx)

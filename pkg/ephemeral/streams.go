@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -43,10 +44,6 @@ func NewStreams(config *rest.Config, namespace string) (*Streams, error) {
 	}
 	return &Streams{New(client, namespace), config}, nil
 }
-
-// ErrNoStatus means that a stream ended without the command's exit status: the connection was lost, or a
-// server on the way has closed it.
-var ErrNoStatus = errors.New("the stream ended without an exit status")
 
 // Exec runs a command in a container, with the given streams, and returns its exit status. An exit status
 // other than 0 is not an error. The error is ErrNoStatus if the stream ended early, and ErrNotRunning if it
@@ -96,14 +93,20 @@ func (s *Streams) failed(ctx context.Context, tried, pod, container string, err 
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", tried, context.Cause(ctx))
 	}
-	if read, unknown := s.client.Get(ctx, pod); unknown == nil {
-		for _, c := range read.Containers {
-			if c.Name == container && c.State != Running && !errors.Is(err, ErrNoStatus) {
-				err = fmt.Errorf("it is %w (%s): %w", ErrNotRunning, c.State, err)
-			}
-		}
+	if !errors.Is(err, ErrNoStatus) && !s.isRunning(ctx, pod, container) {
+		err = fmt.Errorf("it is %w: %w", ErrNotRunning, err)
 	}
 	return s.client.explain(ctx, tried, err)
+}
+
+// isRunning reports false if the pod shows that the container does not run. If that cannot be found out, it
+// reports true.
+func (s *Streams) isRunning(ctx context.Context, pod, container string) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	read, err := s.client.Get(ctx, pod)
+	return err != nil || !slices.ContainsFunc(read.Containers,
+		func(c Container) bool { return c.Name == container && c.State != Running })
 }
 
 // stream carries one stream until it ends or ctx does. client-go looks at no context while it waits for the

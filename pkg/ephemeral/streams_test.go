@@ -151,7 +151,7 @@ func TestExec(t *testing.T) {
 		{"broken without a status", node{cut: true, pod: runs}, 0, tried + ErrNoStatus.Error(), ErrNoStatus},
 		{"no such program", node{status: noProgram, pod: runs}, 0, tried + "no such program", nil},
 		{"in a container that has ended", node{status: noProgram, pod: ended}, 0,
-			tried + "it is not running (Terminated): no such program", ErrNotRunning},
+			tried + "it is not running: no such program", ErrNotRunning},
 		{"not a status", node{status: "?", pod: runs}, 0, tried + ErrNoStatus.Error(), ErrNoStatus},
 		{"SPDY, success", node{spdy: true, status: succeeded}, 0, "", nil},
 		{"SPDY, an exit status", node{spdy: true, status: exited7}, 7, "", nil},

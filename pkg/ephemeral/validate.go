@@ -11,10 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Validate returns everything about the container for which the server would refuse to add it to the pod, or
-// would never start it: fields that an ephemeral container is not allowed to have, a name in use, an unknown
-// target. The paths are those of the patch that Add sends. A pod without containers is one of which no more
-// than the metadata is known; what depends on its spec is then left to the server.
+// Validate returns everything about the container for which the server would refuse to add it to the pod:
+// fields that an ephemeral container is not allowed to have, a name in use, an unknown target. The paths are
+// those of the patch that Add sends. A pod without containers is one of which no more than the metadata is
+// known; what depends on its spec is then left to the server. So are the values of allowed fields.
 // https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/#what-is-an-ephemeral-container
 func Validate(pod *corev1.Pod, container corev1.EphemeralContainer) field.ErrorList {
 	return validate(pod, container, listPath().Index(0))

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/klog/v2"
 )
 
 // Wait waits until a container is in a state, Running or Terminated, and returns it. It waits for as long as
@@ -53,7 +54,8 @@ func (w *waiting) follow(ctx context.Context) (Container, error) {
 	if seen, over, err := w.judge(); over {
 		return seen, err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	// Without a logger: an error of the watch is returned.
+	ctx, stop := context.WithCancel(klog.NewContext(ctx, klog.Logger{}))
 	defer stop()
 	events, err := watchtools.NewRetryWatcherWithContext(ctx, w.pod.ResourceVersion,
 		onePod{w.client.pods(), w.pod.Name})

@@ -165,7 +165,11 @@ func exitStatus(message []byte) (int, error) {
 	if status.Reason == wire.NonZeroExitCodeReason && status.Details != nil {
 		for _, cause := range status.Details.Causes {
 			if cause.Type == wire.ExitCodeCauseType {
-				return strconv.Atoi(cause.Message)
+				code, err := strconv.Atoi(cause.Message)
+				if err != nil {
+					return 0, fmt.Errorf("%w: %w", ErrNoStatus, err)
+				}
+				return code, nil
 			}
 		}
 	}

@@ -57,7 +57,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: allowed}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: allowed}]
 `
 
-// ephemeralUser is the package's client as one user of the scene.
+// ephemeralUser is the package's client as one user of the scene, or as the test's own for "".
 type ephemeralUser struct {
 	*ephemeral.Client
 	streams *ephemeral.Streams
@@ -102,7 +102,11 @@ func TestEphemeral(t *testing.T) {
 	t.Run("mirror pod", func(t *testing.T) { user.takesNoMirrorPod(ctx, t) })
 	t.Run("add", func(t *testing.T) { user.adds(ctx, t) })
 	t.Run("invalid", func(t *testing.T) { user.agrees(ctx, t, namespace) })
-	t.Run("streams", func(t *testing.T) { user.streamsBothWays(ctx, t) })
+	// Only who is allowed to "get" pods/exec gets a WebSocket.
+	t.Run("SPDY", func(t *testing.T) { user.streamsBothWays(ctx, t, "spdy") })
+	t.Run("WebSocket", func(t *testing.T) {
+		asEphemeralUser(t, namespace, "").streamsBothWays(ctx, t, "websocket")
+	})
 	t.Run("patch", func(t *testing.T) { user.patches(ctx, t) })
 	t.Run("replace", func(t *testing.T) { user.replaces(ctx, t) })
 }
@@ -241,7 +245,7 @@ func (u ephemeralUser) agrees(ctx context.Context, t *testing.T, namespace strin
 	}
 }
 
-func (u ephemeralUser) streamsBothWays(ctx context.Context, t *testing.T) {
+func (u ephemeralUser) streamsBothWays(ctx context.Context, t *testing.T, name string) {
 	var out, errs strings.Builder
 	status, err := u.streams.Exec(ctx, "web", "debugger", []string{"sh", "-c", "cat; echo no >&2; exit 7"},
 		remotecommand.StreamOptions{Stdin: strings.NewReader("hello\n"), Stdout: &out, Stderr: &errs})
@@ -262,17 +266,17 @@ func (u ephemeralUser) streamsBothWays(ctx context.Context, t *testing.T) {
 		remotecommand.StreamOptions{Stdout: &out}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("exec for a second: %v", err)
 	}
-	reader := runs("reader", `read line; echo "got $line"; exit 5`)
+	reader := runs(name, `read line; echo "got $line"; exit 5`)
 	reader.Stdin, reader.StdinOnce = true, true
 	pod, err := u.Add(ctx, named("web", ""), reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = u.Wait(ctx, pod, "reader", ephemeral.Running); err != nil {
+	if _, err = u.Wait(ctx, pod, name, ephemeral.Running); err != nil {
 		t.Fatal(err)
 	}
 	out.Reset()
-	status, err = u.streams.Attach(ctx, "web", "reader",
+	status, err = u.streams.Attach(ctx, "web", name,
 		remotecommand.StreamOptions{Stdin: strings.NewReader("it\n"), Stdout: &out})
 	if status != 5 || err != nil || out.String() != "got it\n" {
 		t.Errorf("exit status %d, error %v, stdout %q", status, err, out.String())
