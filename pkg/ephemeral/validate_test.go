@@ -109,3 +109,14 @@ func TestAddNeverStarts(t *testing.T) {
 		}
 	}
 }
+
+// A sidecar that runs can be a target: it is an init container.
+func TestAddBesideSidecar(t *testing.T) {
+	s := &server{answers: []answer{ok(`{"kind":"Pod","apiVersion":"v1"}`)}}
+	pod, c := running(), debugger("new")
+	pod.Status.InitContainerStatuses[0].State = pod.Status.ContainerStatuses[0].State
+	c.TargetContainerName = "setup"
+	if _, err := s.start(t).Add(t.Context(), pod, c); err != nil {
+		t.Error(err)
+	}
+}

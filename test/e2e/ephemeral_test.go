@@ -25,8 +25,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 )
 
-// ephemeralScene is what TestEphemeral needs: a pod that runs, another one that looks like a static one, and
-// a user who is allowed exactly what the package's documentation asks for.
+// ephemeralScene is what TestEphemeral needs: a pod that runs, and a user who is allowed exactly what the
+// package's documentation asks for.
 const ephemeralScene = `
 apiVersion: v1
 kind: Pod
@@ -34,13 +34,6 @@ metadata: {name: web, labels: {app: web}}
 spec:
   terminationGracePeriodSeconds: 0
   containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: mirror, annotations: {kubernetes.io/config.mirror: x}}
-spec:
-  nodeName: nowhere
-  containers: [{name: app, image: "localhost/eshell/busybox:1"}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -99,7 +92,6 @@ func TestEphemeral(t *testing.T) {
 	user := asEphemeralUser(t, namespace, "allowed")
 
 	t.Run("forbidden", func(t *testing.T) { asEphemeralUser(t, namespace, "nobody").isForbidden(ctx, t) })
-	t.Run("mirror pod", func(t *testing.T) { user.takesNoMirrorPod(ctx, t) })
 	t.Run("add", func(t *testing.T) { user.adds(ctx, t) })
 	t.Run("invalid", func(t *testing.T) { user.agrees(ctx, t, namespace) })
 	// Only who is allowed to "get" pods/exec gets a WebSocket.
@@ -141,21 +133,6 @@ func (u ephemeralUser) isForbidden(ctx context.Context, t *testing.T) {
 		if err := call(); !errors.As(err, &lacking) || lacking.Verb+" "+lacking.Resource != want {
 			t.Errorf("without the permission to %s: %v", want, err)
 		}
-	}
-}
-
-func (u ephemeralUser) takesNoMirrorPod(ctx context.Context, t *testing.T) {
-	_, err := u.Add(ctx, named("mirror", ""), runs("x", "true"))
-	if !errors.Is(err, ephemeral.ErrMirrorPod) || !apierrors.IsInvalid(err) {
-		t.Errorf("the server's refusal is %v", err)
-	}
-	mirror, err := u.Get(ctx, "mirror")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = u.Add(ctx, mirror.Pod, runs("x", "true")); !errors.Is(err, ephemeral.ErrMirrorPod) ||
-		apierrors.IsInvalid(err) {
-		t.Errorf("the client's refusal is %v", err)
 	}
 }
 
