@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -59,18 +60,15 @@ func DryRun(ctx context.Context, client kubernetes.Interface, p *plan.Plan) (*co
 // send creates the plan's pod, or adds its ephemeral container, and returns the pod.
 func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun bool) (pod *corev1.Pod,
 	err error) {
-	pods, options := client.CoreV1().Pods(p.Namespace), metav1.CreateOptions{}
-	if dryRun {
-		options = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
-			FieldValidation: metav1.FieldValidationStrict}
-	}
-	switch {
-	case p.Ephemeral != nil && dryRun:
-		pod, err = ephemeral.New(pods).Try(ctx, p.PodName, p.PodUID, *p.Ephemeral)
-	case p.Ephemeral != nil:
-		pod, err = ephemeral.New(pods).Add(ctx, p.PodName, p.PodUID, *p.Ephemeral)
-	default:
-		if pod, err = pods.Create(ctx, p.Pod, options); err != nil {
+	if p.Ephemeral != nil {
+		pod, err = add(ctx, client, p, dryRun)
+	} else {
+		options := metav1.CreateOptions{}
+		if dryRun {
+			options = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
+				FieldValidation: metav1.FieldValidationStrict}
+		}
+		if pod, err = client.CoreV1().Pods(p.Namespace).Create(ctx, p.Pod, options); err != nil {
 			err = fmt.Errorf("create pod/%s in namespace %s: %w", p.PodName, p.Namespace, err)
 		}
 	}
@@ -78,6 +76,22 @@ func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun
 		return nil, diagnosis.Refusal(err, p.Namespace, p.Pod, p.Container)
 	}
 	return pod, nil
+}
+
+// add adds the plan's ephemeral container to its pod. The plan has checked what depends on the pod's spec and
+// status.
+func add(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun bool) (*corev1.Pod, error) {
+	var options []ephemeral.Option
+	if dryRun {
+		options = []ephemeral.Option{ephemeral.DryRun(),
+			ephemeral.FieldValidation(metav1.FieldValidationStrict)}
+	}
+	planned := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: p.PodName, UID: p.PodUID}}
+	pod, err := ephemeral.New(client, p.Namespace).Add(ctx, planned, *p.Ephemeral, options...)
+	if errors.Is(err, ephemeral.ErrUnsupported) {
+		err = hint.Wrap(err, "they need Kubernetes 1.23; leave out --mode debug for a clone")
+	}
+	return pod, err
 }
 
 // isRefused reports whether err is a response that refuses the request. It is false for a failure after which

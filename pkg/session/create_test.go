@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -16,10 +18,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	discovery "k8s.io/client-go/discovery/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -142,6 +147,37 @@ func TestDeleteIsRetried(t *testing.T) {
 			t.Errorf("said %q, want %q", told.lines, want)
 		}
 	})
+}
+
+// TestDebugUnsupported: an old server's user hears of the other mode.
+func TestDebugUnsupported(t *testing.T) {
+	client := fake.NewClientset()
+	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.22.17"}
+	client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure,
+			Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound, Message: "no such resource"}}
+	})
+	_, err := DryRun(t.Context(), client, holderPlan())
+	const says = "the server has no ephemeral containers (it is Kubernetes v1.22.17): no such resource"
+	const next = "they need Kubernetes 1.23; leave out --mode debug for a clone"
+	if err == nil || err.Error() != says || hint.Of(err) != next {
+		t.Errorf("error %v, hint %s", err, hint.Of(err))
+	}
+}
+
+// TestDebugDryRun: a dry run of a debug session is one request, which adds nothing and knows every field.
+func TestDebugDryRun(t *testing.T) {
+	client := fake.NewClientset(joinedPod(nil))
+	if _, err := DryRun(t.Context(), client, holderPlan()); err != nil {
+		t.Fatal(err)
+	}
+	want := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll},
+		FieldValidation: metav1.FieldValidationStrict}
+	actions := client.Actions()
+	if len(actions) != 1 || actions[0].GetSubresource() != "ephemeralcontainers" ||
+		!reflect.DeepEqual(actions[0].(clienttesting.PatchActionImpl).PatchOptions, want) {
+		t.Errorf("requests %+v", actions)
+	}
 }
 
 func clonePlan() *plan.Plan {

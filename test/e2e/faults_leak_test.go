@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 )
@@ -27,15 +26,15 @@ func (s *suite) leaks(t *testing.T) {
 	})
 	// A debug container has nothing that ends it.
 	s.leak(t, killed, mode{debug: true, tty: true}, "container leaks:", func(x *trial) {
-		pods := x.observer.client.CoreV1().Pods(x.namespace)
-		pod, err := pods.Get(x.t.Context(), x.session.pod, metav1.GetOptions{})
+		client := ephemeral.New(x.observer.client, x.namespace)
+		pod, err := client.Get(x.t.Context(), x.session.pod)
 		if err != nil {
 			x.t.Fatal(err)
 		}
 		x.session.container = "leaks"
 		container := plainContainer(x.session.container)
 		container.Env = []corev1.EnvVar{{Name: caseVariable, Value: x.id}}
-		if _, err := ephemeral.New(pods).Add(x.t.Context(), pod.Name, pod.UID, container); err != nil {
+		if _, err := client.Add(x.t.Context(), pod.Pod, container); err != nil {
 			x.t.Fatal(err)
 		}
 	})

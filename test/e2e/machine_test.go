@@ -71,8 +71,8 @@ func (m *machine) round(ctx context.Context, name string) {
 	done()
 	done = m.begin("start of a debug container")
 	session.container = "plain"
-	if _, err := ephemeral.New(pods).Add(ctx, name, pod.UID, plainContainer(session.container)); err == nil &&
-		m.runs(session) {
+	if _, err := ephemeral.New(m.client, m.namespace).Add(ctx, pod,
+		plainContainer(session.container)); err == nil && m.runs(session) {
 		done()
 	} else {
 		m.forget()

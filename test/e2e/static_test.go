@@ -3,12 +3,16 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/embedded"
 )
 
@@ -45,6 +49,11 @@ func TestMirrorPod(t *testing.T) {
 		` is a static pod of its node: Kubernetes does not add ephemeral containers to it\r\nhint: clone it instead`)
 	if added := kubectl(t, "get", mirror, "-o", "jsonpath={.spec.ephemeralContainers}"); added != "" {
 		t.Errorf("it has ephemeral containers: %s", added)
+	}
+	refused := named(strings.TrimPrefix(mirror, "pod/"), "")
+	if _, err := ephemeral.New(client(t), env.namespace).Add(t.Context(), refused,
+		plainContainer("x")); !errors.Is(err, ephemeral.ErrMirrorPod) || !apierrors.IsInvalid(err) {
+		t.Errorf("the server's refusal is %v", err)
 	}
 
 	clone := open(t, "eshell", mirror, "--", "echo", "from the clone")
