@@ -37,7 +37,7 @@ func (f *flags) parseDebug(ctx context.Context, o *plan.DebugOptions) error {
 		oneOf("profile", f.profile, append(profiles(), "")...),
 		f.parseInherit(o),
 		refuse(o.Profile != profile.Auto && f.set.Changed("inherit") && !o.Without.Security,
-			"--inherit security cannot be combined with --profile "+string(o.Profile),
+			"--inherit security cannot be combined with --profile",
 			"the security is the target's or the profile's: leave out one of them"),
 	)
 	if err != nil || f.custom == "" {

@@ -337,7 +337,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--mode=debug", "--inherit=none,env"}, "--inherit none goes with no other part", ""},
 		{[]string{"deploy/api", "--mode=debug", "--inherit="}, "--inherit is empty", "--inherit none inherits nothing"},
 		{[]string{"deploy/api", "--mode=debug", "--inherit=security", "--profile=general"},
-			"--inherit security cannot be combined with --profile general",
+			"--inherit security cannot be combined with --profile",
 			"the security is the target's or the profile's: leave out one of them"},
 		{[]string{"deploy/api", "--mode=debug", "--custom="}, "--custom is empty", ""},
 		{[]string{"deploy/api", "--mode=debug", "--custom=/no/such"},

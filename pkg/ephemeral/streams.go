@@ -90,6 +90,10 @@ func (s *Streams) Attach(ctx context.Context, pod, container string,
 // failed returns the error of a stream, and looks whether it is that the container does not run.
 func (s *Streams) failed(ctx context.Context, tried, pod, container string, err error) error {
 	tried = fmt.Sprintf("%s container %s of pod/%s", tried, container, pod)
+	// The connection has the deadline of ctx too, and may be the first to notice it.
+	if deadline, has := ctx.Deadline(); has && ctx.Err() == nil && !time.Now().Before(deadline) {
+		return fmt.Errorf("%s: %w: %w", tried, context.DeadlineExceeded, err)
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", tried, context.Cause(ctx))
 	}

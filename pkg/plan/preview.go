@@ -82,7 +82,7 @@ func (o Options) full(t *workload.Workload, c corev1.EphemeralContainerCommon) [
 func (o Options) whoseUser(t *workload.Workload) string {
 	switch {
 	case o.Debug.Profile != profile.Auto:
-		return "--profile " + string(o.Debug.Profile)
+		return "--profile"
 	case o.Debug.Without.Security:
 		return "--inherit"
 	}
