@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,10 +20,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	clienttesting "k8s.io/client-go/testing"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
@@ -204,17 +208,57 @@ func notDry(client *fake.Clientset) []clienttesting.Action {
 	return found
 }
 
-// A running pod is printed as it is, with the container that would be added to it.
-func TestDryRunShowsTheRunningPod(t *testing.T) {
-	p := newPreview(shop(), dryRunBy(DryRunClient, "json"), func(o *Options) { o.Mode = plan.ModeDebug })
-	if _, err := p.run(t.Context()); err != nil {
-		t.Fatal(err)
+// What would be sent is printed: the container, or in JSON the patch that adds it, as it stands.
+func TestDryRunOfDebugContainer(t *testing.T) {
+	for _, strategy := range []DryRun{DryRunClient, DryRunServer} {
+		p := newPreview(shop(), dryRunBy(strategy, "yaml"), func(o *Options) { o.Mode = plan.ModeDebug })
+		if _, err := p.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var container corev1.EphemeralContainer
+		if err := yaml.UnmarshalStrict([]byte(p.out.String()), &container); err != nil ||
+			container.Name != "eshell-"+p.session() || container.Image != "api:1" {
+			t.Errorf("%s, %v: printed\n%s", strategy, err, &p.out)
+		}
+		p = newPreview(shop(), dryRunBy(strategy, "json"), func(o *Options) { o.Mode = plan.ModeDebug })
+		if _, err := p.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		patched, err := strategicpatch.StrategicMergePatch([]byte(`{"metadata":{"name":"api-0","uid":"uid-1"}}`),
+			[]byte(p.out.String()), corev1.Pod{})
+		var pod corev1.Pod
+		if err := cmp.Or(err, json.Unmarshal(patched, &pod)); err != nil || pod.UID != "uid-1" ||
+			len(pod.Spec.EphemeralContainers) != 1 ||
+			pod.Spec.EphemeralContainers[0].Name != "eshell-"+p.session() {
+			t.Errorf("%s, %v: printed\n%s", strategy, err, &p.out)
+		}
 	}
-	pod := printedPod(t, &p.out)
-	if pod.Kind != "Pod" || pod.UID != "uid-1" || pod.Status.Phase != corev1.PodRunning ||
-		len(pod.Spec.EphemeralContainers) != 1 ||
-		pod.Spec.EphemeralContainers[0].Name != "eshell-"+p.session() {
-		t.Errorf("printed:\n%s", &p.out)
+}
+
+// What the user says of the request is said to the server, in both modes.
+func TestWrite(t *testing.T) {
+	for _, mode := range []plan.Mode{plan.ModeClone, plan.ModeDebug} {
+		client := shop()
+		p := newPreview(client, dryRunBy(DryRunServer, "name"), func(o *Options) {
+			o.Mode, o.FieldManager, o.FieldValidation = mode, "ops", metav1.FieldValidationIgnore
+		})
+		if _, err := p.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var sent []string
+		for _, action := range client.Actions() {
+			switch a := action.(type) {
+			case clienttesting.CreateActionImpl:
+				if a.Resource.Resource == "pods" {
+					sent = append(sent, a.CreateOptions.FieldManager, a.CreateOptions.FieldValidation)
+				}
+			case clienttesting.PatchActionImpl:
+				sent = append(sent, a.PatchOptions.FieldManager, a.PatchOptions.FieldValidation)
+			}
+		}
+		if !slices.Equal(sent, []string{"ops", "Ignore"}) {
+			t.Errorf("%s: sent %q", mode, sent)
+		}
 	}
 }
 

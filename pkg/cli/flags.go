@@ -34,6 +34,7 @@ type flags struct {
 	asUser       string
 	overrideType string
 	profile      string
+	validate     string
 	custom       string
 	inherit      []string
 }
@@ -169,6 +170,9 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 		"only print the pod; `HOW`: none, client, server")
 	set.Lookup("dry-run").NoOptDefVal = string(DryRunClient)
 	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
+	set.StringVar(&f.validate, "validate", "", "`HOW` the server validates its fields: strict, warn or ignore")
+	set.Lookup("validate").NoOptDefVal = "strict"
+	set.StringVar(&o.FieldManager, "field-manager", "", "record `NAME` as the owner of its fields")
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	set.Int32VarP(&o.Verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
 }

@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
@@ -40,6 +41,9 @@ type Options struct {
 	Explain bool
 	DryRun  DryRun
 	Output  string // of a dry run: yaml, json or name; empty: one line about what was done
+
+	FieldManager    string
+	FieldValidation string // one of metav1's values; empty: the server's default
 
 	Stdin        *bool // nil: depends on the command, on stdin and on stdout
 	TTY          *bool // nil: depends on stdin and stdout
@@ -91,7 +95,8 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 			fmt.Sprintf("--revision %d is not more than zero", o.Revision), ""),
 		f.parsePlan(ctx, &o.Plan, command),
 		oneOf("output", o.Output, "", "yaml", "json", "name"),
-		f.notEmpty("filename", "custom", "toolbox", "image", "cpu", "memory", "container", "start-timeout", "lease",
+		f.parseWrite(&o),
+		f.notEmpty("filename", "custom", "field-manager", "toolbox", "image", "cpu", "memory", "container", "start-timeout", "lease",
 			"ttl"),
 		parseEscape(&o.Escape, f.escape),
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
@@ -108,6 +113,14 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 	o.Plan.HeartbeatTimeout = o.Plan.HeartbeatTimeout.Round(time.Second)
 	o.Plan.TTL = o.Plan.TTL.Round(time.Second)
 	return o, nil
+}
+
+// parseWrite reads how the session's pod or container is sent. The words of --validate are kubectl's.
+func (f *flags) parseWrite(o *Options) error {
+	o.FieldValidation = map[string]string{"strict": metav1.FieldValidationStrict,
+		"true": metav1.FieldValidationStrict, "warn": metav1.FieldValidationWarn,
+		"ignore": metav1.FieldValidationIgnore, "false": metav1.FieldValidationIgnore}[f.validate]
+	return oneOf("validate", f.validate, "", "strict", "warn", "ignore", "true", "false")
 }
 
 // parseEscape reads the character of --escape.

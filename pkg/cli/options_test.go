@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/api/validate/content"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -254,6 +255,11 @@ func TestOptions(t *testing.T) {
 					resource.MustParse("1")
 			})},
 
+		{[]string{"deploy/api", "--field-manager=ops", "--validate=warn"}, asked(func(o *Options) {
+			o.FieldManager, o.FieldValidation = "ops", metav1.FieldValidationWarn
+		})},
+		{[]string{"--validate", "deploy/api"}, asked(func(o *Options) { o.FieldValidation = metav1.FieldValidationStrict })},
+
 		// A debug container: which pod, what it has and what it is allowed.
 		{[]string{"deploy/api", "--mode=debug", "--pod-selection=oldest", "--new"}, asked(inDebug(func(o *Options) {
 			o.PodSelection, o.Plan.Debug.New = workload.PodOldest, true
@@ -326,6 +332,9 @@ func TestMistakes(t *testing.T) {
 
 		{[]string{"deploy/api", "--mode", "copy"}, `--mode "copy" is not one of: clone, debug`, ""},
 		{[]string{"deploy/api", "--mode="}, `--mode "" is not one of: clone, debug`, ""},
+		{[]string{"deploy/api", "--validate=maybe"},
+			`--validate "maybe" is not one of: strict, warn, ignore, true, false`, ""},
+		{[]string{"deploy/api", "--field-manager="}, "--field-manager is empty", ""},
 		{[]string{"deploy/api", "--chroot"}, "--chroot is for --mode debug", "add --mode debug"},
 		{[]string{"deploy/api", "--pod-selection=newest"}, "--pod-selection is for --mode debug", "add --mode debug"},
 		{[]string{"deploy/api", "--mode=debug", "--pod-selection=any"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/kubectl/pkg/util/term"
+	"sigs.k8s.io/yaml"
 )
 
 // The rules for what eshell prints:
@@ -168,9 +170,7 @@ func controls(r rune) bool {
 	return r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// printDocument prints an object in a format of kubectl's. In JSON and YAML, characters that control a
-// terminal are escaped, and mean the same. YAML has escapes only in some of its strings. JSON, which is YAML
-// too, takes its place where there are such characters.
+// printDocument prints an object in a format of kubectl's.
 func printDocument(object runtime.Object, printer printers.ResourcePrinter, format string,
 	w io.Writer) error {
 	if format != "json" && format != "yaml" {
@@ -180,18 +180,34 @@ func printDocument(object runtime.Object, printer printers.ResourcePrinter, form
 	if err := (&printers.JSONPrinter{}).PrintObj(object, &text); err != nil {
 		return err
 	}
-	if format == "yaml" && !bytes.ContainsFunc(text.Bytes(), controls) {
-		return written(printer.PrintObj(object, w))
+	return printJSON(text.Bytes(), format, w)
+}
+
+// printJSON prints a document in JSON, or in YAML. Characters that control a terminal are escaped, and mean
+// the same. YAML has escapes only in some of its strings. JSON, which is YAML too, takes its place where
+// there are such characters.
+func printJSON(document []byte, format string, w io.Writer) error {
+	if format == "yaml" && !bytes.ContainsFunc(document, controls) {
+		text, err := yaml.JSONToYAML(document)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return written(err)
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, document, "", "    "); err != nil {
+		return err
 	}
 	var escaped strings.Builder
-	for _, r := range text.String() {
+	for _, r := range indented.String() {
 		if controls(r) { // all of them have at most 16 bits
 			fmt.Fprintf(&escaped, `\u%04x`, r)
 		} else {
 			escaped.WriteRune(r)
 		}
 	}
-	_, err := io.WriteString(w, escaped.String())
+	_, err := io.WriteString(w, strings.TrimSuffix(escaped.String(), "\n")+"\n")
 	return written(err)
 }
 

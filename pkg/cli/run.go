@@ -9,14 +9,9 @@ import (
 	"syscall"
 
 	"github.com/moby/term"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -39,6 +34,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if o.isPreview() {
 		// The output must not depend on where it is printed, so a terminal has to be requested.
 		request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
+		request.Plan.Debug.New = request.Plan.Debug.New || o.DryRun != DryRunNone // what would be sent
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
 	reads := o.readsStdin(streams, out)
@@ -69,7 +65,7 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 	return ctx, session.Config{
 		Client: c.cluster.Client, Reconnect: c.reconnect,
 		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
-		StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
+		Write: o.write(), StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
 		Escape:    o.Escape, End: func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },
 		Stdout: streams.Out, Stderr: out.out.Writer,
@@ -180,74 +176,6 @@ func readManifest(ctx context.Context, filename string, stdin io.Reader) ([]byte
 			resource.NewQuantity(maxManifest, resource.BinarySI))
 	}
 	return manifest, nil
-}
-
-// preview plans a session, and describes it instead of starting it.
-func (o Options) preview(ctx context.Context, request run.Request, stdout io.Writer, out *printer) error {
-	planned, source, err := run.Preview(ctx, request)
-	if err != nil {
-		return err
-	}
-	if o.DryRun == DryRunNone {
-		// This includes the warnings, which are separate lines elsewhere.
-		return written(explain(stdout, out.headline(planned), planned.Notes,
-			append(chapters(), chapter{"warnings", plan.Warning})))
-	}
-	pod, err := o.previewPod(ctx, request.Cluster.Client, planned, source)
-	if err != nil {
-		return session.Interrupted(ctx, err)
-	}
-	object, err := printable(pod)
-	if err != nil {
-		return err
-	}
-	printer, err := genericclioptions.NewPrintFlags(o.done(planned)).WithDefaultOutput(o.Output).ToPrinter()
-	if err != nil {
-		return err
-	}
-	out.account(planned)
-	return printDocument(object, printer, o.Output, stdout)
-}
-
-// previewPod returns the pod that would be sent or, if the server is asked, its response.
-func (o Options) previewPod(ctx context.Context, client kubernetes.Interface, planned *plan.Plan,
-	source *workload.Workload) (*corev1.Pod, error) {
-	switch {
-	case o.DryRun == DryRunServer:
-		return session.DryRun(ctx, client, planned)
-	case planned.Ephemeral == nil:
-		return planned.Pod, nil
-	}
-	pod := source.Pod.DeepCopy()
-	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, *planned.Ephemeral)
-	return pod, nil
-}
-
-// printable returns the pod as a document. A pod that does not exist has no status, not an empty one.
-func printable(pod *corev1.Pod) (*unstructured.Unstructured, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(pod)
-	if err != nil {
-		return nil, err
-	}
-	if pod.UID == "" {
-		delete(content, "status")
-	}
-	object := &unstructured.Unstructured{Object: content}
-	object.SetManagedFields(nil) // as kubectl does
-	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
-	return object, nil
-}
-
-// done returns what would have been done, worded as in kubectl.
-func (o Options) done(planned *plan.Plan) string {
-	done := "created"
-	if planned.Ephemeral != nil {
-		done = "patched"
-	}
-	if o.DryRun == DryRunServer {
-		return done + " (server dry run)"
-	}
-	return done + " (dry run)"
 }
 
 // written marks an error as one of writing the output.

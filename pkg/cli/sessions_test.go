@@ -36,8 +36,8 @@ func opened(session, user, reason string) corev1.Pod {
 	return p
 }
 
-// ephemeral is a pod to which others have added containers.
-func ephemeral() *corev1.Pod {
+// ephemeralIn is a pod to which others have added containers.
+func ephemeralIn() *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api-7d4b9", Namespace: "shop"}}
 	add := func(name string, command []string, state corev1.ContainerState) {
 		p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{
@@ -70,7 +70,7 @@ func api(t *testing.T, clones []corev1.Pod, others ...corev1.Pod) string {
 			TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
 		"GET /apis/batch/v1/namespaces/shop/jobs": batchv1.JobList{
 			TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}},
-		"GET /api/v1/namespaces/shop/pods/api-7d4b9": ephemeral(),
+		"GET /api/v1/namespaces/shop/pods/api-7d4b9": ephemeralIn(),
 		"GET /api/v1/namespaces/shop": corev1.Namespace{
 			TypeMeta: metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"}},
 		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews": authenticationv1.SelfSubjectReview{

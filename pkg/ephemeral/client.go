@@ -75,16 +75,22 @@ func (c *Client) Add(ctx context.Context, pod *corev1.Pod, container corev1.Ephe
 	if err := addable(pod, container); err != nil {
 		return nil, fmt.Errorf("%s: %w", tried, err)
 	}
-	change := map[string]any{
-		"spec": map[string]any{"ephemeralContainers": []corev1.EphemeralContainer{container}}}
-	if pod.UID != "" {
-		change["metadata"] = map[string]any{"uid": pod.UID}
-	}
-	patch, err := json.Marshal(change)
+	patch, err := Addition(pod.UID, container)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", tried, err)
 	}
 	return c.patch(ctx, tried, pod.Name, types.StrategicMergePatchType, patch, options)
+}
+
+// Addition returns the strategic merge patch with which Add adds a container to the pod with this UID; empty:
+// to a pod with any.
+func Addition(pod types.UID, container corev1.EphemeralContainer) ([]byte, error) {
+	change := map[string]any{
+		"spec": map[string]any{"ephemeralContainers": []corev1.EphemeralContainer{container}}}
+	if pod != "" {
+		change["metadata"] = map[string]any{"uid": pod}
+	}
+	return json.Marshal(change)
 }
 
 // Patch sends a patch of any kind to the ephemeral containers of a pod, and returns the resulting pod:

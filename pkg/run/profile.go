@@ -28,7 +28,7 @@ func (r Request) hintProfile(ctx context.Context, w *workload.Workload, err erro
 		r.Plan.Debug.Profile, r.Plan.Debug.New = p, true
 		planned, refused := r.plan(w)
 		if refused == nil {
-			_, refused = session.DryRun(ctx, r.Session.Client, planned)
+			_, refused = session.DryRun(ctx, r.Session.Client, planned, r.Session.Write)
 		}
 		if refused == nil {
 			return hint.Wrap(err, hint.Command(

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func (s *session) create(ctx context.Context) error {
 	s.enter(requested)
 	answered, cancel := Answered(ctx)
 	defer cancel()
-	pod, err := send(answered, s.Client, s.plan, false)
+	pod, err := send(answered, s.Client, s.plan, s.Write)
 	if err != nil {
 		if isRefused(err) {
 			s.enter(planned)
@@ -50,23 +51,32 @@ func Answered(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
+// Write is how the server is to take what a session creates: its pod, or its ephemeral container.
+type Write struct {
+	FieldManager string // empty: what the server makes of the client's name
+	// FieldValidation is what the server does about fields that it does not know, one of metav1's
+	// FieldValidation values; empty: it warns.
+	FieldValidation string
+	dryRun          bool
+}
+
 // DryRun sends what Run would create as a dry run: the server checks it but does not store it. DryRun returns
-// the pod as the server would store it. It is stricter than Run: a field that the server does not know is an
-// error. It needs the same permissions to create as Run.
-func DryRun(ctx context.Context, client kubernetes.Interface, p *plan.Plan) (*corev1.Pod, error) {
-	return send(ctx, client, p, true)
+// the pod as the server would store it. It is stricter than Run, unless w says otherwise: a field that the
+// server does not know is an error. It needs the same permissions to create as Run.
+func DryRun(ctx context.Context, client kubernetes.Interface, p *plan.Plan, w Write) (*corev1.Pod, error) {
+	w.FieldValidation, w.dryRun = cmp.Or(w.FieldValidation, metav1.FieldValidationStrict), true
+	return send(ctx, client, p, w)
 }
 
 // send creates the plan's pod, or adds its ephemeral container, and returns the pod.
-func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun bool) (pod *corev1.Pod,
+func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, w Write) (pod *corev1.Pod,
 	err error) {
 	if p.Ephemeral != nil {
-		pod, err = add(ctx, client, p, dryRun)
+		pod, err = add(ctx, client, p, w)
 	} else {
-		options := metav1.CreateOptions{}
-		if dryRun {
-			options = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll},
-				FieldValidation: metav1.FieldValidationStrict}
+		options := metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: w.FieldValidation}
+		if w.dryRun {
+			options.DryRun = []string{metav1.DryRunAll}
 		}
 		if pod, err = client.CoreV1().Pods(p.Namespace).Create(ctx, p.Pod, options); err != nil {
 			err = fmt.Errorf("create pod/%s in namespace %s: %w", p.PodName, p.Namespace, err)
@@ -80,11 +90,11 @@ func send(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun
 
 // add adds the plan's ephemeral container to its pod. The plan has checked what depends on the pod's spec and
 // status.
-func add(ctx context.Context, client kubernetes.Interface, p *plan.Plan, dryRun bool) (*corev1.Pod, error) {
-	var options []ephemeral.Option
-	if dryRun {
-		options = []ephemeral.Option{ephemeral.DryRun(),
-			ephemeral.FieldValidation(metav1.FieldValidationStrict)}
+func add(ctx context.Context, client kubernetes.Interface, p *plan.Plan, w Write) (*corev1.Pod, error) {
+	options := []ephemeral.Option{ephemeral.FieldManager(w.FieldManager),
+		ephemeral.FieldValidation(w.FieldValidation)}
+	if w.dryRun {
+		options = append(options, ephemeral.DryRun())
 	}
 	planned := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: p.PodName, UID: p.PodUID}}
 	pod, err := ephemeral.New(client, p.Namespace).Add(ctx, planned, *p.Ephemeral, options...)

@@ -157,7 +157,7 @@ func TestDebugUnsupported(t *testing.T) {
 		return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure,
 			Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound, Message: "no such resource"}}
 	})
-	_, err := DryRun(t.Context(), client, holderPlan())
+	_, err := DryRun(t.Context(), client, holderPlan(), Write{})
 	const says = "the server has no ephemeral containers (it is Kubernetes v1.22.17): no such resource"
 	const next = "they need Kubernetes 1.23; leave out --mode debug for a clone"
 	if err == nil || err.Error() != says || hint.Of(err) != next {
@@ -168,7 +168,7 @@ func TestDebugUnsupported(t *testing.T) {
 // TestDebugDryRun: a dry run of a debug session is one request, which adds nothing and knows every field.
 func TestDebugDryRun(t *testing.T) {
 	client := fake.NewClientset(joinedPod(nil))
-	if _, err := DryRun(t.Context(), client, holderPlan()); err != nil {
+	if _, err := DryRun(t.Context(), client, holderPlan(), Write{}); err != nil {
 		t.Fatal(err)
 	}
 	want := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll},

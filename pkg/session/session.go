@@ -45,6 +45,7 @@ type Config struct {
 	Reconnect    func() // closes Client's connections, so that it opens a new one; nil: not possible
 	Streams      stream.Client
 	Reporter     Reporter
+	Write        Write // how its pod or container is sent
 	StartTimeout time.Duration
 	Lease        Lease         // nil: only the session itself keeps or ends what it creates
 	Wait         bool          // at the end, wait until what was created is gone
