@@ -109,7 +109,9 @@ case "$` + TargetVariable + ` " in *" :chroot "*)
   if eshell_tools=$(tools "$TARGET_ROOT"); then
     PATH=$PATH:$eshell_tools
     eshell_tools=${eshell_tools%%/root/*}/root
-    TERMINFO_DIRS=$TERMINFO_DIRS:$eshell_tools/etc/terminfo:$eshell_tools/lib/terminfo:$eshell_tools/usr/share/terminfo
+    for eshell_tools in "$eshell_tools/etc" "$eshell_tools/lib" "$eshell_tools/usr/share"; do
+      TERMINFO_DIRS=$TERMINFO_DIRS:$eshell_tools/terminfo
+    done
     export PATH TERMINFO_DIRS
     exec chroot "$TARGET_ROOT" sh -c 'cd "$0" 2>/dev/null; exec "$@"' "$PWD" "$@"
   elif [ $eshell_what = command ]; then
@@ -139,9 +141,9 @@ const oldestFunction = `oldest() {
 }
 `
 
-// environFunction prints the environment with which the process of folder $1 was started, as lines of NAME=VALUE that
-// contain nothing but printable ASCII: a byte of VALUE is written as printf's %b reads it. It leaves out names
-// that a shell cannot export, and those that are the shell's or the session's own.
+// environFunction prints the environment with which the process of folder $1 was started, as lines of
+// NAME=VALUE that contain nothing but printable ASCII: a byte of VALUE is written as printf's %b reads it. It
+// leaves out names that a shell cannot export, and those that are the shell's or the session's own.
 const environFunction = `environ() {
   (
     if ! command -v od >/dev/null; then

@@ -20,8 +20,8 @@ const debugImage = "ESHELL_DEBUG_IMAGE"
 // profiles are the values of --profile.
 func profiles() []string {
 	names := []string{"auto"}
-	for _, p := range []profile.Profile{profile.General, profile.Baseline, profile.Restricted, profile.Netadmin,
-		profile.Sysadmin} {
+	for _, p := range []profile.Profile{profile.General, profile.Baseline, profile.Restricted,
+		profile.Netadmin, profile.Sysadmin} {
 		names = append(names, string(p))
 	}
 	return names

@@ -170,7 +170,7 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 		"only print the pod; `HOW`: none, client, server")
 	set.Lookup("dry-run").NoOptDefVal = string(DryRunClient)
 	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
-	set.StringVar(&f.validate, "validate", "", "`HOW` the server validates its fields: strict, warn or ignore")
+	set.StringVar(&f.validate, "validate", "", "validate its fields `HOW`: strict, warn or ignore")
 	set.Lookup("validate").NoOptDefVal = "strict"
 	set.StringVar(&o.FieldManager, "field-manager", "", "record `NAME` as the owner of its fields")
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")

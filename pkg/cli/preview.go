@@ -55,14 +55,16 @@ func (o Options) preview(ctx context.Context, request run.Request, stdout io.Wri
 
 // sent returns the pod that would be sent or, if the server is asked, its response. In debug mode, that has
 // the container that would be added.
-func (o Options) sent(ctx context.Context, client kubernetes.Interface, planned *plan.Plan) (*corev1.Pod, error) {
+func (o Options) sent(ctx context.Context, client kubernetes.Interface, planned *plan.Plan) (*corev1.Pod,
+	error) {
 	switch {
 	case o.DryRun == DryRunServer:
 		return session.DryRun(ctx, client, planned, o.write())
 	case planned.Ephemeral == nil:
 		return planned.Pod, nil
 	}
-	return &corev1.Pod{Spec: corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{*planned.Ephemeral}}}, nil
+	added := []corev1.EphemeralContainer{*planned.Ephemeral}
+	return &corev1.Pod{Spec: corev1.PodSpec{EphemeralContainers: added}}, nil
 }
 
 // write returns how a session's pod or container is sent.

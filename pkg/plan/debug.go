@@ -101,7 +101,8 @@ func (d *debug) agent() agent.Agent {
 	t, o := d.workload, d.options
 	w := watchdog(t, o, ModeDebug)
 	if d.via == agent.ViaAttach && !w.Relay {
-		d.note(Warning, "after kill -9 of eshell the command can run on for "+o.TTL.String()+" at most (--ttl)",
+		d.note(Warning,
+			"after kill -9 of eshell the command can run on for "+o.TTL.String()+" at most (--ttl)",
 			"you are not allowed to create pods/exec in namespace "+t.Namespace+
 				", which eshell needs to send heartbeats")
 	}

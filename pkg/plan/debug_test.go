@@ -199,7 +199,8 @@ func TestReuse(t *testing.T) {
 		{"nobody knows whose", first(tty), func(w *workload.Workload) { w.Access.User = "" }, tty, false},
 		{"without exec", first(tty), func(w *workload.Workload) { w.Access.ExecPods = false }, tty, false},
 		{"ended", first(tty), func(w *workload.Workload) {
-			w.Pod.Status.EphemeralContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
+			w.Pod.Status.EphemeralContainerStatuses[0].State = corev1.ContainerState{
+				Terminated: &corev1.ContainerStateTerminated{}}
 		}, tty, false},
 		{"the target started again", first(tty), func(w *workload.Workload) {
 			w.Pod.Status.ContainerStatuses[0].ContainerID = "containerd://5a2d"

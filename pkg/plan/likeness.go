@@ -22,7 +22,8 @@ import (
 // choose sets the image.
 func (d *debug) choose() error {
 	o, c := d.options, &d.container
-	c.Image, c.ImagePullPolicy = d.source.Image, corev1.PullIfNotPresent // the source runs it: it is on the node
+	c.Image = d.source.Image
+	c.ImagePullPolicy = corev1.PullIfNotPresent // the image is on the node, because the source runs it
 	if o.Image != "" {
 		c.Image, c.ImagePullPolicy = o.Image, ""
 	}

@@ -62,7 +62,8 @@ func (d *debug) join(container string) *Plan {
 	o.Session = strings.TrimPrefix(container, owned.ContainerName(""))
 	o.InlineScripts = true // the container has those that it needs itself
 	p := Join(Place{Mode: ModeDebug, Namespace: t.Namespace, Pod: t.Pod.Name, Container: container}, o)
-	p.Headline = fmt.Sprintf("pod/%s: one more shell in debug container %s beside container %s, in namespace %s",
+	p.Headline = fmt.Sprintf(
+		"pod/%s: one more shell in debug container %s beside container %s, in namespace %s",
 		t.Pod.Name, container, t.Container, t.Namespace)
 	p.Notes = append(d.notes, Note{Changed, "your debug container " + container + " is as this one would be",
 		"the shell ends with that session at the latest; --new adds another container"})

@@ -57,8 +57,8 @@ func debugTargets() []debugTarget {
 	}
 }
 
-// TestTargets: beside whatever a pod is, a debug session runs with its target's rights, sees its target's files if
-// there is a process, and ends with its client, even if that is killed.
+// TestTargets: beside whatever a pod is, a debug session runs with its target's rights, sees its target's
+// files if there is a process, and ends with its client, even if that is killed.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	for _, tt := range debugTargets() {
@@ -99,8 +99,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestPodSecurity: what Pod Security does not let in is refused in its own words, with the command that it does
-// let in.
+// TestPodSecurity: what Pod Security does not let in is refused in its own words, with the command that it
+// does let in.
 func TestPodSecurity(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"baseline", "restricted"} {
