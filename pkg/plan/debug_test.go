@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	kubectl "k8s.io/kubectl/pkg/cmd/debug"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
@@ -96,6 +97,23 @@ func TestInherit(t *testing.T) {
 	}
 }
 
+// withKubectl returns a container as kubectl debug would make it by a profile.
+func withKubectl(t *testing.T, name profile.Profile, pod *corev1.Pod,
+	c *corev1.EphemeralContainer) *corev1.EphemeralContainer {
+	t.Helper()
+	applier, err := kubectl.NewProfileApplier(string(name), kubectl.KeepFlags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod, plain := pod.DeepCopy(), c.DeepCopy()
+	plain.SecurityContext = nil
+	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{*plain}
+	if err := applier.Apply(pod, c.Name, pod); err != nil {
+		t.Fatal(err)
+	}
+	return &pod.Spec.EphemeralContainers[0]
+}
+
 // A profile is kubectl's, field by field. What it allows beyond the target is a warning.
 func TestProfiles(t *testing.T) {
 	asRoot := func(w *workload.Workload) { w.Pod.Status.ContainerStatuses[0].User.Linux.UID = 0 }
@@ -121,9 +139,8 @@ func TestProfiles(t *testing.T) {
 		{profile.Sysadmin, deployment(seccomp, running, asRoot), more + "privileged; no seccomp profile"},
 	} {
 		p, warned := planDebug(t, tt.target, func(o *Options) { o.Debug.Profile = tt.profile })
-		want, err := tt.profile.SecurityContext()
-		if err != nil || !reflect.DeepEqual(p.Ephemeral.SecurityContext, want) {
-			t.Errorf("%s: %+v, want %+v, %v", tt.profile, p.Ephemeral.SecurityContext, want, err)
+		if want := withKubectl(t, tt.profile, tt.target.Pod, p.Ephemeral); !reflect.DeepEqual(p.Ephemeral, want) {
+			t.Errorf("%s: %+v, want %+v", tt.profile, p.Ephemeral, want)
 		}
 		if warned != tt.want {
 			t.Errorf("%s: warned %q, want %q", tt.profile, warned, tt.want)
