@@ -6,6 +6,9 @@ import "strings"
 // it runs. Its value is that of Target.String. The user's command does not get it.
 const TargetVariable = "eshell_target"
 
+// JoinVariable is the variable of a debug container whose session other shells can join.
+const JoinVariable = "eshell_join"
+
 // Target is the container whose processes a debug container sees.
 type Target struct {
 	ID string // as the runtime knows it: a part of the name of its cgroup

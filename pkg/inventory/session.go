@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/ephemeral"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -249,23 +250,18 @@ type EphemeralContainer struct {
 // not record when a container was added, only when it started.
 func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace,
 	name string) ([]EphemeralContainer, error) {
-	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	pod, err := ephemeral.New(client, namespace).Get(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("pod/%s in namespace %s: %w", name, namespace, err)
 	}
 	listed := []EphemeralContainer{}
-	for _, c := range pod.Spec.EphemeralContainers {
-		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.TargetContainerName,
-			Command: slices.Concat(c.Command, c.Args), State: "Waiting"}
-		state := cmp.Or(containers.Status(pod, c.Name), &corev1.ContainerStatus{}).State
-		switch {
-		case state.Running != nil:
-			e.State, e.Started = "Running", &state.Running.StartedAt
-		case state.Terminated != nil:
-			e.State = cmp.Or(state.Terminated.Reason, "Terminated")
-			e.ExitCode, e.Started = &state.Terminated.ExitCode, &state.Terminated.StartedAt
-		case state.Waiting != nil && state.Waiting.Reason != "":
-			e.State = state.Waiting.Reason
+	for n, c := range pod.Containers {
+		spec := pod.Spec.EphemeralContainers[n]
+		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.Target,
+			Command: slices.Concat(spec.Command, spec.Args), State: cmp.Or(c.Reason, string(c.State)),
+			ExitCode: c.ExitCode}
+		if !c.Started.IsZero() {
+			e.Started = new(metav1.NewTime(c.Started))
 		}
 		listed = append(listed, e)
 	}

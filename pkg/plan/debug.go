@@ -73,6 +73,9 @@ func (d *debug) plan() *Plan {
 	c.Name = owned.ContainerName(o.Session)
 	c.Command, c.Args = a.Process, nil
 	c.Stdin, c.StdinOnce, c.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
+	if d.isJoinable() {
+		c.Env = append(c.Env, corev1.EnvVar{Name: agent.JoinVariable, Value: "yes"})
+	}
 	if a.Scripts != "" {
 		c.Env = append(c.Env,
 			corev1.EnvVar{Name: agent.ScriptsVariable, Value: agent.Escape([]string{a.Scripts})[0]})

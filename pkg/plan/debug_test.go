@@ -88,7 +88,7 @@ func TestInherit(t *testing.T) {
 		}
 	}
 	p, warned := planDebug(t, w, none)
-	if c := p.Ephemeral; c.WorkingDir != "" || c.EnvFrom != nil || len(c.Env) != 1 || c.VolumeMounts != nil ||
+	if c := p.Ephemeral; c.WorkingDir != "" || c.EnvFrom != nil || len(c.Env) != 2 || c.VolumeMounts != nil ||
 		c.SecurityContext != nil {
 		t.Errorf("without: %+v", c)
 	}
@@ -204,6 +204,9 @@ func TestReuse(t *testing.T) {
 	}{
 		{"another terminal's", first(tty), nothing, tty, true},
 		{"by a command", first(tty), nothing, func(*Options) {}, false},
+		{"by a command on a terminal", first(tty), nothing, func(o *Options) { o.TTY, o.Command = true, []string{"id"} }, false},
+		{"a command's", first(tty, func(o *Options) { o.Command = []string{"id"} }), nothing, tty, false},
+		{"one by attach", first(tty, func(o *Options) { o.Via = agent.ViaAttach }), nothing, tty, false},
 		{"a detached one, by a command", first(detached), nothing, func(*Options) {}, true},
 		{"a detached one, of another lease", first(detached), nothing, func(o *Options) { o.HeartbeatTimeout *= 2 }, true},
 		{"--new", first(tty), nothing, func(o *Options) { o.TTY, o.Debug.New = true, true }, false},

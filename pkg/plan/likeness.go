@@ -107,7 +107,8 @@ const UserVariable = "ESHELL_USER"
 
 // isOurs reports whether a variable is a session's own.
 func isOurs(v corev1.EnvVar) bool {
-	return isScripts(v) || v.Name == agent.TargetVariable || v.Name == UserVariable
+	return slices.Contains([]string{agent.ScriptsVariable, agent.TargetVariable, agent.JoinVariable,
+		UserVariable}, v.Name)
 }
 
 // ofContainer adds the source's name to variables that show resources. Without a name, they would refer to

@@ -16,7 +16,8 @@ import (
 // running returns the name of a debug container that runs in the pod, was added by the same user, and is like
 // this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new one,
 // a session without a client, or a command that is the container's process or gets variables. A session with
-// a client ends with that, so only a shell on a terminal, whose user sees why, joins one.
+// a client ends with that. So only a shell on a terminal, whose user sees why, joins one, and only that of
+// another shell: a command might end at any time.
 //
 // All that matters is compared, so a container that somebody else has prepared can differ in nothing but its
 // process. Whoever is allowed to add it is allowed to run processes beside the target anyway.
@@ -36,20 +37,33 @@ func (d *debug) running() string {
 	return ""
 }
 
-// isLike reports whether an ephemeral container is a session's, and like this one.
+// isJoinable reports whether other shells can join the session that is planned.
+func (d *debug) isJoinable() bool { return d.via == agent.ViaExec && len(d.options.Command) == 0 }
+
+// isLike reports whether an ephemeral container is that of a session that can be joined, and like this one.
 func (d *debug) isLike(other corev1.EphemeralContainer) bool {
-	this := d.container
-	var scripts string
+	var scripts, joinable string
 	env := slices.DeleteFunc(slices.Clone(other.Env), func(v corev1.EnvVar) bool {
-		if isScripts(v) {
+		switch v.Name {
+		case agent.ScriptsVariable:
 			scripts = v.Value
+		case agent.JoinVariable:
+			joinable = v.Value
+		default:
+			return false
 		}
-		return isScripts(v)
+		return true
 	})
 	process := slices.Concat(other.Command, other.Args)
+	shell := d.options.TTY && len(d.options.Command) == 0
 	return strings.HasPrefix(other.Name, owned.ContainerName("")) && agent.IsOurs(process, scripts) &&
-		(d.options.TTY || agent.IsIdler(process, scripts)) &&
-		other.TargetContainerName == target(d.workload.Pod, d.source.Name) &&
+		joinable != "" && (shell || agent.IsIdler(process, scripts)) && d.isSame(other, env)
+}
+
+// isSame compares what matters to the user of an ephemeral container, of which env is the environment.
+func (d *debug) isSame(other corev1.EphemeralContainer, env []corev1.EnvVar) bool {
+	this := d.container
+	return other.TargetContainerName == target(d.workload.Pod, d.source.Name) &&
 		other.Image == this.Image && other.WorkingDir == this.WorkingDir &&
 		equality.Semantic.DeepEqual([]any{env, other.EnvFrom, other.VolumeMounts, other.VolumeDevices,
 			other.SecurityContext}, []any{this.Env, this.EnvFrom, this.VolumeMounts, this.VolumeDevices,

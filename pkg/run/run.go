@@ -103,6 +103,10 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 		r.giveUp(ctx, pending)
 		r.Session.Lease = nil
 		status, err = session.Join(ctx, r.Session, planned)
+		if errors.Is(err, session.ErrNotBegun) && ctx.Err() == nil {
+			r.Plan.Debug.New = true
+			return r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
+		}
 		return planned, status, err
 	case planned.Agent.Detached:
 		return planned, 0, r.hintProfile(ctx, w, r.detach(ctx, planned))

@@ -40,6 +40,9 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	return status, err
 }
 
+// ErrNotBegun means that a session has ended before a command began in it.
+var ErrNotBegun = errors.New("the command has not begun")
+
 // onlooker is the lease of a session that another client keeps. Only the server decides whether it has ended,
 // never this computer's clock, since the lease was not taken by that clock.
 type onlooker struct {
@@ -84,6 +87,9 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 		return status, err
 	}
 	if why := s.sessionEnded(ctx); why != nil {
+		if !s.agent.IsOpen() {
+			return 0, fmt.Errorf("%w: %w", ErrNotBegun, why)
+		}
 		return 0, why
 	}
 	if !s.agent.IsOpen() {
