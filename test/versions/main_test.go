@@ -37,14 +37,16 @@ const (
 {"Action":"fail","Package":"e2e","Elapsed":9.8}`
 	unbuilt = `
 {"Time":"2026-11-27T13:00:00Z","Action":"start","Package":"e2e"}
+{"Action":"output","Package":"e2e","Output":"fetching k8s.io/kubernetes (1 of 5, 0s)\n"}
 {"Action":"output","Package":"e2e","Output":"e2e: fetch kubernetes: 403\n"}
+{"Action":"output","Package":"e2e","Output":"FAIL\n"}
 {"Action":"fail","Package":"e2e","Elapsed":2}`
 )
 
 func TestPage(t *testing.T) {
 	page, err := write(t, map[string]string{"1.36.3": newest, "1.33.13": broken, "1.9.0": unbuilt})
 	wantErr := "kubernetes 1.33.13: failed: TestServer/opening, TestShell\n" +
-		"kubernetes 1.9.0: did not run: e2e: fetch kubernetes: 403"
+		"kubernetes 1.9.0: did not run: fetch kubernetes: 403"
 	if err == nil || err.Error() != wantErr {
 		t.Errorf("error %v, want\n%s", err, wantErr)
 	}
@@ -52,7 +54,7 @@ func TestPage(t *testing.T) {
 |---|---|---|---|---|
 | 1.36.3 | 2026-11-26 | 3 cases in 1m1s | passed | opens after |
 | 1.33.13 | 2026-11-27 | 3 cases in 10s | failed: TestServer/opening, TestShell | opens before; left out: TestScripts/clone: before 1.34: why |
-| 1.9.0 | 2026-11-27 | nothing | did not run: e2e: fetch kubernetes: 403 |  |
+| 1.9.0 | 2026-11-27 | nothing | did not run: fetch kubernetes: 403 |  |
 
 ## What ran
 

@@ -61,14 +61,24 @@ func (r *testRun) result() string {
 	failed := r.ended(r.cases(""), "fail", "")
 	switch {
 	case len(r.tests) == 0:
-		return "did not run: " + strings.TrimSpace(r.output)
+		return "did not run: " + r.reason()
 	case len(failed) > 0:
 		return "failed: " + strings.Join(failed, ", ")
 	case !r.passed:
-		return "failed: " + strings.TrimSpace(r.output)
+		return "failed: " + r.reason()
 	default:
 		return "passed"
 	}
+}
+
+// reason is the first line of what TestMain has said, or all that the package has.
+func (r *testRun) reason() string {
+	for line := range strings.Lines(r.output) {
+		if text, found := strings.CutPrefix(line, "e2e: "); found {
+			return strings.TrimSpace(text)
+		}
+	}
+	return strings.TrimSpace(r.output)
 }
 
 // differs says what the tests have found that is not the same on all of these versions, and what they have
