@@ -28,8 +28,8 @@ spec:
   containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sleep, "86400"]}]
 `
 
-// TestNoEphemeralContainers: a server that does not have the subresource, as that of Kubernetes 1.16 to 1.22
-// with its feature gate at the default, is named as the reason, with the version that has it. Nothing is left.
+// TestNoEphemeralContainers: of a server that does not have the subresource, as Kubernetes 1.16 to 1.22 by
+// default, the error says so, and which version has it. Nothing is left.
 func TestNoEphemeralContainers(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "unsupported", joinablePod)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,13 +10,9 @@ import (
 )
 
 // heading is the page's text above its tables.
-const heading = `# Compatibility
-
-` + "`make test-versions`" + ` writes this page. On each Kubernetes it runs the core of the end-to-end suite: both
-modes, by exec and by attach, the lease, exit statuses, isolation
-([testing.md](testing.md#other-versions-of-kubernetes)). All that is below was read from the tests' output.
-
-`
+//
+//go:embed heading.md
+var heading string
 
 // render is the page. The runs are in order, the newest Kubernetes first.
 func render(runs []*testRun) string {
@@ -24,8 +21,8 @@ func render(runs []*testRun) string {
 	page.WriteString("| Kubernetes | date | what ran | result | what differs between versions |\n")
 	page.WriteString("|---|---|---|---|---|\n")
 	for _, r := range runs {
-		fmt.Fprintf(&page, "| %s | %s | %s | %s | %s |\n", r.version, r.date.UTC().Format(time.DateOnly), r.ran(),
-			cell(r.result()), cell(r.differs(runs)))
+		fmt.Fprintf(&page, "| %s | %s | %s | %s | %s |\n", r.version, r.date.UTC().Format(time.DateOnly),
+			r.ran(), cell(r.result()), cell(r.differs(runs)))
 	}
 	page.WriteString("\n## What ran\n\nCases that passed, of those that ran:\n\n| test |")
 	for _, r := range runs {
