@@ -52,6 +52,36 @@ FAULTS_ALL ?=
 test-faults: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Try every fault in every phase of a session, and load
 	ESHELL_FAULTS_ALL=$(FAULTS_ALL) $(GO_TEST) -parallel 32 -v -run '$(FAULTS)' ./test/e2e
 
+# What runs on other versions of Kubernetes too: both modes, by exec and by attach, the lease, exit statuses,
+# isolation. VERSIONS has the newest release of each minor that the Go module proxy serves completely.
+CORE_TESTS   = TestServer|TestShell|TestApart|TestRenewed|TestLeaseDeleted|TestKill|TestAttach|TestDetach
+CORE_SCRIPTS = access|broken|clone|debug|labels|lease|noshell|shells|status|streams|words
+CORE         = ^($(CORE_TESTS))$$|^TestScripts$$/^($(CORE_SCRIPTS))$$
+VERSIONS    ?= 1.33.13 1.34.4 1.35.4 1.36.3 1.37.2
+RESULTS      = $(DIST)/versions
+
+# Results of other versions stay in $(RESULTS), and so in the page, until they run again or "make clean".
+.PHONY: test-versions
+test-versions: ## Run the core on each of VERSIONS and write docs/compatibility.md
+	@mkdir -p '$(RESULTS)'
+	@for version in $(VERSIONS); do \
+		echo "=== kubernetes $$version"; \
+		ESHELL_K8S_VERSION=$$version $(GO_TEST) -json -run '$(CORE)' ./test/e2e \
+			>'$(RESULTS)'/$$version.json || echo "failed"; \
+	done
+	go run ./test/versions docs/compatibility.md '$(RESULTS)'/*.json
+
+# CI runs everything on the newest, which is the cluster's default, and the core on the oldest.
+OLDEST = $(firstword $(VERSIONS))
+
+.PHONY: build-oldest
+build-oldest: ## Build the oldest of VERSIONS, without starting it
+	ESHELL_K8S_VERSION=$(OLDEST) go run ./test/cluster build
+
+.PHONY: test-oldest
+test-oldest: ## Run the core on the oldest of VERSIONS
+	ESHELL_K8S_VERSION=$(OLDEST) $(GO_TEST) -run '$(CORE)' ./test/e2e
+
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster
 	$(GO_TEST) -short ./...

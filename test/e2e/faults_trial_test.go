@@ -138,8 +138,7 @@ func (x *trial) connect() {
 			x.t.Fatal(err)
 		}
 		x.t.Cleanup(x.phases.Close)
-		cluster.Server, cluster.TLSServerName, cluster.CertificateAuthorityData = "https://"+x.phases.Addr(),
-			"", x.phases.CA()
+		x.phases.Replace(cluster)
 	}
 	if x.fault.network {
 		if x.network, err = faultproxy.New(strings.TrimPrefix(cluster.Server, "https://")); err != nil {

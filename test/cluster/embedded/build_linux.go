@@ -25,21 +25,21 @@ func (c *Cluster) Build(ctx context.Context, progress io.Writer) error {
 	if err := installPackages(ctx, progress); err != nil {
 		return err
 	}
-	if c.built() {
-		return nil
-	}
 	if err := os.MkdirAll(c.Cache, 0o755); err != nil {
 		return err
+	}
+	if err := c.buildImages(ctx); err != nil {
+		return err
+	}
+	if len(c.missingTools()) == 0 { // asked without the lock, which the build of another version might have
+		return nil
 	}
 	unlock, err := lock(ctx, c.Cache, progress)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := c.buildTools(ctx, progress); err != nil {
-		return err
-	}
-	return c.buildImages(ctx)
+	return c.buildTools(ctx, progress)
 }
 
 // ImageArchive makes the images, if they aren't in the cache yet, and returns the path of their
@@ -52,13 +52,6 @@ func (c *Cluster) ImageArchive(ctx context.Context, progress io.Writer) (string,
 		return "", err
 	}
 	return c.imageArchive(), c.buildImages(ctx)
-}
-
-// built says whether the cache is complete. It is asked without the lock: whoever needs
-// nothing doesn't have to wait for the build of another version.
-func (c *Cluster) built() bool {
-	_, err := os.Stat(c.imageArchive())
-	return err == nil && len(c.missingTools()) == 0
 }
 
 func (c *Cluster) missingTools() []toolset {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,13 +29,13 @@ func (c *Cluster) buildImages(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the images: %w", err)
 	}
-	partial, err := os.Create(c.imageArchive() + ".partial")
+	partial, err := os.CreateTemp(c.Cache, "images-*.partial") // as many as make it at once
 	if err != nil {
 		return err
 	}
 	defer os.Remove(partial.Name())
 	defer partial.Close()
-	if err := writeArchive(partial, images(p)); err != nil {
+	if err := errors.Join(writeArchive(partial, images(p)), partial.Chmod(0o644)); err != nil {
 		return fmt.Errorf("write %s: %w", partial.Name(), err)
 	}
 	return os.Rename(partial.Name(), c.imageArchive())

@@ -54,29 +54,30 @@ func (l live) must(t *testing.T, args ...string) string {
 	return out
 }
 
-// pod makes a pod that is deleted with the test.
+// pod makes a pod that is deleted with the test, which has its name from the test and its image.
 func (l live) pod(t *testing.T, image string, command ...string) string {
 	t.Helper()
-	name := "live-" + strings.NewReplacer("/", "-", ":", "-", ".",
-		"-").Replace(strings.TrimPrefix(image, "localhost/eshell/"))
+	name := strings.NewReplacer("/", "-", ":", "-", ".", "-", "_",
+		"-").Replace(strings.ToLower(t.Name()) + "-" + strings.TrimPrefix(image, "localhost/eshell/"))
 	t.Cleanup(func() {
 		_, _ = l.kubectl(context.Background(), "delete", "pod", name, "--grace-period=1",
-			"--ignore-not-found")
+			"--ignore-not-found", "--wait=false")
 	})
 	l.must(t, append([]string{"run", name, "--image=" + image, "--restart=Never"}, command...)...)
 	return name
 }
 
 func testImages(t *testing.T, l live) {
+	wait := []string{"wait", "--for=condition=Ready", "--timeout=60s"}
 	for _, image := range embedded.Images() {
-		name := l.pod(t, image, arguments(image)...)
-		l.must(t, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=30s")
+		wait = append(wait, "pod/"+l.pod(t, image, arguments(image)...))
 	}
+	l.must(t, wait...)
 	for _, test := range []struct{ name, want string }{
-		{"live-dash-1 -- readlink /bin/sh", "dash"},
-		{"live-busybox-1 -- readlink /bin/sh", "busybox"},
-		{"live-bash-1 -- bash -c :", ""},
-		{"live-nonroot-1 -- id -u", "1000"},
+		{"testlive-images-dash-1 -- readlink /bin/sh", "dash"},
+		{"testlive-images-busybox-1 -- readlink /bin/sh", "busybox"},
+		{"testlive-images-bash-1 -- bash -c :", ""},
+		{"testlive-images-nonroot-1 -- id -u", "1000"},
 	} {
 		got := l.must(t, append([]string{"exec"}, strings.Fields(test.name)...)...)
 		if got != test.want {
@@ -84,12 +85,12 @@ func testImages(t *testing.T, l live) {
 		}
 	}
 	// Which of the two streams is read first is nobody's promise.
-	hello := strings.Split(l.must(t, "exec", "live-noshell-1", "--", "/hello", "a", "b"), "\n")
+	hello := strings.Split(l.must(t, "exec", "testlive-images-noshell-1", "--", "/hello", "a", "b"), "\n")
 	slices.Sort(hello)
 	if want := []string{"hello from a b", "to stderr"}; !slices.Equal(hello, want) {
-		t.Errorf("exec live-noshell-1 -- /hello a b = %q, want %q in any order", hello, want)
+		t.Errorf("exec testlive-images-noshell-1 -- /hello a b = %q, want %q in any order", hello, want)
 	}
-	out, err := l.kubectl(t.Context(), "exec", "live-noshell-1", "--", "/hello", "-exit", "5")
+	out, err := l.kubectl(t.Context(), "exec", "testlive-images-noshell-1", "--", "/hello", "-exit", "5")
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 5 {
 		t.Errorf("exit code of -exit 5: %v\n%s", err, out)

@@ -26,6 +26,9 @@ func Serve(dir string) error {
 	if err := c.isolate(); err != nil {
 		return err
 	}
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	s := &supervisor{cluster: c, processes: map[string]*process{}}
 	go s.reap()
 	registry, err := net.Listen("tcp", loopback(registryPort))

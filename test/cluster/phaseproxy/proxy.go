@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // Moment is when a client is held.
@@ -80,6 +81,11 @@ func (p *Proxy) Addr() string { return p.server.Listener.Addr().String() }
 // CA is the certificate that its clients have to trust, as PEM.
 func (p *Proxy) CA() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+}
+
+// Replace takes the place of the API server in a kubeconfig's cluster.
+func (p *Proxy) Replace(cluster *clientcmdapi.Cluster) {
+	cluster.Server, cluster.TLSServerName, cluster.CertificateAuthorityData = "https://"+p.Addr(), "", p.CA()
 }
 
 // Reached is closed when the moment has come for the first time.
