@@ -66,7 +66,7 @@ func besideTarget(o Options, launch []string) []string {
 // cgroup's name (gVisor), PID 1 is taken if the target has a process namespace of its own. Functions run in
 // subshells, so that they set no variable that the image's environment exports.
 const targetScript = `set +a
-unset eshell_pid
+unset eshell_pid TARGET_ROOT
 ` + oldestFunction + `eshell_pid=
 [ -z "$` + TargetVariable + `" ] || eshell_pid=$(oldest "${` + TargetVariable + `%% *}")
 [ "$eshell_pid" ] || case "$` + TargetVariable + ` " in *" :own "*) eshell_pid=1 ;; esac
@@ -81,6 +81,9 @@ exec "$@"
 // it, and becomes the command that follows. $1 is "command" or "shell". A command that cannot get the
 // environment does not run: it would do something else than what it is for. A shell runs all the same,
 // because its user reads the message. It is the same in chrootScript.
+//
+// A process can change what it shows as its environment. So the programs of this container come first in
+// PATH, and the variables that make a program or a shell run other code are left out.
 const environScript = `set +a
 unset eshell_what eshell_line eshell_name eshell_value
 ` + environFunction + `eshell_what=$1
@@ -92,8 +95,11 @@ case "$` + TargetVariable + ` " in *" :env "*)
       case "${` + TargetVariable + `#* :env} " in *" $eshell_name "*) continue ;; esac
       eshell_value=$(printf %b. "${eshell_line#*=}")
       eshell_value=${eshell_value%.}
-      [ "$eshell_name" != PATH ] || [ "$eshell_value" = "$PATH" ] || eshell_value=$eshell_value:$PATH
-      export "$eshell_name=$eshell_value"
+      if [ "$eshell_name" = PATH ]; then
+        [ "$eshell_value" = "$PATH" ] || PATH=$PATH:$eshell_value
+      else
+        export "$eshell_name=$eshell_value"
+      fi
     done
   elif [ $eshell_what = command ]; then
     exit 125
@@ -103,19 +109,20 @@ exec "$@"
 `
 
 // chrootScript changes the root to that of the target's first process, if TargetVariable asks for it, and
-// becomes the command that follows.
+// becomes the command that follows. The programs of this image come first in PATH: the target's own are run
+// only by those who name what this image does not have. No shell writes its history into the target.
 const chrootScript = `set +a
 unset eshell_what eshell_tools
 ` + oldestFunction + toolsFunction + wrapFunction + `eshell_what=$1
 shift
 case "$` + TargetVariable + ` " in *" :chroot "*)
   if eshell_tools=$(tools "$TARGET_ROOT"); then
-    PATH=$PATH:$eshell_tools
+    PATH=$eshell_tools:$PATH HISTFILE=
     eshell_tools=${eshell_tools%%/root/*}/root
     for eshell_tools in "$eshell_tools/etc" "$eshell_tools/lib" "$eshell_tools/usr/share"; do
       TERMINFO_DIRS=$TERMINFO_DIRS:$eshell_tools/terminfo
     done
-    export PATH TERMINFO_DIRS
+    export PATH HISTFILE TERMINFO_DIRS
     exec chroot "$TARGET_ROOT" sh -c 'cd "$0" 2>/dev/null; exec "$@"' "$PWD" "$@"
   elif [ $eshell_what = command ]; then
     exit 125
@@ -125,19 +132,26 @@ esac
 exec "$@"
 `
 
-// oldestFunction prints the PID of the process that started first of those whose cgroups are named like $1.
+// oldestFunction prints the PID of the process that started first of those whose cgroups are named like $1
+// or, without $1, of those of this container, which have its mount namespace.
 // (proc_pid_stat(5): field 22 of a process's status is when it started, and its name is in parentheses.)
 const oldestFunction = `oldest() {
   (
     first= since=
     for file in /proc/[0-9]*/cgroup; do
-      cgroup=
-      while read -r line; do cgroup="$cgroup $line"; done 2>/dev/null <"$file" || continue
-      case "$cgroup " in *"$1"*) ;; *) continue ;; esac
-      read -r line 2>/dev/null <"${file%cgroup}stat" || continue
-      pid=${line%% *}
+      pid=${file#/proc/}
+      pid=${pid%/cgroup}
+      if [ "/proc/$pid/ns/mnt" -ef "/proc/$$/ns/mnt" ]; then
+        [ -z "$1" ] || continue
+      else
+        cgroup=
+        while read -r line; do cgroup="$cgroup $line"; done 2>/dev/null <"$file" || continue
+        case "$cgroup " in *"${1:- no id }"*) ;; *) continue ;; esac
+      fi
+      read -r line 2>/dev/null <"/proc/$pid/stat" || continue
       set -- "$1" ${line##*) }
-      [ "$first" ] && [ "${21}" -ge "$since" ] || first=$pid since=${21}
+      [ "$first" ] && [ "${21}" -ge "$since" ] && { [ "${21}" -gt "$since" ] || [ "$pid" -gt "$first" ]; } ||
+        first=$pid since=${21}
     done
     echo "$first"
   )
@@ -146,31 +160,25 @@ const oldestFunction = `oldest() {
 
 // environFunction prints the environment with which the process of folder $1 was started, as lines of
 // NAME=VALUE that contain nothing but printable ASCII: a byte of VALUE is written as printf's %b reads it. It
-// leaves out names that a shell cannot export, and those that are the shell's or the session's own.
+// leaves out names that a shell cannot export, those that are the shell's or the session's own, and those
+// that make the loader or a shell run code.
 const environFunction = `environ() {
   (
-    if ! command -v od >/dev/null; then
-      echo "eshell: --env-from-process needs od, which is not in the image's PATH" >&2
-      exit 1
-    elif ! bytes=$(od -An -v -to1 "$1/environ" 2>/dev/null); then
-      echo "eshell: --env-from-process: user $(id -u) is not allowed to read $1/environ:" \
-        "root with --profile general has SYS_PTRACE" >&2
-      exit 1
-    fi
-    word=
-    for byte in $bytes 000; do
-      case $byte in
-      000)
-        name=$(printf %b "${word%%'\0075'*}")
-        value=${word#*'\0075'}
-        word=
-        case $name in
-        '' | *[!A-Za-z0-9_]* | [0-9]* | _ | PWD | OLDPWD | SHLVL | TERM | IFS | UID | EUID | PPID | OPTIND | \
-          SHELLOPTS | BASH* | TARGET_ROOT | eshell_*) ;;
-        *) printf '%s=%s\n' "$name" "$value" ;;
-        esac
-        ;;
-      *) word="$word\\0$byte" ;;
+    missing() { echo "eshell: --env-from-process: $1" >&2; exit 1; }
+    for tool in od tr sed; do
+      command -v $tool >/dev/null || missing "$tool is not in the image's PATH"
+    done
+    [ "$1" ] || missing "there is no process of the target"
+    bytes=$(od -An -v -to1 "$1/environ" 2>/dev/null) || missing "user $(id -u) is not allowed to read \
+$1/environ, which takes root with SYS_PTRACE: --profile general has it, and --custom can set runAsUser: 0"
+    printf ' %s 000' "$bytes" | tr -s ' \n' ' ' | sed 's/ /\\0/g; s/\\0000/\
+/g' | sed 's/\\0075/=/' | while read -r line; do
+      name=$(printf %b "${line%%=*}")
+      case $name in
+      '' | *[!A-Za-z0-9_]* | [0-9]*) ;;
+      _ | PWD | OLDPWD | SHLVL | TERM | IFS | UID | EUID | PPID | OPT* | TARGET_ROOT | ESHELL_* | eshell_*) ;;
+      LD_* | GLIBC_* | ENV | BASH* | SHELLOPTS | PS[0-9] | PROMPT_* | HIST* | TMOUT | FUNCNEST | INPUTRC) ;;
+      *) printf '%s=%s\n' "$name" "${line#*=}" ;;
       esac
     done
   )
@@ -190,28 +198,35 @@ const environFunction = `environ() {
 const toolsFunction = `tools() {
   (
     missing() { echo "eshell: --chroot: $1" >&2; exit 1; }
-    user="user $(id -u)"
-    command -v chroot >/dev/null || missing "the debug image has no chroot in its PATH"
+    root="which takes root with"
+    has="--profile general has it, and --custom can set runAsUser: 0"
+    command -v chroot >/dev/null || missing "chroot is not in the debug image's PATH"
     [ "$1" ] || missing "there is no process of the target"
     [ -d "$1/." ] ||
-      missing "$user is not allowed to see the target's files: root with --profile general has SYS_PTRACE"
+      missing "user $(id -u) is not allowed to see the target's files, $root SYS_PTRACE: $has"
     chroot / sh -c : 2>/dev/null ||
-      missing "$user is not allowed to change its root: root with --profile general has SYS_CHROOT"
-    read -r line </proc/self/cgroup
-    own=/proc/$(oldest " $line ")/root
+      missing "user $(id -u) is not allowed to change its root, $root SYS_CHROOT: $has"
+    own=/proc/$(oldest "")/root
     [ -d "$1$own/." ] || missing "the target has no /proc, through which the tools are found"
+    loader=
+    while read -r address mode offset device inode file; do
+      case $file in */ld-linux*.so* | */ld-musl*.so*) loader=$file; break ;; esac
+    done </proc/$$/maps
     IFS=:
     path=
     for folder in $PATH; do path=$path:$own$folder; done
-    for loader in /lib64/ld-linux-*.so.* /lib/ld-linux-*.so.* /lib/ld-musl-*.so.*; do
-      [ ! -e "$loader" ] || break
-    done
-    [ -e "$loader" ] || { echo "${path#:}"; exit; }
-    all=/.eshell-$$
-    mkdir -p "$all/bin" "$all/lib/:" 2>/dev/null ||
-      missing "the debug container's own files are read-only: --profile general leaves them writable"
+    [ "$loader" ] || { echo "${path#:}"; exit; }
     unset IFS
-    wrap "$own" "$all" "$(readlink -f "$loader")"
+    for tool in mkdir ln readlink chmod; do
+      command -v $tool >/dev/null || missing "$tool is not in the debug image's PATH"
+    done
+    all=/.eshell-chroot
+    if [ ! -e $all/ready ]; then
+      mkdir -p "$all/bin" "$all/lib/:" 2>/dev/null || missing "the debug container's own files are \
+read-only, and its programs need a folder: --profile general leaves them writable"
+      wrap "$own" "$all" "$(readlink -f "$loader")"
+      : >$all/ready
+    fi
     echo "$own$all/bin"
   )
 }
@@ -237,6 +252,7 @@ const wrapFunction = `wrap() {
   for folder in $PATH; do
     for file in "$folder"/*; do
       [ -f "$file" ] && [ -x "$file" ] && [ ! -e "$2/bin/${file##*/}" ] || continue
+      case $file in *"'"*) continue ;; esac
       program=$file line=
       [ ! -h "$file" ] || program=$(readlink -f "$file")
       read -r line <"$program"

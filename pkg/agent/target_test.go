@@ -46,12 +46,17 @@ func TestTargetRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, _, _ := strings.Cut(string(cgroup), "\n")
-	oldest, since := "", ^uint64(0)
+	here, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldest, since := "1", ^uint64(0) // none where all processes are in one mount namespace
 	files, _ := filepath.Glob("/proc/[0-9]*/cgroup")
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
 		stat, err := os.ReadFile(filepath.Join(filepath.Dir(file), "stat"))
-		if err != nil || !strings.Contains(string(text), line) {
+		space, _ := os.Readlink(filepath.Join(filepath.Dir(file), "ns/mnt"))
+		if err != nil || !strings.Contains(string(text), line) || space == here {
 			continue
 		}
 		var start uint64
@@ -82,7 +87,8 @@ func TestTargetRoot(t *testing.T) {
 // What the target's process has in its environment arrives byte for byte, but for what is the session's.
 func TestEnviron(t *testing.T) {
 	values := map[string]string{"PLAIN": "a b", "EMPTY": "", "LINES": "one\n two\n", "ODD": "a=b '\"$(id)` \\n\\0101 é*",
-		"KEPT": "process's", "_": "x", "TERM": "process's", "BASH_ENV": "/x", "not-a-name": "x", "GONE": "process's"}
+		"KEPT": "process's", "_": "x", "TERM": "process's", "BASH_ENV": "/x", "not-a-name": "x", "GONE": "process's",
+		"LD_PRELOAD": "/evil.so", "PROMPT_COMMAND": "evil", "ENV": "/evil", "LONG": strings.Repeat("0123456789\n", 20<<10/11)}
 	inShells(t, func(t *testing.T, shell []string) {
 		process := exec.CommandContext(t.Context(), "sleep", "60")
 		for name, value := range values {
@@ -102,13 +108,14 @@ func TestEnviron(t *testing.T) {
 			got[name] = value
 		}
 		want := map[string]string{"PLAIN": "a b", "EMPTY": "", "LINES": values["LINES"], "ODD": values["ODD"],
-			"KEPT": "user's", "TERM": "user's", "first": "image's", "PATH": "/of/the/process:/usr/bin:/bin"}
+			"KEPT": "user's", "TERM": "user's", "first": "image's", "PATH": "/usr/bin:/bin:/of/the/process",
+			"LONG": values["LONG"]}
 		for name, value := range want {
 			if got[name] != value {
 				t.Errorf("%s is %q, want %q", name, got[name], value)
 			}
 		}
-		for _, name := range []string{"GONE", "BASH_ENV", "not-a-name", "eshell_value"} {
+		for _, name := range []string{"GONE", "BASH_ENV", "not-a-name", "eshell_value", "LD_PRELOAD", "PROMPT_COMMAND", "ENV"} {
 			if value, has := got[name]; has {
 				t.Errorf("%s is %q, want none", name, value)
 			}

@@ -43,7 +43,7 @@ func (f *flags) parseDebug(ctx context.Context, o *plan.DebugOptions) error {
 	if err != nil || f.custom == "" {
 		return err
 	}
-	o.Custom, err = readCustom(ctx, f.custom)
+	o.Custom, err = readCustom(ctx, f.custom, f.validate)
 	return err
 }
 
@@ -67,9 +67,10 @@ func (f *flags) parseInherit(o *plan.DebugOptions) error {
 // maxCustom is the size of the longest partial container that is read, in bytes.
 const maxCustom = 1 << 20
 
-// readCustom reads a partial container, in YAML or JSON. What it may not set is what kubectl debug does not
+// readCustom reads a partial container, in YAML or JSON. Only with --validate ignore is an unknown field not an
+// error. What it may not set is what kubectl debug does not
 // let it set, and the words of the session's process.
-func readCustom(ctx context.Context, path string) (*corev1.Container, error) {
+func readCustom(ctx context.Context, path, validate string) (*corev1.Container, error) {
 	text, err := readInput(ctx, path, nil, maxCustom)
 	switch {
 	case err != nil:
@@ -78,7 +79,11 @@ func readCustom(ctx context.Context, path string) (*corev1.Container, error) {
 		return nil, fmt.Errorf("--custom %s is longer than %d bytes", path, maxCustom)
 	}
 	var c corev1.Container
-	if err := yaml.UnmarshalStrict(text, &c); err != nil {
+	read := yaml.UnmarshalStrict
+	if validate == "ignore" || validate == "false" {
+		read = yaml.Unmarshal
+	}
+	if err := read(text, &c); err != nil {
 		return nil, fmt.Errorf("--custom %s is no partial container: %w", path, err)
 	}
 	for _, part := range []struct {

@@ -86,8 +86,8 @@ func (f *flags) defineDebug(set *pflag.FlagSet) {
 		"debug the `WHICH` pod: newest, oldest, unready or crashing")
 	o := &f.asked.Plan.Debug
 	set.StringVar(&f.profile, "profile", "",
-		"`NAME`: "+strings.Join(profiles(), ", "))
-	set.StringVar(&f.custom, "custom", "", "merge the partial container in `FILE` into it")
+		"`RIGHTS`: "+strings.Join(profiles(), ", "))
+	set.StringVar(&f.custom, "custom", "", "merge the partial container in `FILE` into the debug container")
 	set.StringSliceVar(&f.inherit, "inherit", nil,
 		"inherit `PART,...` of env, volumes, security; or none")
 	set.BoolVar(&o.EnvFromProcess, "env-from-process", false,
@@ -170,9 +170,9 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 		"only print the pod; `HOW`: none, client, server")
 	set.Lookup("dry-run").NoOptDefVal = string(DryRunClient)
 	set.StringVarP(&o.Output, "output", "o", "", "print the dry run's pod as `FORMAT`: yaml, json or name")
-	set.StringVar(&f.validate, "validate", "", "validate its fields `HOW`: strict, warn or ignore")
+	set.StringVar(&f.validate, "validate", "", "let the server validate fields `HOW`: strict, warn or ignore")
 	set.Lookup("validate").NoOptDefVal = "strict"
-	set.StringVar(&o.FieldManager, "field-manager", "", "record `NAME` as the owner of its fields")
+	set.StringVar(&o.FieldManager, "field-manager", "", "record `NAME` as the owner of what is created")
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	set.Int32VarP(&o.Verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
 }

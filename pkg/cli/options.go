@@ -218,6 +218,8 @@ func (f *flags) consistent(o Options) error {
 		refuse(name != "" && o.Mode == plan.ModeDebug, "--"+name+" cannot be used with --mode debug",
 			"leave out --mode debug for a clone"),
 		refuse(name != "", "--"+name+" is for --mode debug", "add --mode debug"),
+		refuse(o.PodSelection != "" && o.Reference.Kind == "Pod",
+			"--pod-selection chooses among the pods of a workload, and one pod was named", ""),
 		f.unattended(o),
 		refuse(len(parts.With) > 0 && parts.WithAll, "--with-all cannot be combined with --with", ""),
 		refuse(parts.Volumes == plan.VolumesFresh && parts.Ordinal != nil,

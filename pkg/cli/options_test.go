@@ -339,6 +339,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--pod-selection=newest"}, "--pod-selection is for --mode debug", "add --mode debug"},
 		{[]string{"deploy/api", "--mode=debug", "--pod-selection=any"},
 			`--pod-selection "any" is not one of: newest, oldest, unready, crashing`, ""},
+		{[]string{"pod/a", "--mode=debug", "--pod-selection=newest"},
+			"--pod-selection chooses among the pods of a workload, and one pod was named", ""},
 		{[]string{"deploy/api", "--mode=debug", "--profile=legacy"},
 			`--profile "legacy" is not one of: auto, general, baseline, restricted, netadmin, sysadmin`, ""},
 		{[]string{"deploy/api", "--mode=debug", "--inherit=ports"},

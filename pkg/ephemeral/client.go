@@ -124,7 +124,7 @@ func (c *Client) patch(ctx context.Context, tried, pod string, kind types.PatchT
 	}
 	changed, err := c.pods().Patch(ctx, pod, kind, patch, set.PatchOptions, subresource)
 	if err != nil {
-		return nil, c.explain(ctx, tried, err)
+		return nil, c.explain(ctx, tried, c.judged(ctx, err))
 	}
 	return changed, nil
 }
@@ -184,5 +184,6 @@ func (c *Client) replace(ctx context.Context, read *corev1.Pod,
 	}
 	next := read.DeepCopy()
 	next.Spec.EphemeralContainers = list
-	return c.pods().UpdateEphemeralContainers(ctx, read.Name, next, options)
+	replaced, err := c.pods().UpdateEphemeralContainers(ctx, read.Name, next, options)
+	return replaced, c.judged(ctx, err)
 }

@@ -255,13 +255,13 @@ func TestRefused(t *testing.T) {
 		is        func(error) bool
 	}{
 		{"an old server, without details", status(404, "NotFound", notFound, "null"), "v1.19.16",
-			"the server has no ephemeral containers (it is Kubernetes v1.19.16): " + notFound, oldServerHint,
+			"add a debug container to pod/web: the server has no ephemeral containers, which need Kubernetes 1.23 (it is v1.19.16): " + notFound, oldServerHint,
 			is(ErrUnsupported)},
 		{"an old server, without a name", status(404, "NotFound", notFound, `{"kind":"pods"}`), "v1.22.17",
-			"the server has no ephemeral containers (it is Kubernetes v1.22.17): " + notFound, oldServerHint,
+			"add a debug container to pod/web: the server has no ephemeral containers, which need Kubernetes 1.23 (it is v1.22.17): " + notFound, oldServerHint,
 			is(ErrUnsupported)},
 		{"an old server that does not tell its version", status(404, "NotFound", notFound, "{}"), "",
-			"the server has no ephemeral containers: " + notFound, oldServerHint, is(ErrUnsupported)},
+			"add a debug container to pod/web: the server has no ephemeral containers, which need Kubernetes 1.23: " + notFound, oldServerHint, is(ErrUnsupported)},
 		{"no such pod", status(404, "NotFound", `pods "web" not found`, `{"name":"web","kind":"pods"}`), "",
 			tried + `pods "web" not found`, "", apierrors.IsNotFound},
 		{"forbidden", status(403, "Forbidden", forbidden, `{"name":"web","kind":"pods"}`), "",

@@ -42,9 +42,9 @@ type UnsupportedError struct {
 
 func (e *UnsupportedError) Error() string {
 	if e.ServerVersion == "" {
-		return fmt.Sprintf("%v: %v", ErrUnsupported, e.Err)
+		return fmt.Sprintf("%v, which need Kubernetes 1.23: %v", ErrUnsupported, e.Err)
 	}
-	return fmt.Sprintf("%v (it is Kubernetes %s): %v", ErrUnsupported, e.ServerVersion, e.Err)
+	return fmt.Sprintf("%v, which need Kubernetes 1.23 (it is %s): %v", ErrUnsupported, e.ServerVersion, e.Err)
 }
 
 // Unwrap returns ErrUnsupported and the server's answer.
@@ -88,9 +88,9 @@ func (c *Client) explain(ctx context.Context, tried string, err error) error {
 	}
 	next := ""
 	var lacking *ForbiddenError
-	switch meaning := c.meaning(ctx, err); {
+	switch meaning := meaning(err); {
 	case errors.Is(meaning, ErrUnsupported):
-		return hint.Wrap(meaning, "they need Kubernetes 1.25, or 1.23, where they are beta")
+		return hint.Wrap(fmt.Errorf("%s: %w", tried, meaning), "they need Kubernetes 1.25, or 1.23, where they are beta")
 	case errors.As(meaning, &lacking):
 		next = fmt.Sprintf("ask for %q on %s", lacking.Verb, lacking.Resource)
 		if lacking.Resource == "pods/ephemeralcontainers" {
@@ -103,15 +103,13 @@ func (c *Client) explain(ctx context.Context, tried string, err error) error {
 }
 
 // meaning returns the typed error for a server's answer, or err itself.
-func (c *Client) meaning(ctx context.Context, err error) error {
+func meaning(err error) error {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
 		return err
 	}
 	status := answer.Status()
 	switch {
-	case isUnsupported(status):
-		return &UnsupportedError{c.serverVersion(ctx), err}
 	case apierrors.IsForbidden(err):
 		if lacking := unauthorized.FindStringSubmatch(status.Message); lacking != nil {
 			return &ForbiddenError{Verb: lacking[1], Resource: lacking[2], Err: err}
@@ -137,6 +135,15 @@ func causedBy(status metav1.Status, path string) bool {
 		}
 	}
 	return false
+}
+
+// judged returns the error of a call of the subresource, which the server may not have.
+func (c *Client) judged(ctx context.Context, err error) error {
+	var answer apierrors.APIStatus
+	if errors.As(err, &answer) && isUnsupported(answer.Status()) {
+		return &UnsupportedError{c.serverVersion(ctx), err}
+	}
+	return err
 }
 
 // isUnsupported reports whether the server does not know the subresource, as opposed to a pod that does not

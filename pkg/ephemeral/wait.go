@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	watchtools "k8s.io/client-go/tools/watch"
@@ -24,6 +25,10 @@ import (
 func (c *Client) Wait(ctx context.Context, pod *corev1.Pod, container string,
 	state State) (Container, error) {
 	tried := fmt.Sprintf("wait until container %s of pod/%s is %s", container, pod.Name, state)
+	if state != Running && state != Terminated {
+		unknown := field.NotSupported(field.NewPath("state"), state, []State{Running, Terminated})
+		return Container{}, fmt.Errorf("%s: %w", tried, &InvalidError{pod.Name, field.ErrorList{unknown}})
+	}
 	w := waiting{client: c, pod: pod, uid: pod.UID, container: container, state: state}
 	for {
 		if w.pod.ResourceVersion == "" {

@@ -250,12 +250,12 @@ type EphemeralContainer struct {
 // not record when a container was added, only when it started.
 func Ephemeral(ctx context.Context, client kubernetes.Interface, namespace,
 	name string) ([]EphemeralContainer, error) {
-	pod, err := ephemeral.New(client, namespace).Get(ctx, name)
+	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("pod/%s in namespace %s: %w", name, namespace, err)
 	}
 	listed := []EphemeralContainer{}
-	for n, c := range pod.Containers {
+	for n, c := range ephemeral.Containers(pod) {
 		spec := pod.Spec.EphemeralContainers[n]
 		e := EphemeralContainer{Name: c.Name, Image: c.Image, Target: c.Target,
 			Command: slices.Concat(spec.Command, spec.Args), State: cmp.Or(c.Reason, string(c.State)),

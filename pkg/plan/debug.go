@@ -52,7 +52,8 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	d.notes = append(d.notes, o.lacking(t, ModeDebug)...)
 	d.passed = o.passed(d.via, d.source)
 	for _, step := range []func() error{
-		d.choose, d.inheritVolumes, d.inheritEnv, d.secure, d.customize, d.compareRights,
+		d.choose, d.inheritVolumes, d.inheritEnv, d.secure, d.customize, d.propagate,
+		d.compareRights,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -120,8 +121,8 @@ const manyEntries = 5
 // noteEntries notes how many ephemeral containers the pod has already, if those are many.
 func (d *debug) noteEntries() {
 	pod := d.workload.Pod
-	if n := len(pod.Spec.EphemeralContainers); n >= manyEntries {
-		d.note(Changed, fmt.Sprintf("pod/%s has %d debug containers already", pod.Name, n),
+	if n := len(pod.Spec.EphemeralContainers); n > manyEntries {
+		d.note(Changed, fmt.Sprintf("pod/%s has %d ephemeral containers already", pod.Name, n),
 			"their entries stay in its spec until it is deleted")
 	}
 }
@@ -186,6 +187,11 @@ func (d *debug) target() *agent.Target {
 		OwnProcesses: !sharesProcesses(d.workload.Pod.Spec)}
 	for _, change := range o.Env {
 		t.Keep = append(t.Keep, change.Name)
+	}
+	if o.Debug.Custom != nil {
+		for _, v := range o.Debug.Custom.Env {
+			t.Keep = append(t.Keep, v.Name)
+		}
 	}
 	if target(d.workload.Pod, d.source.Name) == "" {
 		return t

@@ -92,7 +92,7 @@ func TestInherit(t *testing.T) {
 		c.SecurityContext != nil {
 		t.Errorf("without: %+v", c)
 	}
-	if want := "more rights than the target: privilege escalation; capabilities that its target has dropped: ALL"; warned != want {
+	if want := "more rights than the target: privilege escalation; capabilities that its target has dropped: ALL; a root filesystem that is not read-only"; warned != want {
 		t.Errorf("warned %q, want %q", warned, want)
 	}
 }
@@ -130,10 +130,10 @@ func TestProfiles(t *testing.T) {
 		{profile.General, deployment(running, asRoot), more + "capabilities SYS_PTRACE"},
 		{profile.General, deployment(running), more + "capabilities SYS_PTRACE, " + useless + "SYS_PTRACE"},
 		{profile.General, deployment(strict, running), more + "privilege escalation; capabilities SYS_PTRACE; " +
-			"capabilities that its target has dropped: ALL, " + useless + "SYS_PTRACE"},
+			"capabilities that its target has dropped: ALL; a root filesystem that is not read-only, " + useless + "SYS_PTRACE"},
 		{profile.Baseline, deployment(running, asRoot), ""},
 		{profile.Baseline, deployment(seccomp, running, asRoot), more + "no seccomp profile"},
-		{profile.Restricted, deployment(strict, running), ""},
+		{profile.Restricted, deployment(strict, running), more + "a root filesystem that is not read-only"},
 		{profile.Netadmin, deployment(running, asRoot), more + "capabilities NET_ADMIN, NET_RAW"},
 		{profile.Sysadmin, deployment(running, asRoot), more + "privileged"},
 		{profile.Sysadmin, deployment(seccomp, running, asRoot), more + "privileged; no seccomp profile"},
@@ -171,6 +171,18 @@ func TestCustom(t *testing.T) {
 	}
 	if want := "more rights than the target: user 0 (root); capabilities SYS_PTRACE"; warned != want {
 		t.Errorf("warned %q, want %q", warned, want)
+	}
+}
+
+// An image that is known not to come is not waited for.
+func TestMissingImage(t *testing.T) {
+	_, err := Debug(deployment(running, scheduled, waiting), options())
+	if err == nil || err.Error() != "the image of container app is not on the node: ImagePullBackOff" {
+		t.Errorf("error %v", err)
+	}
+	p, _ := planDebug(t, deployment(running, scheduled, waiting), func(o *Options) { o.Image = "tools:1" })
+	if p.Ephemeral.Image != "tools:1" {
+		t.Errorf("image %s", p.Ephemeral.Image)
 	}
 }
 
@@ -247,12 +259,12 @@ func TestReuse(t *testing.T) {
 
 // Entries stay for the pod's life: when they are many, a note tells so.
 func TestEntries(t *testing.T) {
-	for n, want := range map[int]bool{4: false, 5: true} {
+	for n, want := range map[int]bool{5: false, 6: true} {
 		w := deployment(running)
 		w.Pod.Spec.EphemeralContainers = make([]corev1.EphemeralContainer, n)
 		p, _ := planDebug(t, w)
 		if told := slices.ContainsFunc(p.Notes, func(note Note) bool {
-			return note.What == "pod/api-7d4b9 has 5 debug containers already"
+			return note.What == "pod/api-7d4b9 has 6 ephemeral containers already"
 		}); told != want {
 			t.Errorf("%d entries: told %t", n, told)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
 )
 
@@ -24,8 +25,15 @@ func (d *debug) choose() error {
 	o, c := d.options, &d.container
 	c.Image = d.source.Image
 	c.ImagePullPolicy = corev1.PullIfNotPresent // the image is on the node, because the source runs it
-	if o.Image != "" {
+	switch missing := d.missingImage(); {
+	case o.Image != "":
 		c.Image, c.ImagePullPolicy = o.Image, ""
+	case missing != "" && o.Debug.DefaultImage != "":
+		c.Image, c.ImagePullPolicy = o.Debug.DefaultImage, ""
+		d.note(Changed, "image "+c.Image, "ESHELL_DEBUG_IMAGE; that of container "+d.source.Name+" is not on the node: "+missing)
+	case missing != "":
+		return hint.Wrap(fmt.Errorf("the image of container %s is not on the node: %s", d.source.Name, missing),
+			"use another one: --image IMAGE")
 	}
 	c.ImagePullPolicy = cmp.Or(o.Pull, c.ImagePullPolicy)
 	if !o.CPU.IsZero() || !o.Memory.IsZero() {
@@ -33,6 +41,16 @@ func (d *debug) choose() error {
 			"an ephemeral container has no resources of its own; it uses the pod's")
 	}
 	return nil
+}
+
+// missingImage returns why the source's image is known not to be on the node, or "".
+func (d *debug) missingImage() string {
+	status := containers.Status(d.workload.Pod, d.source.Name)
+	if status == nil || status.State.Waiting == nil || !slices.Contains([]string{"ErrImagePull",
+		"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}, status.State.Waiting.Reason) {
+		return ""
+	}
+	return status.State.Waiting.Reason
 }
 
 // inheritVolumes copies the mounts that an ephemeral container is allowed to have.
@@ -164,6 +182,24 @@ func (d *debug) linuxUser() *corev1.LinuxContainerUser {
 		return nil
 	}
 	return status.User.Linux
+}
+
+// propagate keeps mounts from the node that only a privileged container is allowed to share with it.
+func (d *debug) propagate() error {
+	security := d.container.SecurityContext
+	if security != nil && is(security.Privileged, true) {
+		return nil
+	}
+	d.container.VolumeMounts = slices.Clone(d.container.VolumeMounts)
+	for i := range d.container.VolumeMounts {
+		mount := &d.container.VolumeMounts[i]
+		if is(mount.MountPropagation, corev1.MountPropagationBidirectional) {
+			mount.MountPropagation = new(corev1.MountPropagationHostToContainer)
+			d.note(Changed, "mounts in "+mount.MountPath+" do not reach the node",
+				"only a privileged container is allowed to share them")
+		}
+	}
+	return nil
 }
 
 // customize merges the user's partial container into this one, as kubectl debug does.

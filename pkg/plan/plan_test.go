@@ -235,7 +235,8 @@ func TestGolden(t *testing.T) {
 			deployment(func(t *workload.Workload) { t.Template.Spec.ShareProcessNamespace = new(true) },
 				running), options()},
 		{"debug-crashing", Debug, deployment(running, scheduled, crashing), options()},
-		{"debug-waiting", Debug, deployment(running, scheduled, waiting), options()},
+		{"debug-waiting", Debug, deployment(running, scheduled, waiting),
+			options(func(o *Options) { o.Debug.DefaultImage = "tools:1" })},
 		{"debug-newest-of-3", Debug, deployment(running, func(t *workload.Workload) { t.Selected = "the newest of 3 ready pods" }),
 			options()},
 	}

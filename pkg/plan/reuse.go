@@ -15,15 +15,15 @@ import (
 
 // running returns the name of a debug container that runs in the pod, was added by the same user, and is like
 // this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new one,
-// a session without a client, or a command that is the container's process or gets variables. A session with
-// a client ends with that. So only a shell on a terminal, whose user sees why, joins one, and only that of
+// a session without a client, a record of a reason, or a command that is the container's process or gets
+// variables. A session with a client ends with that. So only a shell on a terminal, whose user sees why, joins one, and only that of
 // another shell: a command might end at any time.
 //
-// All that matters is compared, so a container that somebody else has prepared can differ in nothing but its
-// process. Whoever is allowed to add it is allowed to run processes beside the target anyway.
+// The container's spec is compared, but not what runs in it and what is in its files: that is up to everybody
+// who is allowed to add ephemeral containers to the pod, or to run commands in it.
 func (d *debug) running() string {
 	o := d.options
-	if o.Debug.New || o.Detach || d.via != agent.ViaExec || len(o.Env) > 0 || d.workload.Access.User == "" ||
+	if o.Debug.New || o.Detach || o.Reason != "" || d.via != agent.ViaExec || len(o.Env) > 0 || d.workload.Access.User == "" ||
 		!d.workload.Access.ExecPods {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -70,7 +71,8 @@ func (d *debug) compareRights() error {
 	rights := gained(spec, spec, source, container)
 	user := d.user()
 	before := effective(spec, source).RunAsUser
-	if user == nil && before != nil && *before != 0 && !*effective(spec, container).RunAsNonRoot {
+	another := before != nil || container.Image != source.Image
+	if user == nil && !is(before, 0) && another && !*effective(spec, container).RunAsNonRoot {
 		rights = append(rights, "the user of its image, who may be root")
 	}
 	if is(now.Privileged, true) && !is(was.Privileged, true) {
@@ -83,9 +85,7 @@ func (d *debug) compareRights() error {
 	if dropped := without(capabilities(was).Drop, capabilities(now).Drop); len(dropped) > 0 {
 		rights = append(rights, "capabilities that its target has dropped: "+joined(dropped))
 	}
-	if confined(spec, was) && !confined(spec, now) {
-		rights = append(rights, "no seccomp profile")
-	}
+	rights = append(rights, relaxed(spec, was, now)...)
 	if len(rights) > 0 {
 		d.note(Warning, "more rights than the target: "+strings.Join(rights, "; "), "you asked for it")
 	}
@@ -121,6 +121,30 @@ func without(all, some []corev1.Capability) (rest []corev1.Capability) {
 
 func joined(capabilities []corev1.Capability) string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(capabilities), "[]"), " ", ", ")
+}
+
+// relaxed returns what restricts the one security context and not the other.
+func relaxed(spec corev1.PodSpec, was, now *corev1.SecurityContext) []string {
+	pod := cmp.Or(spec.SecurityContext, &corev1.PodSecurityContext{})
+	var relaxed []string
+	add := func(is bool, what string) {
+		if is {
+			relaxed = append(relaxed, what)
+		}
+	}
+	armor := func(c *corev1.SecurityContext) corev1.AppArmorProfileType {
+		return cmp.Or(cmp.Or(c.AppArmorProfile, pod.AppArmorProfile), &corev1.AppArmorProfile{}).Type
+	}
+	add(is(now.RunAsGroup, 0) && !is(was.RunAsGroup, 0), "group 0 (root)")
+	add(confined(spec, was) && !confined(spec, now), "no seccomp profile")
+	add(armor(now) == corev1.AppArmorProfileTypeUnconfined && armor(was) != armor(now), "no AppArmor profile")
+	add(!equality.Semantic.DeepEqual(was.SELinuxOptions, now.SELinuxOptions), "other SELinux options")
+	add(is(now.ProcMount, corev1.UnmaskedProcMount) && !is(was.ProcMount, corev1.UnmaskedProcMount),
+		"an unmasked /proc")
+	add(is(was.ReadOnlyRootFilesystem, true) && !is(now.ReadOnlyRootFilesystem, true),
+		"a root filesystem that is not read-only")
+	add(!equality.Semantic.DeepEqual(was.WindowsOptions, now.WindowsOptions), "other Windows options")
+	return relaxed
 }
 
 // confined reports whether a seccomp profile restricts a container, by its own context or the pod's.

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
@@ -15,26 +16,48 @@ import (
 // profileTime is how long the search for a profile that the server admits may take.
 const profileTime = 5 * time.Second
 
-// hintProfile adds to err, if Pod Security has refused a debug container, the command with the least strict
-// profile that the server admits. The pod itself may be what the namespace does not admit: then there is no
-// such profile.
+// hintProfile adds to err, if Pod Security has refused a debug container, the command with the profile that
+// allows most of those that the server admits. The pod itself may be what the namespace does not admit: then
+// there is no such profile.
 func (r Request) hintProfile(ctx context.Context, w *workload.Workload, err error) error {
 	if r.Mode != plan.ModeDebug || !diagnosis.IsPodSecurity(err) || ctx.Err() != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, profileTime)
 	defer cancel()
-	for _, p := range []profile.Profile{profile.Baseline, profile.Restricted} {
-		r.Plan.Debug.Profile, r.Plan.Debug.New = p, true
+	r.Plan.Debug.New = true
+	for _, p := range []profile.Profile{profile.Baseline, profile.Auto, profile.Restricted} {
+		r.Plan.Debug.Profile = p
 		planned, refused := r.plan(w)
 		if refused == nil {
 			_, refused = session.DryRun(ctx, r.Session.Client, planned, r.Session.Write)
 		}
 		if refused == nil {
-			return hint.Wrap(err, hint.Command(
-				"with what the namespace admits: kubectl eshell %s -c %s -n %s --mode debug --profile %s",
-				"pod/"+w.Pod.Name, w.Container, w.Namespace, string(p)))
+			return hint.Wrap(err, "with what the namespace admits: "+r.again(w))
 		}
 	}
 	return err
+}
+
+// again returns the command for a debug session as it is requested, as far as r knows it.
+func (r Request) again(w *workload.Workload) string {
+	name := "auto"
+	if p := r.Plan.Debug.Profile; p != profile.Auto {
+		name = string(p)
+	}
+	command := hint.Command("kubectl eshell %s -c %s -n %s --mode debug --profile %s", "pod/"+w.Pod.Name,
+		w.Container, w.Namespace, name)
+	if r.Plan.Image != "" {
+		command += hint.Command(" --image %s", r.Plan.Image)
+	}
+	if r.Plan.Debug.Chroot {
+		command += " --chroot"
+	}
+	if r.Plan.Debug.EnvFromProcess {
+		command += " --env-from-process"
+	}
+	if len(r.Plan.Command) > 0 {
+		command += hint.Command(" --"+strings.Repeat(" %s", len(r.Plan.Command)), r.Plan.Command...)
+	}
+	return command
 }

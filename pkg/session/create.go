@@ -99,7 +99,7 @@ func add(ctx context.Context, client kubernetes.Interface, p *plan.Plan, w Write
 	planned := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: p.PodName, UID: p.PodUID}}
 	pod, err := ephemeral.New(client, p.Namespace).Add(ctx, planned, *p.Ephemeral, options...)
 	if errors.Is(err, ephemeral.ErrUnsupported) {
-		err = hint.Wrap(err, "they need Kubernetes 1.23; leave out --mode debug for a clone")
+		err = hint.Wrap(err, "leave out --mode debug for a clone")
 	}
 	return pod, err
 }

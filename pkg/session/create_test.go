@@ -158,8 +158,8 @@ func TestDebugUnsupported(t *testing.T) {
 			Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound, Message: "no such resource"}}
 	})
 	_, err := DryRun(t.Context(), client, holderPlan(), Write{})
-	const says = "the server has no ephemeral containers (it is Kubernetes v1.22.17): no such resource"
-	const next = "they need Kubernetes 1.23; leave out --mode debug for a clone"
+	const says = "add a debug container to pod/api-7d4b9: the server has no ephemeral containers, which need Kubernetes 1.23 (it is v1.22.17): no such resource"
+	const next = "leave out --mode debug for a clone"
 	if err == nil || err.Error() != says || hint.Of(err) != next {
 		t.Errorf("error %v, hint %s", err, hint.Of(err))
 	}

@@ -108,7 +108,7 @@ func TestCustom(t *testing.T) {
 			}),
 			"deployment/base app=api, rollout/api app=api"},
 		{"a live pod", "rollout", rolloutSpec(nil), []func(*Query){live},
-			found(ofRollout, joined(pod("api-1"), "the newest of 1 ready pods")), ""},
+			found(ofRollout, joined(pod("api-1"), "the newest of 1 ready pod")), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,8 +2,10 @@ package workload
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubectl/pkg/util/podutils"
@@ -14,12 +16,13 @@ import (
 // PodSelection is which of a workload's pods is debugged.
 type PodSelection string
 
-// These are the values of PodSelection. The empty value is PodNewest or, if no pod is ready, PodCrashing.
+// These are the values of PodSelection. The empty value is PodNewest or, if no pod is ready, the most broken
+// one.
 const (
 	PodNewest   PodSelection = "newest"   // the newest one that is ready
 	PodOldest   PodSelection = "oldest"   // the oldest one that is ready
 	PodUnready  PodSelection = "unready"  // the newest one that is not ready
-	PodCrashing PodSelection = "crashing" // the one that is not ready and has restarted most
+	PodCrashing PodSelection = "crashing" // of those with a container that fails, the most broken one
 )
 
 // selected is a pod that was selected from a workload's pods, and why in words.
@@ -30,44 +33,67 @@ type selected struct {
 
 // selectPod returns one of a workload's pods, or an error that says what there is.
 func selectPod(pods []corev1.Pod, by PodSelection) (selected, error) {
-	var ready, unready []*corev1.Pod
+	var ready, unready, failing []*corev1.Pod
 	for i := range pods {
 		pod := &pods[i]
-		switch {
-		case pod.DeletionTimestamp != nil:
-		case podutils.IsPodReady(pod):
+		isReady := podutils.IsPodReady(pod)
+		if pod.DeletionTimestamp != nil || !isReady && !hasNode(pod) {
+			continue
+		}
+		if isReady {
 			ready = append(ready, pod)
-		case hasNode(pod):
+		} else {
 			unready = append(unready, pod)
 		}
+		if why, restarts := failure(pod); why != "" || restarts > 0 {
+			failing = append(failing, pod)
+		}
 	}
-	if by == "" && len(ready) == 0 {
-		by = PodCrashing
-	}
-	for _, list := range [][]*corev1.Pod{ready, unready} {
+	for _, list := range [][]*corev1.Pod{ready, unready, failing} {
 		slices.SortStableFunc(list, func(a, b *corev1.Pod) int {
 			return b.CreationTimestamp.Compare(a.CreationTimestamp.Time)
 		})
 	}
-	count := func(list []*corev1.Pod) string {
-		return fmt.Sprintf("%d %s", len(list), words.Plural(len(list), "pod", "pods"))
-	}
 	switch {
 	case by == PodUnready && len(unready) > 0:
-		return selected{unready[0], "the newest of " + count(unready) + " that are not ready"}, nil
-	case by == PodCrashing && len(unready) > 0:
-		pod := slices.MaxFunc(unready,
-			func(a, b *corev1.Pod) int { return cmp.Compare(restarts(a), restarts(b)) })
-		return selected{pod, fmt.Sprintf("of %s that are not ready the one with most restarts, %d",
-			count(unready), restarts(pod))}, nil
-	case by == PodOldest && len(ready) > 0:
-		return selected{ready[len(ready)-1], fmt.Sprintf("the oldest of %d ready pods", len(ready))}, nil
-	case by != PodUnready && by != PodCrashing && len(ready) > 0:
-		return selected{ready[0], fmt.Sprintf("the newest of %d ready pods", len(ready))}, nil
-	case by == PodUnready || by == PodCrashing && len(ready) > 0:
-		return selected{}, fmt.Errorf("each of its %d pods on a node is ready", len(ready))
+		return selected{unready[0], "the newest of " + count(unready, "that is", "that are") + " not ready"}, nil
+	case by == PodUnready:
+		return selected{}, fmt.Errorf("none of its %s on a node is unready", count(ready, "", ""))
+	case by == PodCrashing && len(failing) > 0:
+		return mostBroken(failing, count(failing, "that fails", "that fail")), nil
+	case by == PodCrashing:
+		return selected{}, fmt.Errorf("none of its %s on a node fails", count(append(ready, unready...), "", ""))
+	case len(ready) > 0 && by == PodOldest:
+		return selected{ready[len(ready)-1], fmt.Sprintf("the oldest of %d ready %s", len(ready),
+			words.Plural(len(ready), "pod", "pods"))}, nil
+	case len(ready) > 0:
+		return selected{ready[0], fmt.Sprintf("the newest of %d ready %s", len(ready),
+			words.Plural(len(ready), "pod", "pods"))}, nil
+	case by == "" && len(unready) > 0:
+		return mostBroken(unready, count(unready, "that is not ready", "that are not ready")), nil
+	case len(pods) == 0:
+		return selected{}, errors.New("it has no pod")
 	}
-	return selected{}, fmt.Errorf("none of its %d pods is ready", len(pods))
+	return selected{}, fmt.Errorf("none of its %d %s is ready", len(pods), words.Plural(len(pods), "pod", "pods"))
+}
+
+// count returns how many pods there are, and what they are.
+func count(pods []*corev1.Pod, is, are string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s", len(pods), words.Plural(len(pods), "pod", "pods"),
+		words.Plural(len(pods), is, are)))
+}
+
+// mostBroken returns the pod with a container that cannot start or, among equals, the most restarts.
+func mostBroken(pods []*corev1.Pod, of string) selected {
+	pod := slices.MaxFunc(pods, func(a, b *corev1.Pod) int {
+		aWhy, aRestarts := failure(a)
+		bWhy, bRestarts := failure(b)
+		return cmp.Or(cmp.Compare(min(len(aWhy), 1), min(len(bWhy), 1)), cmp.Compare(aRestarts, bRestarts))
+	})
+	why, restarts := failure(pod)
+	why = strings.TrimPrefix(fmt.Sprintf("%s, %d %s", why, restarts,
+		words.Plural(int(restarts), "restart", "restarts")), ", ")
+	return selected{pod, fmt.Sprintf("the most broken of %s: %s", of, why)}
 }
 
 // hasNode reports whether a pod is on a node and has not ended: only there can a container be added to it.
@@ -76,10 +102,20 @@ func hasNode(pod *corev1.Pod) bool {
 		pod.Status.Phase != corev1.PodFailed
 }
 
-// restarts returns how often the containers of a pod have been started again.
-func restarts(pod *corev1.Pod) (sum int32) {
+// failure returns why a container of a pod does not run, if it should and that is no mere wait, and how often
+// its containers have been started again.
+func failure(pod *corev1.Pod) (why string, restarts int32) {
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		sum += status.RestartCount
+		restarts += status.RestartCount
+		waiting, ended := status.State.Waiting, status.State.Terminated
+		switch {
+		case why != "":
+		case waiting != nil && !slices.Contains([]string{"", "ContainerCreating", "PodInitializing"},
+			waiting.Reason):
+			why = waiting.Reason
+		case ended != nil && ended.ExitCode != 0:
+			why = cmp.Or(ended.Reason, "Error")
+		}
 	}
-	return sum
+	return why, restarts
 }

@@ -19,7 +19,15 @@ func TestSelectPod(t *testing.T) {
 		*pod("often", placed, unready, restarted(9), born(1)), *pod("fresh", placed, unready, born(2)),
 		*pod("nowhere", unready, born(3)), *pod("leaving", placed, unready, deleting, restarted(99))}
 	all := append(append([]corev1.Pod{}, ready...), broken...)
-	const most = "of 3 pods that are not ready the one with most restarts, 9"
+	waits := func(reason string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "init", State: corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}
+		}
+	}
+	flapping := []corev1.Pod{ready[0], *pod("flaps", placed, restarted(500)), *pod("starts", placed, unready, waits("PodInitializing"))}
+	unpulled := append([]corev1.Pod{*pod("unpulled", placed, unready, waits("ImagePullBackOff"))}, broken...)
+	const most = "the most broken of 2 pods that fail: 9 restarts"
 	for _, tt := range []struct {
 		name      string
 		pods      []corev1.Pod
@@ -31,11 +39,13 @@ func TestSelectPod(t *testing.T) {
 		{"oldest", all, PodOldest, "old", "the oldest of 3 ready pods"},
 		{"unready", all, PodUnready, "fresh", "the newest of 3 pods that are not ready"},
 		{"crashing", all, PodCrashing, "often", most},
-		{"none is ready", broken, "", "often", most},
+		{"none is ready", broken, "", "often", "the most broken of 3 pods that are not ready: 9 restarts"},
+		{"one is ready between its crashes", flapping, PodCrashing, "flaps", "the most broken of 1 pod that fails: 500 restarts"},
+		{"one cannot start", unpulled, "", "unpulled", "the most broken of 4 pods that are not ready: ImagePullBackOff, 0 restarts"},
 		{"none is ready, but one was asked for", broken, PodOldest, "", "none of its 5 pods is ready"},
-		{"each is ready", ready, PodCrashing, "", "each of its 3 pods on a node is ready"},
+		{"each is ready", ready, PodCrashing, "", "none of its 3 pods on a node fails"},
 		{"none is on a node", broken[3:], "", "", "none of its 2 pods is ready"},
-		{"none", nil, "", "", "none of its 0 pods is ready"},
+		{"none", nil, "", "", "it has no pod"},
 	} {
 		got, err := selectPod(tt.pods, tt.by)
 		name, says := "", got.why

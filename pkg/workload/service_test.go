@@ -87,7 +87,7 @@ func TestServiceFails(t *testing.T) {
 			"service/api in namespace shop: no workload is behind it, and none of its 1 pods is ready",
 			"list what it selects: kubectl get pods -n shop -l app=api"},
 		{"no live pod", []runtime.Object{api, deployment()}, query("Service", live),
-			"service/api in namespace shop: none of its 0 pods is ready",
+			"service/api in namespace shop: it has no pod",
 			"leave out --mode debug for a clone, or name a pod: kubectl get pods -n shop -l app=api"},
 	}
 	for _, tt := range tests {

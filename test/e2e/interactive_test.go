@@ -28,7 +28,7 @@ func places(group string) []place {
 	return []place{
 		{"clone by exec", []string{"eshell", "deploy/bash"}},
 		{"clone by attach", []string{"eshell", "deploy/bash", "--via", "attach"}},
-		{"debug by exec", []string{"eshell", target, "--mode", "debug"}},
+		{"debug by exec", []string{"eshell", target, "--mode", "debug", "--new"}},
 		{"debug by attach", []string{"eshell", target, "--mode", "debug", "--via", "attach"}},
 	}
 }

@@ -76,7 +76,7 @@ func matches(t *testing.T, args []string, got, pattern string) {
 func TestInventory(t *testing.T) {
 	t.Parallel()
 	inClone := open(t, auditor("deploy/bash", "--ttl=1h", "--reason=incident 12")...)
-	inDebug := open(t, auditor("pod/target-lease", "--mode=debug", "--ttl=1h")...)
+	inDebug := open(t, auditor("pod/target-lease", "--mode=debug", "--new", "--ttl=1h")...)
 	clone, debug := inClone.session(), inDebug.session()
 	for _, term := range []*terminal{inClone, inDebug} {
 		term.expect(prompt)
@@ -123,7 +123,7 @@ func TestInventory(t *testing.T) {
 func TestGC(t *testing.T) {
 	living := []*terminal{
 		open(t, auditor("deploy/bash")...),
-		open(t, auditor("pod/target-lease", "--mode=debug")...),
+		open(t, auditor("pod/target-lease", "--mode=debug", "--new")...),
 		open(t, "eshell", "deploy/bash", "--as=clone-only"), // without a lease
 	}
 	var sessions []started

@@ -51,6 +51,8 @@ func debugTargets() []debugTarget {
 		{name: "shared", spec: "shareProcessNamespace: true, " + containers(sleeps), until: appIsReady, running: true},
 		{name: "host-network", spec: "hostNetwork: true, " + containers(sleeps), until: appIsReady, running: true},
 		{name: "host-pid", spec: "hostPID: true, " + containers(sleeps), until: appIsReady, running: true},
+		{name: "privileged", level: "privileged", spec: containers(strings.Replace(sleeps, "command:", "securityContext: {privileged: true}, command:", 1)),
+			until: appIsReady, running: true},
 		{name: "baseline", level: "baseline", spec: containers(sleeps), until: appIsReady, running: true},
 		{name: "restricted", level: "restricted", spec: strictPod + containers(strictApp), until: appIsReady, running: true,
 			notRoot: true},
@@ -113,14 +115,15 @@ func TestPodSecurity(t *testing.T) {
 			here.refuses(t, "violates PodSecurity")
 			before := here.pods(t)
 			end := here.run(t, "kubectl-eshell pod/app --mode debug --profile sysadmin -- true")
-			hint := fmt.Sprintf("kubectl eshell pod/app -c app -n %s --mode debug --profile %s", here.namespace, level)
+			admitted := map[string]string{"baseline": "baseline", "restricted": "auto"}[level]
+			hint := fmt.Sprintf("kubectl eshell pod/app -c app -n %s --mode debug --profile %s -- true", here.namespace, admitted)
 			want := `error: .*violates PodSecurity "` + level + `:latest": privileged .*\n` +
 				`hint: with what the namespace admits: ` + regexp.QuoteMeta(hint) + `\n\z`
 			if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
 				t.Fatalf("exit status %d, want 125; stderr is\n%swant\n%s", end.status, end.stderr, want)
 			}
 			here.left(t, before)
-			if end := here.run(t, hint+" -- true"); end.status != 0 {
+			if end := here.run(t, hint); end.status != 0 {
 				t.Errorf("%s: exit status %d\n%s", hint, end.status, end.stderr)
 			}
 		})
