@@ -291,7 +291,8 @@ func NeedsShell(command []string) bool {
 // launchScript sets TERM to $1, if that is not empty, gives the terminal the size $2, and becomes the command
 // that follows, or else the best shell in the image. If there is no such command, it says so in its own
 // words: each shell has others, with the line of the script.
-const launchScript = resizeFunction + `unset ` + ScriptsVariable + ` ` + TargetVariable + ` ` + JoinVariable + `
+const launchScript = resizeFunction + `unset ` + ScriptsVariable + ` ` + TargetVariable + ` ` +
+	JoinVariable + `
 [ -z "$1" ] || { TERM=$1; export TERM; }
 resize "$2"
 shift 2

@@ -67,8 +67,8 @@ func (f *flags) parseInherit(o *plan.DebugOptions) error {
 // maxCustom is the size of the longest partial container that is read, in bytes.
 const maxCustom = 1 << 20
 
-// readCustom reads a partial container, in YAML or JSON. Only with --validate ignore is an unknown field not an
-// error. What it may not set is what kubectl debug does not
+// readCustom reads a partial container, in YAML or JSON. An unknown field is an error, but for --validate
+// ignore. What it may not set is what kubectl debug does not
 // let it set, and the words of the session's process.
 func readCustom(ctx context.Context, path, validate string) (*corev1.Container, error) {
 	text, err := readInput(ctx, path, nil, maxCustom)

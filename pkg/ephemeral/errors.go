@@ -44,7 +44,8 @@ func (e *UnsupportedError) Error() string {
 	if e.ServerVersion == "" {
 		return fmt.Sprintf("%v, which need Kubernetes 1.23: %v", ErrUnsupported, e.Err)
 	}
-	return fmt.Sprintf("%v, which need Kubernetes 1.23 (it is %s): %v", ErrUnsupported, e.ServerVersion, e.Err)
+	return fmt.Sprintf("%v, which need Kubernetes 1.23 (it is %s): %v", ErrUnsupported, e.ServerVersion,
+		e.Err)
 }
 
 // Unwrap returns ErrUnsupported and the server's answer.
@@ -90,7 +91,8 @@ func (c *Client) explain(ctx context.Context, tried string, err error) error {
 	var lacking *ForbiddenError
 	switch meaning := meaning(err); {
 	case errors.Is(meaning, ErrUnsupported):
-		return hint.Wrap(fmt.Errorf("%s: %w", tried, meaning), "they need Kubernetes 1.25, or 1.23, where they are beta")
+		return hint.Wrap(fmt.Errorf("%s: %w", tried, meaning),
+			"they need Kubernetes 1.25, or 1.23, where they are beta")
 	case errors.As(meaning, &lacking):
 		next = fmt.Sprintf("ask for %q on %s", lacking.Verb, lacking.Resource)
 		if lacking.Resource == "pods/ephemeralcontainers" {

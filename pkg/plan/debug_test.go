@@ -139,7 +139,8 @@ func TestProfiles(t *testing.T) {
 		{profile.Sysadmin, deployment(seccomp, running, asRoot), more + "privileged; no seccomp profile"},
 	} {
 		p, warned := planDebug(t, tt.target, func(o *Options) { o.Debug.Profile = tt.profile })
-		if want := withKubectl(t, tt.profile, tt.target.Pod, p.Ephemeral); !reflect.DeepEqual(p.Ephemeral, want) {
+		want := withKubectl(t, tt.profile, tt.target.Pod, p.Ephemeral)
+		if !reflect.DeepEqual(p.Ephemeral, want) {
 			t.Errorf("%s: %+v, want %+v", tt.profile, p.Ephemeral, want)
 		}
 		if warned != tt.want {

@@ -30,10 +30,11 @@ func (d *debug) choose() error {
 		c.Image, c.ImagePullPolicy = o.Image, ""
 	case missing != "" && o.Debug.DefaultImage != "":
 		c.Image, c.ImagePullPolicy = o.Debug.DefaultImage, ""
-		d.note(Changed, "image "+c.Image, "ESHELL_DEBUG_IMAGE; that of container "+d.source.Name+" is not on the node: "+missing)
+		d.note(Changed, "image "+c.Image, "ESHELL_DEBUG_IMAGE; that of container "+d.source.Name+
+			" is not on the node: "+missing)
 	case missing != "":
-		return hint.Wrap(fmt.Errorf("the image of container %s is not on the node: %s", d.source.Name, missing),
-			"use another one: --image IMAGE")
+		return hint.Wrap(fmt.Errorf("the image of container %s is not on the node: %s", d.source.Name,
+			missing), "use another one: --image IMAGE")
 	}
 	c.ImagePullPolicy = cmp.Or(o.Pull, c.ImagePullPolicy)
 	if !o.CPU.IsZero() || !o.Memory.IsZero() {

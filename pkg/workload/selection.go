@@ -56,13 +56,15 @@ func selectPod(pods []corev1.Pod, by PodSelection) (selected, error) {
 	}
 	switch {
 	case by == PodUnready && len(unready) > 0:
-		return selected{unready[0], "the newest of " + count(unready, "that is", "that are") + " not ready"}, nil
+		return selected{unready[0], "the newest of " + count(unready, "that is not ready",
+			"that are not ready")}, nil
 	case by == PodUnready:
 		return selected{}, fmt.Errorf("none of its %s on a node is unready", count(ready, "", ""))
 	case by == PodCrashing && len(failing) > 0:
 		return mostBroken(failing, count(failing, "that fails", "that fail")), nil
 	case by == PodCrashing:
-		return selected{}, fmt.Errorf("none of its %s on a node fails", count(append(ready, unready...), "", ""))
+		return selected{}, fmt.Errorf("none of its %s on a node fails",
+			count(append(ready, unready...), "", ""))
 	case len(ready) > 0 && by == PodOldest:
 		return selected{ready[len(ready)-1], fmt.Sprintf("the oldest of %d ready %s", len(ready),
 			words.Plural(len(ready), "pod", "pods"))}, nil
@@ -74,7 +76,8 @@ func selectPod(pods []corev1.Pod, by PodSelection) (selected, error) {
 	case len(pods) == 0:
 		return selected{}, errors.New("it has no pod")
 	}
-	return selected{}, fmt.Errorf("none of its %d %s is ready", len(pods), words.Plural(len(pods), "pod", "pods"))
+	return selected{}, fmt.Errorf("none of its %d %s is ready", len(pods),
+		words.Plural(len(pods), "pod", "pods"))
 }
 
 // count returns how many pods there are, and what they are.

@@ -129,3 +129,25 @@ func TestPodSecurity(t *testing.T) {
 		})
 	}
 }
+
+// TestChrootWritesNothing: what is typed in the target's root is not kept there.
+func TestChrootWritesNothing(t *testing.T) {
+	t.Parallel()
+	for _, image := range []string{"busybox", "debian"} {
+		t.Run(image, func(t *testing.T) {
+			t.Parallel()
+			shell := []string{"eshell", "pod/distroless", "--mode=debug", "--image=localhost/eshell/" + image + ":1"}
+			term := open(t, append(shell, "--chroot", "--new")...)
+			term.expect(`[$#] `)
+			term.typed("cd /root; export PASSWORD=secret; echo here: $(ls -d /server)\n")
+			term.expect(`here: /server\r\n`)
+			term.typed("exit\n")
+			term.status()
+			files := kubectl(t, append(shell, "-qi=false", "--", "sh", "-c",
+				"ls -A $TARGET_ROOT/root $TARGET_ROOT/home/app $TARGET_ROOT/tmp; ls -A $TARGET_ROOT")...)
+			if strings.Contains(files, "history") || strings.Contains(files, "eshell") {
+				t.Errorf("the target has\n%s", files)
+			}
+		})
+	}
+}

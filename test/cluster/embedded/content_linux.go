@@ -112,8 +112,9 @@ func dashFiles(ctx context.Context) ([]entry, error) {
 
 // debianPrograms are the programs of the image that has no static one.
 func debianPrograms() []string {
-	return []string{"dash", "bash", "basename", "cat", "chmod", "chroot", "env", "head", "id", "ln", "ls", "mkdir",
-		"od", "printenv", "readlink", "rm", "sleep", "sort", "stat", "stty", "tail", "touch", "tr", "uname", "wc"}
+	return []string{"dash", "bash", "basename", "cat", "chmod", "chroot", "env", "head", "id", "ln", "ls",
+		"mkdir", "od", "printenv", "readlink", "rm", "sed", "sleep", "sort", "stat", "stty", "tail", "touch",
+		"tr", "uname", "wc"}
 }
 
 func debianFiles(ctx context.Context) ([]entry, error) {
