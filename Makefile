@@ -71,17 +71,6 @@ test-versions: ## Run the core on each of VERSIONS and write docs/compatibility.
 	done
 	go run ./test/versions docs/compatibility.md '$(RESULTS)'/*.json
 
-# CI runs everything on the newest, which is the cluster's default, and the core on the oldest.
-OLDEST = $(firstword $(VERSIONS))
-
-.PHONY: build-oldest
-build-oldest: ## Build the oldest of VERSIONS, without starting it
-	ESHELL_K8S_VERSION=$(OLDEST) go run ./test/cluster build
-
-.PHONY: test-oldest
-test-oldest: ## Run the core on the oldest of VERSIONS
-	ESHELL_K8S_VERSION=$(OLDEST) $(GO_TEST) -run '$(CORE)' ./test/e2e
-
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster
 	$(GO_TEST) -short ./...
