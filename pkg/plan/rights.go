@@ -85,7 +85,7 @@ func (d *debug) compareRights() error {
 	if dropped := without(capabilities(was).Drop, capabilities(now).Drop); len(dropped) > 0 {
 		rights = append(rights, "capabilities that its target has dropped: "+joined(dropped))
 	}
-	rights = append(rights, relaxed(spec, was, now)...)
+	rights = append(rights, relaxed(spec, source.SecurityContext, now)...)
 	if len(rights) > 0 {
 		d.note(Warning, "more rights than the target: "+strings.Join(rights, "; "), "you asked for it")
 	}
@@ -135,7 +135,8 @@ func relaxed(spec corev1.PodSpec, was, now *corev1.SecurityContext) []string {
 	armor := func(c *corev1.SecurityContext) corev1.AppArmorProfileType {
 		return cmp.Or(cmp.Or(c.AppArmorProfile, pod.AppArmorProfile), &corev1.AppArmorProfile{}).Type
 	}
-	add(is(now.RunAsGroup, 0) && !is(was.RunAsGroup, 0), "group 0 (root)")
+	group := cmp.Or(was.RunAsGroup, pod.RunAsGroup)
+	add(is(now.RunAsGroup, 0) && !is(group, 0), "group 0 (root)")
 	add(confined(spec, was) && !confined(spec, now), "no seccomp profile")
 	add(armor(now) == corev1.AppArmorProfileTypeUnconfined && armor(was) != armor(now), "no AppArmor profile")
 	add(!equality.Semantic.DeepEqual(was.SELinuxOptions, now.SELinuxOptions), "other SELinux options")
