@@ -144,9 +144,10 @@ const oldestFunction = `oldest() {
       if [ "/proc/$pid/ns/mnt" -ef "/proc/$$/ns/mnt" ]; then
         [ -z "$1" ] || continue
       else
+        [ "$1" ] || continue
         cgroup=
         while read -r line; do cgroup="$cgroup $line"; done 2>/dev/null <"$file" || continue
-        case "$cgroup " in *"${1:- no id }"*) ;; *) continue ;; esac
+        case $cgroup in *"$1"*) ;; *) continue ;; esac
       fi
       read -r line 2>/dev/null <"/proc/$pid/stat" || continue
       set -- "$1" ${line##*) }
@@ -190,7 +191,7 @@ $1/environ, which takes root with SYS_PTRACE: --profile general has it, and --cu
 //
 // They are reached through the root of this container's first process, which is under /proc: nothing is
 // written into the target's filesystem. A static program needs no more. A dynamic one names a loader and
-// libraries that the target may not have, or have in other versions. So each program gets a script in this
+// libraries that the target might lack, or have in other versions. So each program gets a script in this
 // container, which runs it by this image's own loader. No program of this image could interpret that script,
 // because it is dynamic too. But the kernel also takes a script for an interpreter (execve(2)): the
 // interpreter's own interpreter is the loader, its argument --library-path, and the next argument, which is

@@ -3,11 +3,13 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -50,7 +52,15 @@ func TestTargetRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oldest, since := "1", ^uint64(0) // none where all processes are in one mount namespace
+	other := exec.CommandContext(t.Context(), "sleep", "60") // a process of another container
+	other.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if err := other.Start(); errors.Is(err, syscall.EPERM) {
+		t.Skip("only root has a mount namespace to itself")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Process.Kill(); _ = other.Wait() })
+	oldest, since := "", ^uint64(0)
 	files, _ := filepath.Glob("/proc/[0-9]*/cgroup")
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
@@ -71,10 +81,10 @@ func TestTargetRoot(t *testing.T) {
 	const show = `echo "$TARGET_ROOT|$first|$line|$eshell_pid"`
 	inShells(t, func(t *testing.T, shell []string) {
 		for about, root := range map[string]string{
-			strings.ReplaceAll(line, " ", "?") + " :own": "/proc/" + oldest + "/root",
-			"no-such-cgroup :own":                        "/proc/1/root",
-			"no-such-cgroup":                             "",
-			"":                                           "",
+			line:                  "/proc/" + oldest + "/root",
+			"no-such-cgroup :own": "/proc/1/root",
+			"no-such-cgroup":      "",
+			"":                    "",
 		} {
 			got, _, _ := runTarget(t, shell, targetScript, []string{TargetVariable + "=" + about}, "sh", "-c", show)
 			if want := root + "|image's|image's|\n"; got != want {
@@ -115,7 +125,8 @@ func TestEnviron(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got[name], value)
 			}
 		}
-		for _, name := range []string{"GONE", "BASH_ENV", "not-a-name", "eshell_value", "LD_PRELOAD", "PROMPT_COMMAND", "ENV"} {
+		for _, name := range []string{"GONE", "BASH_ENV", "not-a-name", "eshell_value", "LD_PRELOAD",
+			"PROMPT_COMMAND", "ENV"} {
 			if value, has := got[name]; has {
 				t.Errorf("%s is %q, want none", name, value)
 			}

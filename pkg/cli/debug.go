@@ -68,8 +68,7 @@ func (f *flags) parseInherit(o *plan.DebugOptions) error {
 const maxCustom = 1 << 20
 
 // readCustom reads a partial container, in YAML or JSON. An unknown field is an error, but for --validate
-// ignore. What it may not set is what kubectl debug does not
-// let it set, and the words of the session's process.
+// ignore. So is a field that kubectl debug refuses, or that belongs to the session's process.
 func readCustom(ctx context.Context, path, validate string) (*corev1.Container, error) {
 	text, err := readInput(ctx, path, nil, maxCustom)
 	switch {

@@ -38,7 +38,7 @@ type Pod struct {
 func (c *Client) Get(ctx context.Context, pod string) (Pod, error) {
 	read, err := c.pods().Get(ctx, pod, metav1.GetOptions{})
 	if err != nil {
-		return Pod{}, c.explain(ctx, "get pod/"+pod, err)
+		return Pod{}, explain("get pod/"+pod, err)
 	}
 	return Pod{read, Containers(read)}, nil
 }
@@ -56,7 +56,7 @@ func (c *Client) List(ctx context.Context, options metav1.ListOptions) ([]Pod, e
 		}
 		return nil
 	})
-	return pods, c.explain(ctx, "list pods in namespace "+c.namespace, err)
+	return pods, explain("list pods in namespace "+c.namespace, err)
 }
 
 // Add adds one container to a pod, and returns the resulting pod. It is one request, a strategic merge by
@@ -124,7 +124,7 @@ func (c *Client) patch(ctx context.Context, tried, pod string, kind types.PatchT
 	}
 	changed, err := c.pods().Patch(ctx, pod, kind, patch, set.PatchOptions, subresource)
 	if err != nil {
-		return nil, c.explain(ctx, tried, c.judged(ctx, err))
+		return nil, explain(tried, c.judged(ctx, err))
 	}
 	return changed, nil
 }
@@ -167,7 +167,7 @@ func (c *Client) Replace(ctx context.Context, pod string,
 		err = last
 	}
 	if err != nil {
-		return nil, c.explain(ctx, tried, err)
+		return nil, explain(tried, err)
 	}
 	return replaced, nil
 }

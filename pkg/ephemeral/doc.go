@@ -10,7 +10,7 @@
 //
 // # Errors
 //
-// Each error names the pod, and wraps the server's answer, so that the functions of
+// Each error says what was tried, and wraps the server's answer, so that the functions of
 // k8s.io/apimachinery/pkg/api/errors apply to it. Test for these with errors.Is and errors.As:
 //
 //	ErrUnsupported   The server has no ephemeral containers: they are beta in Kubernetes 1.23 and stable in

@@ -83,7 +83,7 @@ func (e *InvalidError) Status() metav1.Status {
 func (e *InvalidError) Error() string { return e.Status().Message }
 
 // explain returns err with what it means, and with what was tried: for example "list pods".
-func (c *Client) explain(ctx context.Context, tried string, err error) error {
+func explain(tried string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -139,7 +139,7 @@ func causedBy(status metav1.Status, path string) bool {
 	return false
 }
 
-// judged returns the error of a call of the subresource, which the server may not have.
+// judged returns the error of a call of the subresource, which an old server lacks.
 func (c *Client) judged(ctx context.Context, err error) error {
 	var answer apierrors.APIStatus
 	if errors.As(err, &answer) && isUnsupported(answer.Status()) {

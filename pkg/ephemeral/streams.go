@@ -100,7 +100,7 @@ func (s *Streams) failed(ctx context.Context, tried, pod, container string, err 
 	if !errors.Is(err, ErrNoStatus) && !s.isRunning(ctx, pod, container) {
 		err = fmt.Errorf("it is %w: %w", ErrNotRunning, err)
 	}
-	return s.client.explain(ctx, tried, err)
+	return explain(tried, err)
 }
 
 // isRunning reports false if the pod shows that the container does not run. If that cannot be found out, it

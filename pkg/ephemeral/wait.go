@@ -34,13 +34,13 @@ func (c *Client) Wait(ctx context.Context, pod *corev1.Pod, container string,
 		if w.pod.ResourceVersion == "" {
 			read, err := c.pods().Get(ctx, pod.Name, metav1.GetOptions{})
 			if err != nil {
-				return Container{}, c.explain(ctx, tried, err)
+				return Container{}, explain(tried, err)
 			}
 			w.pod = read
 		}
 		seen, err := w.follow(ctx)
 		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
-			return seen, c.explain(ctx, tried, err)
+			return seen, explain(tried, err)
 		}
 		w.pod = &corev1.Pod{} // the server no longer has this version, so the pod is read again
 	}

@@ -42,7 +42,7 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 		return nil, err
 	}
 	d.source = *containers.Spec(t.Pod, t.Container).DeepCopy()
-	if err := d.hasTarget(); err != nil {
+	if err := d.checkProcess(); err != nil {
 		return nil, err
 	}
 	var err error
@@ -52,15 +52,15 @@ func Debug(t *workload.Workload, o Options) (*Plan, error) {
 	d.notes = append(d.notes, o.lacking(t, ModeDebug)...)
 	d.passed = o.passed(d.via, d.source)
 	for _, step := range []func() error{
-		d.choose, d.inheritVolumes, d.inheritEnv, d.secure, d.customize, d.propagate,
+		d.chooseImage, d.inheritVolumes, d.inheritEnv, d.secure, d.customize, d.limitPropagation,
 		d.compareRights,
 	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	if running := d.running(); running != "" {
-		return d.join(running), nil
+	if alike := d.findAlike(); alike != "" {
+		return d.join(alike), nil
 	}
 	return d.plan(), nil
 }
@@ -111,7 +111,7 @@ func (d *debug) agent() agent.Agent {
 				", which eshell needs to send heartbeats")
 	}
 	options := o.agent(d.via, w, d.passed)
-	options.Target = d.target()
+	options.Target = d.agentTarget()
 	return agent.New(options)
 }
 
@@ -160,8 +160,8 @@ func target(pod *corev1.Pod, container string) string {
 	return ""
 }
 
-// hasTarget refuses what needs a process beside which to run.
-func (d *debug) hasTarget() error {
+// checkProcess refuses what needs a process of the source, if that does not run.
+func (d *debug) checkProcess() error {
 	name, wants := d.source.Name, ""
 	switch {
 	case target(d.workload.Pod, name) != "":
@@ -180,8 +180,8 @@ func (d *debug) hasTarget() error {
 // isRuntimeID matches what a runtime calls a container. It is a word for a shell in the container.
 var isRuntimeID = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// target returns what the shells in the ephemeral container learn of the container beside which they run.
-func (d *debug) target() *agent.Target {
+// agentTarget returns what the shells in the ephemeral container learn of the container beside which they run.
+func (d *debug) agentTarget() *agent.Target {
 	o := d.options
 	t := &agent.Target{Chroot: o.Debug.Chroot, Env: o.Debug.EnvFromProcess,
 		OwnProcesses: !sharesProcesses(d.workload.Pod.Spec)}

@@ -160,7 +160,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// A partial container is merged into what the profile has made, and what it allows is told.
+// A partial container changes what the profile gives. What it allows beyond the target is a warning.
 func TestCustom(t *testing.T) {
 	custom := &corev1.Container{
 		Env: []corev1.EnvVar{{Name: "A", Value: "custom"}, {Name: "C", Value: "3"}},

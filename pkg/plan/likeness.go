@@ -20,8 +20,8 @@ import (
 // has ports, probes, hooks, resources and subPath mounts, because Kubernetes does not allow it to:
 // https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
 
-// choose sets the image.
-func (d *debug) choose() error {
+// chooseImage sets the image.
+func (d *debug) chooseImage() error {
 	o, c := d.options, &d.container
 	c.Image = d.source.Image
 	c.ImagePullPolicy = corev1.PullIfNotPresent // the image is on the node, because the source runs it
@@ -84,7 +84,7 @@ func (d *debug) inheritEnv() error {
 	if o.Debug.Without.Env {
 		d.note(LeftOut, "the environment of container "+d.source.Name, "--inherit")
 	} else {
-		env = slices.DeleteFunc(d.source.Env, isOurs)
+		env = slices.DeleteFunc(slices.Clone(d.source.Env), isOurs)
 		c.EnvFrom, c.WorkingDir = d.source.EnvFrom, d.source.WorkingDir
 	}
 	env, unset := mergeEnv(env, o.Env, d.passed)
@@ -111,7 +111,7 @@ func (d *debug) inheritEnv() error {
 			"read in the container, and not through the API")
 	}
 	for _, v := range []agent.Variable{
-		{Name: agent.TargetVariable, Value: d.target().String()},
+		{Name: agent.TargetVariable, Value: d.agentTarget().String()},
 		{Name: UserVariable, Value: d.workload.Access.User},
 	} {
 		if v.Value != "" {
@@ -158,8 +158,8 @@ func (d *debug) secure() (err error) {
 }
 
 // sameUser returns the source's security context. If the pod's spec leaves the user or group to the image,
-// sameUser sets the one that the node reports (KEP-3619, Kubernetes 1.31), so that another image's does not
-// apply.
+// sameUser sets the one that the node reports (KEP-3619, by default since Kubernetes 1.33), so that another
+// image's does not apply.
 func (d *debug) sameUser() *corev1.SecurityContext {
 	context := cmp.Or(d.source.SecurityContext.DeepCopy(), &corev1.SecurityContext{})
 	user := d.linuxUser()
@@ -185,8 +185,8 @@ func (d *debug) linuxUser() *corev1.LinuxContainerUser {
 	return status.User.Linux
 }
 
-// propagate keeps mounts from the node that only a privileged container is allowed to share with it.
-func (d *debug) propagate() error {
+// limitPropagation keeps mounts from the node that only a privileged container is allowed to share with it.
+func (d *debug) limitPropagation() error {
 	security := d.container.SecurityContext
 	if security != nil && is(security.Privileged, true) {
 		return nil

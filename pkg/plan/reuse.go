@@ -13,7 +13,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// running returns the name of a debug container that runs in the pod, was added by the same user, and is like
+// findAlike returns the name of a debug container that runs in the pod, was added by the same user, and is like
 // this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new one,
 // a session without a client, a record of a reason, or a command that is the container's process or gets
 // variables.
@@ -22,7 +22,7 @@ import (
 // only that of another shell: a command might end at any time. The container's spec is compared, but not what
 // runs in it and what is in its files: that is up to everybody who is allowed to add ephemeral containers to
 // the pod, or to run commands in it.
-func (d *debug) running() string {
+func (d *debug) findAlike() string {
 	o, access := d.options, d.workload.Access
 	own := o.Debug.New || o.Detach || o.Reason != "" || d.via != agent.ViaExec || len(o.Env) > 0
 	if own || access.User == "" || !access.ExecPods {

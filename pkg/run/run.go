@@ -101,18 +101,26 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 	switch {
 	case planned.Joins: // another client keeps that session
 		r.giveUp(ctx, pending)
-		r.Session.Lease = nil
-		status, err = session.Join(ctx, r.Session, planned)
-		if errors.Is(err, session.ErrNotBegun) && ctx.Err() == nil {
-			r.Plan.Debug.New = true
-			return r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
-		}
-		return planned, status, err
+		return r.join(ctx, w, planned)
 	case planned.Agent.Detached:
 		return planned, 0, r.hintProfile(ctx, w, r.detach(ctx, planned))
 	}
 	status, err = session.Run(ctx, r.Session, planned)
 	return planned, status, r.hintProfile(ctx, w, err)
+}
+
+// join runs the command in a session that another client keeps. If that session ends before a shell begins,
+// join adds another. It does not do that for a command, which might have begun unheard: nothing runs twice.
+func (r Request) join(ctx context.Context, w *workload.Workload, planned *plan.Plan) (*plan.Plan, int, error) {
+	config := r.Session
+	config.Lease = nil
+	status, err := session.Join(ctx, config, planned)
+	if !errors.Is(err, session.ErrNotBegun) || ctx.Err() != nil || len(r.Plan.Command) > 0 {
+		return planned, status, err
+	}
+	r.Session.Reporter.Say("container %s has ended meanwhile: another one is added", planned.Container)
+	r.Plan.Debug.New = true
+	return r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
 }
 
 // detach starts a session, which prints its name, and leaves it running.

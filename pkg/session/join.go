@@ -83,16 +83,19 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	case err == nil && status == agent.Killed && s.agent.WasSilent():
 		return 0, fmt.Errorf("the command in %s was ended: this client had sent no heartbeat for %s",
 			s.where(), duration.HumanDuration(s.agent.HeartbeatTimeout))
-	case err == nil || s.phase == ended:
-		return status, err
-	}
-	if why := s.sessionEnded(ctx); why != nil {
-		if !s.agent.IsOpen() {
-			return 0, fmt.Errorf("%w: %w", ErrNotBegun, why)
+	case err == nil:
+		return status, nil
+	case s.phase != ended:
+		if why := s.sessionEnded(ctx); why != nil {
+			err = why
 		}
-		return 0, why
 	}
-	if !s.agent.IsOpen() {
+	switch {
+	case s.phase == ended && !s.agent.IsOpen():
+		return 0, fmt.Errorf("%w: %w", ErrNotBegun, err)
+	case s.phase == ended:
+		return 0, err
+	case !s.agent.IsOpen():
 		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err),
 			s.unopenedHint(err))
 	}

@@ -291,6 +291,10 @@ func TestJoin(t *testing.T) {
 			events: func(s *scene) { time.AfterFunc(time.Minute+time.Second, s.loseLease) },
 			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else",
 				output: "hello\n"}, ends: true},
+		{name: "ended before", events: func(s *scene) { s.loseLease(); s.config.Lease = nil }, ends: true,
+			command: helloThenSeven,
+			want: outcome{err: session.ErrNotBegun.Error() +
+				": WHERE ended during the session: it was deleted by somebody else"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

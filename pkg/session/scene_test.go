@@ -464,6 +464,9 @@ func script(words []string) string { return words[3] }
 
 // gate holds the command back until the client listens.
 func (n *node) gate(alive context.Context, words []string, streams remotecommand.StreamOptions) int {
+	if alive.Err() != nil { // nothing starts in a container that has ended
+		return 137
+	}
 	mark, command, lines := words[5], words[7:], bufio.NewReader(streams.Stdin)
 	for {
 		line, err := lines.ReadString('\n')

@@ -131,7 +131,7 @@ func (w testEnv) targets() string { return filepath.Join(filepath.Dir(w.bin), "t
 var targetNames = []string{
 	"target", "target-shell", "target-short", "target-waiting", "target-lease", "target-idle", "target-data",
 	"target-argv",
-	"target-reaped", "target-ended", "target-reuse",
+	"target-reaped", "target-ended", "target-reuse", "target-late",
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1",
 	"target-stopped-2", "target-stopped-3",
 }

@@ -3,9 +3,14 @@
 package e2e
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
 
 // TestReuse: a shell on a second terminal joins the debug container of the first, --new adds another, and one
@@ -41,9 +46,64 @@ func TestReuse(t *testing.T) {
 	if ran != "/proc/1/root\n" {
 		t.Errorf("in the detached session: %q", ran)
 	}
-	entries := strings.Fields(kubectl(t, "get", "pod", "target-reuse", "-o", "jsonpath={.spec.ephemeralContainers[*].name}"))
+	entries := strings.Fields(kubectl(t, "get", "pod", "target-reuse", "-o",
+		"jsonpath={.spec.ephemeralContainers[*].name}"))
 	if len(entries) != 3 || !slices.Contains(entries, name) {
 		t.Errorf("the pod has the debug containers %v, want three, and %s among them", entries, name)
 	}
 	kubectl(t, "eshell", "delete", name)
+}
+
+// TestReuseTooLate: the session that a shell was about to join ends before the shell begins. The shell gets a
+// container of its own.
+func TestReuseTooLate(t *testing.T) {
+	t.Parallel()
+	shell := []string{"eshell", "pod/target-late", "--mode", "debug"}
+	first := open(t, shell...)
+	session := first.session()
+	first.expect(prompt)
+	slow, proxy := env, holdStreams(t)
+	slow.kubeconfig = kubeconfigVia(t, proxy)
+	second := slow.open(t, nil, shell...)
+	second.expect(`one more shell in debug container ` + session.container)
+	<-proxy.Reached()
+	first.typed("exit\n")
+	first.ended(0, session)
+	proxy.Release()
+	second.expect(`container ` + session.container + ` has ended meanwhile: another one is added`)
+	second.expect(prompt)
+	second.typed("exit 6\n")
+	if status := second.status(); status != 6 {
+		t.Errorf("exit status %d, want 6", status)
+	}
+}
+
+// holdStreams starts a proxy that holds the requests for streams until it is told to release them.
+func holdStreams(t *testing.T) *phaseproxy.Proxy {
+	t.Helper()
+	server, err := env.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := phaseproxy.New(server, phaseproxy.Attaching)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	return proxy
+}
+
+// kubeconfigVia returns the path of a kubeconfig whose cluster is behind the proxy.
+func kubeconfigVia(t *testing.T, proxy *phaseproxy.Proxy) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(env.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.Replace(config.Clusters[config.Contexts[config.CurrentContext].Cluster])
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

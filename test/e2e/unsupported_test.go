@@ -7,13 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
@@ -29,7 +27,7 @@ spec:
 `
 
 // TestNoEphemeralContainers: of a server that does not have the subresource, as Kubernetes 1.16 to 1.22 by
-// default, the error says so, and which version has it. Nothing is left.
+// default, the error says so, and which version has it and which one the server is. Nothing is left.
 func TestNoEphemeralContainers(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "unsupported", joinablePod)
@@ -50,7 +48,7 @@ func TestNoEphemeralContainers(t *testing.T) {
 			for _, also := range [][]string{nil, {"--dry-run=server"}} {
 				end := eshell(t.Context(), append([]string{"--kubeconfig=" + old, "-n", here.namespace,
 					"pod/app", "--mode=debug"}, also...)...)
-				want := `(?m)^error: .*the server has no ephemeral containers.*(\nhint: .*)?Kubernetes 1\.23`
+				want := `(?m)^error: .*the server has no ephemeral containers, which need Kubernetes 1\.23 \(it is v1\.22\.17\): `
 				if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
 					t.Errorf("%q: exit status %d, stderr is\n%swant 125 and\n%s", also, end.status, end.stderr, want)
 				}
@@ -126,14 +124,5 @@ func oldServer(t *testing.T, ephemeral answerer) string {
 	}
 	t.Cleanup(proxy.Close)
 	proxy.Release() // it holds nothing
-	config, err := clientcmd.LoadFromFile(env.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy.Replace(config.Clusters[config.Contexts[config.CurrentContext].Cluster])
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return kubeconfigVia(t, proxy)
 }
