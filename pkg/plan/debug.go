@@ -180,7 +180,7 @@ func (d *debug) checkProcess() error {
 // isRuntimeID matches what a runtime calls a container. It is a word for a shell in the container.
 var isRuntimeID = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// agentTarget returns what the shells in the ephemeral container learn of the container beside which they run.
+// agentTarget returns what the shells in the ephemeral container learn of the container beside them.
 func (d *debug) agentTarget() *agent.Target {
 	o := d.options
 	t := &agent.Target{Chroot: o.Debug.Chroot, Env: o.Debug.EnvFromProcess,

@@ -92,7 +92,9 @@ func TestInherit(t *testing.T) {
 		c.SecurityContext != nil {
 		t.Errorf("without: %+v", c)
 	}
-	if want := "more rights than the target: privilege escalation; capabilities that its target has dropped: ALL; a root filesystem that is not read-only"; warned != want {
+	want := "more rights than the target: privilege escalation; capabilities that its target has dropped: ALL; " +
+		"a root filesystem that is not read-only"
+	if warned != want {
 		t.Errorf("warned %q, want %q", warned, want)
 	}
 }
@@ -155,7 +157,8 @@ func TestProfiles(t *testing.T) {
 		}
 	}
 	other := func(o *Options) { o.Debug.Profile, o.Image = profile.General, "tools:1" }
-	if _, warned := planDebug(t, deployment(running), other); warned != more+"the user of its image, who may be root; capabilities SYS_PTRACE" {
+	want := more + "the user of its image, who may be root; capabilities SYS_PTRACE"
+	if _, warned := planDebug(t, deployment(running), other); warned != want {
 		t.Errorf("another image: %q", warned)
 	}
 }
@@ -224,7 +227,8 @@ func TestReuse(t *testing.T) {
 	}{
 		{"another terminal's", first(tty), nothing, tty, true},
 		{"by a command", first(tty), nothing, func(*Options) {}, false},
-		{"by a command on a terminal", first(tty), nothing, func(o *Options) { o.TTY, o.Command = true, []string{"id"} }, false},
+		{"by a command on a terminal", first(tty), nothing,
+			func(o *Options) { o.TTY, o.Command = true, []string{"id"} }, false},
 		{"a command's", first(tty, func(o *Options) { o.Command = []string{"id"} }), nothing, tty, false},
 		{"one by attach", first(tty, func(o *Options) { o.Via = agent.ViaAttach }), nothing, tty, false},
 		{"a detached one, by a command", first(detached), nothing, func(*Options) {}, true},

@@ -13,9 +13,9 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// findAlike returns the name of a debug container that runs in the pod, was added by the same user, and is like
-// this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new one,
-// a session without a client, a record of a reason, or a command that is the container's process or gets
+// findAlike returns the name of a debug container that runs in the pod, was added by the same user, and is
+// like this one. It returns "" if there is none, or if the session needs one of its own: the user wants a new
+// one, a session without a client, a record of a reason, or a command that is the container's process or gets
 // variables.
 //
 // A session with a client ends with that. So only a shell on a terminal, whose user sees why, joins one, and

@@ -111,7 +111,8 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 
 // join runs the command in a session that another client keeps. If that session ends before a shell begins,
 // join adds another. It does not do that for a command, which might have begun unheard: nothing runs twice.
-func (r Request) join(ctx context.Context, w *workload.Workload, planned *plan.Plan) (*plan.Plan, int, error) {
+func (r Request) join(ctx context.Context, w *workload.Workload, planned *plan.Plan) (*plan.Plan, int,
+	error) {
 	config := r.Session
 	config.Lease = nil
 	status, err := session.Join(ctx, config, planned)

@@ -94,9 +94,9 @@ func mostBroken(pods []*corev1.Pod, of string) selected {
 		return cmp.Or(cmp.Compare(min(len(aWhy), 1), min(len(bWhy), 1)), cmp.Compare(aRestarts, bRestarts))
 	})
 	why, restarts := failure(pod)
-	why = strings.TrimPrefix(fmt.Sprintf("%s, %d %s", why, restarts,
-		words.Plural(int(restarts), "restart", "restarts")), ", ")
-	return selected{pod, fmt.Sprintf("the most broken of %s: %s", of, why)}
+	why = strings.TrimSpace(fmt.Sprintf("%s with %d %s", why, restarts,
+		words.Plural(int(restarts), "restart", "restarts")))
+	return selected{pod, fmt.Sprintf("the most broken, %s, of %s", why, of)}
 }
 
 // hasNode reports whether a pod is on a node and has not ended: only there can a container be added to it.

@@ -25,9 +25,10 @@ func TestSelectPod(t *testing.T) {
 				Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}
 		}
 	}
-	flapping := []corev1.Pod{ready[0], *pod("flaps", placed, restarted(500)), *pod("starts", placed, unready, waits("PodInitializing"))}
+	flapping := []corev1.Pod{ready[0], *pod("flaps", placed, restarted(500)),
+		*pod("starts", placed, unready, waits("PodInitializing"))}
 	unpulled := append([]corev1.Pod{*pod("unpulled", placed, unready, waits("ImagePullBackOff"))}, broken...)
-	const most = "the most broken of 2 pods that fail: 9 restarts"
+	const most = "the most broken, with 9 restarts, of 2 pods that fail"
 	for _, tt := range []struct {
 		name      string
 		pods      []corev1.Pod
@@ -39,9 +40,11 @@ func TestSelectPod(t *testing.T) {
 		{"oldest", all, PodOldest, "old", "the oldest of 3 ready pods"},
 		{"unready", all, PodUnready, "fresh", "the newest of 3 pods that are not ready"},
 		{"crashing", all, PodCrashing, "often", most},
-		{"none is ready", broken, "", "often", "the most broken of 3 pods that are not ready: 9 restarts"},
-		{"one is ready between its crashes", flapping, PodCrashing, "flaps", "the most broken of 1 pod that fails: 500 restarts"},
-		{"one cannot start", unpulled, "", "unpulled", "the most broken of 4 pods that are not ready: ImagePullBackOff, 0 restarts"},
+		{"none is ready", broken, "", "often", "the most broken, with 9 restarts, of 3 pods that are not ready"},
+		{"one is ready between its crashes", flapping, PodCrashing, "flaps",
+			"the most broken, with 500 restarts, of 1 pod that fails"},
+		{"one cannot start", unpulled, "", "unpulled",
+			"the most broken, ImagePullBackOff with 0 restarts, of 4 pods that are not ready"},
 		{"none is ready, but one was asked for", broken, PodOldest, "", "none of its 5 pods is ready"},
 		{"each is ready", ready, PodCrashing, "", "none of its 3 pods on a node fails"},
 		{"none is on a node", broken[3:], "", "", "none of its 2 pods is ready"},

@@ -116,7 +116,8 @@ func TestPodSecurity(t *testing.T) {
 			before := here.pods(t)
 			end := here.run(t, "kubectl-eshell pod/app --mode debug --profile sysadmin -- true")
 			admitted := map[string]string{"baseline": "baseline", "restricted": "auto"}[level]
-			hint := fmt.Sprintf("kubectl eshell pod/app -c app -n %s --mode debug --profile %s -- true", here.namespace, admitted)
+			hint := fmt.Sprintf("kubectl eshell pod/app -c app -n %s --mode debug --profile %s -- true",
+				here.namespace, admitted)
 			want := `error: .*violates PodSecurity "` + level + `:latest": privileged .*\n` +
 				`hint: with what the namespace admits: ` + regexp.QuoteMeta(hint) + `\n\z`
 			if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
