@@ -14,14 +14,12 @@ import (
 	"text/tabwriter"
 
 	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/client-go/rest"
 )
 
 // suite is what the trials share.
 type suite struct {
 	namespaceFixture
 	world    testEnv // with a plugin as it is released: so many clients with a race detector are too much
-	config   *rest.Config
 	observer *observer
 	machine  *machine
 
@@ -118,10 +116,6 @@ func newSuite(t *testing.T) *suite {
 	s := &suite{
 		namespaceFixture: newRealm(t, "faults", sources), world: unraced(t),
 		targets: map[string]*sync.Once{}, results: map[string]string{},
-	}
-	var err error
-	if s.config, err = env.config(); err != nil {
-		t.Fatal(err)
 	}
 	s.observer = observe(t, s.namespace)
 	s.machine = measure(t, s.observer)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/faultproxy"
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
@@ -125,29 +126,58 @@ func (x *trial) run(outage *outage) {
 // connect sets up the route to the API server that the trial needs, and a kubeconfig for it.
 func (x *trial) connect() {
 	x.t.Helper()
+	x.world.kubeconfig = filepath.Join(x.t.TempDir(), "kubeconfig")
 	config, err := clientcmd.LoadFromFile(env.kubeconfig)
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	current := config.Contexts[config.CurrentContext]
-	cluster := config.Clusters[current.Cluster]
-	current.Namespace = x.namespace
+	config.Contexts[config.CurrentContext].Namespace = x.namespace
+	x.use(config)
 	if moment, held := map[phase]phaseproxy.Moment{creating: phaseproxy.Created,
 		attaching: phaseproxy.Attaching, cleaning: phaseproxy.Deleting}[x.phase]; held {
-		if x.phases, err = phaseproxy.New(x.config, moment); err != nil {
-			x.t.Fatal(err)
-		}
-		x.t.Cleanup(x.phases.Close)
-		x.phases.Replace(cluster)
+		x.phases = x.hold(moment)
 	}
 	if x.fault.network {
-		if x.network, err = faultproxy.New(strings.TrimPrefix(cluster.Server, "https://")); err != nil {
-			x.t.Fatal(err)
-		}
-		x.t.Cleanup(func() { _ = x.network.Close() })
-		cluster.Server = "https://" + x.network.Addr()
+		x.reroute(func(cluster *clientcmdapi.Cluster) {
+			if x.network, err = faultproxy.New(strings.TrimPrefix(cluster.Server, "https://")); err != nil {
+				x.t.Fatal(err)
+			}
+			x.t.Cleanup(func() { _ = x.network.Close() })
+			cluster.Server = "https://" + x.network.Addr()
+		})
 	}
-	x.world.kubeconfig = filepath.Join(x.t.TempDir(), "kubeconfig")
+}
+
+// hold puts a proxy before the API server that holds the client at a moment.
+func (x *trial) hold(moment phaseproxy.Moment) *phaseproxy.Proxy {
+	x.t.Helper()
+	server, err := x.world.config()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	proxy, err := phaseproxy.New(server, moment)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.t.Cleanup(proxy.Close)
+	x.reroute(proxy.Replace)
+	return proxy
+}
+
+// reroute changes how the trial's kubeconfig reaches the API server.
+func (x *trial) reroute(change func(*clientcmdapi.Cluster)) {
+	x.t.Helper()
+	config, err := clientcmd.LoadFromFile(x.world.kubeconfig)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	change(config.Clusters[config.Contexts[config.CurrentContext].Cluster])
+	x.use(config)
+}
+
+// use makes a kubeconfig the trial's.
+func (x *trial) use(config *clientcmdapi.Config) {
+	x.t.Helper()
 	if err := clientcmd.WriteToFile(*config, x.world.kubeconfig); err != nil {
 		x.t.Fatal(err)
 	}

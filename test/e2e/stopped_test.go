@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/embedded"
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
 
 // opening is how long a stream may take to open: 35 s, and what a busy machine adds.
@@ -25,16 +26,14 @@ func TestRuntimeStopped(t *testing.T) {
 	if !env.embedded {
 		t.Skip("the container runtime of an existing cluster is not ours to stop")
 	}
-	config, err := env.config()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &suite{namespaceFixture: namespaceFixture{env.namespace}, world: env, config: config}
+	s := &suite{namespaceFixture: namespaceFixture{env.namespace}, world: env,
+		observer: observe(t, env.namespace)}
 	var trials []*trial
+	var watches []*phaseproxy.Proxy
 	clone, debug := mode{tty: true}, mode{debug: true, tty: true}
 	for _, struck := range []struct {
 		fault
-		modes []mode // few: the first ones must still be held when the last ones are
+		modes []mode
 	}{
 		{sent("SIGTERM", syscall.SIGTERM), []mode{clone, debug, {attach: true}}},
 		{fault{name: "Ctrl-C", strike: types("\x03"), status: ends(128 + int(syscall.SIGINT))},
@@ -47,14 +46,20 @@ func TestRuntimeStopped(t *testing.T) {
 			x := &trial{suite: s, t: t, world: env, fault: &struck.fault, phase: attaching, mode: m,
 				id: fmt.Sprintf("stopped-%d", len(trials))}
 			x.connect()
+			watches = append(watches, x.hold(phaseproxy.Watching))
 			source := pick(m.debug, "pod/target", "deploy/bash")
 			x.term = x.world.open(t, nil, "eshell", source, "--mode="+pick(m.debug, "debug", "clone"),
 				"--via="+pick(m.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", m.tty), "--lease="+lease.String())
 			trials = append(trials, x)
 		}
 	}
+	// A stream has only so long to open: no client asks for one before all containers run.
 	for _, x := range trials {
 		x.session = x.term.session()
+		x.starts()
+	}
+	for i, x := range trials {
+		watches[i].Release()
 		x.held()
 	}
 	runtime := embedded.Default().Component("containerd")
@@ -91,6 +96,14 @@ func TestRuntimeStopped(t *testing.T) {
 		if err := x.session.leaves(t.Context(), env.namespace, expiry+patience); err != nil {
 			t.Errorf("%s, %s: %v", x.fault.name, x.mode, err)
 		}
+	}
+}
+
+// starts waits until the session's container runs.
+func (x *trial) starts() {
+	x.t.Helper()
+	if !x.observer.until(patience, func(s snapshot) bool { return !s.startedAt(x.session).IsZero() }) {
+		x.t.Fatalf("%s, %s: the container has not started", x.fault.name, x.mode)
 	}
 }
 

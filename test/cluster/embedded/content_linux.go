@@ -107,7 +107,7 @@ func bashFiles(context.Context) ([]entry, error) {
 
 // dashFiles brings the libraries along, as there is no static dash.
 func dashFiles(ctx context.Context) ([]entry, error) {
-	return dynamicFiles(ctx, "dash", "dash")
+	return dynamicFiles(ctx, "dash")
 }
 
 // debianPrograms are the programs of the image that has no static one.
@@ -118,14 +118,14 @@ func debianPrograms() []string {
 }
 
 func debianFiles(ctx context.Context) ([]entry, error) {
-	entries, err := dynamicFiles(ctx, "dash", debianPrograms()...)
+	entries, err := dynamicFiles(ctx, debianPrograms()...)
 	return append(entries, entry{path: "bin/greet", mode: 0o755,
 		data: []byte("#!/bin/sh\necho \"greetings from $(basename \"$0\"): $*\"\n")}), err
 }
 
-// dynamicFiles brings programs of this machine with their libraries; sh is one of them.
-func dynamicFiles(ctx context.Context, sh string, programs ...string) ([]entry, error) {
-	entries := []entry{{path: "bin/sh", link: sh}}
+// dynamicFiles brings programs of this machine with their libraries. dash, the image's sh, is one of them.
+func dynamicFiles(ctx context.Context, programs ...string) ([]entry, error) {
+	entries := []entry{{path: "bin/sh", link: "dash"}}
 	brought := map[string]bool{}
 	for _, name := range programs {
 		path, err := exec.LookPath(name)

@@ -29,6 +29,8 @@ const (
 	Deleting
 	// Attaching is when the client has asked for a stream, and is not answered. Released, it is.
 	Attaching
+	// Watching is when the client has asked for a watch. Until it is released it hears of no change.
+	Watching
 )
 
 // Proxy forwards all requests, with the credentials that it was made with, and holds those of its
@@ -109,7 +111,8 @@ func (p *Proxy) Close() {
 
 // RoundTrip forwards one request.
 func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	if p.moment == Deleting && r.Method == http.MethodDelete || p.moment == Attaching && opens(r) {
+	if p.moment == Deleting && r.Method == http.MethodDelete || p.moment == Attaching && opens(r) ||
+		p.moment == Watching && watches(r) {
 		if err := p.hold(r.Context()); err != nil {
 			return nil, err
 		}
@@ -131,6 +134,11 @@ func creates(r *http.Request) bool {
 
 func opens(r *http.Request) bool {
 	return strings.HasSuffix(r.URL.Path, "/exec") || strings.HasSuffix(r.URL.Path, "/attach")
+}
+
+func watches(r *http.Request) bool {
+	_, watch := r.URL.Query()["watch"]
+	return watch
 }
 
 // hold waits until the request may go on, if it may.

@@ -150,6 +150,23 @@ func TestHoldsStreams(t *testing.T) {
 	}
 }
 
+// TestHoldsWatches: and no other request for the same objects.
+func TestHoldsWatches(t *testing.T) {
+	proxy, backend, client := start(t, Watching)
+	held := ask(t, client, proxy, http.MethodGet, pods+"?watch=true")
+	<-proxy.Reached()
+	if got := <-ask(t, client, proxy, http.MethodGet, pods+"/q"); got.err != nil {
+		t.Error(got.err)
+	}
+	if got := backend.requests(); got != "GET "+pods+"/q" {
+		t.Errorf("the server saw %s", got)
+	}
+	proxy.Release()
+	if got := <-held; got.err != nil {
+		t.Errorf("released: %v", got.err)
+	}
+}
+
 // TestClientGivesUp: what its client does not wait for any more never happens.
 func TestClientGivesUp(t *testing.T) {
 	proxy, backend, client := start(t, Deleting)
