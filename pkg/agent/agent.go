@@ -27,6 +27,7 @@ type Options struct {
 	Session    string // the session's id
 	Via        Via
 	Command    []string // empty: bash if the image has it, else sh
+	Stdin      bool     // the command reads the user's input, as it does on a terminal
 	TTY        bool
 	Term       string // the value of TERM for a command with a TTY
 	Toolbox    bool   // a toolbox is mounted at Toolbox, and its programs are on PATH
@@ -75,7 +76,8 @@ type Agent struct {
 	needsShell bool
 	command    []string // run by exec
 	gateMark   string   // begins the lines that a gate prints; empty: the command does not wait
-	// begins the line on stderr that reports the mark of the command's end; empty: the end is not reported
+	// begins the line on stdout and stderr that reports the mark of the command's end; empty: the end is not
+	// reported
 	endTag string
 	env    []Variable // passed to the command over its stream, before the user's input
 	envEnd string     // begins the line that reports that the variables are set; empty: there are none
@@ -92,7 +94,7 @@ func (a *Agent) HasGate() bool { return a.gateMark != "" }
 // NeedsShell reports whether the image's shell runs something before or beside the command.
 func (a *Agent) NeedsShell() bool { return a.needsShell }
 
-// TellsEnd reports whether the command's end and exit status are reported on stderr.
+// TellsEnd reports whether the command's end and exit status are reported on stdout and stderr.
 func (a *Agent) TellsEnd() bool { return a.endTag != "" }
 
 // slowStart is how long after its start a container may be reported to be running: a busy node reports late,
@@ -189,7 +191,11 @@ func (a *Agent) ended(o Options, launch []string) []string {
 		return launch
 	}
 	a.endTag = "\x1eeshell " + o.Session + " "
-	return append(o.script(drainName, a.endTag), launch[2:]...)
+	input := inputNone
+	if o.Stdin || len(o.Env) > 0 { // variables come before the user's input, and envScript ends it
+		input = inputStdin
+	}
+	return append(o.script(drainName, a.endTag, input), launch[2:]...)
 }
 
 // withEnv returns the command for launch with the variables that its stream brings. On a terminal it is used

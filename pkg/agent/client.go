@@ -32,7 +32,7 @@ type Client struct {
 	endUntold atomic.Bool // the command's end will not be reported: its container has no random id
 }
 
-// TellsEnd reports whether the command's end and exit status are reported on stderr, as far as is known.
+// TellsEnd reports whether the command's end and exit status are reported, as far as is known.
 func (c *Client) TellsEnd() bool { return c.Agent.TellsEnd() && !c.endUntold.Load() }
 
 // TellsBegin reports whether the command's beginning is reported, and HasBegun whether it has been. HasBegun
@@ -53,11 +53,6 @@ func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
 func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 	size func() string) (told *int, err error) {
 	reads := streams.Stdin != nil
-	if !reads && c.envEnd != "" {
-		open, end := io.Pipe() // until the command has ended: a runtime can lose the end of a short input
-		defer end.Close()
-		streams.Stdin = open
-	}
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
 		if c.envEnd != "" {
 			c.passEnv(&streams, reads)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -151,8 +152,10 @@ func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream, cut := context.WithCancel(t.Context())
 		out := &slow{}
-		d := &draining{cut: cut, left: drainLimit}
-		d.begin()
+		d := &draining{cut: cut}
+		d.begin(drainLimit, math.MaxInt64)
+		<-time.After(drainLimit - 1)
+		d.begin(drainTime, drainLimit)
 		for range 3 {
 			if _, err := io.WriteString(d.writer(out), "more"); err != nil || stream.Err() != nil {
 				t.Errorf("error %v, stream %v while it was read", err, stream.Err())
@@ -175,8 +178,8 @@ func TestDraining(t *testing.T) {
 func TestDrainingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stream, cut := context.WithCancel(t.Context())
-		d := &draining{cut: cut, left: drainLimit}
-		d.begin()
+		d := &draining{cut: cut}
+		d.begin(drainTime, drainLimit)
 		start := time.Now()
 		for stream.Err() == nil && time.Since(start) < time.Hour {
 			_, _ = io.WriteString(d.writer(io.Discard), "still here\n")

@@ -5,28 +5,31 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
 )
 
-// drainTime is how long a command that has ended may send nothing before its stream is considered endless,
-// and drainLimit is how long the client waits in all. containerd can lose the end of an input that comes
-// while the process starts, and drainScript would then wait for it forever. Also, what the command left in
-// the background keeps its output open.
+// drainTime is how long a command whose output has all come may send nothing before its stream is considered
+// endless, and drainLimit is how long the client waits in all. containerd can lose the end of an input that
+// comes while the process starts, and drainScript would then wait for it forever. Also, what the command left
+// in the background keeps its output open. drainLimit is also how long nothing may come before all has.
 const (
 	drainTime  = 5 * time.Second
 	drainLimit = time.Minute
 )
 
-// UntilEnd carries a stream. If the agent's command reports its end before its stream ends, told is its exit
-// status. Its input is then ended, so that what is still in transit in either direction arrives. It is not an
-// error if the stream has to be cut after that.
+// UntilEnd carries a stream. told is the exit status that the agent's command reports before its stream ends,
+// if it does. When it has reported its end on stdout and on stderr, all of its output has come. Its input is
+// then ended, so that what is still in transit to it is read, and it is no error any more if the stream
+// breaks or has to be cut.
 func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptions,
 	carry func(context.Context, remotecommand.StreamOptions) error) (told *int, err error) {
 	if !c.TellsEnd() {
@@ -35,36 +38,73 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 	limited, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	stdin, endInput := newInput(streams.Stdin)
-	rest := &draining{cut: func() { cut(errDrained) }, left: drainLimit}
-	var status atomic.Pointer[int]
-	ending := sync.OnceFunc(func() {
+	defer endInput()
+	rest := &draining{cut: func() { cut(errDrained) }}
+	end := &reportedEnd{some: func() { rest.begin(drainLimit, math.MaxInt64) }, all: func() {
+		rest.begin(drainTime, drainLimit)
 		endInput()
-		rest.begin()
-	})
-	stderr := &statusFilter{Writer: rest.writer(streams.Stderr), tag: c.endTag,
-		began: func(mark string) {
-			c.begun.Store(true)
-			c.endUntold.Store(mark == "")
-		},
-		ended: func(n int) {
-			status.Store(&n)
-			ending()
-		}}
-	if streams.Stdin != nil {
-		streams.Stdin = stdin
+	}}
+	filter := func(to io.Writer) *statusFilter {
+		return &statusFilter{Writer: rest.writer(to), tag: c.endTag,
+			began: func(mark string) {
+				c.begun.Store(true)
+				c.endUntold.Store(mark == "")
+			},
+			ended: end.report}
 	}
-	streams.Stdout, streams.Stderr = rest.writer(streams.Stdout), stderr
+	stdout, stderr := filter(streams.Stdout), filter(streams.Stderr)
+	streams.Stdin, streams.Stdout, streams.Stderr = stdin, stdout, stderr
 	err = carry(limited, streams)
-	switch {
-	case limited.Err() == nil: // otherwise nobody wants the rest
+	if limited.Err() == nil { // otherwise nobody wants the rest
+		stdout.end()
 		stderr.end()
-	case ctx.Err() == nil && errors.Is(context.Cause(limited), errDrained):
-		err = nil
 	}
-	return status.Load(), err
+	told, whole := end.result()
+	var exit exec.CodeExitError
+	switch {
+	case whole && ctx.Err() == nil && !errors.As(err, &exit):
+		return told, nil
+	case ctx.Err() == nil && limited.Err() != nil:
+		return told, context.Cause(limited)
+	}
+	return told, err
 }
 
-var errDrained = errors.New("nothing more came")
+var errDrained = fmt.Errorf("nothing came for %s", drainLimit)
+
+// reportedEnd is the end of a command as it reports it on stdout and on stderr.
+type reportedEnd struct {
+	some, all func() // called when one of them has reported it, and when both have
+
+	mu     sync.Mutex
+	status int
+	times  int
+}
+
+func (e *reportedEnd) report(status int) {
+	e.mu.Lock()
+	e.status = status
+	e.times++
+	times := e.times
+	e.mu.Unlock()
+	switch times {
+	case 1:
+		e.some()
+	case 2:
+		e.all()
+	}
+}
+
+// result returns the reported status, or nil, and whether all of the output has come.
+func (e *reportedEnd) result() (told *int, whole bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.times == 0 {
+		return nil, false
+	}
+	status := e.status
+	return &status, e.times == 2
+}
 
 // draining is the output of a command that may have ended. It limits the time spent waiting for output, but
 // not the time that the user's own reader takes.
@@ -74,6 +114,7 @@ type draining struct {
 	mu      sync.Mutex
 	clock   *time.Timer // nil: the command has not ended
 	since   time.Time   // when it was last started
+	silence time.Duration
 	left    time.Duration
 	writing int
 }
@@ -91,12 +132,16 @@ func (w drainingWriter) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// begin starts the clock.
-func (d *draining) begin() {
+// begin starts the clock, anew if it runs: nothing may come for as long as silence, and left is the limit of
+// all the time spent waiting.
+func (d *draining) begin(silence, left time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.since = time.Now()
-	d.clock = time.AfterFunc(drainTime, d.cut)
+	if d.clock != nil {
+		d.clock.Stop()
+	}
+	d.since, d.silence, d.left = time.Now(), silence, left
+	d.clock = time.AfterFunc(min(silence, left), d.cut)
 	if d.writing > 0 {
 		d.clock.Stop()
 	}
@@ -114,11 +159,12 @@ func (d *draining) count(n int) {
 		d.left -= time.Since(d.since)
 	case d.writing == 0:
 		d.since = time.Now()
-		d.clock.Reset(min(drainTime, d.left))
+		d.clock.Reset(min(d.silence, d.left))
 	}
 }
 
-// statusFilter removes the line that reports the command's end from stderr, and calls ended with its status.
+// statusFilter removes the line that reports the command's end from its stdout or stderr, and calls ended with
+// the status.
 type statusFilter struct {
 	io.Writer
 	tag   string

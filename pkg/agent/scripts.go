@@ -338,12 +338,23 @@ echo "$eshell_end$$"
 exec "$@"
 `
 
-// drainScript runs launchScript ($2 and what follows) for a command whose stdin may be more than it reads.
+// What a command reads: the user's input, or nothing.
+const (
+	inputStdin = "stdin"
+	inputNone  = "none"
+)
+
+// drainScript runs launchScript ($3 and what follows) for a command whose stdin may be more than it reads.
 // When the command has ended, nothing would empty the pipe. The runtime would then hang or break the stream,
 // and lose the exit status and the last of the output with it (kubectl exec and kubectl attach do). So the
-// script reports the command's end on stderr, by a line of a mark and its status. The client then ends its
-// input, and the script reads what is still in transit. stdout and stderr stay open until the input has
-// ended, because containerd closes stdin with either of them.
+// script reports the command's end on stdout and on stderr, by a line of a mark and its status. When both
+// have arrived, the client ends its input, and the script reads what is still in transit. stdout and stderr
+// stay open until the input has ended, because containerd closes stdin with either of them.
+//
+// Since Kubernetes 1.36 the kubelet closes a stream's connection as soon as the process has ended. If the
+// client sends anything after that (it pings every 5 s), the API server drops the output that the client has
+// not received yet: on a slow network the last megabytes. So the script waits for the end of its input even
+// if the command has none: $2 is "stdin" if the command reads the input, and otherwise it reads /dev/null.
 //
 // Before the command begins, the script reports the mark by a line of $1 and an id that the kernel generates.
 // The id is in no process's arguments or environment, so no output can be mistaken for the mark. (A command
@@ -354,15 +365,19 @@ exec "$@"
 // shell's own messages are discarded, as in holderScript. The command has a subshell to itself: without one
 // dash and busybox apply a command's redirections to the shell that waits for it.
 const drainScript = `set +a
-unset eshell_tag eshell_id eshell_status
-eshell_tag=$1
-shift
-exec 3<&0 4>&2 2>/dev/null
+unset eshell_tag eshell_input eshell_id eshell_status
+eshell_tag=$1 eshell_input=$2
+shift 2
+exec 3<&0 4>&2 5<&0 2>/dev/null
+[ "$eshell_input" = ` + inputStdin + ` ] || exec 5</dev/null
 read -r eshell_id </proc/sys/kernel/random/uuid
+echo "$eshell_tag$eshell_id"
 echo "$eshell_tag$eshell_id" >&4
-[ "$eshell_id" ] || exec sh -c "$@" <&3 2>&4 3<&- 4>&-
-(exec sh -c "$@") <&3 2>&4 3<&- 4>&-
+[ "$eshell_id" ] || exec sh -c "$@" <&5 2>&4 3<&- 4>&- 5<&-
+(exec sh -c "$@") <&5 2>&4 3<&- 4>&- 5<&-
 eshell_status=$?
+trap '' PIPE
+echo "${eshell_tag%%eshell*}$eshell_id $eshell_status"
 echo "${eshell_tag%%eshell*}$eshell_id $eshell_status" >&4
 if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r eshell_id; do :; done <&3; fi
 exit $eshell_status

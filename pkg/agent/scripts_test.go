@@ -597,24 +597,26 @@ func hasEnv(t *testing.T, out string, env []Variable) {
 func TestDrain(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		for _, tt := range []struct {
-			name, command string
-			status        int
-			stderr        string
+			name, input, command string
+			status               int
+			stdout, stderr       string
 		}{
-			{"reads nothing", "exit 3", 3, "SAID 3\n"},
-			{"reads a line", "read -r line; echo $line >&2", 0, "first\nSAID 0\n"},
-			{"is killed", "kill -KILL $$", 137, "SAID 137\n"},
+			{"reads nothing", inputStdin, "exit 3", 3, "SAID 3\n", "SAID 3\n"},
+			{"reads a line", inputStdin, "read -r line; echo $line >&2; printf out", 0, "outSAID 0\n",
+				"first\nSAID 0\n"},
+			{"is given nothing", inputNone, "cat; echo >&2", 0, "SAID 0\n", "\nSAID 0\n"},
+			{"is killed", inputStdin, "kill -KILL $$", 137, "SAID 137\n", "SAID 137\n"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				words := append(shell[1:len(shell):len(shell)], "-c", drainScript, "eshell", "\x1eeshell x7k2p ",
-					launchScript, "eshell", "", "", "sh", "-c", tt.command)
+					tt.input, launchScript, "eshell", "", "", "sh", "-c", tt.command)
 				cmd := exec.Command(shell[0], words...)
 				stdin, err := cmd.StdinPipe()
 				if err != nil {
 					t.Fatal(err)
 				}
-				var stderr strings.Builder
-				cmd.Stderr = &stderr
+				var stdout, stderr strings.Builder
+				cmd.Stdout, cmd.Stderr = &stdout, &stderr
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
@@ -624,10 +626,15 @@ func TestDrain(t *testing.T) {
 				}
 				stdin.Close()
 				_ = cmd.Wait() // the status is in ProcessState
-				mark, rest, _ := strings.Cut(strings.TrimPrefix(stderr.String(), "\x1eeshell x7k2p "), "\n")
-				rest = strings.ReplaceAll(rest, endMark(mark), "SAID ")
-				if got := cmd.ProcessState.ExitCode(); got != tt.status || rest != tt.stderr || !markWord.MatchString(mark) || mark == "" {
-					t.Errorf("status %d, mark %q, stderr %q; want %d, %q", got, mark, rest, tt.status, tt.stderr)
+				if got := cmd.ProcessState.ExitCode(); got != tt.status {
+					t.Errorf("status %d, want %d", got, tt.status)
+				}
+				for said, want := range map[string]string{stdout.String(): tt.stdout, stderr.String(): tt.stderr} {
+					mark, rest, _ := strings.Cut(strings.TrimPrefix(said, "\x1eeshell x7k2p "), "\n")
+					rest = strings.ReplaceAll(rest, endMark(mark), "SAID ")
+					if rest != want || !markWord.MatchString(mark) || mark == "" {
+						t.Errorf("mark %q and then %q, want %q", mark, rest, want)
+					}
 				}
 			})
 		}
@@ -638,7 +645,7 @@ func TestDrain(t *testing.T) {
 // makes bash export every variable.
 func TestNothingIsExported(t *testing.T) {
 	command := []string{launchScript, launchName, "", "", "sh", "-c", "echo; env"}
-	drained := append([]string{drainScript, drainName, "\x1eeshell x7k2p "}, command...)
+	drained := append([]string{drainScript, drainName, "\x1eeshell x7k2p ", inputStdin}, command...)
 	for name, args := range map[string][]string{
 		"drain": drained,
 		"env":   append([]string{envScript, envName, "\x1eeshell env x7k2p ", "sh", "-c"}, command...),

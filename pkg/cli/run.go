@@ -34,13 +34,14 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if o.isPreview() {
 		// The output must not depend on where it is printed, so a terminal has to be requested.
 		request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
+		request.Plan.Stdin = request.Plan.TTY || is(o.Stdin, true)
 		request.Plan.Debug.New = request.Plan.Debug.New || o.DryRun != DryRunNone // what would be sent
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
 	reads := o.readsStdin(streams, out)
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
 	request.UseTerminal = func(r *run.Request) {
-		r.Plan.TTY = useTTY(o, reads, &streams, out)
+		r.Plan.Stdin, r.Plan.TTY = reads, useTTY(o, reads, &streams, out)
 		r.Session.Stdin, r.Session.Stdout = stdin(reads, streams.In), streams.Out
 	}
 	status, err := run.Session(ctx, request)

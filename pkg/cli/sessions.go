@@ -242,7 +242,7 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 		InlineScripts: !s.HasScripts(),
 	}
 	reads := o.readsStdin(c.streams, c.out)
-	o.Plan.TTY = useTTY(o, reads, &c.streams, c.out)
+	o.Plan.Stdin, o.Plan.TTY = reads, useTTY(o, reads, &c.streams, c.out)
 	ctx, config := sessionConfig(ctx, o, c.connection, c.streams, c.out)
 	config.Stdin = stdin(reads, c.streams.In)
 	if followed := s.Follow(c.cluster.Client); followed != nil {

@@ -39,6 +39,7 @@ type Options struct {
 	Toolbox    string   // an image with a static busybox, for images without a shell
 	// InlineScripts is for a session whose container does not have the scripts of this release.
 	InlineScripts bool
+	Stdin         bool // the command reads the user's input
 	TTY           bool
 	Term          string // the value of TERM for a session with a TTY
 
@@ -65,7 +66,8 @@ type Options struct {
 // the command over its stream.
 func (o Options) agent(via agent.Via, w agent.Watchdog, passed []agent.Variable) agent.Options {
 	return agent.Options{
-		Session: o.Session, Via: via, Command: o.Command, TTY: o.TTY, Term: o.Term, Toolbox: o.Toolbox != "",
+		Session: o.Session, Via: via, Command: o.Command, Stdin: o.Stdin, TTY: o.TTY, Term: o.Term,
+		Toolbox:    o.Toolbox != "",
 		Entrypoint: o.Entrypoint, Direct: o.Direct, Detached: o.Detach, HeartbeatTimeout: o.HeartbeatTimeout,
 		Inline: o.InlineScripts, Watchdog: w, Env: passed,
 	}

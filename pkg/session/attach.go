@@ -86,7 +86,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 
 // attach attaches to the container's own process. told has the same meaning as by exec.
 func (s *session) attach(ctx context.Context, streams remotecommand.StreamOptions) (told *int, err error) {
-	if streams.Stdin == nil {
+	if streams.Stdin == nil && !s.agent.TellsEnd() {
 		streams.Stdin = strings.NewReader("")
 	}
 	if s.agent.TTY {

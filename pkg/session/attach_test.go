@@ -85,6 +85,7 @@ func TestAttachTooLate(t *testing.T) {
 type finished struct {
 	stream.Client
 	told string
+	half bool  // it is not told on stdout
 	err  error // how the stream ends; nil after what is told: it does not end by itself
 }
 
@@ -96,6 +97,9 @@ func toldEnd(status int) string {
 func (f finished) Attach(ctx context.Context, _ stream.Container, streams remotecommand.StreamOptions) error {
 	_, _ = io.WriteString(streams.Stdout, "eshell x 1\n") // the gate
 	_, _ = io.WriteString(streams.Stderr, f.told)
+	if !f.half {
+		_, _ = io.WriteString(streams.Stdout, f.told)
+	}
 	if f.told != "" && f.err == nil {
 		<-ctx.Done()
 		return ctx.Err()
@@ -115,8 +119,11 @@ func TestAttachToldEnd(t *testing.T) {
 		err       string
 	}{
 		{"told, and cut by us", finished{told: toldEnd(3)}, -1, 3, ""},
-		{"told, and broken", finished{told: toldEnd(3), err: cut}, -1, 0,
-			"was lost before all of the output had come; the command's exit status was 3: "},
+		{"told, and broken", finished{told: toldEnd(3), err: cut}, -1, 3, ""},
+		{"half told, and broken", finished{told: toldEnd(3), half: true, err: cut}, -1, 0,
+			"was lost before all of the output had come; the command's exit status was 3: error reading "},
+		{"half told, and no more comes", finished{told: toldEnd(3), half: true}, -1, 0,
+			"was lost before all of the output had come; the command's exit status was 3: nothing came for 1m0s"},
 		{"not told", finished{}, 3, 0,
 			"was lost before all of the output had come; the command's exit status was 3: the stream ended without the command's exit status"},
 		{"not told, and the pod is gone", finished{}, -1, 0,

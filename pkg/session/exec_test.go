@@ -35,7 +35,9 @@ type endless struct{ stream.Client }
 
 func (endless) Exec(ctx context.Context, _ stream.Container, _ []string,
 	streams remotecommand.StreamOptions) error {
-	fmt.Fprint(streams.Stderr, "\x1eeshell x7k2p "+markID+"\n\x1e"+markID+" 3\n")
+	for _, out := range []io.Writer{streams.Stdout, streams.Stderr} {
+		fmt.Fprint(out, "\x1eeshell x7k2p "+markID+"\n\x1e"+markID+" 3\n")
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }

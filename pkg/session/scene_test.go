@@ -488,6 +488,7 @@ func (n *node) run(alive context.Context, launch []string, streams remotecommand
 	const id = "0f1e2d3c-0f1e-4d3c-8b4a-0f1e2d3c4b5a"
 	drain := script(launch) == "eshell-drain"
 	if drain {
+		fmt.Fprintf(streams.Stdout, "%s%s\n", launch[4], id)
 		fmt.Fprintf(streams.Stderr, "%s%s\n", launch[4], id)
 	}
 	status := n.command(alive, streams)
@@ -495,6 +496,7 @@ func (n *node) run(alive context.Context, launch []string, streams remotecommand
 		return 137
 	}
 	if drain {
+		fmt.Fprintf(streams.Stdout, "\x1e%s %d\n", id, status)
 		fmt.Fprintf(streams.Stderr, "\x1e%s %d\n", id, status)
 		_, _ = io.Copy(io.Discard, streams.Stdin)
 	}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -152,6 +153,32 @@ func TestPaused(t *testing.T) {
 				"echo status $? >&2; } | (sleep 75; wc -c)")
 			if end.stdout != "10000000\n" || end.stderr != "status 7\n" {
 				t.Errorf("%+v", end)
+			}
+		})
+	}
+}
+
+// TestSlowNetwork: a command's last output arrives even if it has been on its way for longer than the client
+// waits between two pings. (By kubectl exec it is lost: see docs/notes.md.)
+func TestSlowNetwork(t *testing.T) {
+	t.Parallel()
+	const size, rate = 5_000_000, 400_000
+	here := namespaceFixture{env.namespace}
+	for _, place := range places("data") {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			server, proxy := newProxy(t)
+			proxy.Rate(rate)
+			words := append([]string{"--server", "https://" + proxy.Addr(), "--tls-server-name", server.Hostname(),
+				"-q"}, place.args[1:]...)
+			began := time.Now()
+			end := here.run(t, fmt.Sprintf("{ kubectl-eshell %s -- sh -c 'head -c %d /dev/zero; exit 7'; "+
+				"echo status $? >&2; } | wc -c", quoted(words), size))
+			if end.stdout != fmt.Sprintf("%d\n", size) || end.stderr != "status 7\n" {
+				t.Errorf("%+v", end)
+			}
+			if took := time.Since(began); took < size/rate*time.Second {
+				t.Errorf("the network is not slow: it took %s", took)
 			}
 		})
 	}

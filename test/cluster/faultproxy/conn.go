@@ -105,7 +105,7 @@ func (c *conn) read(from *net.TCPConn, queue chan<- chunk) {
 		case <-c.done:
 			return
 		}
-		if err != nil {
+		if err != nil || !c.sleep(time.Now().Add(c.proxy.pause(n))) {
 			return
 		}
 	}

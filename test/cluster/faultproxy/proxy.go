@@ -24,6 +24,7 @@ type Proxy struct {
 	stalled  bool
 	closed   bool
 	delay    time.Duration
+	rate     int // bytes a second; 0: no limit
 	idle     time.Duration
 }
 
@@ -99,6 +100,24 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
+}
+
+// Rate limits the throughput of each connection, in either direction, in bytes a second: what is not forwarded
+// yet stays with its sender, as on a slow link. Zero is no limit.
+func (p *Proxy) Rate(bytesPerSecond int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate = bytesPerSecond
+}
+
+// pause is how long n bytes take at most at the proxy's rate.
+func (p *Proxy) pause(n int) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rate == 0 {
+		return 0
+	}
+	return time.Duration(n) * time.Second / time.Duration(p.rate)
 }
 
 // IdleTimeout closes connections on which no byte came from either side for d, as a

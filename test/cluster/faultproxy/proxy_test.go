@@ -138,6 +138,21 @@ func TestDelayAddsLatencyNotMore(t *testing.T) {
 	}
 }
 
+func TestRate(t *testing.T) {
+	const size, rate = 1 << 20, 1 << 20
+	proxy := start(t)
+	proxy.Rate(rate)
+	client := dial(t, proxy)
+	before := time.Now()
+	go func() { _, _ = client.Write(bytes.Repeat([]byte("x"), size)) }()
+	if _, err := io.CopyN(io.Discard, client, size); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(before); took < 900*time.Millisecond || took > 2*time.Second+patience/2 {
+		t.Errorf("%d bytes at %d a second took %v there and back", size, rate, took)
+	}
+}
+
 func TestIdleTimeoutClosesOnlyTheIdle(t *testing.T) {
 	const idle = time.Second
 	proxy := start(t)
