@@ -20,6 +20,10 @@ import (
 // ErrNoShell means that the container has no sh to run the holder or the gate.
 var ErrNoShell = errors.New("the image has no shell (sh) in its PATH")
 
+// ErrTargetEnded means that a debug container could not share the processes of its target, because that no
+// longer ran.
+var ErrTargetEnded = errors.New("its target no longer runs")
+
 // Status is the progress of a container.
 type Status struct {
 	Waiting    string // what it waits for, as the server describes it; empty if it no longer waits
@@ -101,9 +105,18 @@ func LacksShell(pod *corev1.Pod, image string) bool {
 	return false
 }
 
+// targetEnded matches the words of containerd and of runc about a container whose processes they cannot
+// share.
+var targetEnded = regexp.MustCompile(
+	`invalid target container: |namespace path: lstat /proc/\d+/ns/pid: no such file`)
+
 // containerError returns the kubelet's or the runtime's message about a container, with the next command to
 // type.
 func containerError(pod *corev1.Pod, container, words string) error {
+	if targetEnded.MatchString(words) {
+		return hint.Wrap(fmt.Errorf("%s: %w: %s", kindAndName(pod, container), ErrTargetEnded, words),
+			eventsOf(pod))
+	}
 	return hint.Wrap(fmt.Errorf("%s: %s", kindAndName(pod, container), words),
 		cmp.Or(Hint(pod, container, words), eventsOf(pod)))
 }

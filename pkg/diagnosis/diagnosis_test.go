@@ -222,6 +222,14 @@ func TestOf(t *testing.T) {
 			"container app: CreateContainerConfigError: container has runAsNonRoot and image will run as root", "use an image that runs as another user: --image IMAGE"},
 		{"unknown trouble", pending(withWaiting("CreateContainerError", "no such device")), "",
 			"container app: CreateContainerError: no such device", events},
+		{"target ended", pending(withWaiting("CreateContainerError", "failed to generate spec opts: "+
+			"invalid target container: container \"b7\" is not running - in state CONTAINER_EXITED"), asEphemeral), "",
+			"container app: its target no longer runs: CreateContainerError: failed to generate spec opts: " +
+				"invalid target container: container \"b7\" is not running - in state CONTAINER_EXITED", events},
+		{"target ended later", pending(withWaiting("RunContainerError", "runc create failed: unable to create new "+
+			"parent process: namespace path: lstat /proc/96433/ns/pid: no such file or directory"), asEphemeral), "",
+			"container app: its target no longer runs: RunContainerError: runc create failed: unable to create new " +
+				"parent process: namespace path: lstat /proc/96433/ns/pid: no such file or directory", events},
 		{"slow cache", pending(withWaiting("CreateContainerConfigError",
 			"failed to sync secret cache: timed out")),
 			"container app: CreateContainerConfigError: failed to sync secret cache: timed out", "", ""},

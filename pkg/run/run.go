@@ -31,20 +31,32 @@ type Request struct {
 // those of session.Run. After an error nothing is left, or the Reporter was given a warning about what is
 // left.
 func Session(ctx context.Context, r Request) (int, error) {
-	pending := r.takeLease(ctx, r.terms(r.Query.Namespace))
-	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
-	if err != nil {
-		r.giveUp(ctx, pending)
-		return 0, session.Interrupted(ctx, err)
+	w, planned, status, err := r.resolveAndStart(ctx)
+	if errors.Is(err, diagnosis.ErrTargetEnded) && ctx.Err() == nil {
+		r.Session.Reporter.Say("container %s has ended meanwhile: another debug container is added",
+			w.Container)
+		w, planned, status, err = r.resolveAndStart(ctx)
 	}
-	if r.UseTerminal != nil {
-		r.UseTerminal(&r)
-	}
-	planned, status, err := r.start(ctx, w, pending)
 	if errors.Is(err, diagnosis.ErrNoShell) {
 		return r.startWithoutShell(ctx, w, planned, err)
 	}
 	return status, err
+}
+
+// resolveAndStart resolves the workload while the lease is taken, and starts a session of it.
+func (r *Request) resolveAndStart(ctx context.Context) (*workload.Workload, *plan.Plan, int, error) {
+	pending := r.takeLease(ctx, r.terms(r.Query.Namespace))
+	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
+	if err != nil {
+		r.giveUp(ctx, pending)
+		return nil, nil, 0, session.Interrupted(ctx, err)
+	}
+	if r.UseTerminal != nil {
+		r.UseTerminal(r)
+		r.UseTerminal = nil
+	}
+	planned, status, err := r.start(ctx, w, pending)
+	return w, planned, status, err
 }
 
 // Preview plans a session of the requested workload. It creates nothing.

@@ -62,7 +62,7 @@ func TestReuseTooLate(t *testing.T) {
 	first := open(t, shell...)
 	session := first.session()
 	first.expect(prompt)
-	slow, proxy := env, holdStreams(t)
+	slow, proxy := env, holdAt(t, phaseproxy.Attaching)
 	slow.kubeconfig = kubeconfigVia(t, proxy)
 	second := slow.open(t, nil, shell...)
 	second.expect(`one more shell in debug container ` + session.container)
@@ -78,14 +78,14 @@ func TestReuseTooLate(t *testing.T) {
 	}
 }
 
-// holdStreams starts a proxy that holds the requests for streams until it is told to release them.
-func holdStreams(t *testing.T) *phaseproxy.Proxy {
+// holdAt starts a proxy that holds a client at a moment until it is told to release it.
+func holdAt(t *testing.T, moment phaseproxy.Moment) *phaseproxy.Proxy {
 	t.Helper()
 	server, err := env.config()
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := phaseproxy.New(server, phaseproxy.Attaching)
+	proxy, err := phaseproxy.New(server, moment)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
 
 // debugTarget is a pod beside whose container app a debug container runs.
@@ -150,5 +152,34 @@ func TestChrootWritesNothing(t *testing.T) {
 				t.Errorf("the target has\n%s", files)
 			}
 		})
+	}
+}
+
+// dying is a pod whose container crashes from then on that it has a file.
+const dying = `{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {terminationGracePeriodSeconds: 0,
+  volumes: [{name: data, emptyDir: {}}], containers: [{name: app, image: "localhost/eshell/busybox:1",
+  volumeMounts: [{name: data, mountPath: /data}],
+  command: [sh, -c, "[ -e /data/end ] && exit 3; while [ ! -e /data/end ]; do sleep 0.1; done; exit 3"]}]}}`
+
+// TestTargetEnds: a target that ends just before its debug container starts gets one that needs no process.
+func TestTargetEnds(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "target-ends", dying)
+	kubectl(t, "wait", "--for=condition=Ready", "-n", here.namespace, "pod/app", inTime)
+	late, proxy := env, holdAt(t, phaseproxy.Creating)
+	late.kubeconfig = kubeconfigVia(t, proxy)
+	term := late.open(t, nil, "eshell", "-n", here.namespace, "pod/app", "--mode=debug")
+	<-proxy.Reached()
+	kubectl(t, "exec", "-n", here.namespace, "app", "--", "touch", "/data/end")
+	kubectl(t, "wait", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff",
+		"-n", here.namespace, "pod/app", inTime)
+	proxy.Release()
+	term.expect(`container app has ended meanwhile: another debug container is added`)
+	term.expect(`there is no process of container app to see: `)
+	term.expect(`[$#] `)
+	term.typed("ls /data; exit 6\n")
+	term.expect(`end\r\n`)
+	if status := term.status(); status != 6 {
+		t.Errorf("exit status %d, want 6", status)
 	}
 }

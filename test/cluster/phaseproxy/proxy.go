@@ -29,6 +29,8 @@ const (
 	Deleting
 	// Attaching is when the client has asked for a stream, and is not answered. Released, it is.
 	Attaching
+	// Creating is before a pod or an ephemeral container is created.
+	Creating
 	// Watching is when the client has asked for a watch. Until it is released it hears of no change.
 	Watching
 )
@@ -112,7 +114,7 @@ func (p *Proxy) Close() {
 // RoundTrip forwards one request.
 func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p.moment == Deleting && r.Method == http.MethodDelete || p.moment == Attaching && opens(r) ||
-		p.moment == Watching && watches(r) {
+		p.moment == Watching && watches(r) || p.moment == Creating && creates(r) {
 		if err := p.hold(r.Context()); err != nil {
 			return nil, err
 		}

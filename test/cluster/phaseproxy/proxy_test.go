@@ -150,6 +150,19 @@ func TestHoldsStreams(t *testing.T) {
 	}
 }
 
+func TestHoldsCreates(t *testing.T) {
+	proxy, backend, client := start(t, Creating)
+	held := ask(t, client, proxy, http.MethodPatch, container)
+	<-proxy.Reached()
+	if got := backend.requests(); got != "" {
+		t.Errorf("the server saw %s", got)
+	}
+	proxy.Release()
+	if got := <-held; got.err != nil {
+		t.Errorf("released: %v", got.err)
+	}
+}
+
 // TestHoldsWatches: and no other request for the same objects.
 func TestHoldsWatches(t *testing.T) {
 	proxy, backend, client := start(t, Watching)
