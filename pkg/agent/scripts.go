@@ -28,17 +28,18 @@ const idlerHead = scriptHead + "ends when it is told to"
 //
 // POSIX lets a trap interrupt wait, but not read. Both processes are ended by KILL: a child that has just
 // been forked still has the traps of the shell, and any other signal would be lost on it (dash, 1 of 10 under
-// load). A heartbeat does not end the clock: a signal that comes between a command and wait does not wake
-// wait, and the clock would then run for as long as it was set to. The script traps its signals because PID 1
-// has no default actions. It ends its children because nothing else would in a shared PID namespace: they
-// would remain as zombies of an application that reaps none. ($! is a child that has no name yet because a
-// signal came too early.) Without a sleep in the image the script still notices the end of stdin. The shell's
-// own messages are discarded: shells report a killed child, and that would be logged.
+// load). Once one of its signals ends the script, it ignores them: a second TERM would end it before it has
+// ended its children. A heartbeat does not end the clock: a signal that comes between a command and wait does
+// not wake wait, and the clock would then run for as long as it was set to. The script traps its signals
+// because PID 1 has no default actions. It ends its children because nothing else would in a shared PID
+// namespace: they would remain as zombies of an application that reaps none. ($! is a child that has no name
+// yet because a signal came too early.) Without a sleep in the image the script still notices the end of
+// stdin. The shell's own messages are discarded: shells report a killed child, and that would be logged.
 const holderScript = scriptHead + `ends when its client is gone
 limit=$1 bound=$2 tick=$(($1 / 8)) silent=0 heard= sleeper= reader=
 [ $tick -gt 0 ] || tick=1
 [ $tick -le 15 ] || tick=15
-trap 'exit 0' TERM INT HUP
+trap 'trap "" TERM INT HUP; exit 0' TERM INT HUP
 exec 3<&0 2>/dev/null
 stay() {
   command -v sleep >/dev/null || return
@@ -113,7 +114,7 @@ if [ "$limit" ] && ! command -v sleep >/dev/null; then
   echo "no sleep is in the image's PATH: nothing would end this container in time" >&2
   exit 125
 fi
-trap 'exit 0' TERM INT HUP
+trap 'trap "" TERM INT HUP; exit 0' TERM INT HUP
 trap 'kill -KILL $! $unheard $clock $reader; wait $! $unheard $clock $reader' EXIT
 exec 3<&0 2>/dev/null
 if [ "$limit" ]; then
@@ -164,9 +165,9 @@ unset eshell_limit eshell_mark eshell_watch
 unset eshell_sleeper eshell_reader eshell_unready eshell_watchdog
 eshell_limit=$1 eshell_mark=$2 eshell_watch=$3 eshell_sleeper= eshell_reader= eshell_unready= eshell_watchdog=
 shift 3
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'trap "" TERM INT HUP; exit 129' HUP
+trap 'trap "" TERM INT HUP; exit 130' INT
+trap 'trap "" TERM INT HUP; exit 143' TERM
 trap 'kill -KILL $! $eshell_sleeper $eshell_reader; wait $! $eshell_sleeper $eshell_reader' EXIT
 exec 3<&0 4>&2 2>/dev/null
 if command -v sleep >/dev/null; then
