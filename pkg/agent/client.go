@@ -53,9 +53,12 @@ func NewClient(a *Agent, streams stream.Client, c stream.Container) *Client {
 func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 	size func() string) (told *int, err error) {
 	reads := streams.Stdin != nil
+	if c.envEnd != "" {
+		streams.Stdout = c.afterEnv(streams.Stdout)
+	}
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
 		if c.envEnd != "" {
-			c.passEnv(&streams, reads)
+			streams.Stdin = c.withEnv(streams.Stdin, reads)
 		}
 		if c.HasGate() {
 			c.throughGate(ctx, &streams, size)
@@ -131,6 +134,7 @@ func StopIdler(ctx context.Context, streams stream.Client, container stream.Cont
 type holder struct {
 	beats      *io.PipeWriter
 	disconnect func()        // breaks the stream off
+	isOpen     chan struct{} // closed when the stream has opened or ended
 	stays      chan struct{} // closed when the holder has answered that it stays
 	ended      chan struct{} // closed when the stream has ended
 	err        error         // how it has ended; read it only after ended is closed
@@ -141,10 +145,9 @@ type holder struct {
 func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	in, beats := io.Pipe()
 	lasting, disconnect := context.WithCancel(context.WithoutCancel(ctx))
-	h := &holder{beats: beats, disconnect: disconnect, stays: make(chan struct{}),
-		ended: make(chan struct{})}
-	isOpen := make(chan struct{})
-	open := sync.OnceFunc(func() { close(isOpen) })
+	h := &holder{beats: beats, disconnect: disconnect, isOpen: make(chan struct{}),
+		stays: make(chan struct{}), ended: make(chan struct{})}
+	open := sync.OnceFunc(func() { close(h.isOpen) })
 	go func() {
 		defer close(h.ended)
 		defer open()
@@ -159,7 +162,20 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 	}()
 	go beat(beats, c.HeartbeatInterval(), h.ended)
 	c.holder = h
-	return isOpen
+	return h.isOpen
+}
+
+// AwaitHolder waits until the holder's stream has opened or ended, if there is one, or ctx ends. containerd
+// (2.2.3) does not end a container whose attach was broken off while it opened: it waits for the reply to a
+// stream of SPDY for ever (WriterGroup.Remove), and the pod stays.
+func (c *Client) AwaitHolder(ctx context.Context) {
+	if c.holder == nil {
+		return
+	}
+	select {
+	case <-c.holder.isOpen:
+	case <-ctx.Done():
+	}
 }
 
 // stayTime is how long a holder may take to answer tellStay. In dash a signal passes it on, which can be lost

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
+	utilexec "k8s.io/client-go/util/exec"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
@@ -191,6 +194,62 @@ func TestLineReader(t *testing.T) {
 		}
 		if read != tt.read {
 			t.Errorf("%q: read %d times, want %d", tt.parts, read, tt.read)
+		}
+	}
+}
+
+// machine is a stream.Client whose commands run on this machine, as they would in a container.
+type machine struct{ stream.Client }
+
+func (machine) Exec(ctx context.Context, _ stream.Container, words []string,
+	streams remotecommand.StreamOptions) error {
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), ScriptsVariable+"="+AllScripts())
+	cmd.Stdout, cmd.Stderr = streams.Stdout, streams.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(stdin, streams.Stdin)
+		stdin.Close()
+	}()
+	if err := cmd.Run(); err != nil {
+		return utilexec.CodeExitError{Err: err, Code: cmd.ProcessState.ExitCode()}
+	}
+	return nil
+}
+
+// TestExec: whatever surrounds a command, its input, its output and its status are its own.
+func TestExec(t *testing.T) {
+	for _, env := range [][]Variable{nil, {{"GREETING", "hello\nworld"}}} {
+		for _, input := range []io.Reader{nil, strings.NewReader("typed\n")} {
+			for name, agent := range map[string]func(Options) Agent{"new": New, "join": Join} {
+				a := agent(Options{Session: "x7k2p", Via: ViaExec, HeartbeatTimeout: time.Minute, Env: env,
+					Stdin: input != nil, Command: []string{"sh", "-c", `cat; printf "$GREETING"; echo no >&2; exit 7`}})
+				if name == "join" && env != nil {
+					continue // it gets none
+				}
+				var out, errs strings.Builder
+				told, err := NewClient(&a, machine{}, stream.Container{}).Exec(t.Context(),
+					remotecommand.StreamOptions{Stdin: input, Stdout: &out, Stderr: &errs}, func() string { return "" })
+				want := ""
+				if input != nil {
+					want = "typed\n"
+				}
+				if env != nil {
+					want += "hello\nworld"
+				}
+				var exit utilexec.CodeExitError
+				if told == nil || *told != 7 || !errors.As(err, &exit) || exit.Code != 7 ||
+					out.String() != want || errs.String() != "no\n" {
+					t.Errorf("%s, %d variables, input %t: told %v, error %v, stdout %q, want %q, stderr %q", name,
+						len(env), input != nil, told, err, out.String(), want, errs.String())
+				}
+				if input != nil {
+					_, _ = input.(*strings.Reader).Seek(0, io.SeekStart)
+				}
+			}
 		}
 	}
 }

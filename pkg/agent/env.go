@@ -5,8 +5,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-
-	"k8s.io/client-go/tools/remotecommand"
 )
 
 var (
@@ -20,12 +18,17 @@ var (
 // PassesEnv reports whether a variable of that name can be passed to a command over its stream.
 func PassesEnv(name string) bool { return shellName.MatchString(name) && !shellsOwn.MatchString(name) }
 
-// passEnv makes streams bring the variables to the command before the user's input, and drop what comes
-// before the command's output. reads reports whether the command is to have input.
-func (c *Client) passEnv(streams *remotecommand.StreamOptions, reads bool) {
-	streams.Stdin = io.MultiReader(strings.NewReader(envLines(c.env, reads)), streams.Stdin)
-	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.envEnd, ready: func() {},
+// afterEnv returns a writer to stdout for a command that gets its variables over its stream. It drops what
+// comes before the command's output.
+func (c *Client) afterEnv(stdout io.Writer) io.Writer {
+	return &gateReader{Writer: stdout, mark: c.envEnd, ready: func() {},
 		opened: func(string) { c.begun.Store(true) }}
+}
+
+// withEnv returns an input that brings the variables before the user's input. reads reports whether the
+// command is to have that.
+func (c *Client) withEnv(stdin io.Reader, reads bool) io.Reader {
+	return io.MultiReader(strings.NewReader(envLines(c.env, reads)), stdin)
 }
 
 // longestPart is the length of a value's part in one line, before it is encoded.

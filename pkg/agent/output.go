@@ -163,8 +163,8 @@ func (d *draining) count(n int) {
 	}
 }
 
-// statusFilter removes the line that reports the command's end from its stdout or stderr, and calls ended with
-// the status.
+// statusFilter removes the line that reports the command's end from its stdout or stderr, and calls ended
+// with the status.
 type statusFilter struct {
 	io.Writer
 	tag   string

@@ -47,10 +47,18 @@ func (s *session) cleanUp(ctx context.Context) {
 		s.reportRelease(<-released)
 	default:
 		s.reportDelete(s.deletePod(limited), <-released)
+		s.awaitHolder(limited)
 		if s.Wait && s.watch != nil && ctx.Err() == nil {
 			s.waitUntilGone(ctx)
 		}
 	}
+}
+
+// awaitHolder lets the holder's stream open before the client breaks it off, for a moment.
+func (s *session) awaitHolder(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	s.agent.AwaitHolder(ctx)
 }
 
 // deletePod deletes the clone, but not another pod that may have the same name by now.

@@ -24,7 +24,7 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go s.awaitHolder(ctx, s.agent.AttachHolder(ctx), stop)
+	go s.watchHolder(ctx, s.agent.AttachHolder(ctx), stop)
 	told, err := s.connect(ctx, stop)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
@@ -50,10 +50,10 @@ func (s *session) runCommand(ctx context.Context) (int, error) {
 	return s.outcome(told, err, func() error { return s.terminationCause(ctx, reasonTimeout) })
 }
 
-// awaitHolder ends the session if the command runs and the holder's stream does not open in time: a holder
+// watchHolder ends the session if the command runs and the holder's stream does not open in time: a holder
 // that hears nobody ends the container, and with it the command. (A command that does not run has a limit of
 // its own.)
-func (s *session) awaitHolder(ctx context.Context, opened <-chan struct{}, stop context.CancelCauseFunc) {
+func (s *session) watchHolder(ctx context.Context, opened <-chan struct{}, stop context.CancelCauseFunc) {
 	limit := s.agent.HolderTimeout()
 	began := time.Now()
 	isLate := func(after time.Duration) bool {

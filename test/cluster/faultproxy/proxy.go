@@ -102,8 +102,8 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
-// Rate limits the throughput of each connection, in either direction, in bytes a second: what is not forwarded
-// yet stays with its sender, as on a slow link. Zero is no limit.
+// Rate limits the throughput of each connection, in either direction, in bytes a second: what is not
+// forwarded yet stays with its sender, as on a slow link. Zero is no limit.
 func (p *Proxy) Rate(bytesPerSecond int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
