@@ -20,7 +20,7 @@ GO_TOOL  = go tool -modfile=test/tools/go.mod
 # -count=1: end-to-end and packaging tests depend on more than go test's cache
 # can see (a cluster, this file, the binary that they build).
 # Most of a test is waiting for a cluster: more of them than cores run at once.
-GO_TEST  = go test -count=1 -timeout 40m -parallel 10
+GO_TEST  = go test -count=1 -timeout 40m -parallel 16
 
 .PHONY: help
 help: ## Show this list
@@ -54,7 +54,7 @@ test-faults: $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Try every fault in every
 
 # What runs on other versions of Kubernetes too: both modes, by exec and by attach, the lease, exit statuses,
 # isolation. VERSIONS has the newest release of each minor that the Go module proxy serves completely.
-CORE_TESTS   = TestServer|TestShell|TestApart|TestRenewed|TestLeaseDeleted|TestKill|TestAttach|TestDetach
+CORE_TESTS   = TestServer|TestShell|TestApart|TestRenewed|TestLeaseDeleted|TestKill|TestAttach|TestDetach|TestSlowNetwork
 CORE_SCRIPTS = access|broken|clone|debug|labels|lease|noshell|shells|status|streams|words
 CORE         = ^($(CORE_TESTS))$$|^TestScripts$$/^($(CORE_SCRIPTS))$$
 VERSIONS    ?= 1.33.13 1.34.4 1.35.4 1.36.3 1.37.2
@@ -70,6 +70,18 @@ test-versions: ## Run the core on each of VERSIONS and write docs/compatibility.
 			>'$(RESULTS)'/$$version.json || echo "failed"; \
 	done
 	go run ./test/versions docs/compatibility.md '$(RESULTS)'/*.json
+
+# CI runs everything on the newest, which is the cluster's default, and the core on the oldest. The core has
+# the race detector: it does all that sessions do at the same time, and a tenth of their starts.
+OLDEST = $(firstword $(VERSIONS))
+
+.PHONY: build-oldest
+build-oldest: ## Build the oldest of VERSIONS, without starting it
+	ESHELL_K8S_VERSION=$(OLDEST) go run ./test/cluster build
+
+.PHONY: test-oldest
+test-oldest: ## Run the core on the oldest of VERSIONS, with the race detector
+	ESHELL_K8S_VERSION=$(OLDEST) ESHELL_RACE=1 $(GO_TEST) -run '$(CORE)' ./test/e2e
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster

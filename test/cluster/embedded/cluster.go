@@ -21,7 +21,7 @@ import (
 )
 
 // DefaultVersion is the Kubernetes that is run when nobody asks for another.
-const DefaultVersion = "1.36.3"
+const DefaultVersion = "1.37.2"
 
 // Versions of what Kubernetes runs on. They rarely matter to a test.
 const (
