@@ -167,7 +167,8 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 
 // AwaitHolder waits until the holder's stream has opened or ended, if there is one, or ctx ends. containerd
 // (2.2.3) does not end a container whose attach was broken off while it opened: it waits for the reply to a
-// stream of SPDY for ever (WriterGroup.Remove), and the pod stays.
+// stream of SPDY for ever (WriterGroup.Remove), and the pod stays. A WebSocket opens a moment before the node
+// asks containerd, so this makes the hang rarer and does not exclude it.
 func (c *Client) AwaitHolder(ctx context.Context) {
 	if c.holder == nil {
 		return

@@ -253,3 +253,83 @@ func TestExec(t *testing.T) {
 		}
 	}
 }
+
+// played is a stream.Client of a container in which a function plays the command.
+type played struct {
+	stream.Client
+	play func(ctx context.Context, streams remotecommand.StreamOptions) error
+}
+
+func (p played) Exec(ctx context.Context, _ stream.Container, _ []string,
+	streams remotecommand.StreamOptions) error {
+	return p.play(ctx, streams)
+}
+
+func (p played) Attach(ctx context.Context, _ stream.Container, streams remotecommand.StreamOptions) error {
+	return p.play(ctx, streams)
+}
+
+// TestInputEndsWithTheOutput: the input of a command without input ends when both of its streams have
+// reported its end, and not before: the command's process waits for that.
+func TestInputEndsWithTheOutput(t *testing.T) {
+	const id = "0f1e2d3c-0f1e-4d3c-8b4a-0f1e2d3c4b5a"
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		a := New(Options{Session: "x7k2p", Via: ViaExec, HeartbeatTimeout: time.Minute, Command: []string{"report"}})
+		c := NewClient(&a, played{play: func(ctx context.Context, streams remotecommand.StreamOptions) error {
+			ended := make(chan struct{})
+			go func() {
+				_, _ = io.Copy(io.Discard, streams.Stdin)
+				close(ended)
+			}()
+			_, _ = io.WriteString(streams.Stderr, a.endTag+id+"\n"+endMark(id)+"3\n")
+			select {
+			case <-ended:
+				t.Error("the input ended before all of the output had come")
+			case <-time.After(drainLimit - 1):
+			}
+			_, _ = io.WriteString(streams.Stdout, a.endTag+id+"\nlast"+endMark(id)+"3\n")
+			select {
+			case <-ended:
+			case <-ctx.Done():
+				t.Error("the input did not end")
+			}
+			return io.ErrUnexpectedEOF // nothing is lost by that
+		}}, stream.Container{})
+		told, err := c.Exec(t.Context(), remotecommand.StreamOptions{Stdout: &out, Stderr: io.Discard},
+			func() string { return "" })
+		if told == nil || *told != 3 || err != nil || out.String() != "last" {
+			t.Errorf("told %v, error %v, stdout %q", told, err, out.String())
+		}
+	})
+}
+
+// TestAwaitHolder: a holder's stream may open late, but not for ever.
+func TestAwaitHolder(t *testing.T) {
+	for _, late := range []time.Duration{time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			a := New(Options{Session: "x7k2p", Via: ViaExec, HeartbeatTimeout: time.Minute})
+			c := NewClient(&a, played{play: func(ctx context.Context, streams remotecommand.StreamOptions) error {
+				select {
+				case <-time.After(late):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				_, _ = io.Copy(io.Discard, streams.Stdin)
+				return nil
+			}}, stream.Container{})
+			c.AwaitHolder(t.Context()) // there is none
+			c.AttachHolder(t.Context())
+			began := time.Now()
+			limited, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c.AwaitHolder(limited)
+			if took := time.Since(began); took != min(late, time.Minute) {
+				t.Errorf("it waited %s for a stream that opens after %s", took, late)
+			}
+			stopping, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			_ = c.Stop(stopping) // or the stream lasts as long as the test
+		})
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -153,7 +152,7 @@ func TestDraining(t *testing.T) {
 		stream, cut := context.WithCancel(t.Context())
 		out := &slow{}
 		d := &draining{cut: cut}
-		d.begin(drainLimit, math.MaxInt64)
+		d.begin(drainLimit, arriveLimit)
 		<-time.After(drainLimit - 1)
 		d.begin(drainTime, drainLimit)
 		for range 3 {

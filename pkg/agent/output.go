@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"strconv"
 	"sync"
@@ -20,10 +19,12 @@ import (
 // drainTime is how long a command whose output has all come may send nothing before its stream is considered
 // endless, and drainLimit is how long the client waits in all. containerd can lose the end of an input that
 // comes while the process starts, and drainScript would then wait for it forever. Also, what the command left
-// in the background keeps its output open. drainLimit is also how long nothing may come before all has.
+// in the background keeps its output open. Until all of the output has come, silence may last drainLimit, and
+// the client waits for arriveLimit in all: on a slow network, some megabytes are in transit.
 const (
-	drainTime  = 5 * time.Second
-	drainLimit = time.Minute
+	drainTime   = 5 * time.Second
+	drainLimit  = time.Minute
+	arriveLimit = 10 * time.Minute
 )
 
 // UntilEnd carries a stream. told is the exit status that the agent's command reports before its stream ends,
@@ -40,7 +41,7 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 	stdin, endInput := newInput(streams.Stdin)
 	defer endInput()
 	rest := &draining{cut: func() { cut(errDrained) }}
-	end := &reportedEnd{some: func() { rest.begin(drainLimit, math.MaxInt64) }, all: func() {
+	end := &reportedEnd{some: func() { rest.begin(drainLimit, arriveLimit) }, all: func() {
 		rest.begin(drainTime, drainLimit)
 		endInput()
 	}}
@@ -66,15 +67,21 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 		return told, nil
 	case ctx.Err() == nil && limited.Err() != nil:
 		return told, context.Cause(limited)
+	case told != nil && err == nil:
+		return told, errHalfTold
 	}
 	return told, err
 }
+
+// errHalfTold means that a stream ended when only stdout or only stderr had reported the command's end.
+// client-go and the kubelet treat a stream that was closed without a status as a command that succeeded.
+var errHalfTold = errors.New("the stream ended before all of the output had come")
 
 var errDrained = fmt.Errorf("nothing came for %s", drainLimit)
 
 // reportedEnd is the end of a command as it reports it on stdout and on stderr.
 type reportedEnd struct {
-	some, all func() // called when one of them has reported it, and when both have
+	some, all func() // called in this order, when one of them has reported it and when both have
 
 	mu     sync.Mutex
 	status int
@@ -83,11 +90,10 @@ type reportedEnd struct {
 
 func (e *reportedEnd) report(status int) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.status = status
 	e.times++
-	times := e.times
-	e.mu.Unlock()
-	switch times {
+	switch e.times {
 	case 1:
 		e.some()
 	case 2:

@@ -357,6 +357,9 @@ const (
 // not received yet: on a slow network the last megabytes. So the script waits for the end of its input even
 // if the command has none: $2 is "stdin" if the command reads the input, and otherwise it reads /dev/null.
 //
+// A command can leave its stdout as one that does not block (O_NONBLOCK), and a full pipe then takes nothing:
+// the report is tried again.
+//
 // Before the command begins, the script reports the mark by a line of $1 and an id that the kernel generates.
 // The id is in no process's arguments or environment, so no output can be mistaken for the mark. (A command
 // that reads the memory of its parent can still lie to its own user.) Where the kernel has no such file
@@ -378,8 +381,15 @@ echo "$eshell_tag$eshell_id" >&4
 (exec sh -c "$@") <&5 2>&4 3<&- 4>&- 5<&-
 eshell_status=$?
 trap '' PIPE
-echo "${eshell_tag%%eshell*}$eshell_id $eshell_status"
-echo "${eshell_tag%%eshell*}$eshell_id $eshell_status" >&4
+report() {
+  tries=0
+  until echo "${eshell_tag%%eshell*}$eshell_id $eshell_status"; do
+    tries=$((tries + 1))
+    [ $tries -lt 30 ] && sleep 1 || break
+  done
+}
+report
+report >&4
 if command -v cat >/dev/null; then cat <&3 >/dev/null; else while read -r eshell_id; do :; done <&3; fi
 exit $eshell_status
 `

@@ -629,12 +629,13 @@ func TestDrain(t *testing.T) {
 				if got := cmd.ProcessState.ExitCode(); got != tt.status {
 					t.Errorf("status %d, want %d", got, tt.status)
 				}
-				for said, want := range map[string]string{stdout.String(): tt.stdout,
-					stderr.String(): tt.stderr} {
-					mark, rest, _ := strings.Cut(strings.TrimPrefix(said, "\x1eeshell x7k2p "), "\n")
+				for _, stream := range []struct{ said, want string }{
+					{stdout.String(), tt.stdout}, {stderr.String(), tt.stderr},
+				} {
+					mark, rest, _ := strings.Cut(strings.TrimPrefix(stream.said, "\x1eeshell x7k2p "), "\n")
 					rest = strings.ReplaceAll(rest, endMark(mark), "SAID ")
-					if rest != want || !markWord.MatchString(mark) || mark == "" {
-						t.Errorf("mark %q and then %q, want %q", mark, rest, want)
+					if rest != stream.want || !markWord.MatchString(mark) || mark == "" {
+						t.Errorf("mark %q and then %q, want %q", mark, rest, stream.want)
 					}
 				}
 			})

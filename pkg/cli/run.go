@@ -34,7 +34,8 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if o.isPreview() {
 		// The output must not depend on where it is printed, so a terminal has to be requested.
 		request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
-		request.Plan.Stdin = request.Plan.TTY || is(o.Stdin, true)
+		request.Plan.Stdin = request.Plan.TTY || is(o.Stdin, true) ||
+			o.Stdin == nil && len(request.Plan.Command) == 0 // a shell reads whatever its stdin is
 		request.Plan.Debug.New = request.Plan.Debug.New || o.DryRun != DryRunNone // what would be sent
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}

@@ -32,7 +32,7 @@ type Request struct {
 // left.
 func Session(ctx context.Context, r Request) (int, error) {
 	w, planned, status, err := r.resolveAndStart(ctx)
-	if errors.Is(err, diagnosis.ErrTargetEnded) && ctx.Err() == nil {
+	if errors.Is(err, diagnosis.ErrTargetEnded) && r.Mode == plan.ModeDebug && ctx.Err() == nil {
 		r.Session.Reporter.Say("container %s has ended meanwhile: another debug container is added",
 			w.Container)
 		w, planned, status, err = r.resolveAndStart(ctx)

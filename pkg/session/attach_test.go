@@ -86,6 +86,7 @@ type finished struct {
 	stream.Client
 	told string
 	half bool  // it is not told on stdout
+	ends bool  // the stream ends without an error, although it has been told
 	err  error // how the stream ends; nil after what is told: it does not end by itself
 }
 
@@ -100,7 +101,7 @@ func (f finished) Attach(ctx context.Context, _ stream.Container, streams remote
 	if !f.half {
 		_, _ = io.WriteString(streams.Stdout, f.told)
 	}
-	if f.told != "" && f.err == nil {
+	if f.told != "" && f.err == nil && !f.ends {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -122,6 +123,8 @@ func TestAttachToldEnd(t *testing.T) {
 		{"told, and broken", finished{told: toldEnd(3), err: cut}, -1, 3, ""},
 		{"half told, and broken", finished{told: toldEnd(3), half: true, err: cut}, -1, 0,
 			"was lost before all of the output had come; the command's exit status was 3: error reading "},
+		{"half told, and closed", finished{told: toldEnd(3), half: true, ends: true}, -1, 0,
+			"was lost before all of the output had come; the command's exit status was 3: the stream ended before "},
 		{"half told, and no more comes", finished{told: toldEnd(3), half: true}, -1, 0,
 			"was lost before all of the output had come; the command's exit status was 3: nothing came for 1m0s"},
 		{"not told", finished{}, 3, 0,

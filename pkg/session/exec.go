@@ -85,7 +85,7 @@ func (s *session) watchHolder(ctx context.Context, opened <-chan struct{}, stop 
 var errUntold = errors.New("the stream ended without the command's exit status")
 
 // outcome returns the exit status of a command that ran by exec. told is the exit status that the command
-// reported on stderr, or nil. err is the error with which its stream ended. under returns why the container
+// reported, or nil. err is the error with which its stream ended. under returns why the container
 // ended, if that is what killed the command.
 func (s *session) outcome(told *int, err error, under func() error) (int, error) {
 	if err == nil && s.agent.TellsEnd() && told == nil {
@@ -95,7 +95,7 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 	switch {
 	case err == nil && told == nil:
 		return 0, nil
-	case err == nil: // the stream was cut, because it did not end
+	case err == nil: // the stream was cut or broke when everything had come
 		return *told, nil
 	case errors.As(err, &exit) && exit.Code == agent.Killed:
 		if why := under(); why != nil {

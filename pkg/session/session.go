@@ -209,7 +209,7 @@ const (
 	brokenTimeout = 5 * time.Second
 	// settleTime is how long the pod's status gets to show that a stream ended because its process did,
 	// before the connection is considered lost. It is also the interval between attempts to restore the
-	// connection.
+	// connection, and how long the clean-up waits for the holder's stream to open.
 	settleTime = time.Second
 	// holderDelay is how long the holder's stream may take to end after the stream of a command that got
 	// SIGKILL, if the holder got it too.

@@ -24,7 +24,7 @@ import (
 // cannot be sure.
 func (s *session) stopContainer(ctx context.Context) {
 	if s.phase == failed {
-		s.Reporter.Say("%s never ran; the pod keeps its entry", s.where())
+		s.reportFailed()
 		return
 	}
 	switch err := s.waitUntilStoppable(ctx); {
@@ -46,6 +46,17 @@ func (s *session) stopContainer(ctx context.Context) {
 		}
 	}
 	s.Reporter.Say("%s has ended", s.where())
+}
+
+// reportFailed reports what remains of a container that did not start. The kubelet tries again if only its
+// target was missing.
+func (s *session) reportFailed() {
+	if s.watch != nil && errors.Is(diagnosis.Of(s.watch.pod, s.plan.Container).Err, diagnosis.ErrTargetEnded) {
+		s.Reporter.Say("%s has not started: if it still does, it ends by itself within %s", s.where(),
+			duration.HumanDuration(s.agent.AttachTimeout))
+		return
+	}
+	s.Reporter.Say("%s never ran; the pod keeps its entry", s.where())
 }
 
 // stopSurely calls stop again and again until a container's process has ended, as shown by stop's success or

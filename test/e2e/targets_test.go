@@ -155,11 +155,11 @@ func TestChrootWritesNothing(t *testing.T) {
 	}
 }
 
-// dying is a pod whose container crashes from then on that it has a file.
+// dying is a pod whose container crashes once it has a file, and after that whenever it starts.
 const dying = `{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {terminationGracePeriodSeconds: 0,
   volumes: [{name: data, emptyDir: {}}], containers: [{name: app, image: "localhost/eshell/busybox:1",
   volumeMounts: [{name: data, mountPath: /data}],
-  command: [sh, -c, "[ -e /data/end ] && exit 3; while [ ! -e /data/end ]; do sleep 0.1; done; exit 3"]}]}}`
+  command: [sh, -c, "[ -e /data/end ] && exit 3; while [ ! -e /data/end ]; do sleep 0.1; done; sleep 1; exit 3"]}]}}`
 
 // TestTargetEnds: a target that ends just before its debug container starts gets one that needs no process.
 func TestTargetEnds(t *testing.T) {

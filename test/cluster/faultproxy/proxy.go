@@ -110,7 +110,7 @@ func (p *Proxy) Rate(bytesPerSecond int) {
 	p.rate = bytesPerSecond
 }
 
-// pause is how long n bytes take at most at the proxy's rate.
+// pause is how long n bytes take at the proxy's rate.
 func (p *Proxy) pause(n int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
