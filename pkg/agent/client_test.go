@@ -309,7 +309,7 @@ func TestAwaitHolder(t *testing.T) {
 	for _, late := range []time.Duration{time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			a := New(Options{Session: "x7k2p", Via: ViaExec, HeartbeatTimeout: time.Minute})
-			c := NewClient(&a, played{play: func(ctx context.Context, streams remotecommand.StreamOptions) error {
+			opensLate := func(ctx context.Context, streams remotecommand.StreamOptions) error {
 				select {
 				case <-time.After(late):
 				case <-ctx.Done():
@@ -317,7 +317,8 @@ func TestAwaitHolder(t *testing.T) {
 				}
 				_, _ = io.Copy(io.Discard, streams.Stdin)
 				return nil
-			}}, stream.Container{})
+			}
+			c := NewClient(&a, played{play: opensLate}, stream.Container{})
 			c.AwaitHolder(t.Context()) // there is none
 			c.AttachHolder(t.Context())
 			began := time.Now()

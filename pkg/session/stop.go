@@ -51,7 +51,8 @@ func (s *session) stopContainer(ctx context.Context) {
 // reportFailed reports what remains of a container that did not start. The kubelet tries again if only its
 // target was missing.
 func (s *session) reportFailed() {
-	if s.watch != nil && errors.Is(diagnosis.Of(s.watch.pod, s.plan.Container).Err, diagnosis.ErrTargetEnded) {
+	if s.watch != nil &&
+		errors.Is(diagnosis.Of(s.watch.pod, s.plan.Container).Err, diagnosis.ErrTargetEnded) {
 		s.Reporter.Say("%s has not started: if it still does, it ends by itself within %s", s.where(),
 			duration.HumanDuration(s.agent.AttachTimeout))
 		return

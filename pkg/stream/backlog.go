@@ -13,9 +13,10 @@ import (
 
 // AttachLate attaches to a command that has started without waiting for the client. Its earlier output is in
 // the container's log, which is read once the stream is open. Until then the stream's output and the user's
-// input are held back. Output that is in both the log and the stream is shown once. There are two limits. The
-// log does not distinguish stderr from stdout, so what comes from it goes to stdout. And output that repeats
-// itself at the very moment of attaching cannot be distinguished from output that is in both.
+// input are held back. Output that is in both the log and the stream is shown once. There are three limits.
+// The log does not distinguish stderr from stdout, so what comes from it goes to stdout. containerd leaves
+// out a \r at the end of a line. And output that repeats itself at the very moment of attaching cannot be
+// distinguished from output that is in both.
 func AttachLate(ctx context.Context, client Client, c Container, streams remotecommand.StreamOptions,
 	log func() []byte) (*Backlog, error) {
 	late := newBacklog(streams.Stdout, streams.Tty, log)
