@@ -20,7 +20,7 @@ GO_TOOL  = go tool -modfile=test/tools/go.mod
 # -count=1: end-to-end and packaging tests depend on more than go test's cache
 # can see (a cluster, this file, the binary that they build).
 # Most of a test is waiting for a cluster: more of them than cores run at once.
-GO_TEST  = go test -count=1 -timeout 40m -parallel 16
+GO_TEST  = go test -count=1 -timeout 40m -parallel 12
 
 .PHONY: help
 help: ## Show this list

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // place is one of the four ways in which a command of a session runs.
@@ -161,13 +162,17 @@ func TestInterruptedStart(t *testing.T) {
 			place := places(fmt.Sprintf("stopped-%d", 2*n+m))[2+m]
 			t.Run(fmt.Sprintf("%s, terminal %t", place.name, tty), func(t *testing.T) {
 				t.Parallel()
-				term := open(t, append(place.args, fmt.Sprintf("--tty=%t", tty))...)
+				term := open(t, append(place.args, fmt.Sprintf("--tty=%t", tty), "--lease=20s")...)
 				session := term.session()
 				term.signal(syscall.SIGTERM)
 				if got := term.status(); got != 143 {
 					t.Errorf("exit status %d, want 143", got)
 				}
-				session.gone(t)
+				limit := patience
+				if screen, _ := term.shown(); strings.Contains(screen, "it ends by itself within 40s") {
+					limit += 40 * time.Second // it started too late for its client
+				}
+				session.goneWithin(t, limit)
 			})
 		}
 	}

@@ -82,6 +82,9 @@ func TestTargets(t *testing.T) {
 			term := open(t, args...)
 			session := term.session()
 			term.expect(`[$#] `)
+			if screen, _ := term.shown(); len(headlines(screen)) > 1 { // the target had just ended
+				session = headlines(screen)[1]
+			}
 			term.typed("echo user $(id -u), $(ls -d ${TARGET_ROOT:-/none}/proc 2>&1), $(touch /new 2>&1 && echo new)\n")
 			user, files, written := "0", `/proc/\d+/root/proc`, "new"
 			if tt.notRoot {
