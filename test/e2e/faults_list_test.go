@@ -46,16 +46,16 @@ func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
 		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
-		// A trial's stream is held back until all others have started, and then the server is away. A gate to
-		// which nobody attaches for a lease and 20 s ends by itself.
+		// A trial's stream is held back until all others have started, and then the server or the node is away. A
+		// gate to which nobody attaches for a lease and 20 s ends by itself.
 		unattended = `ended before the session began: Error, exit status 125`
 		deleted    = `(was deleted by somebody else|is being deleted( by somebody else|: EvictionByEvictionAPI)|pods "\S+" not found)`
 	)
 	return []fault{
 		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere),
 			says: `(` + lost + `|` + unattended + `)`, answer: isLost, delete: isLost},
-		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn), says: lost,
-			answer: arrives, delete: arrives},
+		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn),
+			says: `(` + lost + `|` + unattended + `)`, answer: arrives, delete: arrives},
 		{name: "node drained", all: &clusterFault{drain, uncordon}, status: ends(failedHere), says: deleted,
 			answer: arrives, delete: arrives, ruins: true},
 		sent("SIGTERM", syscall.SIGTERM),
