@@ -114,7 +114,7 @@ func testPulls(t *testing.T, l live) {
 		name := l.pod(t, image)
 		message := "jsonpath={.status.containerStatuses[0].state.waiting.message}"
 		l.must(t, "wait", "pod/"+name, "--for=jsonpath={.status.containerStatuses[0].state.waiting.message}",
-			"--timeout=10s")
+			"--timeout=60s")
 		if got := l.must(t, "get", "pod", name, "-o", message); !strings.Contains(got, want) {
 			t.Errorf("%s: %s; want %q", image, got, want)
 		}
