@@ -46,8 +46,8 @@ func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
 		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
-		// A trial's stream is held back until all others have started, and then the server or the node is away. A
-		// gate to which nobody attaches for a lease and 20 s ends by itself.
+		// A trial's stream is held back until all others have started. Then the server or the node is away.
+		// A gate to which nobody attaches for a lease and 20 s ends by itself.
 		unattended = `ended before the session began: Error, exit status 125`
 		deleted    = `(was deleted by somebody else|is being deleted( by somebody else|: EvictionByEvictionAPI)|pods "\S+" not found)`
 	)
