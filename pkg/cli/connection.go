@@ -19,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
@@ -33,8 +34,8 @@ const (
 
 // connection is how the cluster is reached.
 type connection struct {
-	config           *rest.Config
 	cluster          workload.Cluster
+	remote           stream.Remote
 	reconnect        func() // closes the connections to the cluster, whatever requests are in progress
 	context          string // its name, if the kubeconfig has several
 	namespace        string
@@ -78,8 +79,12 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
-	return connection{config, cluster, dialer.CloseAll, contextName(flags), namespace, enforced,
-		shells{*flags.CacheDir, config.Host}}, err
+	if err != nil {
+		return connection{}, err
+	}
+	return connection{cluster, stream.NewClient(config, client), dialer.CloseAll, contextName(flags),
+		namespace, enforced,
+		shells{*flags.CacheDir, config.Host}}, nil
 }
 
 // contextName returns the name of the context, if the kubeconfig has others too.

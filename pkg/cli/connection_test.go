@@ -110,7 +110,9 @@ func (f *flow) Read(p []byte) (int, error) {
 // ServeHTTP answers what a debug session asks.
 func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
-	f.from = append(f.from, r.Method+" "+r.Proto+" "+r.RemoteAddr)
+	if r.URL.Query().Get("watch") == "" {
+		f.from = append(f.from, r.Method+" "+r.Proto+" "+r.RemoteAddr)
+	}
 	if r.Method == http.MethodPatch {
 		f.forget()
 		f.pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{

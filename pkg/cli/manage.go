@@ -143,8 +143,7 @@ func (c *sessionCommand) end(ctx context.Context, s inventory.Session, user stri
 			s.Pod, s.Container)
 	default:
 		at := stream.Container{Namespace: s.Namespace, Pod: s.Pod, Name: s.Container}
-		if err := session.Stop(ctx, c.cluster.Client, stream.NewClient(c.config, c.cluster.Client),
-			at); err != nil {
+		if err := session.Stop(ctx, c.cluster.Client, c.remote, at); err != nil {
 			return err
 		}
 	}

@@ -40,6 +40,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
 	reads := o.readsStdin(streams, out)
+	request.Prepare = c.remote.Prepare
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
 	request.UseTerminal = func(r *run.Request) {
 		r.Plan.Stdin, r.Plan.TTY = reads, useTTY(o, reads, &streams, out)
@@ -66,7 +67,7 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 	ctx, interrupt := context.WithCancelCause(ctx)
 	return ctx, session.Config{
 		Client: c.cluster.Client, Reconnect: c.reconnect,
-		Streams: stream.NewClient(c.config, c.cluster.Client), Reporter: out,
+		Streams: c.remote, Reporter: out,
 		Write: o.write(), StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
 		Escape:    o.Escape, End: func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },

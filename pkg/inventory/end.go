@@ -47,7 +47,7 @@ const (
 	// noticeTime is how long a client may take to release its lease when its pod is being deleted.
 	noticeTime = 3 * time.Second
 	// renewalTime is longer than the time from one renewal of a lease to the next, by default.
-	renewalTime = 20 * time.Second
+	renewalTime = 45 * time.Second
 	// heardTime is how long ago a client was heard that probably lives.
 	heardTime = 2 * renewalTime
 )

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/rand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -23,6 +24,8 @@ type Request struct {
 	Session session.Config // without a lease, which is taken here
 	// UseTerminal decides, once the workload is found, whether the command runs on the user's terminal.
 	UseTerminal func(*Request)
+	// Prepare begins to open the connections of n streams; nil: they are opened when they are needed.
+	Prepare func(ctx context.Context, n int)
 	// Shells remembers images without a shell; nil: nothing is remembered.
 	Shells Shells
 }
@@ -46,6 +49,9 @@ func Session(ctx context.Context, r Request) (int, error) {
 // resolveAndStart resolves the workload while the lease is taken, and starts a session of it.
 func (r *Request) resolveAndStart(ctx context.Context) (*workload.Workload, *plan.Plan, int, error) {
 	pending := r.takeLease(ctx, r.terms(r.Query.Namespace))
+	if r.Prepare != nil && !r.Plan.Detach {
+		r.Prepare(ctx, r.streams())
+	}
 	w, err := workload.Resolve(ctx, r.Cluster, r.Query)
 	if err != nil {
 		r.giveUp(ctx, pending)
@@ -57,6 +63,15 @@ func (r *Request) resolveAndStart(ctx context.Context) (*workload.Workload, *pla
 	}
 	planned, status, err := r.start(ctx, w, pending)
 	return w, planned, status, err
+}
+
+// streams returns how many streams a session begins with: that of its command and, by exec, that of the process
+// that ends with its client.
+func (r *Request) streams() int {
+	if r.Plan.Via == agent.ViaAttach {
+		return 1
+	}
+	return 2
 }
 
 // Preview plans a session of the requested workload. It creates nothing.

@@ -22,10 +22,12 @@ import (
 // create creates what the plan describes, and watches the pod in which the session runs.
 func (s *session) create(ctx context.Context) error {
 	s.enter(requested)
+	watch := requestWatch(context.WithoutCancel(ctx), s.Client, s.plan.Namespace, s.plan.PodName)
 	answered, cancel := Answered(ctx)
 	defer cancel()
 	pod, err := send(answered, s.Client, s.plan, s.Write)
 	if err != nil {
+		watch.stop()
 		if isRefused(err) {
 			s.enter(planned)
 		}
@@ -34,8 +36,11 @@ func (s *session) create(ctx context.Context) error {
 	s.enter(created)
 	s.uid = pod.UID
 	s.Reporter.Created(s.plan)
-	s.watch, err = watchPod(context.WithoutCancel(ctx), s.Client, pod)
-	return Interrupted(ctx, err)
+	if err := watch.begin(pod); err != nil {
+		return Interrupted(ctx, err)
+	}
+	s.watch = watch
+	return nil
 }
 
 // Answered returns a context that outlives ctx by answerTimeout. A create request that is broken off may

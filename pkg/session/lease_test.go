@@ -119,11 +119,11 @@ func TestRenew(t *testing.T) {
 		{"the server is away for a minute", []func(*aLease){away(time.Minute, 2*time.Minute)}, time.Hour, "",
 			[]string{
 				"warning: the lease could not be renewed; " + where +
-					" ends in 105s unless it can: connection refused", "the lease is renewed again"}},
-		{"the server stays away", []func(*aLease){away(time.Minute, time.Hour)}, 165 * time.Second,
+					" ends in 80s unless it can: connection refused", "the lease is renewed again"}},
+		{"the server stays away", []func(*aLease){away(time.Minute, time.Hour)}, 160 * time.Second,
 			where + " ended: its lease could not be renewed in time: connection refused", []string{
 				"warning: the lease could not be renewed; " + where +
-					" ends in 105s unless it can: connection refused"}},
+					" ends in 80s unless it can: connection refused"}},
 		{"the server hangs", []func(*aLease){func(l *aLease) { l.answer = hanging }}, 135 * time.Second,
 			where + " ended: its lease could not be renewed in time: the API server does not answer",
 			[]string{
@@ -132,7 +132,7 @@ func TestRenew(t *testing.T) {
 		{"one that is not to be renewed, and the server is away",
 			[]func(*aLease){away(time.Minute, 2*time.Minute), func(l *aLease) { l.length = l.ttl }},
 			time.Hour, "", nil},
-		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 30 * time.Second,
+		{"lost", []func(*aLease){lostAfter(20 * time.Second)}, 40 * time.Second,
 			where + " ended with its lease: it was deleted by somebody else, or not renewed in time", nil},
 		{"at its TTL", []func(*aLease){func(l *aLease) { l.ttl = 10 * time.Minute }}, 10 * time.Minute,
 			where + " has reached the end of its time (--ttl)",

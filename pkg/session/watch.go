@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
@@ -20,13 +21,15 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// podWatch is the session's only watch. It watches the session's pod from the version that the create
-// returned, so that no LIST is needed. It reconnects by itself, and its events are read all the time: a watch
+// podWatch is the session's only watch. It is requested at the same time as what it watches, so that it costs
+// no round trip, and no LIST is needed. It reconnects by itself, and its events are read all the time: a watch
 // that nobody reads falls behind until the server no longer has its version.
 type podWatch struct {
-	pod  *corev1.Pod // as of the last next
-	news chan podEvent
-	stop context.CancelFunc
+	pod    *corev1.Pod // as of the last next; nil before begin
+	news   chan podEvent
+	client onePod
+	ctx    context.Context // ends with stop
+	stop   context.CancelFunc
 }
 
 // podEvent is a version of the pod, or the reason why no more follow.
@@ -38,26 +41,57 @@ type podEvent struct {
 // errDeleted means that the pod disappeared during the session.
 var errDeleted = errors.New("it was deleted by somebody else")
 
+// requestWatch requests a watch of a pod that may not exist yet, until it is stopped or ctx ends. It does not
+// wait for the answer.
+func requestWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
+	w := newWatch(ctx, kube, namespace, name)
+	go func() {
+		defer close(w.client.first)
+		// From whatever version the server has at hand: it does not matter what was before the change.
+		if first, err := w.client.watch(w.ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
+			w.client.first <- first
+		}
+	}()
+	return w
+}
+
 // watchPod watches a pod from the given version until it is stopped or ctx ends.
 func watchPod(ctx context.Context, kube kubernetes.Interface, pod *corev1.Pod) (*podWatch, error) {
-	ctx, stop := context.WithCancel(ctx)
-	client := onePod{kube.CoreV1().Pods(pod.Namespace), pod.Name}
-	events, err := watchtools.NewRetryWatcherWithContext(ctx, pod.ResourceVersion, client)
-	if err != nil {
-		stop()
-		return nil, fmt.Errorf("watch pod/%s: %w", pod.Name, err)
+	w := newWatch(ctx, kube, pod.Namespace, pod.Name)
+	close(w.client.first)
+	if err := w.begin(pod); err != nil {
+		return nil, err
 	}
-	w := &podWatch{pod: pod, news: make(chan podEvent, 1), stop: stop}
-	go w.follow(ctx, client, events, pod)
 	return w, nil
+}
+
+func newWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
+	ctx, stop := context.WithCancel(ctx)
+	return &podWatch{news: make(chan podEvent, 1), ctx: ctx, stop: stop,
+		client: onePod{kube.CoreV1().Pods(namespace), name, make(chan watch.Interface, 1)}}
+}
+
+// begin follows the pod from the version that the create has returned.
+func (w *podWatch) begin(pod *corev1.Pod) error {
+	events, err := watchtools.NewRetryWatcherWithContext(w.ctx, pod.ResourceVersion, w.client)
+	if err != nil {
+		w.stop()
+		return fmt.Errorf("watch pod/%s: %w", pod.Name, err)
+	}
+	w.pod = pod
+	go w.follow(events, pod)
+	return nil
 }
 
 // follow keeps the newest podEvent for next. A server that has been restarted might no longer know the
 // version to continue from. The pod is then read once, and watched from there.
-func (w *podWatch) follow(ctx context.Context, client onePod, events watch.Interface, pod *corev1.Pod) {
+func (w *podWatch) follow(events watch.Interface, pod *corev1.Pod) {
 	for events != nil {
 		seen := podEvent{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)}
 		for event := range events.ResultChan() {
+			if isFromBefore(event, pod) {
+				continue
+			}
 			if seen = convert(event, pod); seen.err != nil {
 				break
 			}
@@ -65,7 +99,7 @@ func (w *podWatch) follow(ctx context.Context, client onePod, events watch.Inter
 		}
 		events = nil
 		if apierrors.IsResourceExpired(seen.err) || apierrors.IsGone(seen.err) {
-			seen, events = client.rewatch(ctx, pod)
+			seen, events = w.client.rewatch(w.ctx, pod)
 		}
 		w.put(seen)
 	}
@@ -103,6 +137,17 @@ func (w *podWatch) put(event podEvent) {
 	w.news <- event
 }
 
+// isFromBefore reports whether an event is of an earlier version of the pod, or of an earlier pod of its name:
+// the watch may have begun before the change that it is for.
+func isFromBefore(event watch.Event, pod *corev1.Pod) bool {
+	seen, is := event.Object.(*corev1.Pod)
+	if !is || seen.UID != pod.UID {
+		return is
+	}
+	order, err := resourceversion.CompareResourceVersion(seen.ResourceVersion, pod.ResourceVersion)
+	return err == nil && order < 0
+}
+
 func convert(event watch.Event, pod *corev1.Pod) podEvent {
 	switch event.Type {
 	case watch.Added, watch.Modified:
@@ -133,12 +178,25 @@ func (w *podWatch) next(ctx context.Context) error {
 
 // onePod is a client for one of a namespace's pods.
 type onePod struct {
-	pods v1.PodInterface
-	name string
+	pods  v1.PodInterface
+	name  string
+	first chan watch.Interface // the watch that was requested first; closed if there is none, or no more
 }
 
 // WatchWithContext is called by the retrying watcher, to connect and to reconnect.
 func (p onePod) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	select {
+	case first, is := <-p.first:
+		if is {
+			return first, nil
+		}
+		return p.watch(ctx, options)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p onePod) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, p.name).String()
 	return p.pods.Watch(ctx, options)
 }

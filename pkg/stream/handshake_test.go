@@ -27,7 +27,7 @@ type asked struct {
 }
 
 // silent returns a client of a server that accepts requests for streams and answers none; they are in asks.
-func silent(t *testing.T) (client remote, asks chan asked) {
+func silent(t *testing.T) (client Remote, asks chan asked) {
 	t.Helper()
 	asks = make(chan asked, 10)
 	over := make(chan struct{})
@@ -42,7 +42,7 @@ func silent(t *testing.T) (client remote, asks chan asked) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewClient(config, kube).(remote), asks
+	return NewClient(config, kube), asks
 }
 
 // unread fails the test when it is read: a stream that has not opened takes nothing of the user's.

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/transport/websocket"
 	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
@@ -43,19 +44,28 @@ func IsAnswer(err error) bool {
 		io.ErrUnexpectedEOF)
 }
 
-// NewClient returns the Client of a real cluster. It tries WebSocket first, as kubectl does, and falls back
-// to SPDY if the server or a proxy in between does not support WebSocket (KEP-4006).
-func NewClient(config *rest.Config, client kubernetes.Interface) Client {
-	return remote{config, client.CoreV1().RESTClient(), nodeTimeout}
-}
-
-type remote struct {
+// Remote is the Client of a real cluster. It tries WebSocket first, as kubectl does, and falls back to SPDY if
+// the server or a proxy in between does not support WebSocket (KEP-4006).
+type Remote struct {
 	config    *rest.Config
 	client    rest.Interface
 	handshake time.Duration // how long a stream may take to open
+	spares    *spares
 }
 
-func (r remote) Exec(ctx context.Context, c Container, command []string,
+// NewClient returns the Client of a cluster.
+func NewClient(config *rest.Config, client kubernetes.Interface) Remote {
+	return Remote{config, client.CoreV1().RESTClient(), nodeTimeout, &spares{config: config}}
+}
+
+// Prepare begins to open the connections of the next n streams, which then open two round trips sooner. It
+// waits for nothing. A connection that no stream uses for 15 s is closed again.
+func (r Remote) Prepare(ctx context.Context, n int) {
+	r.spares.prepare(ctx, n)
+}
+
+// Exec runs a command in a container.
+func (r Remote) Exec(ctx context.Context, c Container, command []string,
 	streams remotecommand.StreamOptions) error {
 	return r.stream(ctx, c, "exec", &corev1.PodExecOptions{
 		Container: c.Name, Command: command,
@@ -64,7 +74,8 @@ func (r remote) Exec(ctx context.Context, c Container, command []string,
 	}, streams)
 }
 
-func (r remote) Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error {
+// Attach attaches to a container's process.
+func (r Remote) Attach(ctx context.Context, c Container, streams remotecommand.StreamOptions) error {
 	return r.stream(ctx, c, "attach", &corev1.PodAttachOptions{
 		Container: c.Name,
 		Stdin:     streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil,
@@ -82,7 +93,7 @@ var ErrNoAnswer = errors.New("the request for a stream was not answered")
 // stream carries one stream. Until that is open client-go looks neither at its context nor at a clock
 // (gorilla/websocket and its SPDY read the answer bare): the call is left to itself then, and ends at once if
 // the answer still comes.
-func (r remote) stream(ctx context.Context, c Container, subresource string, options runtime.Object,
+func (r Remote) stream(ctx context.Context, c Container, subresource string, options runtime.Object,
 	streams remotecommand.StreamOptions) error {
 	lasting := ctx.Value(patience{}) != nil
 	ctx, abandon := context.WithCancelCause(ctx)
@@ -169,9 +180,14 @@ func (r redacted) Error() string { return r.text }
 func (r redacted) Unwrap() error { return r.error }
 
 // executor returns client-go's executor of a request. opened is called when its stream is open.
-func (r remote) executor(address *url.URL, opened func()) (remotecommand.Executor, error) {
+func (r Remote) executor(address *url.URL, opened func()) (remotecommand.Executor, error) {
 	config := rest.CopyConfig(r.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return upgrade{next, opened} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		if socket, is := next.(*websocket.RoundTripper); is {
+			next = overSpare{socket, r.spares}
+		}
+		return upgrade{next, opened}
+	})
 	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", address)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,170 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport/websocket"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
+)
+
+// Each stream has a connection to itself. To open one takes two round trips, one for TCP and one for TLS. A
+// spare is a connection that is open before its stream is asked for: both are made while a pod starts.
+
+const (
+	// spareTime is how long a spare is kept. An API server closes a connection on which no request has come
+	// for 32 s.
+	spareTime = 15 * time.Second
+	// dialTime is how long a spare may take to open.
+	dialTime = 30 * time.Second
+)
+
+// spares opens connections to a server and keeps them until they are used.
+type spares struct {
+	config *rest.Config
+	mu     sync.Mutex
+	made   []*spare
+}
+
+// spare is one connection, or the attempt to open it.
+type spare struct {
+	opened chan struct{} // closed when conn is set, or when it has failed
+	conn   net.Conn
+	expiry *time.Timer
+}
+
+// dialer returns what opens a connection as client-go does, or nil if there cannot be a spare: behind a proxy,
+// without TLS, or with a configuration that has an error, which the stream itself will report.
+func dialer(config *rest.Config) func(context.Context) (net.Conn, error) {
+	server, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil || server.Scheme != "https" || config.Transport != nil {
+		return nil
+	}
+	proxier := config.Proxy
+	if proxier == nil {
+		proxier = utilnet.NewProxierWithNoProxyCIDR(http.ProxyFromEnvironment)
+	}
+	if proxy, err := proxier(&http.Request{URL: server}); err != nil || proxy != nil {
+		return nil
+	}
+	verified, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil
+	}
+	secure := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: 30 * time.Second}, Config: verified}
+	address := net.JoinHostPort(server.Hostname(), cmp.Or(server.Port(), "443"))
+	return func(ctx context.Context) (net.Conn, error) { return secure.DialContext(ctx, "tcp", address) }
+}
+
+// prepare begins to open n connections, and does not wait for them.
+func (s *spares) prepare(ctx context.Context, n int) {
+	dial := dialer(s.config)
+	if dial == nil {
+		return
+	}
+	for range n {
+		next := &spare{opened: make(chan struct{})}
+		s.mu.Lock()
+		s.made = append(s.made, next)
+		s.mu.Unlock()
+		go func() {
+			defer close(next.opened)
+			ctx, cancel := context.WithTimeout(ctx, dialTime)
+			defer cancel()
+			conn, err := dial(ctx)
+			if err == nil {
+				next.conn = conn
+				next.expiry = time.AfterFunc(spareTime, func() { conn.Close() })
+			}
+		}()
+	}
+}
+
+// take returns a connection that is open and that nothing else uses, or nil. It waits for one that is about to
+// open.
+func (s *spares) take(ctx context.Context) net.Conn {
+	for {
+		s.mu.Lock()
+		if len(s.made) == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+		next := s.made[0]
+		s.made = s.made[1:]
+		s.mu.Unlock()
+		select {
+		case <-next.opened:
+		case <-ctx.Done():
+			return nil
+		}
+		if next.conn != nil && next.expiry.Stop() {
+			if isOpen(next.conn) {
+				return next.conn
+			}
+			next.conn.Close()
+		}
+	}
+}
+
+// isOpen reports whether a connection on which nothing is expected is still open, as far as this computer knows:
+// a server that has restarted has closed it.
+func isOpen(conn net.Conn) bool {
+	if conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+		return false
+	}
+	_, err := conn.Read(make([]byte, 1))
+	return errors.Is(err, os.ErrDeadlineExceeded) && conn.SetReadDeadline(time.Time{}) == nil
+}
+
+// overSpare is a WebSocket's round tripper that uses spares. client-go's own has no place for a connection that
+// is already open, but one for the WebSocket that was made of it.
+type overSpare struct {
+	*websocket.RoundTripper
+	spares *spares
+}
+
+// RoundTrip opens a WebSocket on a spare. A refusal is asked for again without one, because client-go
+// interprets it. A connection that breaks after the request has been sent is not: nothing runs twice.
+func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
+	conn := o.spares.take(request.Context())
+	if conn == nil {
+		return o.RoundTripper.RoundTrip(request)
+	}
+	header := request.Header.Clone()
+	protocols := header[wsstream.WebSocketProtocolHeader]
+	delete(header, wsstream.WebSocketProtocolHeader)
+	dialer := gorilla.Dialer{
+		Subprotocols:   protocols,
+		ReadBufferSize: o.DataBufferSize() + 1024, WriteBufferSize: o.DataBufferSize() + 1024,
+		NetDialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}
+	address := *request.URL
+	address.Scheme = "wss"
+	socket, answer, err := dialer.DialContext(request.Context(), address.String(), header)
+	switch {
+	case errors.Is(err, gorilla.ErrBadHandshake):
+		answer.Body.Close()
+		return o.RoundTripper.RoundTrip(request)
+	case err != nil:
+		return nil, err
+	case !slices.Contains(protocols, socket.Subprotocol()):
+		socket.Close()
+		return nil, &httpstream.UpgradeFailureError{
+			Cause: fmt.Errorf("invalid protocol %q, expected one of %q", socket.Subprotocol(), protocols)}
+	}
+	o.Conn = socket
+	return answer, nil
+}
