@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
@@ -190,7 +191,8 @@ func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 	return result, c.judgePatched(pod, result)
 }
 
-// applyPatch works like kubectl's Overrider, but its decoder refuses unknown fields.
+// applyPatch works like kubectl's Overrider, whose package takes long to load, but its decoder refuses unknown
+// fields.
 func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(scheme))
@@ -198,14 +200,29 @@ func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeJSON)
 	codec := codecs.CodecForVersions(info.Serializer, info.StrictSerializer, corev1.SchemeGroupVersion,
 		corev1.SchemeGroupVersion)
-	switch cmdutil.OverrideType(overrides.Type) {
-	case cmdutil.OverrideTypeJSON:
-		return cmdutil.JSONPatch(codec, pod, overrides.Patch)
-	case cmdutil.OverrideTypeStrategic:
-		return cmdutil.StrategicMerge(codec, pod, overrides.Patch, &corev1.Pod{})
-	default:
-		return cmdutil.Merge(codec, pod, overrides.Patch)
+	before, err := runtime.Encode(codec, pod)
+	if err != nil {
+		return nil, err
 	}
+	after, err := patchJSON(before, overrides)
+	if err != nil {
+		return nil, err
+	}
+	return runtime.Decode(codec, after)
+}
+
+func patchJSON(pod []byte, overrides Overrides) ([]byte, error) {
+	switch overrides.Type {
+	case "json":
+		patch, err := jsonpatch.DecodePatch([]byte(overrides.Patch))
+		if err != nil {
+			return nil, err
+		}
+		return patch.Apply(pod)
+	case "strategic":
+		return strategicpatch.StrategicMergePatch(pod, []byte(overrides.Patch), &corev1.Pod{})
+	}
+	return jsonpatch.MergePatch(pod, []byte(overrides.Patch))
 }
 
 // judgePatched refuses a patch that would break the session, leave the pod behind, or let something select
