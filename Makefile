@@ -30,6 +30,13 @@ help: ## Show this list
 build: ## Build bin/kubectl-eshell for this machine
 	$(GO_BUILD) -o bin/ ./cmd/kubectl-eshell
 
+# Let nothing else run on the machine meanwhile. BENCH is for flags: see "go run ./test/bench -h".
+BENCH ?=
+
+.PHONY: bench
+bench: build $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Time this plugin and its peers, and write docs/benchmarks
+	go run ./test/bench $(BENCH)
+
 .PHONY: demo
 demo: build ## Show the plugin at work
 	test/demo/demo.sh

@@ -34,14 +34,14 @@ type chunk struct {
 	broken bool // the stream ended here by a reset, not by its end
 }
 
-func (p *Proxy) serve(client *net.TCPConn) {
+func (p *Proxy) serve(client *net.TCPConn, accepted time.Time) {
 	c := &conn{proxy: p, client: client, done: make(chan struct{})}
 	defer c.close()
 	if !p.register(c) {
 		return
 	}
 	defer p.forget(c)
-	if !c.pass() || !c.dial() {
+	if !c.pass() || !c.dial() || !c.sleep(accepted.Add(p.handshakeTime())) {
 		return
 	}
 	c.touch()
@@ -77,7 +77,9 @@ func (c *conn) pump(to, from *net.TCPConn) {
 		if !c.sleep(piece.due) || !c.pass() {
 			return
 		}
-		if _, err := to.Write(piece.data); err != nil {
+		n, err := to.Write(piece.data)
+		c.count(to, n)
+		if err != nil {
 			c.close()
 			return
 		}
@@ -88,6 +90,15 @@ func (c *conn) pump(to, from *net.TCPConn) {
 	}
 	if c.pass() {
 		_ = to.CloseWrite()
+	}
+}
+
+// count adds n bytes that were passed on to one side.
+func (c *conn) count(to *net.TCPConn, n int) {
+	if to == c.client {
+		c.proxy.count(Traffic{ToClient: int64(n)})
+	} else {
+		c.proxy.count(Traffic{ToServer: int64(n)})
 	}
 }
 

@@ -17,15 +17,23 @@ type Proxy struct {
 	addr   string
 	wait   sync.WaitGroup
 
-	mu       sync.Mutex
-	listener net.Listener // nil while connections are refused
-	conns    map[*conn]struct{}
-	gate     chan struct{} // closed while traffic may flow
-	stalled  bool
-	closed   bool
-	delay    time.Duration
-	rate     int // bytes a second; 0: no limit
-	idle     time.Duration
+	mu        sync.Mutex
+	listener  net.Listener // nil while connections are refused
+	conns     map[*conn]struct{}
+	gate      chan struct{} // closed while traffic may flow
+	stalled   bool
+	closed    bool
+	delay     time.Duration
+	handshake bool // whether the delay holds for the TCP handshake too
+	rate      int  // bytes a second; 0: no limit
+	idle      time.Duration
+	traffic   Traffic
+}
+
+// Traffic is what went through a proxy since it was reset.
+type Traffic struct {
+	Connections        int   // that were accepted
+	ToClient, ToServer int64 // bytes that were passed on
 }
 
 // New starts a proxy on a free loopback port that forwards to target (host:port).
@@ -95,11 +103,52 @@ func (p *Proxy) Refuse(refuse bool) error {
 }
 
 // Delay adds d to the way of every byte in each direction; throughput is not limited.
-// The TCP handshake itself, which the kernel answers, is not delayed.
+// The TCP handshake itself, which the kernel answers, is not delayed: see DelayHandshake.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
+}
+
+// DelayHandshake makes the TCP handshake of new connections cost a round trip of the delay too, as over a
+// real network. The kernel has answered the client before the proxy knows of it, so that what is held is
+// all that follows: nothing of the connection sets out, in either direction, before a round trip has passed.
+func (p *Proxy) DelayHandshake(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handshake = on
+}
+
+// handshakeTime is how long a new connection is held.
+func (p *Proxy) handshakeTime() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.handshake {
+		return 0
+	}
+	return 2 * p.delay
+}
+
+// Traffic is what went through the proxy since it was made or ResetTraffic was called.
+func (p *Proxy) Traffic() Traffic {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.traffic
+}
+
+// ResetTraffic counts from zero again. A connection that is open is not counted again, only what it carries.
+func (p *Proxy) ResetTraffic() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.traffic = Traffic{}
+}
+
+func (p *Proxy) count(more Traffic) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.traffic.Connections += more.Connections
+	p.traffic.ToClient += more.ToClient
+	p.traffic.ToServer += more.ToServer
 }
 
 // Rate limits the throughput of each connection, in either direction, in bytes a second: what is not
@@ -160,7 +209,9 @@ func (p *Proxy) accept(listener net.Listener) {
 		if err != nil {
 			continue
 		}
-		p.wait.Go(func() { p.serve(client.(*net.TCPConn)) })
+		accepted := time.Now()
+		p.count(Traffic{Connections: 1})
+		p.wait.Go(func() { p.serve(client.(*net.TCPConn), accepted) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -135,6 +136,77 @@ func TestDelayAddsLatencyNotMore(t *testing.T) {
 	// One delay per 32 KiB would take 100 s.
 	if took := time.Since(before); took > patience {
 		t.Errorf("%d bytes there and back took %v", size, took)
+	}
+}
+
+// TestDelayHandshake: a new connection costs one round trip more, and only once.
+func TestDelayHandshake(t *testing.T) {
+	const roundTrip = 400 * time.Millisecond
+	proxy := start(t)
+	proxy.Delay(roundTrip / 2)
+	proxy.DelayHandshake(true)
+	before := time.Now()
+	client := dial(t, proxy)
+	for _, want := range []time.Duration{2 * roundTrip, roundTrip} {
+		say(t, client, "x")
+		hear(t, client, "x")
+		if took := time.Since(before); took < want || took > want+roundTrip*3/4 {
+			t.Errorf("an answer came after %v, want %v", took, want)
+		}
+		before = time.Now()
+	}
+}
+
+// TestCloseEndsAHandshake: a connection that is held does not hold up the proxy's end.
+func TestCloseEndsAHandshake(t *testing.T) {
+	proxy := start(t)
+	proxy.Delay(time.Hour)
+	proxy.DelayHandshake(true)
+	client := dial(t, proxy)
+	say(t, client, "x")
+	if err := proxy.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readWithin(client, patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read after close: %v", err)
+	}
+}
+
+func TestTraffic(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	proxy := startTo(t, listener.Addr().String())
+	client := dial(t, proxy)
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	talk := func() {
+		say(t, client, "question")
+		hear(t, server, "question")
+		say(t, server, "yes")
+		hear(t, client, "yes")
+	}
+	talk()
+	expect(t, proxy, Traffic{Connections: 1, ToClient: 3, ToServer: 8})
+	dial(t, proxy)
+	expect(t, proxy, Traffic{Connections: 2, ToClient: 3, ToServer: 8})
+	proxy.ResetTraffic()
+	talk()
+	expect(t, proxy, Traffic{ToClient: 3, ToServer: 8})
+}
+
+// expect waits for what is counted right after it has arrived.
+func expect(t *testing.T, proxy *Proxy, want Traffic) {
+	t.Helper()
+	for end := time.Now().Add(patience); proxy.Traffic() != want; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("counted %+v, want %+v", proxy.Traffic(), want)
+		}
 	}
 }
 

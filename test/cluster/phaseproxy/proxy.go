@@ -4,19 +4,14 @@ package phaseproxy
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
-	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 
 	"k8s.io/client-go/rest"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/tlsproxy"
 )
 
 // Moment is when a client is held.
@@ -38,8 +33,8 @@ const (
 // Proxy forwards all requests, with the credentials that it was made with, and holds those of its
 // moment until it is told what becomes of them. Its methods may be called from any goroutine.
 type Proxy struct {
+	*tlsproxy.Proxy
 	moment Moment
-	server *httptest.Server
 	base   http.RoundTripper
 
 	reached  chan struct{}
@@ -53,43 +48,14 @@ var errBroken = errors.New("the request was broken off")
 
 // New starts a proxy on a free loopback port.
 func New(config *rest.Config, moment Moment) (*Proxy, error) {
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		return nil, err
-	}
-	// Streams have HTTP/1.1 taken over from them, which HTTP/2 knows nothing of.
-	config = rest.CopyConfig(config)
-	config.NextProtos = []string{"http/1.1"}
-	base, err := rest.TransportFor(config)
-	if err != nil {
-		return nil, err
-	}
-	p := &Proxy{moment: moment, base: base, reached: make(chan struct{}), released: make(chan struct{}),
+	p := &Proxy{moment: moment, reached: make(chan struct{}), released: make(chan struct{}),
 		broken: make(chan struct{})}
-	quiet := log.New(io.Discard, "", 0) // that clients go away is what this is for
-	p.server = httptest.NewUnstartedServer(&httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport: p, ErrorLog: quiet,
-		// A server that dies sends no answer, not one that says so.
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	})
-	p.server.EnableHTTP2 = true
-	p.server.Config.ErrorLog = quiet
-	p.server.StartTLS()
-	return p, nil
-}
-
-// Addr is the proxy's address, host:port.
-func (p *Proxy) Addr() string { return p.server.Listener.Addr().String() }
-
-// CA is the certificate that its clients have to trust, as PEM.
-func (p *Proxy) CA() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
-}
-
-// Replace takes the place of the API server in a kubeconfig's cluster.
-func (p *Proxy) Replace(cluster *clientcmdapi.Cluster) {
-	cluster.Server, cluster.TLSServerName, cluster.CertificateAuthorityData = "https://"+p.Addr(), "", p.CA()
+	var err error
+	p.Proxy, err = tlsproxy.New(config, tlsproxy.Hooks{Transport: func(base http.RoundTripper) http.RoundTripper {
+		p.base = base
+		return p
+	}})
+	return p, err
 }
 
 // Reached is closed when the moment has come for the first time.
@@ -107,8 +73,7 @@ func (p *Proxy) Break() {
 // Close ends the proxy and all its connections.
 func (p *Proxy) Close() {
 	p.Break()
-	p.server.CloseClientConnections()
-	p.server.Close()
+	p.Proxy.Close()
 }
 
 // RoundTrip forwards one request.
