@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -72,7 +74,7 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err != nil {
 		return connection{}, err
 	}
-	web.Transport = limited{web.Transport, answerTime} // around all others
+	web.Transport = limited{&sharing{web.Transport, make(chan struct{}), sync.Once{}}, answerTime} // around all
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	cluster := workload.Cluster{
 		Client:  client,
@@ -94,6 +96,33 @@ func contextName(flags *genericclioptions.ConfigFlags) string {
 		return ""
 	}
 	return cmp.Or(*flags.Context, config.CurrentContext)
+}
+
+// sharing has all requests wait until the first has a connection, and share it. net/http would open one for
+// each of the requests that begin before it knows that the server speaks HTTP/2, and then close all but one:
+// some 15 handshakes at the beginning of a session.
+type sharing struct {
+	http.RoundTripper
+	connected chan struct{} // closed when the first request has a connection, or has failed
+	first     sync.Once
+}
+
+// RoundTrip passes the request on.
+func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
+	isFirst := false
+	s.first.Do(func() { isFirst = true })
+	if isFirst {
+		open := sync.OnceFunc(func() { close(s.connected) })
+		defer open()
+		return s.RoundTripper.RoundTrip(request.WithContext(httptrace.WithClientTrace(request.Context(),
+			&httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { open() }})))
+	}
+	select {
+	case <-s.connected:
+		return s.RoundTripper.RoundTrip(request)
+	case <-request.Context().Done():
+		return nil, request.Context().Err()
+	}
 }
 
 // answerTime is longer than an API server itself works on a request (its own --request-timeout: 1 minute).

@@ -223,7 +223,7 @@ func parseSession(names []string) (string, error) {
 // attach runs a command in a session and returns its exit status.
 func (c *sessionCommand) attach(ctx context.Context, name string, o Options, force bool) (int, error) {
 	c.out.quiet = o.Quiet
-	c.remote.Prepare(ctx, 1)
+	c.remote.Prepare(ctx, 2) // for the command, and what keeps it alive
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
 		return 0, err

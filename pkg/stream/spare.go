@@ -4,16 +4,21 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	gorilla "github.com/gorilla/websocket"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport/websocket"
@@ -136,8 +141,8 @@ type overSpare struct {
 	spares *spares
 }
 
-// RoundTrip opens a WebSocket on a spare. A refusal is asked for again without one, because client-go
-// interprets it. A connection that breaks after the request has been sent is not: nothing runs twice.
+// RoundTrip opens a WebSocket on a spare. A connection that breaks after the request has been sent is an error,
+// and the request is not sent again: nothing runs twice.
 func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
 	conn := o.spares.take(request.Context())
 	if conn == nil {
@@ -156,8 +161,7 @@ func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
 	socket, answer, err := dialer.DialContext(request.Context(), address.String(), header)
 	switch {
 	case errors.Is(err, gorilla.ErrBadHandshake):
-		answer.Body.Close()
-		return o.RoundTripper.RoundTrip(request)
+		return nil, refusal(answer, err)
 	case err != nil:
 		return nil, err
 	case !slices.Contains(protocols, socket.Subprotocol()):
@@ -167,4 +171,22 @@ func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	o.Conn = socket
 	return answer, nil
+}
+
+// refusal returns the error for an answer that opens no WebSocket, as client-go does: with the server's own words,
+// and such that SPDY is tried next.
+func refusal(answer *http.Response, err error) error {
+	cause := fmt.Errorf("%w (%s)", err, answer.Status)
+	defer answer.Body.Close()
+	body, readErr := io.ReadAll(answer.Body)
+	var status metav1.Status
+	switch text := strings.TrimSpace(string(body)); {
+	case readErr != nil:
+		cause = fmt.Errorf("%w: the rest of the answer could not be read: %w", cause, readErr)
+	case json.Unmarshal(body, &status) == nil && status.Kind == "Status":
+		cause = &apierrors.StatusError{ErrStatus: status}
+	case text != "":
+		cause = fmt.Errorf("%w: %s", cause, text)
+	}
+	return &httpstream.UpgradeFailureError{Cause: cause}
 }

@@ -115,7 +115,7 @@ func TestSpare(t *testing.T) {
 	}{
 		{"used", succeed, nil, "done", "", 2, 1},
 		{"closed meanwhile", succeed, closeAll, "done", "", 3, 1},
-		{"refused: client-go asks again, and then by SPDY", refuse, nil, "", `forbidden`, 4, 3},
+		{"refused: SPDY is tried", refuse, nil, "", `pods "api" is forbidden: not today`, 3, 2},
 		{"broken off: nothing is asked twice", breakOff, nil, "", "EOF", 2, 1},
 	}
 	for _, tt := range tests {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
@@ -94,7 +95,7 @@ func holdAt(t *testing.T, moment phaseproxy.Moment) *phaseproxy.Proxy {
 }
 
 // kubeconfigVia returns the path of a kubeconfig whose cluster is behind the proxy.
-func kubeconfigVia(t *testing.T, proxy *phaseproxy.Proxy) string {
+func kubeconfigVia(t *testing.T, proxy interface{ Replace(*clientcmdapi.Cluster) }) string {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(env.kubeconfig)
 	if err != nil {

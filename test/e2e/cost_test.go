@@ -1,0 +1,196 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/countproxy"
+)
+
+// roundTrip is what a round trip takes in these tests: longer than a busy machine delays one request.
+const roundTrip = 100 * time.Millisecond
+
+// lists are what selects pods in a namespace.
+const lists = "GET services, GET poddisruptionbudgets, GET networkpolicies, GET deployments, " +
+	"GET statefulsets, GET daemonsets, GET replicationcontrollers, GET replicasets, GET jobs, "
+
+// rights are who the caller is and what they are allowed to do.
+const rights = "5 POST selfsubjectaccessreviews, POST selfsubjectreviews, "
+
+// TestCost: what each command costs the API server, and what a slow network makes its user wait for.
+func TestCost(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "cost", decoySource)
+	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
+	detached := here.run(t, "kubectl-eshell deploy/source --detach --ttl=1h")
+	if detached.status != 0 {
+		t.Fatal(detached.stderr)
+	}
+	name := strings.TrimSpace(detached.stdout)
+	const created, streams, deleted = "POST jobs, POST pods, WATCH pods, PATCH jobs, ",
+		"GET pods/attach, GET pods/exec, ", "DELETE pods, DELETE jobs"
+	tests := []struct {
+		line     string
+		requests string
+		conns    int
+		trips    int // at most, one after the other; a connection counts for two
+		kilos    int // received, at most
+	}{
+		{"deploy/source -- true", rights + "GET deployments, " + lists + created + streams + deleted, 3, 7, 160},
+		{"deploy/source --via=attach -- sh -c exit",
+			rights + "GET deployments, " + lists + created + "GET pods/attach, " + deleted, 2, 7, 160},
+		{"pod/joined --mode=debug -- true", rights + "GET pods, POST jobs, PATCH pods/ephemeralcontainers, " +
+			"WATCH pods, PATCH jobs, " + streams + "DELETE jobs", 3, 7, 96},
+		{"deploy/source --dry-run=client", rights + "3 POST selfsubjectaccessreviews, GET deployments, " +
+			strings.TrimSuffix(lists, ", "), 1, 3, 24},
+		{"list", "GET pods, GET jobs, POST selfsubjectreviews", 1, 3, 48},
+		{"attach " + name + " -- true",
+			"GET pods, GET jobs, POST selfsubjectreviews, GET pods/exec, GET jobs", 3, 5, 32},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			proxy := counting(t)
+			cmd := exec.Command(filepath.Join(env.bin, "kubectl-eshell"), append(strings.Fields(
+				"-n "+here.namespace), strings.Fields(tt.line)...)...)
+			through := env
+			through.kubeconfig = kubeconfigVia(t, proxy)
+			cmd.Env = through.env()
+			defer env.startOne()()
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			got, _ := proxy.Bytes()
+			asked := inWords(proxy.Requests())
+			if strings.HasPrefix(tt.line, "attach") { // the relay's stream may come too late for so short a command
+				asked = strings.Replace(asked, "GET pods/exec\nGET pods/exec\n", "GET pods/exec\n", 1)
+			}
+			if asked != sorted(tt.requests) {
+				t.Errorf("requests:\n%s\nwant\n%s", asked, sorted(tt.requests))
+			}
+			if proxy.Connections() != tt.conns || proxy.RoundTrips() > tt.trips || got > int64(tt.kilos)<<10 {
+				t.Errorf("%d connections, %d round trips, %d bytes; want %d, %d, %d KiB at most",
+					proxy.Connections(), proxy.RoundTrips(), got, tt.conns, tt.trips, tt.kilos)
+			}
+			t.Logf("%d requests on %d connections in %d round trips, %d bytes", len(proxy.Requests()),
+				proxy.Connections(), proxy.RoundTrips(), got)
+		})
+	}
+}
+
+func counting(t *testing.T) *countproxy.Proxy {
+	t.Helper()
+	server, err := env.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := countproxy.New(server, roundTrip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	return proxy
+}
+
+// asksFor finds the resource and subresource in a path.
+var asksFor = regexp.MustCompile(`^/apis?/.*?v1(?:/namespaces/[^/]+)?/([a-z]+)(?:/[^/]+)?(/[a-z]+)?$`)
+
+// inWords lists requests by verb and resource.
+func inWords(requests []countproxy.Request) string {
+	var all []string
+	for _, r := range requests {
+		verb, path := r.Method, r.Path
+		if r.Watch {
+			verb = "WATCH"
+		}
+		if found := asksFor.FindStringSubmatch(path); found != nil {
+			path = found[1] + found[2]
+		}
+		all = append(all, verb+" "+path)
+	}
+	return sorted(strings.Join(all, ", "))
+}
+
+// sorted sorts a list in which "5 POST jobs" stands for five of them.
+func sorted(list string) string {
+	var all []string
+	for _, request := range strings.Split(list, ", ") {
+		times, rest, counted := strings.Cut(request, " ")
+		n, err := strconv.Atoi(times)
+		if !counted || err != nil {
+			n, rest = 1, request
+		}
+		all = append(all, slices.Repeat([]string{rest}, n)...)
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+// TestStartUp: the plugin is no larger than kubectl, and does less when it starts. Instructions cannot be counted
+// on every machine, and time depends on what else it does: what is counted is the memory that the packages
+// allocate before main, which Go reports.
+func TestStartUp(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(withRaceDetector) != "" {
+		t.Skip("the race detector has a start of its own")
+	}
+	binary := filepath.Join(t.TempDir(), "kubectl-eshell")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../../cmd/kubectl-eshell")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	kubectl := filepath.Join(env.bin, "kubectl")
+	own, theirs := allocated(t, binary, "--version"), allocated(t, kubectl, "version", "--client")
+	if own > theirs {
+		t.Errorf("it allocates %d bytes before main, kubectl %d", own, theirs)
+	}
+	ownSize, theirSize := size(t, binary), size(t, kubectl)
+	if ownSize > theirSize {
+		t.Errorf("it has %d bytes, kubectl %d", ownSize, theirSize)
+	}
+	t.Logf("%d of kubectl's %d bytes are allocated before main; size %d of %d", own, theirs, ownSize, theirSize)
+}
+
+// initTrace is a line of GODEBUG=inittrace=1: init NAME @0.1 ms, 0.2 ms clock, 345 bytes, 6 allocs
+var initTrace = regexp.MustCompile(`(?m)^init .* (\d+) bytes, \d+ allocs$`)
+
+func allocated(t *testing.T, program string, args ...string) (bytes int) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(env.env(), "GODEBUG=inittrace=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	lines := initTrace.FindAllSubmatch(out, -1)
+	if len(lines) < 10 {
+		t.Fatalf("%s reports %d packages", program, len(lines))
+	}
+	for _, line := range lines {
+		n := 0
+		if _, err := fmt.Sscan(string(line[1]), &n); err != nil {
+			t.Fatal(err)
+		}
+		bytes += n
+	}
+	return bytes
+}
+
+func size(t *testing.T, program string) int64 {
+	t.Helper()
+	info, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
