@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -58,6 +59,12 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	}
 	config.WarningHandler = out
 	config.QPS, config.Burst = requestsPerSecond, burst
+	// Without these, client-go reads and writes Protobuf. A server cannot tell which fields of a Protobuf
+	// body it does not know: it drops them silently, whatever the field validation. So bodies are JSON. What
+	// is read is smaller and faster as Protobuf; an API that does not have it answers with JSON. (The dynamic
+	// client sets its own.)
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.ContentType = runtime.ContentTypeJSON
 	// This dials as client-go does by default, and remembers what it has dialed. Closing only the idle
 	// connections would be a matter of chance: one on which a request was just cancelled is still busy for a
 	// moment.
