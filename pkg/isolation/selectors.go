@@ -92,18 +92,24 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	return selectors
 }
 
-// asks returns the keys of the labels that a pod must have for a selector to match, sorted. The selector's
+// Requires returns the keys of the labels that a pod must have for a selector to match, sorted. The selector's
 // other requirements are met by the absence of a label. Dropping a label never breaks them, and may be what
 // meets them.
-func asks(s labels.Selector) []string {
+func Requires(s labels.Selector) []string {
 	requirements, _ := s.Requirements() // none if it selects nothing
 	var keys []string
 	for _, r := range requirements {
-		switch r.Operator() {
-		case selection.DoesNotExist, selection.NotIn, selection.NotEquals:
-		default:
+		if needsLabel(r) {
 			keys = appendNew(keys, r.Key())
 		}
 	}
 	return keys
+}
+
+func needsLabel(r labels.Requirement) bool {
+	switch r.Operator() {
+	case selection.DoesNotExist, selection.NotIn, selection.NotEquals:
+		return false
+	}
+	return true
 }
