@@ -80,13 +80,17 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	}
 	web.Transport = limited{web.Transport, answerTime} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
+	if err != nil {
+		return connection{}, err
+	}
 	cluster := workload.Cluster{
 		Client:  client,
+		Tables:  client.CoreV1().RESTClient(),
 		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
 	return connection{config, cluster, dialer.CloseAll, contextName(flags), namespace, enforced,
-		shells{*flags.CacheDir, config.Host}}, err
+		shells{*flags.CacheDir, config.Host}}, nil
 }
 
 // contextName returns the name of the context, if the kubeconfig has others too.
