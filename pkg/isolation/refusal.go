@@ -106,7 +106,7 @@ type cause struct {
 
 func (l *labelSelection) cause(m Selector) cause {
 	var given []string
-	for _, key := range Requires(m.Match) {
+	for _, key := range asks(m.Match) {
 		given = append(given, key+"="+l.fixed[key])
 	}
 	if len(given) == 0 {

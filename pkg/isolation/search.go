@@ -86,7 +86,7 @@ func (l *labelSelection) without(given []string) labels.Set {
 // breaking returns the loose keys, other than the given ones, each of which stops m from matching when it is
 // dropped.
 func (l *labelSelection) breaking(m Selector, given []string) []string {
-	return slices.DeleteFunc(Requires(m.Match), func(key string) bool {
+	return slices.DeleteFunc(asks(m.Match), func(key string) bool {
 		_, loose := l.loose[key]
 		return !loose || slices.Contains(given, key)
 	})

@@ -148,7 +148,7 @@ func (l *labelSelection) selectingBy(key string, given []string) []Selector {
 	all, back := l.without(nil), l.without(except(given, key))
 	var by []Selector
 	for _, m := range l.state.Selectors {
-		if (m.Match.Matches(all) || m.Match.Matches(back)) && slices.Contains(Requires(m.Match), key) {
+		if (m.Match.Matches(all) || m.Match.Matches(back)) && slices.Contains(asks(m.Match), key) {
 			by = append(by, m)
 		}
 	}

@@ -92,10 +92,10 @@ func OfPlacement(kind, name string, spec *corev1.PodSpec) []Selector {
 	return selectors
 }
 
-// Requires returns the keys of the labels that a pod must have for a selector to match, sorted. The selector's
+// asks returns the keys of the labels that a pod must have for a selector to match, sorted. The selector's
 // other requirements are met by the absence of a label. Dropping a label never breaks them, and may be what
 // meets them.
-func Requires(s labels.Selector) []string {
+func asks(s labels.Selector) []string {
 	requirements, _ := s.Requirements() // none if it selects nothing
 	var keys []string
 	for _, r := range requirements {

@@ -147,9 +147,10 @@ func hasFinished(job *batchv1.Job) bool {
 func (n *neighbours) add(w workload) error {
 	// A ReplicaSet of a Deployment is left out, because the Deployment itself is listed. Such a ReplicaSet
 	// can match no clone, because its selector requires the hash of a pod template, which no clone carries.
-	match, err := metav1.LabelSelectorAsSelector(w.selector)
-	if w.kind == "ReplicaSet" && err == nil && requires(match, appsv1.DefaultDeploymentUniqueLabelKey) {
-		return nil
+	if w.kind == "ReplicaSet" && w.selector != nil {
+		if _, has := w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey]; has {
+			return nil
+		}
 	}
 	n.Selectors = append(n.Selectors, isolation.OfPlacement(w.kind, w.meta.Name, &w.template.Spec)...)
 	if len(podClaims(w.template.Spec)) > 0 || len(w.claimTemplates) > 0 {

@@ -3,8 +3,8 @@ package workload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,12 +12,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 
-	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
@@ -31,7 +29,7 @@ type scarce struct {
 	groupVersion, resource string
 	// columns are those of the resource's Table that show whether an object matters. The first is the name.
 	columns []string
-	matters func(cells []string) (bool, error)
+	matters func(cells []string) bool
 	// likely selects, on the server, objects that matter. It need not select all of them, nor only them.
 	likely metav1.ListOptions
 }
@@ -42,9 +40,8 @@ func scarceReplicaSets() scarce {
 	return scarce{
 		groupVersion: "apps/v1", resource: "replicasets", columns: []string{"Name", "Selector"},
 		likely: metav1.ListOptions{LabelSelector: "!" + appsv1.DefaultDeploymentUniqueLabelKey},
-		matters: func(cells []string) (bool, error) {
-			selector, err := parseSelector(cells[1])
-			return !requires(selector, appsv1.DefaultDeploymentUniqueLabelKey), err
+		matters: func(cells []string) bool {
+			return !requires(cells[1], appsv1.DefaultDeploymentUniqueLabelKey)
 		},
 	}
 }
@@ -58,32 +55,24 @@ func scarceJobs() scarce {
 		columns: []string{"Name", "Status", "Containers", "Selector"},
 		likely: metav1.ListOptions{FieldSelector: "status.successful=0",
 			LabelSelector: owned.ManagedByLabel + "!=" + owned.ManagedBy},
-		matters: func(cells []string) (bool, error) {
-			switch status, containers := cells[1], cells[2]; {
-			case status == string(batchv1.JobComplete) || status == string(batchv1.JobFailed):
-				return false, nil
-			case containers == lease.NeverRuns:
-				selector, err := parseSelector(cells[3])
-				return !requires(selector, batchv1.ControllerUidLabel), err
-			}
-			return true, nil
+		matters: func(cells []string) bool {
+			finished := cells[1] == string(batchv1.JobComplete) || cells[1] == string(batchv1.JobFailed)
+			isLease := cells[2] == lease.NeverRuns && requires(cells[3], batchv1.ControllerUidLabel)
+			return !finished && !isLease
 		},
 	}
 }
 
-// parseSelector reads a selector as kubectl shows it, which FormatLabelSelector has written. That writes
-// <none> for a selector that selects nothing and for one that selects everything.
-func parseSelector(text string) (labels.Selector, error) {
-	selector, err := labels.Parse(text)
-	if err == nil && selector.Empty() {
-		err = errors.New("an empty selector")
+// requires reports whether a selector requires one value of the label key. The selector is text, as
+// metav1.FormatLabelSelector has written it. No value in it has a comma or an equals sign. If a selector
+// requires the label in another way, or the text is <none> or <error>, the object is read to judge that.
+func requires(selector, key string) bool {
+	for term := range strings.SplitSeq(selector, ",") {
+		if strings.HasPrefix(term, key+"=") {
+			return true
+		}
 	}
-	return selector, err
-}
-
-// requires reports whether a selector matches only pods that have the label key.
-func requires(selector labels.Selector, key string) bool {
-	return selector != nil && slices.Contains(isolation.Requires(selector), key)
+	return false
 }
 
 // lister is what the client of a resource has.
@@ -138,17 +127,11 @@ func listedScarcely[O, L runtime.Object](s scarce, tables rest.Interface, namesp
 // mattering returns the names of the objects that matter.
 func (s scarce) mattering(ctx context.Context, tables rest.Interface, namespace string) (names []string,
 	err error) {
-	err = listTable(ctx, tables, s.groupVersion, namespace, s.resource, s.columns,
-		func(cells []string) error {
-			matters, err := s.matters(cells)
-			if err != nil {
-				return fmt.Errorf("%s %q: %w", s.resource, cells[0], err)
-			}
-			if matters {
-				names = append(names, cells[0])
-			}
-			return nil
-		})
+	err = listTable(ctx, tables, s.groupVersion, namespace, s.resource, s.columns, func(cells []string) {
+		if s.matters(cells) {
+			names = append(names, cells[0])
+		}
+	})
 	return names, err
 }
 
@@ -185,8 +168,8 @@ func getEach[O, L runtime.Object](ctx context.Context, client lister[O, L], name
 	return nil
 }
 
-// listAll lists all objects in pages, each of which is dropped before the next but one is read. The API server's cache has no
-// pages, so they are read as of now.
+// listAll lists all objects, in pages so that few are in memory at a time. The API server's cache has no pages,
+// so they are not read from there.
 func listAll[O, L runtime.Object](ctx context.Context, client lister[O, L], near *neighbours) error {
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		return client.List(ctx, options)

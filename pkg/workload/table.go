@@ -22,7 +22,7 @@ var errNoTable = errors.New("not a table")
 // listTable reads the Table of all objects of a resource in a namespace from the API server's cache. It calls
 // take with the cells of the columns, for each row.
 func listTable(ctx context.Context, client rest.Interface, groupVersion, namespace, resource string,
-	columns []string, take func(cells []string) error) error {
+	columns []string, take func(cells []string)) error {
 	answer, err := client.Get().AbsPath("/apis", groupVersion).Namespace(namespace).Resource(resource).
 		SetHeader("Accept", tableType).Param("includeObject", "None").Param("resourceVersion", "0").
 		Stream(ctx)
@@ -40,7 +40,7 @@ func listTable(ctx context.Context, client rest.Interface, groupVersion, namespa
 }
 
 // readTable reads row by row: a Table of thousands of rows takes no more memory than one of a few.
-func readTable(d *json.Decoder, columns []string, take func(cells []string) error) error {
+func readTable(d *json.Decoder, columns []string, take func(cells []string)) error {
 	var kind string
 	var defined []struct{ Name string }
 	if err := expect(d, json.Delim('{')); err != nil {
@@ -75,7 +75,7 @@ func readTable(d *json.Decoder, columns []string, take func(cells []string) erro
 	return errors.New("it has no rows")
 }
 
-func readRows(d *json.Decoder, defined, columns []string, take func(cells []string) error) error {
+func readRows(d *json.Decoder, defined, columns []string, take func(cells []string)) error {
 	var places []int
 	for _, column := range columns {
 		place := slices.Index(defined, column)
@@ -88,8 +88,9 @@ func readRows(d *json.Decoder, defined, columns []string, take func(cells []stri
 		return err
 	}
 	cells := make([]string, len(columns))
+	var row struct{ Cells []json.RawMessage } // one for all rows, which reuse its memory
 	for d.More() {
-		var row struct{ Cells []json.RawMessage }
+		row.Cells = row.Cells[:0]
 		if err := d.Decode(&row); err != nil {
 			return err
 		}
@@ -101,9 +102,7 @@ func readRows(d *json.Decoder, defined, columns []string, take func(cells []stri
 				return fmt.Errorf("column %s: %w", columns[i], err)
 			}
 		}
-		if err := take(cells); err != nil {
-			return err
-		}
+		take(cells)
 	}
 	return expect(d, json.Delim(']')) // an answer that was cut off does not have it
 }
