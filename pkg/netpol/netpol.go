@@ -146,6 +146,9 @@ func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) b
 	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a future kind of peer
 		return false
 	}
+	if peer.PodSelector != nil && !has(pod, peer.PodSelector.MatchLabels) {
+		return false // as most do; to parse a selector takes longer
+	}
 	namespaces := podSelector(peer.NamespaceSelector)
 	requirements, _ := namespaces.Requirements()
 	for _, r := range requirements {
@@ -155,6 +158,15 @@ func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) b
 		}
 	}
 	return !labels.MatchesNothing(namespaces) && podSelector(peer.PodSelector).Matches(pod)
+}
+
+func has(pod labels.Set, wanted map[string]string) bool {
+	for key, value := range wanted {
+		if own, ok := pod[key]; !ok || own != value {
+			return false
+		}
+	}
+	return true
 }
 
 // podSelector parses a selector. A nil selector is no restriction. One that cannot be parsed selects nothing,

@@ -177,7 +177,8 @@ func (n *neighbours) include(w workload) {
 	n.Unknown = cmp.Or(n.Unknown, alone.add(w)) // with one error, no label can be judged
 	for _, own := range alone.Selectors {
 		same := func(s isolation.Selector) bool {
-			return s.String() == own.String() && s.Match.String() == own.Match.String()
+			return s.Kind == own.Kind && s.Name == own.Name && s.Placement == own.Placement &&
+				s.Match.String() == own.Match.String()
 		}
 		if !slices.ContainsFunc(n.Selectors, same) {
 			n.Selectors = append(n.Selectors, own)

@@ -88,7 +88,7 @@ func readRows(d *json.Decoder, defined, columns []string, take func(cells []stri
 		return err
 	}
 	cells := make([]string, len(columns))
-	var row struct{ Cells []json.RawMessage } // one for all rows, which reuse its memory
+	var row struct{ Cells []any } // one for all rows, which reuse its memory
 	for d.More() {
 		row.Cells = row.Cells[:0]
 		if err := d.Decode(&row); err != nil {
@@ -98,9 +98,11 @@ func readRows(d *json.Decoder, defined, columns []string, take func(cells []stri
 			return fmt.Errorf("a row has %d cells in %d columns", len(row.Cells), len(defined))
 		}
 		for i, place := range places {
-			if err := json.Unmarshal(row.Cells[place], &cells[i]); err != nil {
-				return fmt.Errorf("column %s: %w", columns[i], err)
+			text, is := row.Cells[place].(string)
+			if !is {
+				return fmt.Errorf("column %s has a %T", columns[i], row.Cells[place])
 			}
+			cells[i] = text
 		}
 		take(cells)
 	}
