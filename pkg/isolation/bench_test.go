@@ -29,8 +29,8 @@ func BenchmarkSelectLabels(b *testing.B) {
 		state.Selectors = append(state.Selectors, s)
 	}
 	for n := range 500 {
-		state.Policies = append(state.Policies, networkingv1.NetworkPolicy{Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: selector(n)}}})
+		spec := networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: selector(n)}}
+		state.Policies = append(state.Policies, networkingv1.NetworkPolicy{Spec: spec})
 	}
 	source := selector(7)
 	for _, key := range []string{"tier", "part-of", "name", "version", "team"} {

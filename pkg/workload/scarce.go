@@ -168,8 +168,8 @@ func getEach[O, L runtime.Object](ctx context.Context, client lister[O, L], name
 	return nil
 }
 
-// listAll lists all objects, in pages so that few are in memory at a time. The API server's cache has no pages,
-// so they are not read from there.
+// listAll lists all objects, in pages so that few are in memory at a time. The API server's cache has no
+// pages, so they are not read from there.
 func listAll[O, L runtime.Object](ctx context.Context, client lister[O, L], near *neighbours) error {
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		return client.List(ctx, options)

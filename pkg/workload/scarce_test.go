@@ -45,7 +45,8 @@ func (s *tables) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	status := http.StatusOK
 	if n, err := fmt.Sscanf(body, "%d", &status); n == 1 && err == nil {
-		body = `{"kind":"Status","apiVersion":"v1","status":"Failure","code":` + body + `,"message":"its words"}`
+		body = fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"message":"no"}`,
+			status)
 	}
 	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(strings.NewReader(body)), Request: request}, nil
@@ -137,8 +138,7 @@ func aLease(name string) *batchv1.Job {
 	return j
 }
 
-// sets are ReplicaSets with a name's prefix, whose labels say that they are of a Deployment and whose selectors
-// do not.
+// sets are ReplicaSets whose labels say that they are of a Deployment and whose selectors do not.
 func sets(count int) (objects []runtime.Object) {
 	for n := range count {
 		objects = append(objects, marked(replicaSet(fmt.Sprintf("copy-%d", n), "")))
@@ -166,7 +166,8 @@ func TestScarce(t *testing.T) {
 		asked   []string
 		want    string // what selects
 	}{
-		{"nothing that matters", []runtime.Object{replicaSet("api-1", "1"), generated(job("j"))}, "", few, ""},
+		{"nothing that matters", []runtime.Object{replicaSet("api-1", "1"), generated(job("j"))}, "", few,
+			""},
 		{"a bare replica set", []runtime.Object{bare, replicaSet("api-1", "1")}, "", few,
 			"replicaset/bare app=api"},
 		{"a label that it does not require", sets(1), "", append([]string{"get replicasets copy-0"}, few...),
@@ -174,8 +175,8 @@ func TestScarce(t *testing.T) {
 		{"many of these", sets(mostGets + 1), "", whole, "11 selectors"},
 		{"a job's own selector", []runtime.Object{manual(job("j"))}, "", few,
 			"job/j batch.kubernetes.io/job-name=j"},
-		{"that of a job that has finished", []runtime.Object{reached(manual(job("j")), batchv1.JobFailed)}, "",
-			few, ""},
+		{"that of a job that has finished", []runtime.Object{reached(manual(job("j")), batchv1.JobFailed)},
+			"", few, ""},
 		{"a lease", []runtime.Object{aLease("eshell-x7k2p")}, "", few, ""},
 		{"a job like a lease, with its own selector",
 			[]runtime.Object{manual(reached(job("j"), batchv1.JobSuspended))}, "", few,
@@ -184,14 +185,16 @@ func TestScarce(t *testing.T) {
 		{"no tables", []runtime.Object{bare}, "406", whole, "replicaset/bare app=api"},
 		{"a list", []runtime.Object{bare}, `{"kind":"ReplicaSetList","items":[]}`, whole,
 			"replicaset/bare app=api"},
-		{"rows of something else", []runtime.Object{bare}, `{"kind":"List",` + columns + `,"rows":[]}`, whole,
-			"replicaset/bare app=api"},
-		{"no column", []runtime.Object{bare}, `{"kind":"Table","columnDefinitions":[{"name":"Name"}],"rows":[]}`,
+		{"rows of something else", []runtime.Object{bare}, `{"kind":"List",` + columns + `,"rows":[]}`,
 			whole, "replicaset/bare app=api"},
+		{"no column", []runtime.Object{bare},
+			`{"kind":"Table","columnDefinitions":[{"name":"Name"}],"rows":[]}`, whole,
+			"replicaset/bare app=api"},
 		{"a row that is too short", []runtime.Object{bare},
 			`{"kind":"Table",` + columns + `,"rows":[{"cells":["bare"]}]}`, whole, "replicaset/bare app=api"},
 		{"a cell that is no text", []runtime.Object{bare},
-			`{"kind":"Table",` + columns + `,"rows":[{"cells":["bare",1]}]}`, whole, "replicaset/bare app=api"},
+			`{"kind":"Table",` + columns + `,"rows":[{"cells":["bare",1]}]}`, whole,
+			"replicaset/bare app=api"},
 		{"a row without cells", []runtime.Object{bare}, `{"kind":"Table",` + columns +
 			`,"rows":[{"cells":["api-1","pod-template-hash=1"]},{}]}`, whole, "replicaset/bare app=api"},
 		{"an unclear selector", sets(1), `{"kind":"Table",` + columns +
@@ -201,7 +204,7 @@ func TestScarce(t *testing.T) {
 			"replicaset/bare app=api"},
 		{"not JSON", []runtime.Object{bare}, `<html>`, whole, "replicaset/bare app=api"},
 		{"forbidden", []runtime.Object{bare}, "403", few,
-			"unknown: replicasets.apps cannot be listed: its words"},
+			"unknown: replicasets.apps cannot be listed: no"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -292,7 +295,8 @@ func TestRequires(t *testing.T) {
 			t.Fatalf("%q requires %s: %t, want %t", text, hash, !has, has)
 		}
 	}
-	bad := metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: hash, Operator: "Is"}}}
+	bad := metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: hash, Operator: "Is"}}}
 	for _, unclear := range []*metav1.LabelSelector{nil, {}, &bad} {
 		if text := metav1.FormatLabelSelector(unclear); requires(text, hash) {
 			t.Errorf("%s requires %s", text, hash)
@@ -311,10 +315,11 @@ func TestScarceEqual(t *testing.T) {
 		client, server := cluster(t, everything, objects...), &tables{objects: objects}
 		// A list comes from another server's cache, which might not have an object yet.
 		for _, resource := range []string{"replicasets", "jobs"} {
-			client.PrependReactor("list", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
-				restricted := action.(clienttesting.ListAction).GetListRestrictions()
+			late := func(a clienttesting.Action) (bool, runtime.Object, error) {
+				restricted := a.(clienttesting.ListAction).GetListRestrictions()
 				return !restricted.Labels.Empty() && random.IntN(8) == 0, emptyList(resource), nil
-			})
+			}
+			client.PrependReactor("list", resource, late)
 		}
 		near := func(tables rest.Interface) []string {
 			found := listSelectors(t.Context(), Cluster{Client: client, Tables: tables}, "shop")

@@ -46,7 +46,7 @@ func main() {
 	remove := flag.Bool("delete", false, "delete the namespace instead")
 	kinds := []kind{
 		{"deployments", flag.Int("deployments", 100, "Deployments, one of which is api"), c.deployment},
-		{"replicasets", flag.Int("replicasets", 1000, "ReplicaSets: revisions of the Deployments"), c.replicaSet},
+		{"replicasets", flag.Int("replicasets", 1000, "revisions of the Deployments"), c.replicaSet},
 		{"jobs", flag.Int("jobs", 2000, "Jobs, all but every twentieth of which have finished"), c.job},
 		{"policies", flag.Int("policies", 500, "NetworkPolicies"), c.policy},
 		{"pods", flag.Int("pods", 10000, "pods that are never scheduled"), c.pod},

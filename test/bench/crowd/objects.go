@@ -91,7 +91,9 @@ func (c *crowd) replicaSet(ctx context.Context, n int) error {
 	}
 	hash := fmt.Sprintf("%08x", n*2654435761)[:8]
 	labels, selected := labelsOf(owner.Name), selector(owner.Name)
-	labels[appsv1.DefaultDeploymentUniqueLabelKey], selected[appsv1.DefaultDeploymentUniqueLabelKey] = hash, hash
+	for _, requiring := range []map[string]string{labels, selected} {
+		requiring[appsv1.DefaultDeploymentUniqueLabelKey] = hash
+	}
 	set := &appsv1.ReplicaSet{ObjectMeta: meta(owner.Name+"-"+hash, labels), Spec: appsv1.ReplicaSetSpec{
 		Replicas: new(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: selected},
 		Template: template(labels),
@@ -105,9 +107,9 @@ func (c *crowd) replicaSet(ctx context.Context, n int) error {
 // job has no pods, and has finished except for every twentieth.
 func (c *crowd) job(ctx context.Context, n int) error {
 	jobs := c.BatchV1().Jobs(c.namespace)
+	t := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labelsOf("job")}, Spec: spec()}
 	job := &batchv1.Job{ObjectMeta: meta(fmt.Sprintf("job-%d", n), labelsOf("job")), Spec: batchv1.JobSpec{
-		Parallelism: new(int32(0)), Completions: new(int32(1)),
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labelsOf("job")}, Spec: spec()},
+		Parallelism: new(int32(0)), Completions: new(int32(1)), Template: t,
 	}}
 	if err := existing(jobs.Create(ctx, job, metav1.CreateOptions{})); err != nil || n%20 == 0 {
 		return err
@@ -122,7 +124,8 @@ func (c *crowd) job(ctx context.Context, n int) error {
 			job.Status.StartTime = new(metav1.Now())
 		}
 		job.Status.CompletionTime, job.Status.Succeeded = &now, 1
-		for _, reached := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete} {
+		for _, reached := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet,
+			batchv1.JobComplete} {
 			job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{Type: reached,
 				Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now,
 				Reason: batchv1.JobReasonCompletionsReached})
@@ -133,11 +136,12 @@ func (c *crowd) job(ctx context.Context, n int) error {
 }
 
 func (c *crowd) policy(ctx context.Context, n int) error {
-	from := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: selector(app(n + 1))}}
+	others := &metav1.LabelSelector{MatchLabels: selector(app(n + 1))}
+	from := []networkingv1.NetworkPolicyPeer{{PodSelector: others}}
 	p := &networkingv1.NetworkPolicy{ObjectMeta: meta(fmt.Sprintf("policy-%d", n), labelsOf(app(n))),
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: metav1.LabelSelector{MatchLabels: selector(app(n))},
-			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{from}}},
+			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: from}},
 		}}
 	return existing(c.NetworkingV1().NetworkPolicies(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
 }
