@@ -23,7 +23,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Reading a clone's facts takes some 15 requests at once. client-go would hold them back: by default it
+// Reading a clone's facts takes some 20 requests at once. client-go would hold them back: by default it
 // sends 10 at once, then 5 a second. The figures are those that kubectl uses for its own discovery. A busy
 // server slows its clients down itself (API priority and fairness, Kubernetes 1.29).
 // https://github.com/kubernetes/kubernetes/blob/v1.37.0/staging/src/k8s.io/kubectl/pkg/cmd/cmd.go
