@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -25,7 +26,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// Reading a clone's facts takes some 15 requests at once. client-go would hold them back: by default it
+// Reading a clone's facts takes some 20 requests at once. client-go would hold them back: by default it
 // sends 10 at once, then 5 a second. The figures are those that kubectl uses for its own discovery. A busy
 // server slows its clients down itself (API priority and fairness, Kubernetes 1.29).
 // https://github.com/kubernetes/kubernetes/blob/v1.37.0/staging/src/k8s.io/kubectl/pkg/cmd/cmd.go
@@ -61,6 +62,12 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	}
 	config.WarningHandler = out
 	config.QPS, config.Burst = requestsPerSecond, burst
+	// Without these, client-go reads and writes Protobuf. A server cannot tell which fields of a Protobuf
+	// body it does not know: it drops them silently, whatever the field validation. So bodies are JSON. What
+	// is read is smaller and faster as Protobuf; an API that does not have it answers with JSON. (The dynamic
+	// client sets its own.)
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.ContentType = runtime.ContentTypeJSON
 	// This dials as client-go does by default, and remembers what it has dialed. Closing only the idle
 	// connections would be a matter of chance: one on which a request was just cancelled is still busy for a
 	// moment.
@@ -74,15 +81,17 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err != nil {
 		return connection{}, err
 	}
-	web.Transport = limited{&sharing{web.Transport, make(chan struct{}), sync.Once{}}, answerTime} // around all
+	shared := &sharing{RoundTripper: web.Transport, connected: make(chan struct{})}
+	web.Transport = limited{shared, answerTime} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
-	cluster := workload.Cluster{
-		Client:  client,
-		Mapper:  flags.ToRESTMapper,
-		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
-	}
 	if err != nil {
 		return connection{}, err
+	}
+	cluster := workload.Cluster{
+		Client:  client,
+		Tables:  client.CoreV1().RESTClient(),
+		Mapper:  flags.ToRESTMapper,
+		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
 	return connection{cluster, stream.NewClient(config, client), dialer.CloseAll, contextName(flags),
 		namespace, enforced,

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -271,6 +272,43 @@ func TestHangingPlugin(t *testing.T) {
 	defer cancel()
 	if err := get(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want the context's", err)
+	}
+}
+
+// TestContentTypes: what is read is Protobuf where a server has it. What is written is JSON, of which a server
+// can tell that it does not know a field.
+func TestContentTypes(t *testing.T) {
+	var asked []string
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, strings.TrimSpace(fmt.Sprintln(r.Method, r.Header.Get("Accept"),
+			r.Header.Get("Content-Type"))))
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(corev1.Pod{TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}})
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("KUBECONFIG", "/dev/null")
+	flags := genericclioptions.NewConfigFlags(false)
+	*flags.APIServer, *flags.Insecure = server.URL, true
+	c, err := connect(t.Context(), flags, newPrinter(io.Discard, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := c.cluster.Client.CoreV1().Pods("shop")
+	_, getErr := pods.Get(t.Context(), "api", metav1.GetOptions{})
+	_, createErr := pods.Create(t.Context(), &corev1.Pod{}, metav1.CreateOptions{})
+	custom, customErr := c.cluster.Dynamic()
+	if err := errors.Join(getErr, createErr, customErr); err != nil {
+		t.Fatal(err)
+	}
+	_, err = custom.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Get(t.Context(), "api",
+		metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const protobuf = "application/vnd.kubernetes.protobuf,application/json"
+	want := []string{"GET " + protobuf, "POST " + protobuf + " application/json", "GET application/json"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked %q\nwant  %q", asked, want)
 	}
 }
 

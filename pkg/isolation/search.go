@@ -2,11 +2,11 @@ package isolation
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -29,6 +29,7 @@ const instanceLabel = "app.kubernetes.io/instance"
 // absence of a key, because each set is judged against all selectors. Beyond maxSets, fewest returns a set
 // from which no single key can be taken back.
 func (l *labelSelection) fewest(selectors []Selector) (keys []string, stuck []Selector) {
+	selectors = within(selectors, l.labels())
 	level, seen := [][]string{nil}, map[string]bool{}
 	for len(level) > 0 {
 		var free, next [][]string
@@ -53,6 +54,19 @@ func (l *labelSelection) fewest(selectors []Selector) (keys []string, stuck []Se
 		level = next
 	}
 	return nil, stuck
+}
+
+// within returns the selectors that can match some of the labels, if the others are given up. In a big
+// namespace these are few.
+func within(selectors []Selector, all labels.Set) (possible []Selector) {
+	for _, m := range selectors {
+		requirements, selectable := m.Match.Requirements()
+		missing := func(r labels.Requirement) bool { return needsLabel(r) && !r.Matches(all) }
+		if selectable && !slices.ContainsFunc(requirements, missing) {
+			possible = append(possible, m)
+		}
+	}
+	return possible
 }
 
 // match returns the index of the first selector that matches without the given keys, or -1.
@@ -135,29 +149,27 @@ func (l *labelSelection) compare(a, b []string) int {
 func (l *labelSelection) mentioning(keys []string) int {
 	count := 0
 	for _, p := range l.state.Policies {
-		if slices.ContainsFunc(podKeys(p.Spec), func(key string) bool { return slices.Contains(keys, key) }) {
+		if mentions(p.Spec, keys) {
 			count++
 		}
 	}
 	return count
 }
 
-func podKeys(spec networkingv1.NetworkPolicySpec) []string {
-	peers := []networkingv1.NetworkPolicyPeer{{PodSelector: &spec.PodSelector}}
-	for _, rule := range spec.Ingress {
-		peers = append(peers, rule.From...)
+func mentions(spec networkingv1.NetworkPolicySpec, keys []string) bool {
+	selects := func(pods *metav1.LabelSelector) bool {
+		return pods != nil && slices.ContainsFunc(keys, func(key string) bool {
+			_, has := pods.MatchLabels[key]
+			return has || slices.ContainsFunc(pods.MatchExpressions,
+				func(r metav1.LabelSelectorRequirement) bool { return r.Key == key })
+		})
 	}
-	for _, rule := range spec.Egress {
-		peers = append(peers, rule.To...)
-	}
-	var keys []string
-	for _, peer := range peers {
-		if pods := peer.PodSelector; pods != nil {
-			keys = slices.AppendSeq(keys, maps.Keys(pods.MatchLabels))
-			for _, r := range pods.MatchExpressions {
-				keys = append(keys, r.Key)
-			}
-		}
-	}
-	return keys
+	peer := func(p networkingv1.NetworkPolicyPeer) bool { return selects(p.PodSelector) }
+	return selects(&spec.PodSelector) ||
+		slices.ContainsFunc(spec.Ingress, func(rule networkingv1.NetworkPolicyIngressRule) bool {
+			return slices.ContainsFunc(rule.From, peer)
+		}) ||
+		slices.ContainsFunc(spec.Egress, func(rule networkingv1.NetworkPolicyEgressRule) bool {
+			return slices.ContainsFunc(rule.To, peer)
+		})
 }

@@ -148,7 +148,7 @@ func (l *labelSelection) selectingBy(key string, given []string) []Selector {
 	all, back := l.without(nil), l.without(except(given, key))
 	var by []Selector
 	for _, m := range l.state.Selectors {
-		if slices.Contains(asks(m.Match), key) && (m.Match.Matches(all) || m.Match.Matches(back)) {
+		if (m.Match.Matches(all) || m.Match.Matches(back)) && slices.Contains(asks(m.Match), key) {
 			by = append(by, m)
 		}
 	}

@@ -99,11 +99,17 @@ func asks(s labels.Selector) []string {
 	requirements, _ := s.Requirements() // none if it selects nothing
 	var keys []string
 	for _, r := range requirements {
-		switch r.Operator() {
-		case selection.DoesNotExist, selection.NotIn, selection.NotEquals:
-		default:
+		if needsLabel(r) {
 			keys = appendNew(keys, r.Key())
 		}
 	}
 	return keys
+}
+
+func needsLabel(r labels.Requirement) bool {
+	switch r.Operator() {
+	case selection.DoesNotExist, selection.NotIn, selection.NotEquals:
+		return false
+	}
+	return true
 }

@@ -70,7 +70,7 @@ func template() corev1.PodSpec {
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
-			Name: neverRuns, Image: "registry.k8s.io/pause:3.10",
+			Name: NeverRuns, Image: "registry.k8s.io/pause:3.10",
 			Resources: corev1.ResourceRequirements{Requests: least, Limits: least},
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
@@ -81,14 +81,14 @@ func template() corev1.PodSpec {
 	}
 }
 
-// neverRuns names the container of a lease's template.
-const neverRuns = "never-runs"
+// NeverRuns names the container of a lease's template.
+const NeverRuns = "never-runs"
 
 // RunsNothing reports whether a Job is made like a lease, which deletes nothing that runs when it is deleted.
 // A Job's template cannot be changed.
 func RunsNothing(job *batchv1.Job) bool {
 	containers := job.Spec.Template.Spec.Containers
-	return len(containers) == 1 && containers[0].Name == neverRuns && job.Spec.Parallelism != nil &&
+	return len(containers) == 1 && containers[0].Name == NeverRuns && job.Spec.Parallelism != nil &&
 		*job.Spec.Parallelism == 0
 }
 

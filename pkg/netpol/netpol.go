@@ -26,10 +26,11 @@ type comparison struct {
 	source, clone labels.Set
 }
 
-// policy is a NetworkPolicy with its parsed pod selector.
+// policy is a NetworkPolicy with its parsed pod selector, and that as text.
 type policy struct {
 	networkingv1.NetworkPolicy
-	pods labels.Selector
+	pods     labels.Selector
+	selector string
 }
 
 // Differences returns what differs for a clone that has other labels than its source: which policies select
@@ -41,7 +42,7 @@ func Differences(policies []networkingv1.NetworkPolicy, source, clone map[string
 	c := comparison{source: source, clone: clone}
 	for _, p := range policies {
 		if pods := podSelector(&p.Spec.PodSelector); !labels.MatchesNothing(pods) {
-			c.policies = append(c.policies, policy{p, pods})
+			c.policies = append(c.policies, policy{p, pods, pods.String()})
 		}
 	}
 	slices.SortStableFunc(c.policies, func(a, b policy) int { return cmp.Compare(a.Name, b.Name) })
@@ -80,16 +81,13 @@ func (c comparison) selected(p policy) []string {
 func (c comparison) reached(p policy, one, other labels.Set, end string) []string {
 	var sentences []string
 	for _, rule := range p.ingress() {
-		if c.admitted(p, rule.Ports, other) {
-			continue
-		}
 		var peers []string
 		for _, peer := range rule.From {
 			if peerAdmits(p, peer, one) && !slices.Contains(peers, peerWords(peer)) {
 				peers = append(peers, peerWords(peer))
 			}
 		}
-		if len(peers) > 0 {
+		if len(peers) > 0 && !c.admitted(p, rule.Ports, other) { // few rules are compared with all others
 			sentences = append(sentences, fmt.Sprintf("policy %s lets %s reach %s%s: %s",
 				p.Name, words.List(peers, "or"), words.Selected("pod", p.pods), portWords(rule.Ports), end))
 		}
@@ -105,7 +103,7 @@ func (c comparison) admitted(p policy, ports []networkingv1.NetworkPolicyPort, p
 			atPorts := len(rule.Ports) == 0 || equality.Semantic.DeepEqual(rule.Ports, ports)
 			return atPorts && admits(q, rule, pod)
 		}
-		forPods := q.pods.Empty() || q.pods.String() == p.pods.String()
+		forPods := q.pods.Empty() || q.selector == p.selector
 		if forPods && slices.ContainsFunc(q.ingress(), lets) {
 			return true
 		}
@@ -148,6 +146,9 @@ func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) b
 	if peer.PodSelector == nil && peer.NamespaceSelector == nil { // an address, or a future kind of peer
 		return false
 	}
+	if peer.PodSelector != nil && !has(pod, peer.PodSelector.MatchLabels) {
+		return false // as most do; to parse a selector takes longer
+	}
 	namespaces := podSelector(peer.NamespaceSelector)
 	requirements, _ := namespaces.Requirements()
 	for _, r := range requirements {
@@ -157,6 +158,15 @@ func peerAdmits(p policy, peer networkingv1.NetworkPolicyPeer, pod labels.Set) b
 		}
 	}
 	return !labels.MatchesNothing(namespaces) && podSelector(peer.PodSelector).Matches(pod)
+}
+
+func has(pod labels.Set, wanted map[string]string) bool {
+	for key, value := range wanted {
+		if own, ok := pod[key]; !ok || own != value {
+			return false
+		}
+	}
+	return true
 }
 
 // podSelector parses a selector. A nil selector is no restriction. One that cannot be parsed selects nothing,

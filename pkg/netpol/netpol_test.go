@@ -1,6 +1,7 @@
 package netpol
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -255,3 +256,18 @@ func podsIn(namespaces, selector string) peer {
 func namespaces(selector string) peer { return peer{NamespaceSelector: labelSelector(selector)} }
 
 func addresses(cidr string) peer { return peer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}} }
+
+// TestGrowth: twice as many policies take twice the work, not four times.
+func TestGrowth(t *testing.T) {
+	work := func(count int) float64 {
+		var policies []networkingv1.NetworkPolicy
+		for n := range count {
+			app, next := fmt.Sprint("app=app-", n), fmt.Sprint("app=app-", n+1)
+			policies = append(policies, networkPolicy(fmt.Sprint(n), app, from(podsWith(next))))
+		}
+		return testing.AllocsPerRun(1, func() { Differences(policies, set("app=app-7"), set("app=api")) })
+	}
+	if half, all := work(200), work(400); all > 2.5*half {
+		t.Errorf("%.0f allocations with 200 policies, %.0f with 400", half, all)
+	}
+}

@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 )
@@ -37,8 +36,8 @@ type listing struct {
 
 // listSelectors makes all listings at once, in one round trip. Unknown names the resources that could not be
 // listed. The result holds the rest.
-func listSelectors(ctx context.Context, client kubernetes.Interface, namespace string) neighbours {
-	listings := listings(client, namespace)
+func listSelectors(ctx context.Context, cluster Cluster, namespace string) neighbours {
+	listings := listings(cluster, namespace)
 	parts, errs := make([]neighbours, len(listings)), make([]error, len(listings))
 	var listed sync.WaitGroup
 	for i, l := range listings {
@@ -74,11 +73,8 @@ func unlisted(listings []listing, errs []error) error {
 	return fmt.Errorf("%s cannot be listed: %w", strings.Join(names, ", "), cmp.Or(errs...))
 }
 
-// listings returns the listings, which have no label or field selectors. Only few ReplicaSets can match a
-// clone, but their own labels do not show which, because it is the selector that has to require
-// pod-template-hash. For Jobs, the only field available is status.successful. With status.successful=0, the
-// list would lack running Jobs with pods that have succeeded, and these Jobs still adopt pods.
-func listings(client kubernetes.Interface, namespace string) []listing {
+func listings(cluster Cluster, namespace string) []listing {
+	client := cluster.Client
 	core, apps := client.CoreV1(), client.AppsV1()
 	return []listing{
 		listed("services", core.Services(namespace).List),
@@ -88,8 +84,8 @@ func listings(client kubernetes.Interface, namespace string) []listing {
 		listed("statefulsets.apps", apps.StatefulSets(namespace).List),
 		listed("daemonsets.apps", apps.DaemonSets(namespace).List),
 		listed("replicationcontrollers", core.ReplicationControllers(namespace).List),
-		listed("replicasets.apps", apps.ReplicaSets(namespace).List),
-		listed("jobs.batch", client.BatchV1().Jobs(namespace).List),
+		listedScarcely(scarceReplicaSets(), cluster.Tables, namespace, apps.ReplicaSets(namespace)),
+		listedScarcely(scarceJobs(), cluster.Tables, namespace, client.BatchV1().Jobs(namespace)),
 	}
 }
 
@@ -131,17 +127,30 @@ func (n *neighbours) take(object runtime.Object) error {
 	case *appsv1.ReplicaSet:
 		return n.add(ofReplicaSet(o))
 	case *batchv1.Job:
-		return n.add(ofJob(o))
+		if !hasFinished(o) {
+			return n.add(ofJob(o))
+		}
 	}
 	return nil
+}
+
+// hasFinished reports whether a Job has finished, for good. All of its pods have ended then, and its
+// controller adopts none any more.
+// https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/job/job_controller.go#L977
+func hasFinished(job *batchv1.Job) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) &&
+			c.Status == corev1.ConditionTrue
+	})
 }
 
 func (n *neighbours) add(w workload) error {
 	// A ReplicaSet of a Deployment is left out, because the Deployment itself is listed. Such a ReplicaSet
 	// can match no clone, because its selector requires the hash of a pod template, which no clone carries.
-	if w.kind == "ReplicaSet" && w.selector != nil &&
-		w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] != "" {
-		return nil
+	if w.kind == "ReplicaSet" && w.selector != nil {
+		if _, has := w.selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey]; has {
+			return nil
+		}
 	}
 	n.Selectors = append(n.Selectors, isolation.OfPlacement(w.kind, w.meta.Name, &w.template.Spec)...)
 	if len(podClaims(w.template.Spec)) > 0 || len(w.claimTemplates) > 0 {
@@ -168,7 +177,8 @@ func (n *neighbours) include(w workload) {
 	n.Unknown = cmp.Or(n.Unknown, alone.add(w)) // with one error, no label can be judged
 	for _, own := range alone.Selectors {
 		same := func(s isolation.Selector) bool {
-			return s.String() == own.String() && s.Match.String() == own.Match.String()
+			return s.Kind == own.Kind && s.Name == own.Name && s.Placement == own.Placement &&
+				s.Match.String() == own.Match.String()
 		}
 		if !slices.ContainsFunc(n.Selectors, same) {
 			n.Selectors = append(n.Selectors, own)

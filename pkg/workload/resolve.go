@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
@@ -16,7 +17,10 @@ import (
 // Cluster holds the clients of a cluster. Mapper and Dynamic are for kinds that are not built in. They are
 // made only when they are needed, because they require discovery.
 type Cluster struct {
-	Client  kubernetes.Interface
+	Client kubernetes.Interface
+	// Tables is for Tables of the built-in kinds, by their full paths. If it is nil, objects are listed
+	// instead.
+	Tables  rest.Interface
 	Mapper  func() (meta.RESTMapper, error)
 	Dynamic func() (dynamic.Interface, error)
 }
@@ -123,7 +127,7 @@ func (s *search) ask(ctx context.Context) (w workload, near neighbours, access A
 	var asked sync.WaitGroup
 	asked.Go(func() { access = askAccess(asking, s.Client, s.Namespace, s.Preview) })
 	if !s.Live {
-		asked.Go(func() { near = listSelectors(asking, s.Client, s.Namespace) })
+		asked.Go(func() { near = listSelectors(asking, s.Cluster, s.Namespace) })
 	}
 	if w, err = s.find(ctx); err != nil {
 		cancel()

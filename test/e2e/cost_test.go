@@ -22,7 +22,7 @@ const roundTrip = 100 * time.Millisecond
 
 // lists are what selects pods in a namespace.
 const lists = "GET services, GET poddisruptionbudgets, GET networkpolicies, GET deployments, " +
-	"GET statefulsets, GET daemonsets, GET replicationcontrollers, GET replicasets, GET jobs, "
+	"GET statefulsets, GET daemonsets, GET replicationcontrollers, 2 GET replicasets, 2 GET jobs, "
 
 // rights are who the caller is and what they are allowed to do.
 const rights = "5 POST selfsubjectaccessreviews, POST selfsubjectreviews, "
