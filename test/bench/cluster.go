@@ -45,6 +45,7 @@ func connect() (*cluster, error) {
 		return nil, fmt.Errorf("the kubeconfig: %w", err)
 	}
 	c.config.Timeout = 30 * time.Second
+	c.config.QPS = -1 // of all rooms at once
 	if c.client, err = kubernetes.NewForConfig(c.config); err != nil {
 		return nil, err
 	}
