@@ -91,7 +91,7 @@ func isReady(pod corev1.Pod) bool {
 // renew replaces both pods by new ones.
 func (r *room) renew(ctx context.Context) error {
 	old := r.own
-	err := r.client.CoreV1().Pods(r.name).DeleteCollection(ctx, now(), metav1.ListOptions{})
+	err := r.client.CoreV1().Pods(r.name).DeleteCollection(ctx, soon(), metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("delete the pods of %s: %w", r.name, err)
 	}
@@ -172,7 +172,7 @@ func (r *room) tidy(ctx context.Context) error {
 				continue
 			}
 			deleted[pod.UID] = true
-			err := r.client.CoreV1().Pods(r.name).Delete(ctx, pod.Name, now())
+			err := r.client.CoreV1().Pods(r.name).Delete(ctx, pod.Name, soon())
 			if err != nil && !apierrors.IsNotFound(err) {
 				return false, err
 			}
@@ -196,5 +196,6 @@ func (r *room) until(ctx context.Context, what string, met wait.ConditionWithCon
 	return nil
 }
 
-// now deletes without a time of grace.
-func now() metav1.DeleteOptions { return metav1.DeleteOptions{GracePeriodSeconds: new(int64)} }
+// soon deletes a pod in a second. Without any time of grace it is gone at once, for the API server, while the
+// kubelet still ends it, beside what is timed next.
+func soon() metav1.DeleteOptions { return metav1.DeleteOptions{GracePeriodSeconds: new(int64(1))} }
