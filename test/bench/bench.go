@@ -190,11 +190,13 @@ func (b *bench) round(ctx context.Context, r *report, repetition int, rtt time.D
 // count counts what each command asks of the API server. Before that, each fills the caches that it keeps
 // for both of the servers that it will see: a person's are filled.
 func (b *bench) count(ctx context.Context, r *report) error {
+	progress("filling the caches")
 	for _, kubeconfig := range []string{throughNetwork, throughCounter} {
 		if err := b.eachOnce(ctx, kubeconfig, func(subject) func() { return func() {} }, nil); err != nil {
 			return err
 		}
 	}
+	progress("counting round trips")
 	b.counter.SetLatency(countLatency)
 	var untilPrompt int
 	return b.eachOnce(ctx, throughCounter, func(subject) func() {
@@ -218,7 +220,7 @@ func (b *bench) eachOnce(ctx context.Context, kubeconfig string, before func(sub
 		return err
 	}
 	for _, s := range b.subjects {
-		progress("%s, untimed, through the %s", s.name, kubeconfig)
+		progress("untimed: %s", s.name)
 		if _, _, err := b.session(ctx, s, kubeconfig, before(s)); err != nil {
 			return err
 		}
@@ -230,8 +232,8 @@ func (b *bench) eachOnce(ctx context.Context, kubeconfig string, before func(sub
 }
 
 // session runs one command, and cleans up after it. It also returns what the command has left.
-func (b *bench) session(ctx context.Context, s subject, kubeconfig string, began func()) (t timing, left string,
-	err error) {
+func (b *bench) session(ctx context.Context, s subject, kubeconfig string, began func()) (t timing,
+	left string, err error) {
 	r := b.rooms[s.name]
 	t, err = timeSession(ctx, b.env(kubeconfig), began,
 		append([]string{b.path("bin", "kubectl")}, s.in(r.name)...)...)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -45,6 +46,7 @@ func connect() (*cluster, error) {
 		return nil, fmt.Errorf("the kubeconfig: %w", err)
 	}
 	c.config.Timeout = 30 * time.Second
+	c.config.QPS = -1 // of all rooms at once
 	if c.client, err = kubernetes.NewForConfig(c.config); err != nil {
 		return nil, err
 	}
@@ -112,7 +114,7 @@ func via(addr string) func(*clientcmdapi.Cluster) {
 
 // deleteNamespace does not wait: nothing of what is in there matters to anyone.
 func (c *cluster) deleteNamespace(ctx context.Context, name string) error {
-	if err := c.client.CoreV1().Namespaces().Delete(ctx, name, now()); err != nil {
+	if err := c.client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 		return fmt.Errorf("delete namespace %s: %w", name, err)
 	}
 	return nil

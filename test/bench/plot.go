@@ -13,7 +13,7 @@ import (
 
 // Measures of the drawing, in pixels.
 const (
-	plotWidth   = 960
+	plotWidth   = 990
 	plotHeight  = 470
 	panelTop    = 64
 	panelHeight = 330
@@ -21,8 +21,8 @@ const (
 	labelHeight = 15
 )
 
-// style is the look of the drawing, on a light and on a dark page. Ours are blue and green, and dashed if they
-// attach; peers have warm colours.
+// style is the look of the drawing, on a light and on a dark page. Ours are blue and green, and dashed if
+// they attach; peers have warm colours.
 const style = `
 text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 14px; font-weight: 600 } .small { font-size: 11px; fill: #59636e }
@@ -57,8 +57,8 @@ func (r *report) plot() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">`+"\n",
 		plotWidth, plotHeight)
-	fmt.Fprintf(&b, "<title>kubectl eshell and its peers: time to prompt and time to return</title>\n<style>%s</style>\n",
-		style)
+	fmt.Fprintln(&b, "<title>kubectl eshell and its peers: time to prompt and time to return</title>")
+	fmt.Fprintf(&b, "<style>%s</style>\n", style)
 	for i, what := range []string{toPrompt, toReturn} {
 		p := &panel{Builder: &b, report: r, what: what, left: 44 + float64(i)*plotWidth/2,
 			y: r.timeAxis(what)}
@@ -181,10 +181,9 @@ func (a axis) at(value float64) float64 {
 	return a.start + (value-a.from)/(a.to-a.from)*(a.end-a.start)
 }
 
-// logarithmicFrom is how many times the shortest time the longest one is where a linear axis would hide most.
-const logarithmicFrom = 6
-
-// timeAxis returns the axis for times in seconds. It ends at a round number above all of them.
+// timeAxis returns the axis for times in seconds. It ends at a round number above all of them. Times to
+// prompt grow by a number of round trips, which is a straight line. Times to return have nothing in common:
+// an axis that is not logarithmic would show the longest alone.
 func (r *report) timeAxis(what string) axis {
 	a := axis{start: panelTop + panelHeight, end: panelTop}
 	least, most := math.Inf(1), 0.001
@@ -194,7 +193,7 @@ func (r *report) timeAxis(what string) axis {
 		}
 	}
 	least = max(0.001, min(least, most))
-	if a.log = most/least > logarithmicFrom; a.log {
+	if a.log = what == toReturn; a.log {
 		a.ticks = roundNumbers(least, most)
 		a.from, a.to = a.ticks[0], a.ticks[len(a.ticks)-1]
 		return a

@@ -19,7 +19,8 @@ func sampled(rtts ...float64) *report {
 		for _, rtt := range rtts {
 			long := 1000 + 4*rtt + float64(repetition)*100
 			r.add("clone", sample{RTTMs: rtt, Repetition: repetition, ToPromptMs: long, ToReturnMs: long})
-			r.add("run", sample{RTTMs: rtt, Repetition: repetition, ToPromptMs: long / 2, ToReturnMs: long * 2})
+			r.add("run", sample{RTTMs: rtt, Repetition: repetition, ToPromptMs: long / 2,
+				ToReturnMs: long * 2})
 		}
 	}
 	r.summarize()
@@ -34,7 +35,8 @@ func TestSummary(t *testing.T) {
 	}
 	want := []ratioReport{
 		{"clone", "run", toPrompt, 0, spread{2, 2, 2}}, {"clone", "run", toPrompt, 100, spread{2, 2, 2}},
-		{"clone", "run", toReturn, 0, spread{.5, .5, .5}}, {"clone", "run", toReturn, 100, spread{.5, .5, .5}},
+		{"clone", "run", toReturn, 0, spread{.5, .5, .5}},
+		{"clone", "run", toReturn, 100, spread{.5, .5, .5}},
 	}
 	if !slices.Equal(r.Ratios, want) {
 		t.Errorf("ratios %+v, want %+v", r.Ratios, want)

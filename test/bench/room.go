@@ -37,11 +37,11 @@ func (c *cluster) furnish(ctx context.Context, name string) (*room, error) {
 		return nil, fmt.Errorf("create namespace %s: %w", name, err)
 	}
 	labels := map[string]string{"app": deployment}
-	workload := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: deployment}, Spec: appsv1.DeploymentSpec{
-		Selector: &metav1.LabelSelector{MatchLabels: labels},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: podSpec()},
-	}}
-	if _, err := c.client.AppsV1().Deployments(name).Create(ctx, workload, metav1.CreateOptions{}); err != nil {
+	workload := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: deployment}}
+	workload.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
+	workload.Spec.Template.Labels, workload.Spec.Template.Spec = labels, podSpec()
+	_, err := c.client.AppsV1().Deployments(name).Create(ctx, workload, metav1.CreateOptions{})
+	if err != nil {
 		return r, fmt.Errorf("create deployment %s in %s: %w", deployment, name, err)
 	}
 	return r, r.createSingle(ctx)
@@ -91,7 +91,7 @@ func isReady(pod corev1.Pod) bool {
 // renew replaces both pods by new ones.
 func (r *room) renew(ctx context.Context) error {
 	old := r.own
-	err := r.client.CoreV1().Pods(r.name).DeleteCollection(ctx, now(), metav1.ListOptions{})
+	err := r.client.CoreV1().Pods(r.name).DeleteCollection(ctx, soon(), metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("delete the pods of %s: %w", r.name, err)
 	}
@@ -136,7 +136,7 @@ func (r *room) left(ctx context.Context, joined bool) (string, error) {
 
 // joined says whether the ephemeral containers end within a time in which the kubelet says so.
 func (r *room) joined(ctx context.Context) (string, error) {
-	err := wait.PollUntilContextTimeout(ctx, interval, endTime, true, func(ctx context.Context) (bool, error) {
+	ended := func(ctx context.Context) (bool, error) {
 		pods, err := r.pods(ctx)
 		for _, pod := range pods {
 			for _, status := range pod.Status.EphemeralContainerStatuses {
@@ -146,7 +146,8 @@ func (r *room) joined(ctx context.Context) (string, error) {
 			}
 		}
 		return err == nil, err
-	})
+	}
+	err := wait.PollUntilContextTimeout(ctx, interval, endTime, true, ended)
 	if wait.Interrupted(err) {
 		return "container runs", ctx.Err()
 	}
@@ -171,7 +172,7 @@ func (r *room) tidy(ctx context.Context) error {
 				continue
 			}
 			deleted[pod.UID] = true
-			err := r.client.CoreV1().Pods(r.name).Delete(ctx, pod.Name, now())
+			err := r.client.CoreV1().Pods(r.name).Delete(ctx, pod.Name, soon())
 			if err != nil && !apierrors.IsNotFound(err) {
 				return false, err
 			}
@@ -195,5 +196,6 @@ func (r *room) until(ctx context.Context, what string, met wait.ConditionWithCon
 	return nil
 }
 
-// now deletes without a time of grace.
-func now() metav1.DeleteOptions { return metav1.DeleteOptions{GracePeriodSeconds: new(int64)} }
+// soon deletes a pod in a second. Without any time of grace it is gone at once, for the API server, while the
+// kubelet still ends it, beside what is timed next.
+func soon() metav1.DeleteOptions { return metav1.DeleteOptions{GracePeriodSeconds: new(int64(1))} }

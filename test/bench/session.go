@@ -40,7 +40,7 @@ const (
 )
 
 // prompt is what a root's and a user's prompt end with; bash asks the terminal for a mode before it.
-var prompt = regexp.MustCompile(`[#$] (\x1b\[[0-9;?]*[A-Za-z])*$`) //nolint:gochecknoglobals // a constant
+var prompt = regexp.MustCompile(`[#$] (\x1b\[[0-9;?]*[A-Za-z])*$`)
 
 // timing is what was measured of one session.
 type timing struct {

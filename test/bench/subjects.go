@@ -15,38 +15,31 @@ type subject struct {
 	name  string
 	label string // in the plot
 	args  []string
-	// joins says that it adds an ephemeral container to a pod. Those stay, and make a pod slower, so that each
-	// session gets a new pod.
+	// joins says that it adds an ephemeral container to a pod. Those stay, and make a pod slower, so that
+	// each session gets a new pod.
 	joins bool
 }
 
 // subjects are all commands, ours and their peers.
 func subjects() []subject {
-	toDeployment, toPod, it := "deploy/"+deployment, "pod/"+single, []string{"-it"}
-	shell := []string{"--", "bash"}
-	join := func(words ...[]string) (all []string) {
-		for _, w := range words {
-			all = append(all, w...)
-		}
-		return all
-	}
+	toDeployment, toPod, withImage := "deploy/"+deployment, "pod/"+single, "--image="+image
 	return []subject{
-		{name: "clone", label: "eshell (clone)", args: []string{"eshell", toDeployment}},
-		{name: "clone-attach", label: "eshell --via attach",
+		{name: "clone", label: "eshell", args: []string{"eshell", toDeployment}},
+		{name: "clone-attach", label: "eshell, attach",
 			args: []string{"eshell", toDeployment, "--via", "attach"}},
-		{name: "debug", label: "eshell --mode debug", joins: true,
+		{name: "debug", label: "eshell debug", joins: true,
 			args: []string{"eshell", toPod, "--mode", "debug"}},
-		{name: "debug-attach", label: "… debug --via attach", joins: true,
+		{name: "debug-attach", label: "eshell debug, attach", joins: true,
 			args: []string{"eshell", toPod, "--mode", "debug", "--via", "attach"}},
-		{name: "debug-deploy", label: "… debug deploy/api", joins: true,
+		{name: "debug-deploy", label: "eshell debug deploy", joins: true,
 			args: []string{"eshell", toDeployment, "--mode", "debug"}},
 		{name: "copy-to", label: "kubectl debug --copy-to",
-			args: join([]string{"debug", toPod, "--copy-to=copy"}, it, []string{"-c", container}, shell)},
+			args: []string{"debug", toPod, "--copy-to=copy", "-it", "-c", container, "--", "bash"}},
 		{name: "target", label: "kubectl debug --target", joins: true,
-			args: join([]string{"debug", toPod, "--target=" + container}, it, []string{"--image=" + image}, shell)},
+			args: []string{"debug", toPod, "--target=" + container, "-it", withImage, "--", "bash"}},
 		{name: "run", label: "kubectl run --rm",
-			args: join([]string{"run", "shell"}, it, []string{"--rm", "--restart=Never", "--image=" + image}, shell)},
-		{name: "exec", label: "kubectl exec", args: join([]string{"exec"}, it, []string{toDeployment}, shell)},
+			args: []string{"run", "shell", "-it", "--rm", "--restart=Never", withImage, "--", "bash"}},
+		{name: "exec", label: "kubectl exec", args: []string{"exec", "-it", toDeployment, "--", "bash"}},
 	}
 }
 
@@ -55,7 +48,8 @@ func (s subject) in(namespace string) []string {
 	return append([]string{s.args[0], "--namespace=" + namespace}, s.args[1:]...)
 }
 
-// ratio is what is compared: the times of one command, divided by those of another one in the same repetition.
+// ratio is what is compared: the times of one command, divided by those of another one in the same
+// repetition.
 type ratio struct {
 	of, to string
 	what   string // toPrompt or toReturn

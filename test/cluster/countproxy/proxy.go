@@ -25,8 +25,8 @@ type Request struct {
 	Path   string // without the query
 	Watch  bool   // whether the query asked for a watch
 	Began  time.Time
-	// Answered is when the header of the answer was about to be sent. It is zero as long as there is none, and
-	// stays zero if there is never one. What the client sends next begins later, never earlier.
+	// Answered is when the header of the answer was about to be sent. It is zero as long as there is none,
+	// and stays zero if there is never one. What the client sends next begins later, never earlier.
 	Answered time.Time
 }
 

@@ -50,11 +50,12 @@ var errBroken = errors.New("the request was broken off")
 func New(config *rest.Config, moment Moment) (*Proxy, error) {
 	p := &Proxy{moment: moment, reached: make(chan struct{}), released: make(chan struct{}),
 		broken: make(chan struct{})}
-	var err error
-	p.Proxy, err = tlsproxy.New(config, tlsproxy.Hooks{Transport: func(base http.RoundTripper) http.RoundTripper {
+	held := func(base http.RoundTripper) http.RoundTripper {
 		p.base = base
 		return p
-	}})
+	}
+	var err error
+	p.Proxy, err = tlsproxy.New(config, tlsproxy.Hooks{Transport: held})
 	return p, err
 }
 

@@ -52,8 +52,11 @@ func New(config *rest.Config, hooks Hooks) (*Proxy, error) {
 	}
 	pair := certificate()
 	secure := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
-	p := &Proxy{ca: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), served: make(chan struct{}), listener: listen(tcp, secure, hooks),
-		server: &http.Server{Handler: handler, TLSConfig: secure, ErrorLog: quiet()}}
+	p := &Proxy{
+		ca:     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
+		server: &http.Server{Handler: handler, TLSConfig: secure, ErrorLog: quiet()},
+		served: make(chan struct{}), listener: listen(tcp, secure, hooks),
+	}
 	go func() {
 		defer close(p.served)
 		_ = p.server.Serve(p.listener) // it ends when the proxy is closed
@@ -61,8 +64,8 @@ func New(config *rest.Config, hooks Hooks) (*Proxy, error) {
 	return p, nil
 }
 
-// certificate is that of net/http's own test servers, which is for loopback: a key of our own would take longer
-// to generate than most tests take.
+// certificate is that of net/http's own test servers, which is for loopback: a key of our own would take
+// longer to generate than most tests take.
 func certificate() tls.Certificate {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
