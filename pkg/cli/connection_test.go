@@ -275,8 +275,8 @@ func TestHangingPlugin(t *testing.T) {
 	}
 }
 
-// TestContentTypes: what is read is Protobuf where a server has it. What is written is JSON, of which a server
-// can tell that it does not know a field.
+// TestContentTypes: what is read is Protobuf where a server has it. What is written is JSON, so that a server
+// can tell which fields it does not know.
 func TestContentTypes(t *testing.T) {
 	var asked []string
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
