@@ -191,8 +191,8 @@ func (c *clone) patched(pod *corev1.Pod) (*corev1.Pod, error) {
 	return result, c.judgePatched(pod, result)
 }
 
-// applyPatch works like kubectl's Overrider, whose package takes long to load, but its decoder refuses unknown
-// fields.
+// applyPatch works like kubectl's Overrider, whose package takes long to load, but its decoder refuses
+// unknown fields.
 func applyPatch(pod *corev1.Pod, overrides Overrides) (runtime.Object, error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(scheme))

@@ -21,8 +21,8 @@ const (
 )
 
 // SecurityContext returns the security context that kubectl debug gives an ephemeral container with this
-// profile, which must not be Auto. It is written down here, and compared with kubectl's in a test, because its
-// package brings most of kubectl with it: that would take 30 ms of each start.
+// profile, which must not be Auto. It is written down here, and compared with kubectl's in a test, because
+// its package brings most of kubectl with it: that would take 30 ms of each start.
 func (p Profile) SecurityContext() (*corev1.SecurityContext, error) {
 	switch p {
 	case General:

@@ -20,8 +20,8 @@ func TestSecurityContext(t *testing.T) {
 		if err := applier.Apply(pod, "debugger", pod); err != nil {
 			t.Fatal(err)
 		}
-		got, err := p.SecurityContext()
-		if want := pod.Spec.EphemeralContainers[0].SecurityContext; err != nil || !reflect.DeepEqual(got, want) {
+		want := pod.Spec.EphemeralContainers[0].SecurityContext
+		if got, err := p.SecurityContext(); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, error %v; kubectl's is %+v", p, got, err, want)
 		}
 	}

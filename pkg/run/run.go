@@ -65,8 +65,8 @@ func (r *Request) resolveAndStart(ctx context.Context) (*workload.Workload, *pla
 	return w, planned, status, err
 }
 
-// streams returns how many streams a session begins with: that of its command and, by exec, that of the process
-// that ends with its client.
+// streams returns how many streams a session begins with: that of its command and, by exec, that of the
+// process that ends with its client.
 func (r *Request) streams() int {
 	if r.Plan.Via == agent.ViaAttach {
 		return 1

@@ -147,12 +147,12 @@ func (s *session) preferLeaseError(ctx context.Context, status int, err error) e
 // warnings returns how long before a session's end the user is warned.
 func warnings() []time.Duration { return []time.Duration{5 * time.Minute, time.Minute} }
 
-// renewals is how many times a lease is renewed in its length, if nothing fails: as seldom as is safe, because
-// the API server and etcd pay for each of them, in each session.
+// renewals is how many times a lease is renewed in its length, if nothing fails: as seldom as is safe,
+// because the API server and etcd pay for each of them, in each session.
 const renewals = 3
 
-// pause returns the time until the next renewal, or until something must be reported or done before it. A renewal
-// that has failed is tried again sooner.
+// pause returns the time until the next renewal, or until something must be reported or done before it. A
+// renewal that has failed is tried again sooner.
 func (s *session) pause(failing bool) time.Duration {
 	unrenewed, most := s.left()
 	pause := min(s.agent.HeartbeatTimeout/renewals, unrenewed)

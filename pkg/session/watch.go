@@ -22,8 +22,8 @@ import (
 )
 
 // podWatch is the session's only watch. It is requested at the same time as what it watches, so that it costs
-// no round trip, and no LIST is needed. It reconnects by itself, and its events are read all the time: a watch
-// that nobody reads falls behind until the server no longer has its version.
+// no round trip, and no LIST is needed. It reconnects by itself, and its events are read all the time: a
+// watch that nobody reads falls behind until the server no longer has its version.
 type podWatch struct {
 	pod    *corev1.Pod // as of the last next; nil before begin
 	news   chan podEvent
@@ -137,8 +137,8 @@ func (w *podWatch) put(event podEvent) {
 	w.news <- event
 }
 
-// isFromBefore reports whether an event is of an earlier version of the pod, or of an earlier pod of its name:
-// the watch may have begun before the change that it is for.
+// isFromBefore reports whether an event is of an earlier version of the pod, or of an earlier pod of its
+// name: the watch may have begun before the change that it is for.
 func isFromBefore(event watch.Event, pod *corev1.Pod) bool {
 	seen, is := event.Object.(*corev1.Pod)
 	if !is || seen.UID != pod.UID {

@@ -51,8 +51,8 @@ type spare struct {
 	expiry *time.Timer
 }
 
-// dialer returns what opens a connection as client-go does, or nil if there cannot be a spare: behind a proxy,
-// without TLS, or with a configuration that has an error, which the stream itself will report.
+// dialer returns what opens a connection as client-go does, or nil if there cannot be a spare: behind a
+// proxy, without TLS, or with a configuration that has an error, which the stream itself will report.
 func dialer(config *rest.Config) func(context.Context) (net.Conn, error) {
 	server, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil || server.Scheme != "https" || config.Transport != nil {
@@ -98,8 +98,8 @@ func (s *spares) prepare(ctx context.Context, n int) {
 	}
 }
 
-// take returns a connection that is open and that nothing else uses, or nil. It waits for one that is about to
-// open.
+// take returns a connection that is open and that nothing else uses, or nil. It waits for one that is about
+// to open.
 func (s *spares) take(ctx context.Context) net.Conn {
 	for {
 		s.mu.Lock()
@@ -124,8 +124,8 @@ func (s *spares) take(ctx context.Context) net.Conn {
 	}
 }
 
-// isOpen reports whether a connection on which nothing is expected is still open, as far as this computer knows:
-// a server that has restarted has closed it.
+// isOpen reports whether a connection on which nothing is expected is still open, as far as this computer
+// knows: a server that has restarted has closed it.
 func isOpen(conn net.Conn) bool {
 	if conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
 		return false
@@ -134,15 +134,15 @@ func isOpen(conn net.Conn) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) && conn.SetReadDeadline(time.Time{}) == nil
 }
 
-// overSpare is a WebSocket's round tripper that uses spares. client-go's own has no place for a connection that
-// is already open, but one for the WebSocket that was made of it.
+// overSpare is a WebSocket's round tripper that uses spares. client-go's own has no place for a connection
+// that is already open, but one for the WebSocket that was made of it.
 type overSpare struct {
 	*websocket.RoundTripper
 	spares *spares
 }
 
-// RoundTrip opens a WebSocket on a spare. A connection that breaks after the request has been sent is an error,
-// and the request is not sent again: nothing runs twice.
+// RoundTrip opens a WebSocket on a spare. A connection that breaks after the request has been sent is an
+// error, and the request is not sent again: nothing runs twice.
 func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
 	conn := o.spares.take(request.Context())
 	if conn == nil {
@@ -173,8 +173,8 @@ func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// refusal returns the error for an answer that opens no WebSocket, as client-go does: with the server's own words,
-// and such that SPDY is tried next.
+// refusal returns the error for an answer that opens no WebSocket, as client-go does: with the server's own
+// words, and such that SPDY is tried next.
 func refusal(answer *http.Response, err error) error {
 	cause := fmt.Errorf("%w (%s)", err, answer.Status)
 	defer answer.Body.Close()

@@ -44,8 +44,8 @@ func IsAnswer(err error) bool {
 		io.ErrUnexpectedEOF)
 }
 
-// Remote is the Client of a real cluster. It tries WebSocket first, as kubectl does, and falls back to SPDY if
-// the server or a proxy in between does not support WebSocket (KEP-4006).
+// Remote is the Client of a real cluster. It tries WebSocket first, as kubectl does, and falls back to SPDY
+// if the server or a proxy in between does not support WebSocket (KEP-4006).
 type Remote struct {
 	config    *rest.Config
 	client    rest.Interface

@@ -192,7 +192,7 @@ func peakOf(pid int) int64 {
 func maxrss(state *os.ProcessState) int64 {
 	usage := state.SysUsage().(*syscall.Rusage)
 	if runtime.GOOS == "darwin" {
-		return int64(usage.Maxrss) // in bytes
+		return usage.Maxrss // in bytes
 	}
-	return int64(usage.Maxrss) << 10
+	return usage.Maxrss << 10
 }

@@ -135,9 +135,9 @@ func sorted(list string) string {
 	return strings.Join(all, "\n")
 }
 
-// TestStartUp: the plugin is no larger than kubectl, and does less when it starts. Instructions cannot be counted
-// on every machine, and time depends on what else it does: what is counted is the memory that the packages
-// allocate before main, which Go reports.
+// TestStartUp: the plugin is no larger than kubectl, and does less when it starts. Instructions cannot be
+// counted on every machine, and time depends on what else it does: what is counted is the memory that the
+// packages allocate before main, which Go reports.
 func TestStartUp(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(withRaceDetector) != "" {

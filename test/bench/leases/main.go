@@ -72,7 +72,8 @@ func (s *simulation) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() {
-		err = errors.Join(err, namespaces.Delete(context.WithoutCancel(ctx), s.namespace, metav1.DeleteOptions{}))
+		lasting := context.WithoutCancel(ctx)
+		err = errors.Join(err, namespaces.Delete(lasting, s.namespace, metav1.DeleteOptions{}))
 	}()
 	quiet, err := s.costs(ctx, func(ctx context.Context) error { return wait(ctx, s.lasts/5) })
 	if err != nil {
@@ -182,21 +183,16 @@ func wait(ctx context.Context, d time.Duration) error {
 // costs are what something cost per second, from the API server's own metrics.
 type costs struct{ cpu, requests, reads, writes float64 }
 
-// counter finds the lines of one counter.
-type counter struct {
-	lines *regexp.Regexp
-	value func(*costs) *float64
-}
-
-var counters = []counter{
-	{regexp.MustCompile(`(?m)^process_cpu_seconds_total (\S+)$`), func(c *costs) *float64 { return &c.cpu }},
-	{regexp.MustCompile(`(?m)^apiserver_request_total\{.*resource="jobs".* (\S+)$`),
-		func(c *costs) *float64 { return &c.requests }},
-	{regexp.MustCompile(`(?m)^etcd_request_duration_seconds_count\{.*operation="get",resource="jobs".* (\S+)$`),
-		func(c *costs) *float64 { return &c.reads }},
-	{regexp.MustCompile(
-		`(?m)^etcd_request_duration_seconds_count\{.*operation="(?:create|update|delete)",resource="jobs".* (\S+)$`),
-		func(c *costs) *float64 { return &c.writes }},
+// counters returns, for each figure, the lines of the API server's metrics whose values it is the sum of.
+func (c *costs) counters() map[*float64]*regexp.Regexp {
+	of := func(metric string) *regexp.Regexp { return regexp.MustCompile(`(?m)^` + metric + ` (\S+)$`) }
+	const etcd = "etcd_request_duration_seconds_count"
+	return map[*float64]*regexp.Regexp{
+		&c.cpu:      of(`process_cpu_seconds_total`),
+		&c.requests: of(`apiserver_request_total\{.*resource="jobs".*`),
+		&c.reads:    of(etcd + `\{.*operation="get",resource="jobs".*`),
+		&c.writes:   of(etcd + `\{.*operation="(?:create|update|delete)",resource="jobs".*`),
+	}
 }
 
 func (s *simulation) costs(ctx context.Context, do func(context.Context) error) (perSecond costs, err error) {
@@ -210,10 +206,8 @@ func (s *simulation) costs(ctx context.Context, do func(context.Context) error) 
 	}
 	seconds := time.Since(began).Seconds()
 	after, err := s.count(ctx)
-	for _, c := range counters {
-		*c.value(&perSecond) = (*c.value(&after) - *c.value(&before)) / seconds
-	}
-	return perSecond, err
+	return costs{(after.cpu - before.cpu) / seconds, (after.requests - before.requests) / seconds,
+		(after.reads - before.reads) / seconds, (after.writes - before.writes) / seconds}, err
 }
 
 func (s *simulation) count(ctx context.Context) (now costs, err error) {
@@ -221,13 +215,13 @@ func (s *simulation) count(ctx context.Context) (now costs, err error) {
 	if err != nil {
 		return now, err
 	}
-	for _, c := range counters {
-		for _, line := range c.lines.FindAllSubmatch(text, -1) {
+	for sum, lines := range now.counters() {
+		for _, line := range lines.FindAllSubmatch(text, -1) {
 			n, err := strconv.ParseFloat(string(line[1]), 64)
 			if err != nil {
 				return now, err
 			}
-			*c.value(&now) += n
+			*sum += n
 		}
 	}
 	return now, nil
