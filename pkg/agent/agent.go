@@ -199,13 +199,17 @@ func (a *Agent) ended(o Options, launch []string) []string {
 }
 
 // withEnv returns the command for launch with the variables that its stream brings. On a terminal it is used
-// without any, too: its mark tells that the command begins.
+// without any, too: its mark tells that the command begins. It waits for nothing then, which saves a round trip.
 func (a *Agent) withEnv(o Options, launch []string) []string {
-	if len(o.Env) == 0 && !o.TTY {
+	begins := envBegins
+	switch {
+	case len(o.Env) > 0:
+		begins = ""
+	case !o.TTY:
 		return launch
 	}
 	a.env, a.envEnd = o.Env, "\x1eeshell env "+o.Session+" "
-	return o.script(envName, append([]string{a.envEnd}, launch...)...)
+	return o.script(envName, append([]string{a.envEnd, begins}, launch...)...)
 }
 
 func launcher(o Options) []string {

@@ -57,7 +57,7 @@ func (c *Client) Exec(ctx context.Context, streams remotecommand.StreamOptions,
 		streams.Stdout = c.afterEnv(streams.Stdout)
 	}
 	return c.UntilEnd(ctx, streams, func(ctx context.Context, streams remotecommand.StreamOptions) error {
-		if c.envEnd != "" {
+		if len(c.env) > 0 {
 			streams.Stdin = c.withEnv(streams.Stdin, reads)
 		}
 		if c.HasGate() {

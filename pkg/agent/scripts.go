@@ -316,28 +316,32 @@ exec sh
 // follows. envLines makes the lines: "set NAME" begins a variable, "add NAME WORD" adds what printf makes of
 // WORD to its value, and "go" ends them. After "go none" the command has no input. The words are printable
 // ASCII and the lines short, because a terminal changes control characters and drops what is longer than 4095
-// bytes (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for.
+// bytes (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for. If $2
+// is envBegins, there are no variables, and nothing is read.
 //
 // The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
 const envScript = `set +a
 unset eshell_end eshell_what eshell_name eshell_word
-eshell_end=$1
-shift
-while read -r eshell_what eshell_name eshell_word; do
+eshell_end=$1 eshell_what=$2
+shift 2
+while [ "$eshell_what" != ` + envBegins + ` ] && read -r eshell_what eshell_name eshell_word; do
   case $eshell_what in
   set) eval "$eshell_name=; export $eshell_name" ;;
   add)
     eshell_word=$(printf %b. "$eshell_word")
     eval "$eshell_name=\$$eshell_name\${eshell_word%.}"
     ;;
-  go) eshell_what=begin; break ;;
+  go) eshell_what=` + envBegins + ` ;;
   esac 2>/dev/null
 done
-[ "$eshell_what" = begin ] || exit 125
+[ "$eshell_what" = ` + envBegins + ` ] || exit 125
 [ "$eshell_name" != none ] || exec </dev/null
 echo "$eshell_end$$"
 exec "$@"
 `
+
+// envBegins tells envScript that no variables come.
+const envBegins = "begin"
 
 // What a command reads: the user's input, or nothing.
 const (

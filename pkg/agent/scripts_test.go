@@ -524,6 +524,19 @@ func TestLaunchOnTerminal(t *testing.T) {
 	})
 }
 
+// TestNoEnv: without variables nothing is read before the command begins.
+func TestNoEnv(t *testing.T) {
+	inShells(t, func(t *testing.T, shell []string) {
+		cmd := exec.Command(shell[0], append(shell[1:len(shell):len(shell)], "-c", envScript, "eshell-env", "END ",
+			envBegins, "sh", "-c", "cat")...)
+		cmd.Stdin = strings.NewReader("set PATH\ngo\n")
+		out, err := cmd.CombinedOutput()
+		if !regexp.MustCompile(`^END \d+\nset PATH\ngo\n$`).Match(out) || err != nil {
+			t.Errorf("%q, error %v", out, err)
+		}
+	})
+}
+
 // TestEnv: values arrive byte by byte, on a terminal and without, and the input after them is the command's.
 func TestEnv(t *testing.T) {
 	var all []byte
@@ -534,7 +547,7 @@ func TestEnv(t *testing.T) {
 		{"EMPTY", ""}, {"name", "1"}, {"LINES_", "two\n\n"}, {"SUBST", "$(id) `id` $HOME %s"}, {"PLAIN2", "="}}
 	command := `while read -r line; do :; done; exec cat /proc/self/environ`
 	inShells(t, func(t *testing.T, shell []string) {
-		words := append(shell[1:len(shell):len(shell)], "-c", envScript, "eshell-env", "END ")
+		words := append(shell[1:len(shell):len(shell)], "-c", envScript, "eshell-env", "END ", "")
 		plain := exec.Command(shell[0], append(words, "sh", "-c", command)...)
 		plain.Stdin = strings.NewReader(envLines(env, true) + "theirs\n")
 		plain.Env = []string{"PATH=" + os.Getenv("PATH"), "EMPTY=not"}
@@ -650,7 +663,7 @@ func TestNothingIsExported(t *testing.T) {
 	drained := append([]string{drainScript, drainName, "\x1eeshell x7k2p ", inputStdin}, command...)
 	for name, args := range map[string][]string{
 		"drain": drained,
-		"env":   append([]string{envScript, envName, "\x1eeshell env x7k2p ", "sh", "-c"}, command...),
+		"env":   append([]string{envScript, envName, "\x1eeshell env x7k2p ", "", "sh", "-c"}, command...),
 		"gate":  append([]string{gateScript, gateName, "9", "eshell x7k2p", "", "sh", "-c"}, command...),
 	} {
 		cmd := exec.Command("bash", append([]string{"--posix", "-c"}, args...)...)

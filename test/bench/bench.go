@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/rand"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/countproxy"
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/faultproxy"
@@ -106,7 +107,7 @@ func (b *bench) startProxies() error {
 }
 
 func (b *bench) furnishAll(ctx context.Context) error {
-	id := rand.String(5)
+	id := utilrand.String(5)
 	for _, s := range b.subjects {
 		r, err := b.furnish(ctx, "eshell-bench-"+id+"-"+s.name)
 		if r != nil {
@@ -152,8 +153,10 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 	for repetition := range b.repeat {
 		for i, rtt := range b.rtts {
 			progress("repetition %d of %d, round-trip time %v", repetition+1, b.repeat, rtt)
-			// Drift of the machine hits all commands alike: each round begins with another one.
-			if err := b.round(ctx, r, repetition, rtt, repetition*len(b.rtts)+i); err != nil {
+			// What a machine does besides, and what a command leaves it to do, hits all commands alike: each
+			// round has another order, the same in each run.
+			order := rand.New(rand.NewPCG(uint64(repetition), uint64(i))).Perm(len(b.subjects))
+			if err := b.round(ctx, r, repetition, rtt, order); err != nil {
 				return nil, err
 			}
 		}
@@ -163,15 +166,15 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 }
 
 // round times each command once.
-func (b *bench) round(ctx context.Context, r *report, repetition int, rtt time.Duration, first int) error {
+func (b *bench) round(ctx context.Context, r *report, repetition int, rtt time.Duration, order []int) error {
 	if err := b.renew(ctx); err != nil {
 		return err
 	}
 	b.network.DelayHandshake(true)
 	b.network.Delay(rtt / 2)
 	defer b.network.Delay(0)
-	for i := range b.subjects {
-		s := b.subjects[(first+i)%len(b.subjects)]
+	for _, i := range order {
+		s := b.subjects[i]
 		t, left, err := b.session(ctx, s, throughNetwork, func() {})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
