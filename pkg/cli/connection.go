@@ -126,13 +126,18 @@ func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 		return s.RoundTripper.RoundTrip(request.WithContext(httptrace.WithClientTrace(request.Context(),
 			&httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { open() }})))
 	}
+	late := time.NewTimer(sharingTime)
+	defer late.Stop()
 	select {
 	case <-s.connected:
-		return s.RoundTripper.RoundTrip(request)
-	case <-request.Context().Done():
-		return nil, request.Context().Err()
+	case <-late.C: // a server that does not answer is to be reported as soon as if there were no first request
+	case <-request.Context().Done(): // the transport returns its cause, and closes the body
 	}
+	return s.RoundTripper.RoundTrip(request)
 }
+
+// sharingTime is how long a request waits for the connection of the first.
+const sharingTime = 3 * time.Second
 
 // answerTime is longer than an API server itself works on a request (its own --request-timeout: 1 minute).
 const answerTime = 70 * time.Second

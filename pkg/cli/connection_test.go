@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -333,4 +334,33 @@ func TestContextName(t *testing.T) {
 			t.Errorf("%s, with --context: %q", contexts, got)
 		}
 	}
+}
+
+// blackhole is a network in which a connection fails after a while.
+type blackhole struct{ after time.Duration }
+
+func (b blackhole) RoundTrip(*http.Request) (*http.Response, error) {
+	time.Sleep(b.after)
+	return nil, errors.New("i/o timeout")
+}
+
+// TestSharingOfNothing: a server that cannot be reached is reported about as soon as with one request.
+func TestSharingOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		s := &sharing{RoundTripper: blackhole{30 * time.Second}, connected: make(chan struct{})}
+		var asked sync.WaitGroup
+		for range 3 {
+			asked.Go(func() {
+				request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api", nil)
+				if _, err := s.RoundTrip(request); err == nil {
+					t.Error("it is answered")
+				}
+			})
+		}
+		asked.Wait()
+		if took := time.Since(begin); took > 35*time.Second {
+			t.Errorf("the requests have failed after %s", took)
+		}
+	})
 }

@@ -88,10 +88,23 @@ func (s *session) renewUntil(ctx context.Context, stop context.CancelCauseFunc) 
 			s.Reporter.Say("%s has opened a shell in this session", who)
 		}
 		failing, last = err != nil, most
+		s.sleep(ctx, s.pause(failing))
+	}
+}
+
+// sleep waits until the lease has aged by d. It looks often, because the lease ages while the computer is
+// suspended, and timers do not.
+func (s *session) sleep(ctx context.Context, d time.Duration) {
+	_, before := s.left()
+	for slept := time.Duration(0); slept < d; {
+		step := min(d-slept, s.agent.HeartbeatInterval())
 		select {
-		case <-time.After(s.pause(failing)):
+		case <-time.After(step):
 		case <-ctx.Done():
+			return
 		}
+		_, most := s.left()
+		slept = max(slept+step, before-most)
 	}
 }
 

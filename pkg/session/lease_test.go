@@ -351,3 +351,40 @@ func TestWait(t *testing.T) {
 	s.watch = &podWatch{stop: func() {}} // would block for ever
 	s.cleanUp(interrupted)
 }
+
+// suspended is a lease of a computer that sleeps for 90 s, soon after a renewal: its timers stand still.
+type suspended struct {
+	*aLease
+	at, slept time.Duration
+}
+
+func (l *suspended) Left() (unrenewed, most time.Duration) {
+	if l.slept == 0 && time.Since(l.taken) >= l.at {
+		l.slept = 90 * time.Second
+		l.taken, l.renewed = l.taken.Add(-l.slept), l.renewed.Add(-l.slept)
+	}
+	return l.aLease.Left()
+}
+
+func (l *suspended) Renew(ctx context.Context, annotations map[string]string) error {
+	if unrenewed, _ := l.Left(); unrenewed <= 0 {
+		return lease.ErrLost
+	}
+	return l.aLease.Renew(ctx, annotations)
+}
+
+// TestRenewAfterSuspension: a lease that still lives when the computer wakes up is renewed.
+func TestRenewAfterSuspension(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := clonePlan()
+		p.Agent.HeartbeatTimeout = 2 * time.Minute
+		hour, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		ctx, stop := context.WithCancelCause(hour)
+		l := &suspended{newLease(), 5 * time.Second, 0}
+		newSession(Config{Lease: l, Reporter: &story{}}, p).renewUntil(ctx, stop)
+		if hour.Err() == nil {
+			t.Errorf("the session has ended: %v", context.Cause(ctx))
+		}
+	})
+}
