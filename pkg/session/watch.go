@@ -30,6 +30,8 @@ type podWatch struct {
 	client onePod
 	ctx    context.Context // ends with stop
 	stop   context.CancelFunc
+	early  context.Context // of the watch that was requested first
+	forget context.CancelFunc
 }
 
 // podEvent is a version of the pod, or the reason why no more follow.
@@ -45,11 +47,14 @@ var errDeleted = errors.New("it was deleted by somebody else")
 // wait for the answer.
 func requestWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
 	w := newWatch(ctx, kube, namespace, name)
+	answer := w.client.first
 	go func() {
-		defer close(w.client.first)
+		defer close(answer)
 		// From whatever version the server has at hand: it does not matter what was before the change.
-		if first, err := w.client.watch(w.ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
-			w.client.first <- first
+		// With bookmarks, as those that follow, so that it can be continued after a long silence.
+		first, err := w.client.watch(w.early, metav1.ListOptions{ResourceVersion: "0", AllowWatchBookmarks: true})
+		if err == nil {
+			answer <- first
 		}
 	}()
 	return w
@@ -67,12 +72,30 @@ func watchPod(ctx context.Context, kube kubernetes.Interface, pod *corev1.Pod) (
 
 func newWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
 	ctx, stop := context.WithCancel(ctx)
-	return &podWatch{news: make(chan podEvent, 1), ctx: ctx, stop: stop,
+	early, forget := context.WithCancel(ctx)
+	return &podWatch{news: make(chan podEvent, 1), ctx: ctx, stop: stop, early: early, forget: forget,
 		client: onePod{kube.CoreV1().Pods(namespace), name, make(chan watch.Interface, 1)}}
 }
 
-// begin follows the pod from the version that the create has returned.
+// begin follows the pod from the version that the create has returned. The watch that was requested first has no
+// version: one that is not answered yet might begin after the pod has been deleted, and would never say so.
 func (w *podWatch) begin(pod *corev1.Pod) error {
+	answer := w.client.first
+	w.client.first = make(chan watch.Interface, 1)
+	select {
+	case first, is := <-answer:
+		if is {
+			w.client.first <- first
+		}
+	default:
+		w.forget()
+		go func() {
+			if late, is := <-answer; is {
+				late.Stop()
+			}
+		}()
+	}
+	close(w.client.first)
 	events, err := watchtools.NewRetryWatcherWithContext(w.ctx, pod.ResourceVersion, w.client)
 	if err != nil {
 		w.stop()

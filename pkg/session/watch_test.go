@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -81,4 +82,31 @@ func TestWatchAnew(t *testing.T) {
 	if forgotten.Code != http.StatusGone {
 		t.Errorf("the server would say %d", forgotten.Code)
 	}
+}
+
+// TestWatchAnsweredLate: a watch that is answered after the pod was deleted is not the one that is followed.
+func TestWatchAnsweredLate(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1",
+		ResourceVersion: "5"}}
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
+			events := watch.NewFakeWithChanSize(1, false)
+			events.Delete(pod)
+			return true, events, nil
+		})
+		w := newWatch(t.Context(), client, "shop", "api") // the first request is not answered
+		answer := w.client.first
+		defer close(answer)
+		defer w.stop()
+		if err := w.begin(pod); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.next(ctx); !errors.Is(err, errDeleted) {
+			t.Errorf("error %v", err)
+		}
+	})
 }
