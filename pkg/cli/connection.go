@@ -93,8 +93,12 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
-	return connection{cluster, stream.NewClient(config, client), dialer.CloseAll, contextName(flags),
-		namespace, enforced,
+	remote := stream.NewClient(config, client)
+	reconnect := func() {
+		dialer.CloseAll()
+		remote.Forget()
+	}
+	return connection{cluster, remote, reconnect, contextName(flags), namespace, enforced,
 		shells{*flags.CacheDir, config.Host}}, nil
 }
 

@@ -30,8 +30,7 @@ type podWatch struct {
 	client onePod
 	ctx    context.Context // ends with stop
 	stop   context.CancelFunc
-	early  context.Context // of the watch that was requested first
-	forget context.CancelFunc
+	early  bool // it is requested before the pod's version is known
 }
 
 // podEvent is a version of the pod, or the reason why no more follow.
@@ -47,14 +46,14 @@ var errDeleted = errors.New("it was deleted by somebody else")
 // wait for the answer.
 func requestWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
 	w := newWatch(ctx, kube, namespace, name)
-	answer := w.client.first
+	w.early = true
 	go func() {
-		defer close(answer)
+		defer close(w.client.first)
 		// From whatever version the server has at hand: it does not matter what was before the change.
 		// With bookmarks, as those that follow, so that it can be continued after a long silence.
-		first, err := w.client.watch(w.early, metav1.ListOptions{ResourceVersion: "0", AllowWatchBookmarks: true})
+		first, err := w.client.watch(w.ctx, metav1.ListOptions{ResourceVersion: "0", AllowWatchBookmarks: true})
 		if err == nil {
-			answer <- first
+			w.client.first <- first
 		}
 	}()
 	return w
@@ -72,30 +71,12 @@ func watchPod(ctx context.Context, kube kubernetes.Interface, pod *corev1.Pod) (
 
 func newWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
 	ctx, stop := context.WithCancel(ctx)
-	early, forget := context.WithCancel(ctx)
-	return &podWatch{news: make(chan podEvent, 1), ctx: ctx, stop: stop, early: early, forget: forget,
+	return &podWatch{news: make(chan podEvent, 1), ctx: ctx, stop: stop,
 		client: onePod{kube.CoreV1().Pods(namespace), name, make(chan watch.Interface, 1)}}
 }
 
-// begin follows the pod from the version that the create has returned. The watch that was requested first has no
-// version: one that is not answered yet might begin after the pod has been deleted, and would never say so.
+// begin follows the pod from the version that the create has returned.
 func (w *podWatch) begin(pod *corev1.Pod) error {
-	answer := w.client.first
-	w.client.first = make(chan watch.Interface, 1)
-	select {
-	case first, is := <-answer:
-		if is {
-			w.client.first <- first
-		}
-	default:
-		w.forget()
-		go func() {
-			if late, is := <-answer; is {
-				late.Stop()
-			}
-		}()
-	}
-	close(w.client.first)
 	events, err := watchtools.NewRetryWatcherWithContext(w.ctx, pod.ResourceVersion, w.client)
 	if err != nil {
 		w.stop()
@@ -106,25 +87,49 @@ func (w *podWatch) begin(pod *corev1.Pod) error {
 	return nil
 }
 
+// errUnheard means that a watch that was requested early has said nothing of the pod.
+var errUnheard = errors.New("the watch says nothing of it")
+
 // follow keeps the newest podEvent for next. A server that has been restarted might no longer know the
-// version to continue from. The pod is then read once, and watched from there.
+// version to continue from. And a watch that was requested early, and answered late, might begin when the pod
+// has been deleted already, of which it says nothing. The pod is then read once, and watched from there.
 func (w *podWatch) follow(events watch.Interface, pod *corev1.Pod) {
+	var unheard <-chan time.Time
+	if w.early {
+		unheard = time.After(tryTimeout)
+	}
 	for events != nil {
-		seen := podEvent{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)}
-		for event := range events.ResultChan() {
+		seen := w.read(events, pod, unheard)
+		unheard, events = nil, nil
+		if apierrors.IsResourceExpired(seen.err) || apierrors.IsGone(seen.err) ||
+			errors.Is(seen.err, errUnheard) {
+			seen, events = w.client.rewatch(w.ctx, pod)
+		}
+		w.put(seen)
+	}
+}
+
+// read reads events until there are no more, or until unheard comes before the first. It returns the last.
+func (w *podWatch) read(events watch.Interface, pod *corev1.Pod, unheard <-chan time.Time) podEvent {
+	seen := podEvent{err: fmt.Errorf("the watch on pod/%s ended", pod.Name)}
+	for {
+		select {
+		case event, is := <-events.ResultChan():
+			if !is {
+				return seen
+			}
 			if isFromBefore(event, pod) {
 				continue
 			}
 			if seen = convert(event, pod); seen.err != nil {
-				break
+				return seen
 			}
+			unheard = nil
 			w.put(seen)
+		case <-unheard:
+			events.Stop()
+			return podEvent{err: errUnheard}
 		}
-		events = nil
-		if apierrors.IsResourceExpired(seen.err) || apierrors.IsGone(seen.err) {
-			seen, events = w.client.rewatch(w.ctx, pod)
-		}
-		w.put(seen)
 	}
 }
 

@@ -84,29 +84,36 @@ func TestWatchAnew(t *testing.T) {
 	}
 }
 
-// TestWatchAnsweredLate: a watch that is answered after the pod was deleted is not the one that is followed.
+// TestWatchAnsweredLate: a watch that is answered after the pod was deleted says nothing of it. The pod is looked
+// for then.
 func TestWatchAnsweredLate(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1",
 		ResourceVersion: "5"}}
-	synctest.Test(t, func(t *testing.T) {
-		client := fake.NewClientset()
-		client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
-			events := watch.NewFakeWithChanSize(1, false)
-			events.Delete(pod)
-			return true, events, nil
+	for _, tt := range []struct {
+		name string
+		left []runtime.Object
+		want error
+	}{
+		{"the pod is gone", nil, errDeleted},
+		{"it is there", []runtime.Object{pod}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := fake.NewClientset(tt.left...)
+				client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
+					return true, watch.NewFake(), nil // of the present, which has no such pod
+				})
+				w := requestWatch(t.Context(), client, "shop", "api")
+				defer w.stop()
+				if err := w.begin(pod); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if err := w.next(ctx); !errors.Is(err, tt.want) {
+					t.Errorf("error %v, want %v", err, tt.want)
+				}
+			})
 		})
-		w := newWatch(t.Context(), client, "shop", "api") // the first request is not answered
-		answer := w.client.first
-		defer close(answer)
-		defer w.stop()
-		if err := w.begin(pod); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := w.next(ctx); !errors.Is(err, errDeleted) {
-			t.Errorf("error %v", err)
-		}
-	})
+	}
 }

@@ -33,8 +33,8 @@ const (
 	// spareTime is how long a spare is kept. An API server closes a connection on which no request has come
 	// for 32 s.
 	spareTime = 15 * time.Second
-	// dialTime is how long a spare may take to open.
-	dialTime = 30 * time.Second
+	// dialTime is how long a spare may take to open. A stream waits for that, and then opens one itself.
+	dialTime = 5 * time.Second
 )
 
 // spares opens connections to a server and keeps them until they are used.
@@ -48,6 +48,7 @@ type spares struct {
 type spare struct {
 	opened chan struct{} // closed when conn is set, or when it has failed
 	conn   net.Conn
+	since  time.Time // by the clock on the wall: a computer that was suspended has lost its connections
 	expiry *time.Timer
 }
 
@@ -74,24 +75,23 @@ func dialer(config *rest.Config) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) { return secure.DialContext(ctx, "tcp", address) }
 }
 
-// prepare begins to open n connections, and does not wait for them.
+// prepare begins to open n connections, and waits for nothing, nor for the files with the certificates.
 func (s *spares) prepare(ctx context.Context, n int) {
-	dial := dialer(s.config)
-	if dial == nil {
-		return
-	}
+	dial := sync.OnceValue(func() func(context.Context) (net.Conn, error) { return dialer(s.config) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for range n {
 		next := &spare{opened: make(chan struct{})}
-		s.mu.Lock()
 		s.made = append(s.made, next)
-		s.mu.Unlock()
 		go func() {
 			defer close(next.opened)
+			if dial() == nil {
+				return
+			}
 			ctx, cancel := context.WithTimeout(ctx, dialTime)
 			defer cancel()
-			conn, err := dial(ctx)
-			if err == nil {
-				next.conn = conn
+			if conn, err := dial()(ctx); err == nil {
+				next.conn, next.since = conn, time.Now().Round(0)
 				next.expiry = time.AfterFunc(spareTime, func() { conn.Close() })
 			}
 		}()
@@ -102,26 +102,41 @@ func (s *spares) prepare(ctx context.Context, n int) {
 // to open.
 func (s *spares) take(ctx context.Context) net.Conn {
 	for {
-		s.mu.Lock()
-		if len(s.made) == 0 {
-			s.mu.Unlock()
+		next := s.next()
+		if next == nil {
 			return nil
 		}
-		next := s.made[0]
-		s.made = s.made[1:]
-		s.mu.Unlock()
 		select {
 		case <-next.opened:
 		case <-ctx.Done():
 			return nil
 		}
-		if next.conn != nil && next.expiry.Stop() {
-			if isOpen(next.conn) {
-				return next.conn
-			}
-			next.conn.Close()
+		if next.conn == nil || !next.expiry.Stop() {
+			continue
 		}
+		if time.Now().Round(0).Sub(next.since) < spareTime && isOpen(next.conn) {
+			return next.conn
+		}
+		next.conn.Close()
 	}
+}
+
+func (s *spares) next() *spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.made) == 0 {
+		return nil
+	}
+	next := s.made[0]
+	s.made = s.made[1:]
+	return next
+}
+
+// forget leaves the connections to their end.
+func (s *spares) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made = nil
 }
 
 // isOpen reports whether a connection on which nothing is expected is still open, as far as this computer

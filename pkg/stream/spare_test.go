@@ -181,4 +181,16 @@ func TestSpareExpires(t *testing.T) {
 	if conns, _ := d.count(); conns != 1 {
 		t.Errorf("%d connections", conns)
 	}
+	for name, lose := range map[string]func(s *spare){
+		"of before a suspension": func(s *spare) { s.since = s.since.Add(-spareTime) },
+		"forgotten":              func(*spare) { remote.Forget() },
+	} {
+		remote.Prepare(t.Context(), 1)
+		s := remote.spares.made[0]
+		<-s.opened
+		lose(s)
+		if remote.spares.take(t.Context()) != nil {
+			t.Errorf("a connection that is %s is used", name)
+		}
+	}
 }

@@ -64,6 +64,9 @@ func (r Remote) Prepare(ctx context.Context, n int) {
 	r.spares.prepare(ctx, n)
 }
 
+// Forget has later streams open connections of their own: what was prepared may be lost without a word.
+func (r Remote) Forget() { r.spares.forget() }
+
 // Exec runs a command in a container.
 func (r Remote) Exec(ctx context.Context, c Container, command []string,
 	streams remotecommand.StreamOptions) error {
