@@ -388,3 +388,26 @@ func TestRenewAfterSuspension(t *testing.T) {
 		}
 	})
 }
+
+// TestFewRenewals: an idle session with a lease of the default length asks the API server for little.
+func TestFewRenewals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		renewals := 0
+		l := newLease(func(l *aLease) {
+			l.length, l.ttl = 2*time.Minute, 8*time.Hour
+			l.answer = func(context.Context, time.Duration) error {
+				renewals++
+				return nil
+			}
+		})
+		p := clonePlan()
+		p.Agent.HeartbeatTimeout = l.length
+		hour, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		ctx, stop := context.WithCancelCause(hour)
+		newSession(Config{Lease: l, Reporter: &story{}}, p).renewUntil(ctx, stop)
+		if renewals > 91 || renewals < 89 {
+			t.Errorf("%d renewals in an hour, want one every 40 s", renewals)
+		}
+	})
+}

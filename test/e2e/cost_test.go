@@ -37,25 +37,30 @@ func TestCost(t *testing.T) {
 		t.Fatal(detached.stderr)
 	}
 	name := strings.TrimSpace(detached.stdout)
+	page, err := os.ReadFile("../../docs/scale.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	const created, streams, deleted = "POST jobs, POST pods, WATCH pods, PATCH jobs, ",
 		"GET pods/attach, GET pods/exec, ", "DELETE pods, DELETE jobs"
 	tests := []struct {
-		line     string
-		requests string
-		conns    int
-		trips    int // at most, one after the other; a connection counts for two
-		kilos    int // received, at most
+		line       string
+		requests   string
+		conns      int
+		trips      int  // at most, one after the other; a connection counts for two
+		kilos      int  // received, at most
+		documented bool // in docs/scale.md
 	}{
-		{"deploy/source -- true", rights + "GET deployments, " + lists + created + streams + deleted, 3, 7, 160},
+		{"deploy/source -- true", rights + "GET deployments, " + lists + created + streams + deleted, 3, 7, 160, true},
 		{"deploy/source --via=attach -- sh -c exit",
-			rights + "GET deployments, " + lists + created + "GET pods/attach, " + deleted, 2, 7, 160},
+			rights + "GET deployments, " + lists + created + "GET pods/attach, " + deleted, 2, 7, 160, false},
 		{"pod/joined --mode=debug -- true", rights + "GET pods, POST jobs, PATCH pods/ephemeralcontainers, " +
-			"WATCH pods, PATCH jobs, " + streams + "DELETE jobs", 3, 7, 96},
+			"WATCH pods, PATCH jobs, " + streams + "DELETE jobs", 3, 7, 96, true},
 		{"deploy/source --dry-run=client", rights + "3 POST selfsubjectaccessreviews, GET deployments, " +
-			strings.TrimSuffix(lists, ", "), 1, 3, 24},
-		{"list", "GET pods, GET jobs, POST selfsubjectreviews", 1, 3, 48},
+			strings.TrimSuffix(lists, ", "), 1, 3, 24, true},
+		{"list", "GET pods, GET jobs, POST selfsubjectreviews", 1, 3, 48, true},
 		{"attach " + name + " -- true",
-			"GET pods, GET jobs, POST selfsubjectreviews, GET pods/exec, GET jobs", 3, 5, 32},
+			"GET pods, GET jobs, POST selfsubjectreviews, GET pods/exec, GET jobs", 3, 5, 32, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
@@ -80,6 +85,13 @@ func TestCost(t *testing.T) {
 			if proxy.Connections() != tt.conns || proxy.RoundTrips() > tt.trips || got > int64(tt.kilos)<<10 {
 				t.Errorf("%d connections, %d round trips, %d bytes; want %d, %d, %d KiB at most",
 					proxy.Connections(), proxy.RoundTrips(), got, tt.conns, tt.trips, tt.kilos)
+			}
+			if tt.documented {
+				row := fmt.Sprintf("| %d | %d | %d |\n", len(proxy.Requests()), tt.conns, tt.kilos)
+				if !regexp.MustCompile(regexp.QuoteMeta("| `kubectl eshell "+tt.line+"`") + "[^|]* " +
+					regexp.QuoteMeta(row)).Match(page) {
+					t.Errorf("docs/scale.md does not say so: %s", row)
+				}
 			}
 			t.Logf("%d requests on %d connections in %d round trips, %d bytes", len(proxy.Requests()),
 				proxy.Connections(), proxy.RoundTrips(), got)
