@@ -46,12 +46,13 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 		endInput()
 	}}
 	filter := func(to io.Writer) *statusFilter {
+		var once sync.Once // a report that was tried again may have come twice
 		return &statusFilter{Writer: rest.writer(to), tag: c.endTag,
 			began: func(mark string) {
 				c.begun.Store(true)
 				c.endUntold.Store(mark == "")
 			},
-			ended: end.report}
+			ended: func(status int) { once.Do(func() { end.report(status) }) }}
 	}
 	stdout, stderr := filter(streams.Stdout), filter(streams.Stderr)
 	streams.Stdin, streams.Stdout, streams.Stderr = stdin, stdout, stderr
