@@ -199,7 +199,8 @@ func (a *Agent) ended(o Options, launch []string) []string {
 }
 
 // withEnv returns the command for launch with the variables that its stream brings. On a terminal it is used
-// without any, too: its mark tells that the command begins. It waits for nothing then, which saves a round trip.
+// without any, too: its mark tells that the command begins. It waits for nothing then, which saves a round
+// trip.
 func (a *Agent) withEnv(o Options, launch []string) []string {
 	begins := envBegins
 	switch {

@@ -316,8 +316,8 @@ exec sh
 // follows. envLines makes the lines: "set NAME" begins a variable, "add NAME WORD" adds what printf makes of
 // WORD to its value, and "go" ends them. After "go none" the command has no input. The words are printable
 // ASCII and the lines short, because a terminal changes control characters and drops what is longer than 4095
-// bytes (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for. If $2
-// is envBegins, there are no variables, and nothing is read.
+// bytes (termios(3), canonical mode). What a terminal echoes comes before $1, which the client waits for. If
+// $2 is envBegins, there are no variables, and nothing is read.
 //
 // The value of a variable is in no argument of a process: printf is built into dash, bash and busybox.
 const envScript = `set +a

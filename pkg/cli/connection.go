@@ -134,7 +134,7 @@ func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 	defer late.Stop()
 	select {
 	case <-s.connected:
-	case <-late.C: // a server that does not answer is to be reported as soon as if there were no first request
+	case <-late.C: // a server that does not answer is reported as soon as if there were no first request
 	case <-request.Context().Done(): // the transport returns its cause, and closes the body
 	}
 	return s.RoundTripper.RoundTrip(request)

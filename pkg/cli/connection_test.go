@@ -340,7 +340,7 @@ func TestContextName(t *testing.T) {
 type blackhole struct{ after time.Duration }
 
 func (b blackhole) RoundTrip(*http.Request) (*http.Response, error) {
-	time.Sleep(b.after)
+	<-time.After(b.after)
 	return nil, errors.New("i/o timeout")
 }
 

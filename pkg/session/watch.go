@@ -51,8 +51,8 @@ func requestWatch(ctx context.Context, kube kubernetes.Interface, namespace, nam
 		defer close(w.client.first)
 		// From whatever version the server has at hand: it does not matter what was before the change.
 		// With bookmarks, as those that follow, so that it can be continued after a long silence.
-		first, err := w.client.watch(w.ctx, metav1.ListOptions{ResourceVersion: "0", AllowWatchBookmarks: true})
-		if err == nil {
+		options := metav1.ListOptions{ResourceVersion: "0", AllowWatchBookmarks: true}
+		if first, err := w.client.watch(w.ctx, options); err == nil {
 			w.client.first <- first
 		}
 	}()
@@ -87,6 +87,10 @@ func (w *podWatch) begin(pod *corev1.Pod) error {
 	return nil
 }
 
+// unheardTime is how long a watch that was requested early may say nothing. At first it says what there is, so
+// that this is rare.
+const unheardTime = time.Minute
+
 // errUnheard means that a watch that was requested early has said nothing of the pod.
 var errUnheard = errors.New("the watch says nothing of it")
 
@@ -96,7 +100,7 @@ var errUnheard = errors.New("the watch says nothing of it")
 func (w *podWatch) follow(events watch.Interface, pod *corev1.Pod) {
 	var unheard <-chan time.Time
 	if w.early {
-		unheard = time.After(tryTimeout)
+		unheard = time.After(unheardTime)
 	}
 	for events != nil {
 		seen := w.read(events, pod, unheard)

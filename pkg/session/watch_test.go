@@ -84,8 +84,8 @@ func TestWatchAnew(t *testing.T) {
 	}
 }
 
-// TestWatchAnsweredLate: a watch that is answered after the pod was deleted says nothing of it. The pod is looked
-// for then.
+// TestWatchAnsweredLate: a watch that is answered after the pod was deleted says nothing of it. The pod is
+// looked for then.
 func TestWatchAnsweredLate(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1",
 		ResourceVersion: "5"}}
@@ -108,7 +108,7 @@ func TestWatchAnsweredLate(t *testing.T) {
 				if err := w.begin(pod); err != nil {
 					t.Fatal(err)
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := w.next(ctx); !errors.Is(err, tt.want) {
 					t.Errorf("error %v, want %v", err, tt.want)

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -10,8 +9,8 @@ import (
 const (
 	// mostSpooled is how many bytes wait for a reader that pauses.
 	mostSpooled = 16 << 20
-	// spoolPiece is how many of them are written at once.
-	spoolPiece = 64 << 10
+	// spoolPiece is how much room there is at least in a piece of them, so that short writes share one.
+	spoolPiece = 4 << 10
 )
 
 // spool is output that waits for its reader. A stream must go on while a reader pauses: client-go's pings are
@@ -23,7 +22,8 @@ type spool struct {
 	finished chan struct{} // closed when nothing more will be written
 
 	mu      sync.Mutex
-	held    bytes.Buffer
+	held    [][]byte      // in pieces: a single buffer would have to be copied, to twice its size, to grow
+	size    int           // of held, in bytes
 	changed chan struct{} // closed and replaced when there is more, or room
 	over    bool          // nothing more comes
 	err     error         // of writing
@@ -69,12 +69,35 @@ func (s *spool) hold(p []byte) (room bool, changed <-chan struct{}, err error) {
 		return false, nil, s.err
 	case s.over:
 		return false, nil, io.ErrClosedPipe
-	case s.held.Len() >= mostSpooled:
+	case s.size >= mostSpooled:
 		return false, s.changed, nil
 	}
-	s.held.Write(p)
+	s.add(p)
 	s.signal()
 	return true, nil, nil
+}
+
+// add adds a copy of p to what is held.
+func (s *spool) add(p []byte) {
+	s.size += len(p)
+	if last := len(s.held) - 1; last >= 0 && len(s.held[last])+len(p) <= cap(s.held[last]) {
+		s.held[last] = append(s.held[last], p...)
+		return
+	}
+	s.held = append(s.held, append(make([]byte, 0, max(len(p), spoolPiece)), p...))
+}
+
+// next takes the first piece of what is held, if there is one.
+func (s *spool) next() []byte {
+	if len(s.held) == 0 {
+		return nil
+	}
+	piece := s.held[0]
+	s.held[0] = nil
+	s.held = s.held[1:]
+	s.size -= len(piece)
+	s.signal()
+	return piece
 }
 
 // run writes what is held until nothing more comes.
@@ -82,11 +105,8 @@ func (s *spool) run() {
 	defer close(s.finished)
 	for {
 		s.mu.Lock()
-		piece := bytes.Clone(s.held.Next(spoolPiece))
+		piece := s.next()
 		over, changed := s.over, s.changed
-		if len(piece) > 0 {
-			s.signal()
-		}
 		s.mu.Unlock()
 		switch {
 		case len(piece) > 0:

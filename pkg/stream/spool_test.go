@@ -68,11 +68,11 @@ func TestSpoolEnds(t *testing.T) {
 		never := make(chan struct{})
 		s := newSpool(&paused{until: never}, func(err error) { t.Error(err) })
 		w := spoolWriter{ctx, s}
-		if _, err := w.Write(make([]byte, mostSpooled)); err != nil {
+		if _, err := w.Write([]byte("x")); err != nil {
 			t.Error(err)
 		}
-		synctest.Wait()
-		if _, err := w.Write(make([]byte, spoolPiece)); err != nil {
+		synctest.Wait() // until the reader has it
+		if _, err := w.Write(make([]byte, mostSpooled)); err != nil {
 			t.Error(err)
 		}
 		time.AfterFunc(time.Hour, func() { cancel(signal) })
@@ -137,4 +137,36 @@ func TestFlush(t *testing.T) {
 			t.Errorf("error %v, output %q", err, out.String())
 		}
 	})
+}
+
+// TestSpoolPieces: what waits arrives in order, and takes little more memory than it is long, even if it
+// comes byte by byte.
+func TestSpoolPieces(t *testing.T) {
+	for _, length := range []int{1, spoolPiece - 1, spoolPiece, 32 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			until := make(chan struct{})
+			out := &paused{until: until}
+			s := newSpool(out, func(err error) { t.Error(err) })
+			var sent []byte
+			for n := byte(0); len(sent) < 1<<20; n++ {
+				piece := bytes.Repeat([]byte{n}, length)
+				if _, err := (spoolWriter{t.Context(), s}).Write(piece); err != nil {
+					t.Fatal(err)
+				}
+				sent = append(sent, piece...)
+			}
+			synctest.Wait()
+			room := 0
+			for _, piece := range s.held {
+				room += cap(piece)
+			}
+			if room > 2*len(sent) {
+				t.Errorf("%d bytes in writes of %d take %d", len(sent), length, room)
+			}
+			close(until)
+			if err := s.end(t.Context()); err != nil || !bytes.Equal(out.Bytes(), sent) {
+				t.Errorf("error %v, %d of %d bytes, or in another order", err, out.Len(), len(sent))
+			}
+		})
+	}
 }

@@ -47,9 +47,12 @@ func TestRuntimeStopped(t *testing.T) {
 				id: fmt.Sprintf("stopped-%d", len(trials))}
 			x.connect()
 			watches = append(watches, x.hold(phaseproxy.Watching))
-			source := pick(m.debug, "pod/target", "deploy/bash")
-			x.term = x.world.open(t, nil, "eshell", source, "--mode="+pick(m.debug, "debug", "clone"),
-				"--via="+pick(m.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", m.tty), "--lease="+lease.String())
+			words := []string{"eshell", "deploy/bash"}
+			if m.debug { // a shell would join the container of the one before
+				words = []string{"eshell", "pod/target", "--mode=debug", "--new"}
+			}
+			x.term = x.world.open(t, nil, append(words, "--via="+pick(m.attach, "attach", "exec"),
+				fmt.Sprintf("--tty=%t", m.tty), "--lease="+lease.String())...)
 			trials = append(trials, x)
 		}
 	}
