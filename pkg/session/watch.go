@@ -87,7 +87,7 @@ func (w *podWatch) begin(pod *corev1.Pod) error {
 	return nil
 }
 
-// unheardTime is how long a watch that was requested early may say nothing. At first it says what there is, so
+// unheardTime is how long a watch that was requested early may say nothing. It begins with what there is, so
 // that this is rare.
 const unheardTime = time.Minute
 
