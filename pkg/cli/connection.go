@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -116,15 +117,13 @@ func contextName(flags *genericclioptions.ConfigFlags) string {
 // some 15 handshakes at the beginning of a session.
 type sharing struct {
 	http.RoundTripper
-	connected chan struct{} // closed when the first request has a connection, or has failed
-	first     sync.Once
+	begun     atomic.Bool   // the first request has begun
+	connected chan struct{} // closed when it has a connection, or has failed
 }
 
 // RoundTrip passes the request on.
 func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
-	isFirst := false
-	s.first.Do(func() { isFirst = true })
-	if isFirst {
+	if s.begun.CompareAndSwap(false, true) {
 		open := sync.OnceFunc(func() { close(s.connected) })
 		defer open()
 		return s.RoundTripper.RoundTrip(request.WithContext(httptrace.WithClientTrace(request.Context(),
@@ -134,7 +133,7 @@ func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 	defer late.Stop()
 	select {
 	case <-s.connected:
-	case <-late.C: // a server that does not answer is reported as soon as if there were no first request
+	case <-late.C: // otherwise a server that is out of reach would be reported after twice the time of a dial
 	case <-request.Context().Done(): // the transport returns its cause, and closes the body
 	}
 	return s.RoundTripper.RoundTrip(request)

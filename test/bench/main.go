@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string) error {
 
 func parse(args []string) (options, error) {
 	flags, o := flag.NewFlagSet("bench", flag.ContinueOnError), options{}
-	flags.IntVar(&o.repeat, "repeat", 7, "how often each command is timed for each round-trip time")
+	flags.IntVar(&o.repeat, "repeat", 10, "how often each command is timed for each round-trip time")
 	rtts := flags.String("rtt", "0,50,150,300", "round-trip times to the API server, in ms")
 	flags.StringVar(&o.out, "out", filepath.Join("docs", "benchmarks"), "the folder for the results")
 	flags.StringVar(&o.plugin, "plugin", filepath.Join("bin", "kubectl-eshell"), "the plugin to time")

@@ -15,7 +15,7 @@ func local(ctx context.Context, t *testing.T, env []string, words ...string) (ti
 	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	began := false
 	got, err := timeSession(ctx, append(env, "TERM=xterm", "PATH=/usr/bin:/bin"), func() { began = true },

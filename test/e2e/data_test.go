@@ -24,7 +24,7 @@ const (
 	// tight the memory that its client may take for it.
 	much  = 1024 * mebibyte
 	less  = 256 * mebibyte
-	tight = 200 * mebibyte
+	tight = 150 * mebibyte
 )
 
 // produce prints as many random bytes as $1 says, and before it their sum on stderr. (They take a way

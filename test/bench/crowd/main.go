@@ -75,7 +75,7 @@ func (c *crowd) run(ctx context.Context, remove bool, kinds []kind) error {
 	if remove {
 		return namespaces.Delete(ctx, c.namespace, metav1.DeleteOptions{})
 	}
-	if err := existing(namespaces.Create(ctx, c.newNamespace(), metav1.CreateOptions{})); err != nil {
+	if err := unlessThere(namespaces.Create(ctx, c.newNamespace(), metav1.CreateOptions{})); err != nil {
 		return err
 	}
 	for _, k := range kinds {
@@ -109,8 +109,8 @@ func each(ctx context.Context, count int, create func(context.Context, int) erro
 	return ctx.Err()
 }
 
-// existing is the error of a create, but for an object that is there already.
-func existing[T any](_ T, err error) error {
+// unlessThere returns the error of a create, unless the object is there already.
+func unlessThere[T any](_ T, err error) error {
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}

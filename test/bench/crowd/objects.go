@@ -80,7 +80,7 @@ func (c *crowd) deployment(ctx context.Context, n int) error {
 		Replicas: new(int32(0)), Paused: true, RevisionHistoryLimit: new(int32(1000)),
 		Selector: &metav1.LabelSelector{MatchLabels: selector(app(n))}, Template: template(labelsOf(app(n))),
 	}}
-	return existing(c.AppsV1().Deployments(c.namespace).Create(ctx, d, metav1.CreateOptions{}))
+	return unlessThere(c.AppsV1().Deployments(c.namespace).Create(ctx, d, metav1.CreateOptions{}))
 }
 
 // replicaSet is a revision of the Deployment that has its turn, of a hundred.
@@ -101,7 +101,7 @@ func (c *crowd) replicaSet(ctx context.Context, n int) error {
 	set.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner,
 		appsv1.SchemeGroupVersion.WithKind("Deployment"))}
 	set.Annotations = map[string]string{"deployment.kubernetes.io/revision": fmt.Sprint(n/100 + 1)}
-	return existing(c.AppsV1().ReplicaSets(c.namespace).Create(ctx, set, metav1.CreateOptions{}))
+	return unlessThere(c.AppsV1().ReplicaSets(c.namespace).Create(ctx, set, metav1.CreateOptions{}))
 }
 
 // job has no pods, and has finished except for every twentieth.
@@ -111,7 +111,7 @@ func (c *crowd) job(ctx context.Context, n int) error {
 	job := &batchv1.Job{ObjectMeta: meta(fmt.Sprintf("job-%d", n), labelsOf("job")), Spec: batchv1.JobSpec{
 		Parallelism: new(int32(0)), Completions: new(int32(1)), Template: t,
 	}}
-	if err := existing(jobs.Create(ctx, job, metav1.CreateOptions{})); err != nil || n%20 == 0 {
+	if err := unlessThere(jobs.Create(ctx, job, metav1.CreateOptions{})); err != nil || n%20 == 0 {
 		return err
 	}
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
@@ -143,12 +143,12 @@ func (c *crowd) policy(ctx context.Context, n int) error {
 			PodSelector: metav1.LabelSelector{MatchLabels: selector(app(n))},
 			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: from}},
 		}}
-	return existing(c.NetworkingV1().NetworkPolicies(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
+	return unlessThere(c.NetworkingV1().NetworkPolicies(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
 }
 
 func (c *crowd) pod(ctx context.Context, n int) error {
 	p := &corev1.Pod{ObjectMeta: meta(fmt.Sprintf("pod-%d", n), labelsOf(app(n%1000))), Spec: spec()}
-	return existing(c.CoreV1().Pods(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
+	return unlessThere(c.CoreV1().Pods(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
 }
 
 // service has no address of its own, of which a cluster may have few.
@@ -157,7 +157,7 @@ func (c *crowd) service(ctx context.Context, n int) error {
 		ClusterIP: corev1.ClusterIPNone, Selector: selector(app(n)),
 		Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}},
 	}}
-	return existing(c.CoreV1().Services(c.namespace).Create(ctx, s, metav1.CreateOptions{}))
+	return unlessThere(c.CoreV1().Services(c.namespace).Create(ctx, s, metav1.CreateOptions{}))
 }
 
 // session is a lease of 8 hours and its clone.
@@ -177,5 +177,5 @@ func (c *crowd) session(ctx context.Context, n int) error {
 	p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: owned.NeverReady}}
 	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: held.Name,
 		UID: held.UID}}
-	return existing(c.CoreV1().Pods(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
+	return unlessThere(c.CoreV1().Pods(c.namespace).Create(ctx, p, metav1.CreateOptions{}))
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -48,8 +49,8 @@ type Proxy struct {
 	latency  time.Duration
 	requests []*Request
 	conns    []*conn
-	toClient int64
-	toServer int64
+
+	toClient, toServer atomic.Int64
 }
 
 // New starts a proxy on a free loopback port, before the API server of config.
@@ -78,7 +79,9 @@ func (p *Proxy) SetLatency(latency time.Duration) {
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.requests, p.conns, p.toClient, p.toServer = nil, nil, 0, 0
+	p.requests, p.conns = nil, nil
+	p.toClient.Store(0)
+	p.toServer.Store(0)
 }
 
 // Requests are all requests, in the order in which they began.
@@ -101,9 +104,7 @@ func (p *Proxy) Connections() int {
 
 // Bytes are those on the wire, that is compressed and encrypted, with those of TLS but not those of TCP.
 func (p *Proxy) Bytes() (toClient, toServer int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.toClient, p.toServer
+	return p.toClient.Load(), p.toServer.Load()
 }
 
 // RoundTrips is the number of round trips that followed one another: the weight of the heaviest chain of
@@ -171,16 +172,12 @@ func (p *Proxy) secured(secured net.Conn) {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.proxy.mu.Lock()
-	defer c.proxy.mu.Unlock()
-	c.proxy.toServer += int64(n)
+	c.proxy.toServer.Add(int64(n))
 	return n, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.proxy.mu.Lock()
-	defer c.proxy.mu.Unlock()
-	c.proxy.toClient += int64(n)
+	c.proxy.toClient.Add(int64(n))
 	return n, err
 }

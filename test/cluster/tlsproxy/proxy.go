@@ -28,7 +28,8 @@ type Hooks struct {
 	Transport func(base http.RoundTripper) http.RoundTripper
 	// Accepted takes the place of a new connection, before its TLS handshake. Others do not wait for it.
 	Accepted func(net.Conn) net.Conn
-	// Secured is told of a connection, as Accepted has returned it, when its TLS handshake has ended.
+	// Secured is called when the TLS handshake of a connection has ended, with what Accepted has returned
+	// for it.
 	Secured func(net.Conn)
 }
 
