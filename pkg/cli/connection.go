@@ -133,7 +133,7 @@ func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 	defer late.Stop()
 	select {
 	case <-s.connected:
-	case <-late.C: // otherwise a server that is out of reach would be reported after twice the time of a dial
+	case <-late.C: // a server that is out of reach is not reported after twice the time of a dial
 	case <-request.Context().Done(): // the transport returns its cause, and closes the body
 	}
 	return s.RoundTripper.RoundTrip(request)
