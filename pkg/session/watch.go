@@ -42,8 +42,8 @@ type podEvent struct {
 // errDeleted means that the pod disappeared during the session.
 var errDeleted = errors.New("it was deleted by somebody else")
 
-// requestWatch requests a watch of a pod that might not exist yet, and does not wait for the answer. The watch
-// lasts until it is stopped or ctx ends.
+// requestWatch requests a watch of a pod that might not exist yet, and does not wait for the answer. The
+// watch lasts until it is stopped or ctx ends.
 func requestWatch(ctx context.Context, kube kubernetes.Interface, namespace, name string) *podWatch {
 	w := newWatch(ctx, kube, namespace, name)
 	w.early = true
