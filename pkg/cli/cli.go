@@ -10,6 +10,7 @@ import (
 	"io"
 	"regexp"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -106,7 +107,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			"a command and its own flags go after two dashes: -- ls -l")
 	})
 	f.addTo(command)
-	command.AddCommand(sessionCommands(streams, status)...)
+	command.AddCommand(sessionCommands(streams, version, status)...)
 	command.AddCommand(newOptions(streams))
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
@@ -167,15 +168,18 @@ func report(out io.Writer, err error, kubeContext string) int {
 	return status
 }
 
-var kubectlCommand = regexp.MustCompile(`kubectl (eshell )?`)
+var kubectlCommand = regexp.MustCompile(`kubectl (eshell |config get-)?`)
 
 // inContext adds --context, if it was given, to the commands of a hint, so that they mean the same cluster. A
-// plugin takes no flags before its name.
+// plugin takes no flags before its name. What lists the kubeconfig is of no context.
 func inContext(next, kubeContext string) string {
 	if kubeContext == "" {
 		return next
 	}
 	return kubectlCommand.ReplaceAllStringFunc(next, func(command string) string {
+		if strings.HasSuffix(command, "get-") {
+			return command
+		}
 		return command + hint.Command("--context %s ", kubeContext)
 	})
 }

@@ -65,7 +65,7 @@ func TestMainFails(t *testing.T) {
 				"hint: name one: --kubeconfig FILE, or export KUBECONFIG=FILE\n"}},
 		{"no such context", t.Context(), []string{"deploy/api", "--context", "nosuch"}, ran{125, "",
 			"error: the kubeconfig has no context \"nosuch\"\n" +
-				"hint: list the contexts: kubectl --context nosuch config get-contexts\n"}},
+				"hint: list the contexts: kubectl config get-contexts\n"}},
 		{"a misspelt flag", t.Context(), []string{"deploy/api", "--imgae=x"},
 			ran{125, "", "error: unknown flag: --imgae\nhint: did you mean: --image\n"}},
 		{"a flag of kubectl debug", t.Context(), []string{"deploy/api", "--target=app"},

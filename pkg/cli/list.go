@@ -117,7 +117,7 @@ func (c *sessionCommand) list(ctx context.Context, l listing) error {
 	for _, s := range sessions {
 		names = append(names, found.Unambiguous(s))
 	}
-	return c.show(l, "SessionList", sessions, names, sessionTable(l, sessions, time.Now()))
+	return c.show(ctx, l, "SessionList", sessions, names, sessionTable(l, sessions, time.Now()))
 }
 
 func (c *sessionCommand) listOne(ctx context.Context, l listing) error {
@@ -125,7 +125,7 @@ func (c *sessionCommand) listOne(ctx context.Context, l listing) error {
 	if err != nil {
 		return err
 	}
-	return c.show(l, "SessionList", []inventory.Session{s}, []string{s.Name},
+	return c.show(ctx, l, "SessionList", []inventory.Session{s}, []string{s.Name},
 		sessionTable(l, []inventory.Session{s}, time.Now()))
 }
 
@@ -138,16 +138,20 @@ func (c *sessionCommand) listContainers(ctx context.Context, l listing) error {
 	for _, e := range containers {
 		names = append(names, e.Name)
 	}
-	return c.show(l, "EphemeralContainerList", containers, names, containerTable(containers, time.Now()))
+	return c.show(ctx, l, "EphemeralContainerList", containers, names, containerTable(containers, time.Now()))
 }
 
 // show prints a list in the requested format.
-func (c *sessionCommand) show(l listing, kind string, items any, names []string, table *metav1.Table) error {
+func (c *sessionCommand) show(ctx context.Context, l listing, kind string, items any, names []string,
+	table *metav1.Table) error {
 	switch {
 	case l.Output == "json" || l.Output == "yaml":
 		return c.document(l.Output, kind, items)
 	case len(names) == 0:
 		c.out.Say("%s", noneFound(l, c.namespace))
+		if next := c.missingNamespace(ctx); next != "" && !l.Everywhere {
+			c.out.Say("hint: %s", next)
+		}
 		return nil
 	case l.Output == "name":
 		for _, name := range names {
@@ -159,6 +163,16 @@ func (c *sessionCommand) show(l listing, kind string, items any, names []string,
 	}
 	printer := printers.NewTablePrinter(printers.PrintOptions{Wide: l.Output == "wide"})
 	return written(printer.PrintObj(table, c.stdout))
+}
+
+// missingNamespace returns the hint if -n names a namespace that is not there.
+func (c *sessionCommand) missingNamespace(ctx context.Context) string {
+	if !c.enforceNamespace {
+		return ""
+	}
+	return workload.SuggestNamespace(ctx, c.cluster.Client, c.namespace, func(meant string) string {
+		return hint.Command("kubectl eshell list -n %s", meant)
+	})
 }
 
 // noneFound returns the message for an empty list, worded as in kubectl get.

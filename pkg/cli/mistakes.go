@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
 // instead is what eshell has in place of the flags of kubectl debug, kubectl run, kubectl get, oc debug and
@@ -94,9 +95,11 @@ func explainDashes(cmd *cobra.Command, args []string, err error) error {
 		strings.Repeat(" %s", len(typed)), typed...))
 }
 
-// explainWord adds a hint to the error about a workload that is not there, if a command may have been meant.
+// explainWord adds a hint to the error about a workload or a type that is not there, if a command may have
+// been meant.
 func explainWord(cmd *cobra.Command, words []string, err error) error {
-	if len(words) == 0 || strings.Contains(words[0], "/") || !apierrors.IsNotFound(err) {
+	_, noType := errors.AsType[*workload.UnknownTypeError](err)
+	if len(words) == 0 || strings.Contains(words[0], "/") || !noType && !apierrors.IsNotFound(err) {
 		return err
 	}
 	var commands []string

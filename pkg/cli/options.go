@@ -250,7 +250,11 @@ func oneOf[T ~string](flag string, value T, allowed ...T) error {
 			names = append(names, string(a))
 		}
 	}
-	return fmt.Errorf("--%s %q is not one of: %s", flag, value, strings.Join(names, ", "))
+	err := fmt.Errorf("--%s %q is not one of: %s", flag, value, strings.Join(names, ", "))
+	for _, meant := range hint.Closest(string(value), names) {
+		return hint.Wrap(err, hint.Command("did you mean: --"+flag+"=%s", meant))
+	}
+	return err
 }
 
 // notEmpty refuses flags that were given with an empty value, as by an empty variable in a script.

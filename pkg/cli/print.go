@@ -26,7 +26,7 @@ import (
 //   - Each line states one fact, and is printed once. A second start does not repeat the lines of the
 //     first, nor does one response of the server repeat another. A hint is on a separate line.
 //   - Text from the cluster never controls the terminal.
-//   - There are no colours. There is movement (the spinner) only on a terminal.
+//   - There is movement (the spinner) and sound only on a terminal, and with neither NO_COLOR nor TERM=dumb.
 
 // printer prints a session's progress on stderr. It is the session's Reporter, and also prints the warnings
 // of requests that are made at the same time.
@@ -47,10 +47,16 @@ func newPrinter(out io.Writer, quiet bool) *printer {
 	p := &printer{out: narrate(out), quiet: quiet, told: map[string]bool{}}
 	if !quiet {
 		p.progress = &progress{out: p.out, printed: map[string]bool{},
-			moving: printers.IsTerminal(p.out.Writer) && os.Getenv("TERM") != "dumb",
+			moving: isLively(p.out.Writer),
 			width:  func() int { return widthOf(p.out.Writer) }}
 	}
 	return p
+}
+
+// isLively reports whether what is printed on out may move, have colours and make a sound.
+// https://no-color.org: NO_COLOR counts unless it is empty.
+func isLively(out io.Writer) bool {
+	return printers.IsTerminal(out) && os.Getenv("TERM") != "dumb" && os.Getenv("NO_COLOR") == ""
 }
 
 // Waiting shows what the session is waiting for.
@@ -216,6 +222,8 @@ const (
 	// patience is how long a start may take before a line is worth printing: without a terminal a line stays,
 	// and most sessions start at once.
 	patience = time.Second
+	// bellTime is how long a wait has to be for its end to ring the bell: by then users look elsewhere.
+	bellTime = 20 * time.Second
 )
 
 // progress is the one line that shows what a session is waiting for. On a terminal it moves and goes away.
@@ -251,6 +259,9 @@ func (p *progress) show(what string) {
 func (p *progress) over() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.moving && !p.since.IsZero() && time.Since(p.since) >= bellTime {
+		fmt.Fprint(p.out, "\a")
+	}
 	p.since = time.Time{}
 }
 

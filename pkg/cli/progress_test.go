@@ -97,6 +97,30 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+func TestBell(t *testing.T) {
+	for waited, rings := range map[time.Duration]int{bellTime - time.Millisecond: 0, bellTime: 1} {
+		for _, moving := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				var out strings.Builder
+				p := &printer{out: narrate(&out), told: map[string]bool{},
+					progress: &progress{out: &out, moving: moving, printed: map[string]bool{},
+						width: func() int { return 80 }}}
+				p.Waiting("pulling")
+				pass(waited)
+				p.Ready()
+				p.Ready()
+				want := 0
+				if moving {
+					want = rings
+				}
+				if got := strings.Count(out.String(), "\a"); got != want {
+					t.Errorf("%d bells after %s (on a terminal: %t), want %d", got, waited, moving, want)
+				}
+			})
+		}
+	}
+}
+
 func TestQuietProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder

@@ -32,10 +32,11 @@ type sessionCommand struct {
 	out     *printer
 }
 
-// sessionCommands returns the commands for existing sessions.
-func sessionCommands(streams genericiooptions.IOStreams, status *int) []*cobra.Command {
+// sessionCommands returns the commands for existing sessions, and version.
+func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
 	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
-	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c)}
+	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
+		newVersion(c, version)}
 	for _, command := range commands {
 		c.addTo(command)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -15,7 +16,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
@@ -30,19 +30,31 @@ func checkConfig(flags *genericclioptions.ConfigFlags, err error) error {
 	if readErr != nil {
 		return err
 	}
-	asked := *flags.Context
+	missing := cmp.Or(
+		absent("context", *flags.Context, config.Contexts, "list the contexts: kubectl config get-contexts"),
+		absent("cluster", *flags.ClusterName, config.Clusters,
+			"list the clusters: kubectl config get-clusters"),
+		absent("user", *flags.AuthInfoName, config.AuthInfos, "list the users: kubectl config get-users"))
 	switch {
-	case clientcmd.IsContextNotFound(err) && asked != "":
-		err = fmt.Errorf("the kubeconfig has no context %q", asked)
-		contexts := slices.Sorted(maps.Keys(config.Contexts))
-		for _, meant := range hint.Closest(asked, contexts) {
-			return hint.Wrap(err, hint.Command("did you mean: --context %s", meant))
-		}
-		return hint.Wrap(err, "list the contexts: kubectl config get-contexts")
+	case missing != nil:
+		return missing
 	case err == nil && len(config.Clusters) == 0 && *flags.APIServer == "" && !inCluster():
 		return errNoCluster
 	}
 	return err
+}
+
+// absent returns an error if a flag names an entry that the kubeconfig does not have, with the entry that was
+// meant or, without a similar one, the command that lists them.
+func absent[T any](flag, name string, entries map[string]T, list string) error {
+	if _, is := entries[name]; is || name == "" {
+		return nil
+	}
+	err := fmt.Errorf("the kubeconfig has no %s %q", flag, name)
+	for _, meant := range hint.Closest(name, slices.Sorted(maps.Keys(entries))) {
+		return hint.Wrap(err, hint.Command("did you mean: --"+flag+" %s", meant))
+	}
+	return hint.Wrap(err, list)
 }
 
 // inCluster reports whether this is a pod, which client-go then connects to its own cluster.

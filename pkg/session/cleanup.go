@@ -26,6 +26,7 @@ func (s *session) cleanUp(ctx context.Context) {
 		return
 	}
 	s.Reporter.Ready()
+	defer s.Reporter.Ready()
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 	defer cancel()
 	if s.phase == requested {
@@ -43,9 +44,11 @@ func (s *session) cleanUp(ctx context.Context) {
 	case s.phase == planned:
 		s.reportRelease(<-released)
 	case s.plan.Ephemeral != nil:
+		s.Reporter.Waiting("the end of " + s.where())
 		s.stopContainer(limited)
 		s.reportRelease(<-released)
 	default:
+		s.Reporter.Waiting("the server to delete " + s.where())
 		s.reportDelete(s.deletePod(limited), <-released)
 		s.awaitHolder(limited)
 		if s.Wait && s.watch != nil && ctx.Err() == nil {
@@ -142,6 +145,7 @@ func (s *session) remaining() string {
 // waitUntilGone waits until the clone is gone. It has a time limit of its own: the deletes, which must not be
 // late, are already done.
 func (s *session) waitUntilGone(ctx context.Context) {
+	s.Reporter.Waiting(s.where() + " to be gone")
 	late := fmt.Errorf("it is still being deleted after %s", goneTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, goneTimeout, late)
 	defer cancel()

@@ -43,6 +43,13 @@ func (s *search) findCustom(ctx context.Context) (workload, error) {
 	return workload{}, fmt.Errorf("%s in namespace %s: %w", name, s.Namespace, err)
 }
 
+// UnknownTypeError is the error for a type that the server does not have, in kubectl's words.
+type UnknownTypeError struct{ Type string }
+
+func (e *UnknownTypeError) Error() string {
+	return fmt.Sprintf("the server doesn't have a resource type %q", e.Type)
+}
+
 // mappingOf finds a type as kubectl does: by resource, singular, short name or kind, with or without its
 // group and version.
 func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
@@ -59,8 +66,7 @@ func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 		kind, err = mapper.KindFor(resource.WithVersion(""))
 	}
 	if meta.IsNoMatchError(err) {
-		return nil, hint.Wrap(fmt.Errorf("the server doesn't have a resource type %q", typ), suggestType(typ,
-			s.Reference.Name))
+		return nil, hint.Wrap(&UnknownTypeError{typ}, suggestType(typ, s.Reference.Name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the type %q: %w", typ, err)

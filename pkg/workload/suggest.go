@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
@@ -27,7 +28,11 @@ func (s *search) suggest(ctx context.Context, k kind) string {
 	defer cancel()
 	var asked sync.WaitGroup
 	var namespace, sameName, similar string
-	asked.Go(func() { namespace = s.suggestNamespace(ctx) })
+	asked.Go(func() {
+		namespace = SuggestNamespace(ctx, s.Client, s.Namespace, func(meant string) string {
+			return hint.Command("kubectl eshell %s -n %s", s.Reference.String(), meant)
+		})
+	})
 	asked.Go(func() { sameName = s.suggestKind(ctx, k) })
 	asked.Go(func() {
 		names, _ := k.names(ctx, s.Client, s.Namespace)
@@ -50,14 +55,18 @@ func (s *search) suggest(ctx context.Context, k kind) string {
 	return next
 }
 
-// suggestNamespace returns the hint if the namespace is what is not there.
-func (s *search) suggestNamespace(ctx context.Context) string {
-	namespaces := s.Client.CoreV1().Namespaces()
-	if _, err := namespaces.Get(ctx, s.Namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+// SuggestNamespace returns the hint for a namespace that is not there. It returns "" for one that is there, or
+// cannot be read. typed returns the command to type in the namespace that was meant.
+func SuggestNamespace(ctx context.Context, client kubernetes.Interface, namespace string,
+	typed func(meant string) string) string {
+	ctx, cancel := context.WithTimeout(ctx, suggestTime)
+	defer cancel()
+	namespaces := client.CoreV1().Namespaces()
+	if _, err := namespaces.Get(ctx, namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		return ""
 	}
 	const others = "list those there are: kubectl get namespaces"
-	next := "there is no namespace " + s.Namespace + "; "
+	next := "there is no namespace " + namespace + "; "
 	list, err := namespaces.List(ctx, metav1.ListOptions{Limit: mostNames})
 	if err != nil {
 		return next + others
@@ -66,8 +75,8 @@ func (s *search) suggestNamespace(ctx context.Context) string {
 	for _, namespace := range list.Items {
 		names = append(names, namespace.Name)
 	}
-	for _, meant := range hint.Closest(s.Namespace, names) {
-		return next + hint.Command("did you mean: kubectl eshell %s -n %s", s.Reference.String(), meant)
+	for _, meant := range hint.Closest(namespace, names) {
+		return next + didYouMean([]string{typed(meant)})
 	}
 	return next + others
 }

@@ -139,8 +139,11 @@ func chooseContainer(t *Workload, wanted string) (string, error) {
 		}
 	}
 	if !slices.Contains(names, wanted) {
-		return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted),
-			"containers: "+strings.Join(names, ", "))
+		next := "containers: " + strings.Join(names, ", ")
+		for _, meant := range hint.Closest(wanted, names) {
+			next = hint.Command("did you mean: -c %s", meant)
+		}
+		return "", hint.Wrap(fmt.Errorf("%s has no container %q", t, wanted), next)
 	}
 	return wanted, nil
 }

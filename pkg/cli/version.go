@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/version"
+	"sigs.k8s.io/yaml"
+)
+
+// The versions of Kubernetes that eshell is tested with, by minor: docs/compatibility.md.
+const (
+	oldestTested = 33
+	newestTested = 37
+)
+
+// serverVersionTime limits the one request of the command version.
+const serverVersionTime = 10 * time.Second
+
+// versions is what the command version prints, with kubectl's names.
+type versions struct {
+	ClientVersion clientVersion `json:"clientVersion"`
+	ServerVersion *version.Info `json:"serverVersion,omitempty"`
+	Tested        *bool         `json:"tested,omitempty"` // whether eshell is tested with the server's minor version
+}
+
+type clientVersion struct {
+	GitVersion string `json:"gitVersion"`
+}
+
+func newVersion(c *sessionCommand, client string) *cobra.Command {
+	var clientOnly bool
+	var output string
+	command := &cobra.Command{
+		Use:   "version [flags]",
+		Short: "Print the version of eshell and of the server",
+		Long: `Print the version of eshell and of the server.
+
+It says whether eshell is tested with the server's version of Kubernetes.`,
+		Example: `  # Of both
+  kubectl eshell version
+
+  # Of eshell, without a cluster
+  kubectl eshell version --client`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("output", output, "", "json", "yaml"); err != nil {
+				return err
+			}
+			found := versions{ClientVersion: clientVersion{client}}
+			if clientOnly {
+				return written(found.print(c.streams.Out, output))
+			}
+			return c.run(cmd.Context(), func(ctx context.Context) error {
+				err := found.askServer(ctx, c)
+				if printed := found.print(c.stdout, output); err == nil {
+					return written(printed)
+				}
+				return err
+			})
+		},
+	}
+	command.Flags().BoolVar(&clientOnly, "client", false, "ask no server")
+	command.Flags().StringVarP(&output, "output", "o", "", "print json or yaml")
+	return command
+}
+
+// askServer adds the server's version.
+func (v *versions) askServer(ctx context.Context, c *sessionCommand) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, serverVersionTime,
+		fmt.Errorf("the server did not answer within %s", serverVersionTime))
+	defer cancel()
+	answer, err := c.cluster.Client.Discovery().RESTClient().Get().AbsPath("/version").
+		SetHeader("Accept", "application/json").DoRaw(ctx)
+	if err != nil {
+		return err
+	}
+	v.ServerVersion = &version.Info{}
+	if err := json.Unmarshal(answer, v.ServerVersion); err != nil {
+		return fmt.Errorf("the server's version: %w", err)
+	}
+	tested := isTested(*v.ServerVersion)
+	v.Tested = &tested
+	return nil
+}
+
+var leadingNumber = regexp.MustCompile(`^[0-9]+`)
+
+// isTested reports whether eshell is tested with a server's version. Some providers write a minor version as
+// 37+.
+func isTested(server version.Info) bool {
+	minor, err := strconv.Atoi(leadingNumber.FindString(server.Minor))
+	return err == nil && server.Major == "1" && minor >= oldestTested && minor <= newestTested
+}
+
+func (v *versions) print(out io.Writer, format string) error {
+	text, err := json.MarshalIndent(v, "", "    ")
+	switch {
+	case format == "yaml" && err == nil:
+		if text, err = yaml.JSONToYAML(text); err == nil {
+			_, err = out.Write(text)
+		}
+	case format == "json" && err == nil:
+		_, err = fmt.Fprintf(out, "%s\n", text)
+	case err == nil:
+		_, err = io.WriteString(out, v.String())
+	}
+	return err
+}
+
+// String returns a line for each version.
+func (v *versions) String() string {
+	lines := "Client Version: " + v.ClientVersion.GitVersion + "\n"
+	if v.ServerVersion == nil {
+		return lines
+	}
+	tested := "eshell is tested with it"
+	if !*v.Tested {
+		tested = fmt.Sprintf("eshell is tested with 1.%d to 1.%d", oldestTested, newestTested)
+	}
+	return lines + plain("Server Version: "+v.ServerVersion.GitVersion) + " (" + tested + ")\n"
+}
