@@ -27,7 +27,7 @@ const serverVersionTime = 10 * time.Second
 type versions struct {
 	ClientVersion clientVersion `json:"clientVersion"`
 	ServerVersion *version.Info `json:"serverVersion,omitempty"`
-	Tested        *bool         `json:"tested,omitempty"` // whether eshell is tested with the server's minor version
+	Tested        *bool         `json:"tested,omitempty"` // of the server's minor version
 }
 
 type clientVersion struct {

@@ -55,8 +55,8 @@ func (s *search) suggest(ctx context.Context, k kind) string {
 	return next
 }
 
-// SuggestNamespace returns the hint for a namespace that is not there. It returns "" for one that is there, or
-// cannot be read. typed returns the command to type in the namespace that was meant.
+// SuggestNamespace returns the hint for a namespace that is not there. It returns "" for one that is there
+// or cannot be read. typed returns the command to type in the namespace that was meant.
 func SuggestNamespace(ctx context.Context, client kubernetes.Interface, namespace string,
 	typed func(meant string) string) string {
 	ctx, cancel := context.WithTimeout(ctx, suggestTime)
