@@ -181,6 +181,8 @@ func (f *flags) addTo(command *cobra.Command) {
 	command.Flags().AddFlagSet(f.set)
 	f.config.AddFlags(command.Flags())
 	command.Flags().SortFlags = false
+	answerer{f.config}.addTo(command)
+	command.ValidArgsFunction = answerer{f.config}.workloads
 	command.SetUsageFunc(func(cmd *cobra.Command) error {
 		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n\nCommands:\n%s%s%s",
 			usageLine, cmd.Example, commandList(cmd), usages(f.groups), moreCommands+moreOptions)
