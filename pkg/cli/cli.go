@@ -85,11 +85,12 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				_, err := io.WriteString(streams.ErrOut, shortUsage)
 				return err
 			}
-			options, err := f.options(cmd.Context(), args, cmd.ArgsLenAtDash())
+			options, err := f.withDefaults(cmd.Context(), args, cmd.ArgsLenAtDash())
 			if err != nil {
 				return err
 			}
 			out := newPrinter(streams.ErrOut, options.Quiet)
+			out.noteDefaults(f)
 			setLogs(options.Verbosity, out.out)
 			c, err := connect(cmd.Context(), f.config, out)
 			if err != nil {
@@ -107,7 +108,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 	})
 	f.addTo(command)
 	command.AddCommand(sessionCommands(streams, status)...)
-	command.AddCommand(newOptions(streams))
+	command.AddCommand(newOptions(streams), newConfig(streams))
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)

@@ -131,7 +131,7 @@ func (r Request) withoutShellNote(planned *plan.Plan) string {
 	image, _ := imageOf(planned)
 	if r.Mode == plan.ModeDebug {
 		return fmt.Sprintf("no shell (sh) is in the PATH of image %s: the debug container runs %s "+
-			"(ESHELL_DEBUG_IMAGE)", image, r.Plan.Image)
+			"(--debug-image)", image, r.Plan.Image)
 	}
 	return "no shell (sh) is in the image's PATH: the command runs by attach, " +
 		"as the container's own process; Ctrl-C may do nothing; its output is recorded in the container's " +
