@@ -305,10 +305,17 @@ func (p *printer) noteDefaults(f *flags) {
 	flags := map[string][]string{}
 	for _, name := range mattering() {
 		for _, value := range f.origins[name] {
+			words := "--" + name + " " + hint.Quote(shown(name, value.Words))
+			if f.set.Lookup(name).Value.Type() == "bool" {
+				words = "--" + name
+			}
+			if f.set.Lookup(name).Value.String() == "false" { // nothing is asked for
+				continue
+			}
 			if !slices.Contains(origins, value.Origin) {
 				origins = append(origins, value.Origin)
 			}
-			flags[value.Origin] = append(flags[value.Origin], typed(f.set.Lookup(name), value.Words))
+			flags[value.Origin] = append(flags[value.Origin], words)
 		}
 	}
 	var parts []string
@@ -318,17 +325,6 @@ func (p *printer) noteDefaults(f *flags) {
 	if len(parts) > 0 {
 		p.once("note: ", strings.Join(parts, "; "))
 	}
-}
-
-// typed returns a flag as it would be typed.
-func typed(flag *pflag.Flag, words []string) string {
-	switch {
-	case flag.Value.Type() != "bool":
-		return "--" + flag.Name + " " + hint.Quote(shown(flag.Name, words))
-	case words[0] == "true":
-		return "--" + flag.Name
-	}
-	return "--" + flag.Name + "=" + hint.Quote(words[0])
 }
 
 // hidden takes the place of what may be a secret. It is kubectl's.
