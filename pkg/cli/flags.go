@@ -118,7 +118,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
 	set.BoolVarP(&f.stdin, "stdin", "i", false,
-		"pass stdin to the command (default: to a shell, and between terminals)")
+		"pass stdin to the command (default: to a shell, between terminals)")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&f.escape, "escape", defaultEscape,
 		"Enter, `CHAR`, dot ends it, d leaves it; none: off")
@@ -130,7 +130,8 @@ func (f *flags) defineClone(set *pflag.FlagSet) {
 	o, parts := &f.asked.Plan, &f.asked.Plan.Components
 	set.BoolVar(&o.Entrypoint, "entrypoint", false,
 		"run the image's entrypoint, with the command as its arguments")
-	set.StringVar(&o.Toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, for images without one")
+	set.StringVar(&o.Toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, a static busybox")
+	set.StringVar(&o.DefaultToolbox, "toolbox-image", "", "add those from `IMAGE` if the container's own has no shell")
 	set.StringVar(&o.Overrides.Patch, "overrides", "", "patch the finished pod with this `JSON`")
 	set.StringVar(&f.overrideType, "override-type", "merge",
 		"the patch is of `TYPE` json, merge or strategic")
