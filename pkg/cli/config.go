@@ -160,8 +160,8 @@ func adds(flag string) bool {
 	return slices.Contains([]string{"env", "env-file", "labels", "drop-labels", "image-pull-secret"}, flag)
 }
 
-// apart returns pairs of flags that consistent does not allow together. After "=" is the only value that it is
-// about.
+// apart returns pairs of flags that consistent does not allow together. After "=" is the only value that it
+// is about.
 func apart() [][2]string {
 	return [][2]string{{"detach=true", "tty=true"}, {"detach=true", "stdin=true"},
 		{"detach=true", "wait=true"}, {"detach=true", "via=exec"}, {"with", "with-all=true"},
@@ -256,8 +256,8 @@ func (f *flags) take(flag *pflag.Flag, values []defaults.Value) error {
 	return list.Replace(words)
 }
 
-// elementsOf returns the elements of a list: those of the file, or those of a text with commas, as it would be
-// typed.
+// elementsOf returns the elements of a list: those of the file, or those of a text with commas, as it would
+// be typed.
 func elementsOf(flag *pflag.Flag, value defaults.Value) ([]string, error) {
 	if value.Whole || flag.Value.Type() != "stringSlice" {
 		return value.Words, nil

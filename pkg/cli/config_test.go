@@ -130,8 +130,8 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestYield: what is typed wins over a default that cannot be combined with it, and so does a stronger default.
-// Equals are an error that names both.
+// TestYield: what is typed wins over a default that cannot be combined with it, and so does a stronger
+// default. Equals are an error that names both.
 func TestYield(t *testing.T) {
 	tests := []struct {
 		name, text string
@@ -218,7 +218,8 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// TestNoteDefaults: what matters is told, in one line, even if the file says quiet, and no value of a variable is.
+// TestNoteDefaults: what matters is told, in one line, even if the file says quiet, and no value of a variable
+// is.
 func TestNoteDefaults(t *testing.T) {
 	if _, noted, err := withFile(t, "ttl: 1h\nmemory: 1Gi", nil, []string{"deploy/api"}); noted != "" || err != nil {
 		t.Errorf("what does not matter is told: %s, %v", noted, err)

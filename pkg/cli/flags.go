@@ -131,7 +131,8 @@ func (f *flags) defineClone(set *pflag.FlagSet) {
 	set.BoolVar(&o.Entrypoint, "entrypoint", false,
 		"run the image's entrypoint, with the command as its arguments")
 	set.StringVar(&o.Toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, a static busybox")
-	set.StringVar(&o.DefaultToolbox, "toolbox-image", "", "add those from `IMAGE` if the container's own has no shell")
+	set.StringVar(&o.DefaultToolbox, "toolbox-image", "",
+		"add those from `IMAGE` if the container's own has no shell")
 	set.StringVar(&o.Overrides.Patch, "overrides", "", "patch the finished pod with this `JSON`")
 	set.StringVar(&f.overrideType, "override-type", "merge",
 		"the patch is of `TYPE` json, merge or strategic")

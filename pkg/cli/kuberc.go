@@ -29,10 +29,10 @@ func limitPlugins(config *rest.Config, out *printer) error {
 	if preference == nil {
 		return nil
 	}
-	policy := clientcmdapi.PluginPolicy{PolicyType: clientcmdapi.PolicyType(preference.CredentialPluginPolicy)}
+	policy := &config.ExecProvider.PluginPolicy
+	policy.PolicyType = clientcmdapi.PolicyType(preference.CredentialPluginPolicy)
 	for _, entry := range preference.CredentialPluginAllowlist {
 		policy.Allowlist = append(policy.Allowlist, clientcmdapi.AllowlistEntry(entry))
 	}
-	config.ExecProvider.PluginPolicy = policy
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package defaults reads what a user or a team wants flags to be that were not typed: from the environment and
-// from a file. It says where each value comes from. Package cli applies them.
+// Package defaults reads what a user or a team wants flags to be that were not typed: from the environment
+// and from a file. It says where each value comes from. Package cli applies them.
 package defaults
 
 import (
@@ -67,8 +67,8 @@ func Variable(flag string) string {
 // InEnvironment is the origin of what the environment has.
 const InEnvironment = "the environment"
 
-// Environment returns the defaults that the environment has. An empty variable counts as none. A variable that
-// is of no flag is somebody else's.
+// Environment returns the defaults that the environment has. An empty variable counts as none. A variable
+// that is of no flag is somebody else's.
 func Environment(getenv func(string) string, flags Flags) (Layer, error) {
 	layer := Layer{}
 	for name, flag := range flags {

@@ -15,7 +15,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// File is a file of defaults: flags by name, and beside them lists of others for some contexts, and named sets.
+// File is a file of defaults: flags by name, and beside them lists of others for some contexts, and named
+// sets.
 //
 //	ttl: 4h
 //	contexts:

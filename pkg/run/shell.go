@@ -67,9 +67,10 @@ func imageOf(planned *plan.Plan) (image string, tells bool) {
 // podOf returns the clone, or an empty pod in debug mode.
 func podOf(planned *plan.Plan) *corev1.Pod { return cmp.Or(planned.Pod, &corev1.Pod{}) }
 
-// withoutShell returns the request to run the command as the container's own process, with the default toolbox
-// or, in debug mode, with the default image, because the image of the plan has no shell, as err says. If the session needs a shell,
-// or the init containers would run a second time, withoutShell returns err with a hint.
+// withoutShell returns the request to run the command as the container's own process, with the default
+// toolbox or, in debug mode, with the default image, because the image of the plan has no shell, as err
+// says. If the session needs a shell, or the init containers would run a second time, withoutShell returns
+// err with a hint.
 func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error) (Request, error) {
 	_, known := errors.AsType[knownError](err)
 	image, tells := imageOf(planned)

@@ -113,7 +113,8 @@ func TestDefaultToolbox(t *testing.T) {
 	} {
 		tt.plan.DefaultToolbox = "mirror/busybox:1"
 		r := Request{Mode: plan.ModeClone, Plan: tt.plan}
-		got, err := r.withoutShell(t.Context(), planned(agent.Options{Via: agent.ViaExec}, tt.init...), tt.err)
+		first := planned(agent.Options{Via: agent.ViaExec}, tt.init...)
+		got, err := r.withoutShell(t.Context(), first, tt.err)
 		if got.Plan.Toolbox != tt.toolbox || (err == nil) != (tt.toolbox != "") ||
 			err != nil && !strings.HasPrefix(hint.Of(err), own) {
 			t.Errorf("%s: toolbox %q, %v, hint %q", tt.name, got.Plan.Toolbox, err, hint.Of(err))

@@ -48,10 +48,10 @@ func output(t *testing.T, args ...string) string {
 	return end.stdout
 }
 
-// undisturbed takes away what of the developer's environment the plugin and its libraries read, as the.env()
-// does for processes: KUBECONFIG, KUBECACHEDIR, KUBERNETES_SERVICE_HOST, KUBE_FEATURE_*, KUBECTL_ESHELL_*, the
-// defaults of flags and their file, kubectl's kuberc, and proxies. Nothing here reads them once the cluster is
-// chosen. TERM matters on a terminal only.
+// undisturbed takes away what of the developer's environment the plugin and its libraries read, as
+// the.env() does for processes: KUBECONFIG, KUBECACHEDIR, KUBERNETES_SERVICE_HOST, KUBE_FEATURE_*,
+// KUBECTL_ESHELL_*, the defaults of flags and their file, kubectl's kuberc, and proxies. Nothing here
+// reads them once the cluster is chosen. TERM matters on a terminal only.
 var undisturbed = sync.OnceFunc(func() {
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
