@@ -78,13 +78,13 @@ func (f *flags) readDefaults(ctx context.Context) (defaults.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	kubeContext, namespace := "", ""
+	var at here
 	if file.NeedsContext() {
-		if kubeContext, namespace, err = f.here(ctx); err != nil {
+		if at, err = f.here(ctx); err != nil {
 			return nil, err
 		}
 	}
-	layers := file.For(kubeContext, namespace)
+	layers := file.For(at.context, at.namespace)
 	set := defaults.Layer{}
 	if name, source := f.setName(append(layers, environment)); name != "" {
 		if set, err = file.Set(name); err != nil {
@@ -104,18 +104,24 @@ func (f *flags) setName(layers defaults.Layers) (name, source string) {
 	return value.Words[0], value.Source
 }
 
-// here returns the names of the context and the namespace.
-func (f *flags) here(ctx context.Context) (kubeContext, namespace string, err error) {
-	loader := f.config.ToRawKubeConfigLoader()
-	_, err = bounded.Call(ctx, func() (any, error) {
+// here is where a command would go.
+type here struct{ context, namespace string }
+
+// here returns the context and the namespace, whether or not there is a cluster. It waits until ctx ends: the
+// kubeconfig might be a pipe.
+func (f *flags) here(ctx context.Context) (here, error) {
+	return bounded.Call(ctx, func() (here, error) {
+		loader := f.config.ToRawKubeConfigLoader()
 		raw, err := loader.RawConfig()
-		if err == nil {
-			kubeContext = cmp.Or(*f.config.Context, raw.CurrentContext)
-			namespace, _, err = loader.Namespace()
+		if err != nil {
+			return here{}, err
 		}
-		return nil, checkConfig(f.config, err)
+		namespace, _, err := loader.Namespace()
+		if err != nil {
+			return here{}, checkConfig(f.config, err)
+		}
+		return here{cmp.Or(*f.config.Context, raw.CurrentContext), namespace}, nil
 	})
-	return kubeContext, namespace, err
 }
 
 // given are a flag's defaults, the strongest last.

@@ -300,8 +300,20 @@ func TestConfigFile(t *testing.T) {
 	if got := view("--config", named, "-o", "yaml"); got != (ran{0, want, ""}) {
 		t.Errorf("as YAML: %+v", got)
 	}
-	if got := view("--config", named, "-o", "xml"); got.status != failed {
-		t.Errorf("as XML: %+v", got)
+	for _, wrong := range []string{"--output=xml", "--mode=both"} {
+		if got := view("--config", named, wrong); got.status != failed || !strings.Contains(got.errOut, "is not one of") {
+			t.Errorf("%s: %+v", wrong, got)
+		}
+	}
+	t.Setenv("KUBECONFIG", missing)
+	elsewhere := writeFile(t, "c.yaml", "contexts: [{namespace: def*, ttl: 1h}, {context: prod, ttl: 2h}]\n")
+	want = "FLAG   VALUE   SOURCE\nttl    1h      " + elsewhere + ":1 (contexts[0])\n"
+	if got := view("--config", elsewhere); got != (ran{0, want, ""}) {
+		t.Errorf("without a kubeconfig: %+v", got)
+	}
+	if got := view("--config", elsewhere, "--context=no"); got.status != failed ||
+		!strings.Contains(got.errOut, `the kubeconfig has no context "no"`) {
+		t.Errorf("a context that is not there: %+v", got)
 	}
 	long := writeFile(t, "long.yaml", strings.Repeat("#", maxConfig+1))
 	if got := view("--config", long); got.errOut != "error: --config: "+long+" is longer than 1048576 bytes\n" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
 // newConfig returns the command that is about defaults.
@@ -47,7 +49,9 @@ hidden.`,
   kubectl eshell config view --context prod --mode debug --use jdk`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("output", output, "", "yaml", "json"); err != nil {
+			err := cmp.Or(oneOf("output", output, "", "yaml", "json"),
+				oneOf("mode", f.asked.Mode, plan.ModeClone, plan.ModeDebug))
+			if err != nil {
 				return err
 			}
 			if err := f.takeDefaults(cmd.Context(), nil, -1); err != nil {
