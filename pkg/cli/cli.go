@@ -89,11 +89,12 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				_, err := io.WriteString(streams.ErrOut, shortUsage)
 				return err
 			}
-			options, err := f.options(cmd.Context(), args, cmd.ArgsLenAtDash())
+			options, err := f.withDefaults(cmd.Context(), args, cmd.ArgsLenAtDash())
 			if err != nil {
 				return err
 			}
 			out := newPrinter(streams.ErrOut, options.Quiet)
+			out.noteDefaults(f)
 			setLogs(options.Verbosity, out.out)
 			c, err := connect(cmd.Context(), f.config, out)
 			if err != nil {
@@ -110,8 +111,7 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			"a command and its own flags go after two dashes: -- ls -l")
 	})
 	f.addTo(command)
-	command.AddCommand(sessionCommands(streams, version, status)...)
-	command.AddCommand(newOptions(streams), newCompletion(streams))
+	command.AddCommand(newOptions(streams), newCompletion(streams), newConfig(streams))
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)
