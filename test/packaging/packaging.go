@@ -20,10 +20,14 @@ import (
 // release, and the addresses under it say why nothing is there.
 const Unreleased = "v0.0.0-unreleased"
 
+// NoChecksum stands for the SHA-256 of an archive that does not exist. No file has it. (64 zeros would be a
+// number to YAML.)
+const NoChecksum = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
 // Notice heads the committed manifest. It is not part of .krew.yaml because what is sent to krew's own index
 // exists only once a release does.
-const Notice = `# Rendered from .krew.yaml by "make manifest". Version ` + Unreleased + ` means that nothing is released
-# yet: there is nothing at these addresses, and docs/install.md says how to install from a checkout.
+const Notice = `# Rendered from .krew.yaml by "make manifest". Version ` + Unreleased + ` means that nothing
+# is released yet: there is nothing at these addresses. docs/install.md says how to install from a checkout.
 `
 
 // Member is a file of an archive, by the name that it has there.
@@ -83,8 +87,8 @@ func SHA256(file string) (string, error) {
 }
 
 // Render fills in a template as krew-release-bot does. The bot downloads each archive to learn its checksum;
-// sum is asked instead, by the archive's address. Beyond what the bot knows, a template has .Version, which is
-// the tag without its "v", and sha256, which gives the checksum alone.
+// sum is asked instead, by the archive's address. Beyond what the bot knows, a template has .Version, which
+// is the tag without its "v", and sha256, which gives the checksum alone.
 func Render(text, tag string, sum func(uri string) (string, error)) (string, error) {
 	addURIAndSha := func(address, tag string) (string, error) {
 		uri, err := execute(template.New("uri"), address, tag)

@@ -17,9 +17,9 @@ import (
 
 const mainModule = "github.com/kubectl-eshell/kubectl-eshell"
 
-// SBOM writes the SPDX document of a release: every Go module that is linked into one of the binaries, and Go's
-// own library. It says nothing about licences that it has not read. Like an archive it depends on its arguments
-// alone.
+// SBOM writes the SPDX document of a release: every Go module that is linked into one of the binaries, and
+// Go's own library. It says nothing about licences that it has not read. Like an archive it depends on its
+// arguments alone.
 func SBOM(w io.Writer, version string, created time.Time, binaries ...string) error {
 	modules := map[string]string{} // by path@version, with what go.sum says of it
 	for _, binary := range binaries {

@@ -1,7 +1,7 @@
-// Command release does what "make dist", "make manifest" and "make formula" cannot ask of the tar and sha256sum
-// of both Linux and macOS.
+// Command release does what "make dist", "make manifest" and "make formula" cannot ask of the tar and
+// sha256sum of both Linux and macOS.
 //
-//	release archive DIST TAG EPOCH   pack DIST/<os>_<arch>/ into DIST/*.tar.gz, beside their SBOM and checksums
+//	release archive DIST TAG EPOCH   pack DIST/<os>_<arch>/ into DIST/*.tar.gz; add their SBOM and checksums
 //	release manifest DIST TAG        print the krew manifest of the archives in DIST
 //	release formula DIST TAG         print the Homebrew formula of the archives in DIST
 package main
@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/packaging"
@@ -40,11 +39,11 @@ func run(args []string, out io.Writer) error {
 	case len(args) == 3 && args[0] == "formula":
 		return render(out, "test/packaging/release/kubectl-eshell.rb.tmpl", args[1], args[2])
 	}
-	return errors.New("usage: release archive DIST TAG EPOCH | release manifest DIST TAG | release formula DIST TAG")
+	return errors.New("usage: release archive DIST TAG EPOCH | release manifest|formula DIST TAG")
 }
 
-// archive replaces each folder of a platform by its archive, and lists the checksums of what a release consists
-// of.
+// archive replaces each folder of a platform by its archive, and lists the checksums of what a release
+// consists of.
 func archive(dist, tag, epoch string) error {
 	seconds, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil {
@@ -120,7 +119,7 @@ func render(out io.Writer, file, dist, tag string) error {
 	}
 	rendered, err := packaging.Render(string(text), tag, func(uri string) (string, error) {
 		if tag == packaging.Unreleased {
-			return strings.Repeat("0", 64), nil
+			return packaging.NoChecksum, nil
 		}
 		return packaging.SHA256(filepath.Join(dist, path.Base(uri)))
 	})
