@@ -124,6 +124,10 @@ lint: ## Run the linters: of Go (.golangci.yaml), shell scripts and workflows
 	shellcheck --severity=warning .ci/run $$(git ls-files '*.sh')
 	$(GO_TOOL) actionlint
 
+.PHONY: vulnerabilities
+vulnerabilities: ## Look for known vulnerabilities in what is called (asks vuln.go.dev)
+	$(GO_TOOL) govulncheck ./...
+
 # vet type-checks every package and its tests, so it is also the check that
 # they compile on each platform. -trimpath shares the build cache with dist.
 .PHONY: verify

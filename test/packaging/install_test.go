@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestInstall runs the command by which docs/install.md installs from a checkout, for a user with an empty home
-// folder, and then the plugin through the real kubectl.
+// TestInstall runs the command by which docs/install.md installs from a checkout, for a user with an empty
+// home folder, and then the plugin through the real kubectl.
 func TestInstall(t *testing.T) {
 	page := read(t, root+"/docs/install.md")
 	if commands := regexp.MustCompile(`(?m)^    make .*$`).FindAllString(page, -1); !slices.Equal(commands,

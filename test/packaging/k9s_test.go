@@ -75,7 +75,8 @@ func TestK9sSchema(t *testing.T) {
 	}
 }
 
-// TestK9sKeys looks for each shortcut in the views of k9s, which name a key by a constant: Shift-E is KeyShiftE.
+// TestK9sKeys looks for each shortcut in the views of k9s, which name a key by a constant: Shift-E is
+// KeyShiftE.
 func TestK9sKeys(t *testing.T) {
 	source := k9s(t)
 	used := map[string]string{} // key, and a file that uses it

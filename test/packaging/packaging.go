@@ -1,5 +1,5 @@
-// Package packaging turns built binaries into release archives, and renders the krew manifest and the Homebrew
-// formula that point at them.
+// Package packaging turns built binaries into release archives, and renders the krew manifest and the
+// Homebrew formula that point at them.
 package packaging
 
 import (
