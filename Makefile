@@ -7,7 +7,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 DIST      ?= dist
-PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Archives carry this time, so that the same commit gives the same bytes.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -29,6 +29,18 @@ help: ## Show this list
 .PHONY: build
 build: ## Build bin/kubectl-eshell for this machine
 	$(GO_BUILD) -o bin/ ./cmd/kubectl-eshell
+
+# kubectl runs the second file for completion: the plugin, which knows itself by that name.
+PREFIX ?= $(HOME)/.local
+
+.PHONY: install
+install: build ## Install the plugin into PREFIX/bin (~/.local/bin)
+	@mkdir -p '$(PREFIX)/bin'
+	install bin/kubectl-eshell '$(PREFIX)/bin/'
+	ln -sf kubectl-eshell '$(PREFIX)/bin/kubectl_complete-eshell'
+	@case ":$$PATH:" in *':$(PREFIX)/bin:'*) ;; *) \
+		echo 'kubectl finds plugins in PATH only. Add this to the profile of your shell:'; \
+		echo '  export PATH="$$PATH:$(PREFIX)/bin"' ;; esac
 
 # Let nothing else run on the machine meanwhile. BENCH is for flags: see "go run ./test/bench -h".
 BENCH ?=
@@ -107,8 +119,14 @@ fuzz: ## Fuzz each target for a minute (FUZZ_TIME)
 	done
 
 .PHONY: lint
-lint: ## Run the linters of .golangci.yaml
+lint: ## Run the linters: of Go (.golangci.yaml), shell scripts and workflows
 	$(GO_TOOL) golangci-lint run ./...
+	shellcheck --severity=warning .ci/run $$(git ls-files '*.sh')
+	$(GO_TOOL) actionlint
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Look for known vulnerabilities in what is called (asks vuln.go.dev)
+	$(GO_TOOL) govulncheck ./...
 
 # vet type-checks every package and its tests, so it is also the check that
 # they compile on each platform. -trimpath shares the build cache with dist.
@@ -135,13 +153,19 @@ dist: ## Build the release archives of every platform into dist/
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 			$(GO_BUILD) -o "$(DIST)/$${platform/\//_}/" ./cmd/kubectl-eshell || exit 1; \
 	done
-	go run ./test/packaging/release archive '$(DIST)' $(SOURCE_DATE_EPOCH)
+	go run ./test/packaging/release archive '$(DIST)' '$(VERSION)' $(SOURCE_DATE_EPOCH)
 	@cat '$(DIST)/checksums.txt'
 
 .PHONY: manifest
 manifest: ## Render plugins/eshell.yaml from dist/ (VERSION=vX.Y.Z, after dist)
-	go run ./test/packaging/release manifest '$(DIST)' $(VERSION) > '$(DIST)/eshell.yaml'
+	@mkdir -p '$(DIST)'
+	go run ./test/packaging/release manifest '$(DIST)' '$(VERSION)' > '$(DIST)/eshell.yaml'
 	mv '$(DIST)/eshell.yaml' plugins/eshell.yaml
+
+.PHONY: formula
+formula: ## Render dist/kubectl-eshell.rb for Homebrew (VERSION=vX.Y.Z, after dist)
+	go run ./test/packaging/release formula '$(DIST)' '$(VERSION)' > '$(DIST)/formula'
+	mv '$(DIST)/formula' '$(DIST)/kubectl-eshell.rb'
 
 .PHONY: cluster-up
 cluster-up: ## Start the embedded cluster that end-to-end tests use
