@@ -107,7 +107,8 @@ func (c *Cluster) prepareTools(ctx context.Context, t toolset) ([]sourcePackage,
 			return nil, err
 		}
 	}
-	words := t.goWords("list", "-deps", "-json=ImportPath,Dir,GoFiles,Stale")
+	// Without EmbedFiles the packages that embed files would be looked for in Go's cache as if they had none.
+	words := t.goWords("list", "-deps", "-json=ImportPath,Dir,GoFiles,Stale,EmbedFiles")
 	out, err := c.goRun(ctx, c.source(t), words...)
 	if err != nil {
 		return nil, err
