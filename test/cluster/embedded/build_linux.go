@@ -102,10 +102,8 @@ func (c *Cluster) prepareTools(ctx context.Context, t toolset) ([]sourcePackage,
 	if err := c.writeModule(ctx, t); err != nil {
 		return nil, err
 	}
-	for _, b := range t.binaries {
-		if err := c.writeBinary(ctx, t, b); err != nil {
-			return nil, err
-		}
+	if err := c.writeBinaries(ctx, t); err != nil {
+		return nil, err
 	}
 	// Without EmbedFiles the packages that embed files would be looked for in Go's cache as if they had none.
 	words := t.goWords("list", "-deps", "-json=ImportPath,Dir,GoFiles,Stale,EmbedFiles")
@@ -143,23 +141,15 @@ func (c *Cluster) writeModule(ctx context.Context, t toolset) error {
 	return os.WriteFile(filepath.Join(c.source(t), "go.mod"), []byte(text), 0o644)
 }
 
-// writeBinary makes one main package of those of b's programs.
-func (c *Cluster) writeBinary(ctx context.Context, t toolset, b binary) error {
-	if len(b.programs) == 1 {
-		return nil
-	}
-	folder := filepath.Join(c.source(t), b.name)
-	for _, p := range b.programs {
-		if err := c.copyProgram(ctx, t, p, filepath.Join(folder, p.name)); err != nil {
-			return err
+// writeBinaries makes one main package of those of several programs, where a binary has several.
+func (c *Cluster) writeBinaries(ctx context.Context, t toolset) error {
+	words := []string{"list", "-mod=mod", "-tags", buildTags, "-json=ImportPath,Dir,GoFiles"}
+	for _, b := range t.binaries {
+		for _, p := range b.programs {
+			words = append(words, p.pkg)
 		}
 	}
-	return os.WriteFile(filepath.Join(folder, "main.go"), []byte(t.dispatcher(b)), 0o644)
-}
-
-// copyProgram copies p's main package from Go's module cache, as a package that can be imported.
-func (c *Cluster) copyProgram(ctx context.Context, t toolset, p program, folder string) error {
-	out, err := c.goRun(ctx, c.source(t), "list", "-mod=mod", "-json=ImportPath,Dir,GoFiles", p.pkg)
+	out, err := c.goRun(ctx, c.source(t), words...)
 	if err != nil {
 		return err
 	}
@@ -167,15 +157,38 @@ func (c *Cluster) copyProgram(ctx context.Context, t toolset, p program, folder 
 	if err != nil {
 		return err
 	}
+	for _, b := range t.binaries {
+		if len(b.programs) > 1 {
+			err = errors.Join(err, t.writeBinary(b, filepath.Join(c.source(t), b.name), found))
+		}
+	}
+	return err
+}
+
+func (t toolset) writeBinary(b binary, folder string, mains []sourcePackage) error {
+	for _, p := range b.programs {
+		i := slices.IndexFunc(mains, func(main sourcePackage) bool { return main.ImportPath == p.pkg })
+		if i < 0 {
+			return fmt.Errorf("go list doesn't know %s", p.pkg)
+		}
+		if err := mains[i].copyAsLibrary(filepath.Join(folder, p.name)); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(folder, "main.go"), []byte(t.dispatcher(b)), 0o644)
+}
+
+// copyAsLibrary copies a main package from Go's module cache, as one that can be imported.
+func (p sourcePackage) copyAsLibrary(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for _, file := range found[0].GoFiles {
-		text, err := os.ReadFile(filepath.Join(found[0].Dir, file))
+	for _, name := range p.GoFiles {
+		text, err := os.ReadFile(filepath.Join(p.Dir, name))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(asLibrary(string(text))), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(asLibrary(string(text))), 0o644); err != nil {
 			return err
 		}
 	}
