@@ -7,15 +7,20 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 DIST      ?= dist
-PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Archives carry this time, so that the same commit gives the same bytes.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 # Without cgo every platform is built alike, from any platform. -trimpath and
 # -buildvcs=false keep the builder's folders and the state of its checkout out
-# of the binary; the version says which commit it is.
-GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+# of the binary; the version says which commit it is. GO_FLAGS are those of the embedded cluster too, so that
+# what both are made of is compiled once; the linker drops what -dwarf=false spares the compiler. The compiler
+# collects no garbage below a gigabyte: that was a third of its work.
+GO_FLAGS = -trimpath -gcflags=all=-dwarf=false
+GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build $(GO_FLAGS) -buildvcs=false \
+	-ldflags "-s -w -X main.version=$(VERSION)"
+CLUSTER  = CGO_ENABLED=0 go run $(GO_FLAGS) ./test/cluster
 GO_TOOL  = go tool -modfile=test/tools/go.mod
 # -count=1: end-to-end and packaging tests depend on more than go test's cache
 # can see (a cluster, this file, the binary that they build).
@@ -29,6 +34,18 @@ help: ## Show this list
 .PHONY: build
 build: ## Build bin/kubectl-eshell for this machine
 	$(GO_BUILD) -o bin/ ./cmd/kubectl-eshell
+
+# kubectl runs the second file for completion: the plugin, which knows itself by that name.
+PREFIX ?= $(HOME)/.local
+
+.PHONY: install
+install: build ## Install the plugin into PREFIX/bin (~/.local/bin)
+	@mkdir -p '$(PREFIX)/bin'
+	install bin/kubectl-eshell '$(PREFIX)/bin/'
+	ln -sf kubectl-eshell '$(PREFIX)/bin/kubectl_complete-eshell'
+	@case ":$$PATH:" in *':$(PREFIX)/bin:'*) ;; *) \
+		echo 'kubectl finds plugins in PATH only. Add this to the profile of your shell:'; \
+		echo '  export PATH="$$PATH:$(PREFIX)/bin"' ;; esac
 
 # Let nothing else run on the machine meanwhile. BENCH is for flags: see "go run ./test/bench -h".
 BENCH ?=
@@ -84,7 +101,7 @@ OLDEST = $(firstword $(VERSIONS))
 
 .PHONY: build-oldest
 build-oldest: ## Build the oldest of VERSIONS, without starting it
-	ESHELL_K8S_VERSION=$(OLDEST) go run ./test/cluster build
+	ESHELL_K8S_VERSION=$(OLDEST) $(CLUSTER) build
 
 .PHONY: test-oldest
 test-oldest: ## Run the core on the oldest of VERSIONS, with the race detector
@@ -107,11 +124,17 @@ fuzz: ## Fuzz each target for a minute (FUZZ_TIME)
 	done
 
 .PHONY: lint
-lint: ## Run the linters of .golangci.yaml
+lint: ## Run the linters: of Go (.golangci.yaml), shell scripts and workflows
 	$(GO_TOOL) golangci-lint run ./...
+	shellcheck --severity=warning .ci/run $$(git ls-files '*.sh')
+	$(GO_TOOL) actionlint
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Look for known vulnerabilities in what is called (asks vuln.go.dev)
+	$(GO_TOOL) govulncheck ./...
 
 # vet type-checks every package and its tests, so it is also the check that
-# they compile on each platform. -trimpath shares the build cache with dist.
+# they compile on each platform. GO_FLAGS share the build cache with dist.
 .PHONY: verify
 verify: ## Check format, modules, the manifest and every platform's archive
 	@unformatted=$$(gofmt -l cmd pkg test); \
@@ -123,7 +146,7 @@ verify: ## Check format, modules, the manifest and every platform's archive
 	@for platform in $(PLATFORMS); do \
 		echo "go vet ./... ($$platform)"; \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 \
-			go vet -trimpath ./... || exit 1; \
+			go vet $(GO_FLAGS) ./... || exit 1; \
 	done
 	ESHELL_DIST=all $(GO_TEST) ./test/packaging
 
@@ -135,21 +158,27 @@ dist: ## Build the release archives of every platform into dist/
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 			$(GO_BUILD) -o "$(DIST)/$${platform/\//_}/" ./cmd/kubectl-eshell || exit 1; \
 	done
-	go run ./test/packaging/release archive '$(DIST)' $(SOURCE_DATE_EPOCH)
+	go run ./test/packaging/release archive '$(DIST)' '$(VERSION)' $(SOURCE_DATE_EPOCH)
 	@cat '$(DIST)/checksums.txt'
 
 .PHONY: manifest
 manifest: ## Render plugins/eshell.yaml from dist/ (VERSION=vX.Y.Z, after dist)
-	go run ./test/packaging/release manifest '$(DIST)' $(VERSION) > '$(DIST)/eshell.yaml'
+	@mkdir -p '$(DIST)'
+	go run ./test/packaging/release manifest '$(DIST)' '$(VERSION)' > '$(DIST)/eshell.yaml'
 	mv '$(DIST)/eshell.yaml' plugins/eshell.yaml
+
+.PHONY: formula
+formula: ## Render dist/kubectl-eshell.rb for Homebrew (VERSION=vX.Y.Z, after dist)
+	go run ./test/packaging/release formula '$(DIST)' '$(VERSION)' > '$(DIST)/formula'
+	mv '$(DIST)/formula' '$(DIST)/kubectl-eshell.rb'
 
 .PHONY: cluster-up
 cluster-up: ## Start the embedded cluster that end-to-end tests use
-	go run ./test/cluster up
+	$(CLUSTER) up
 
 .PHONY: cluster-down
 cluster-down: ## Stop the embedded cluster
-	go run ./test/cluster down
+	$(CLUSTER) down
 
 .PHONY: clean
 clean: ## Remove what the verbs above built

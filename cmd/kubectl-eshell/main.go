@@ -23,7 +23,7 @@ func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go cancelOnSignal(cancel)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	os.Exit(cli.Main(ctx, os.Args[1:], streams, version))
+	os.Exit(cli.Main(ctx, cli.Args(os.Args), streams, version))
 }
 
 // cancelOnSignal ends the session at the first signal. Later signals have no effect: a terminal that closes

@@ -23,6 +23,9 @@ import (
 // Main runs kubectl eshell with args and returns its exit status. Cancelling ctx ends a session and cleans
 // up. A cause of type Signal becomes the status 128+n.
 func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams, version string) int {
+	if isCompletion(args) {
+		return complete(ctx, args, streams, version)
+	}
 	status := 0
 	told := narrate(streams.ErrOut)
 	defer told.wait(lastTime)
@@ -86,11 +89,12 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				_, err := io.WriteString(streams.ErrOut, shortUsage)
 				return err
 			}
-			options, err := f.options(cmd.Context(), args, cmd.ArgsLenAtDash())
+			options, err := f.withDefaults(cmd.Context(), args, cmd.ArgsLenAtDash())
 			if err != nil {
 				return err
 			}
 			out := newPrinter(streams.ErrOut, options.Quiet)
+			out.noteDefaults(f)
 			setLogs(options.Verbosity, out.out)
 			c, err := connect(cmd.Context(), f.config, out)
 			if err != nil {
@@ -101,14 +105,14 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			return explainWord(cmd, args, err)
 		},
 	}
-	command.CompletionOptions.DisableDefaultCmd = true // kubectl never calls it; its name could be a pod's
+	command.CompletionOptions.DisableDefaultCmd = true // ours prints the same, and installs
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return explainFlag(cmd, err, "list the flags: kubectl eshell --help, kubectl eshell options; "+
 			"a command and its own flags go after two dashes: -- ls -l")
 	})
 	f.addTo(command)
 	command.AddCommand(sessionCommands(streams, version, status)...)
-	command.AddCommand(newOptions(streams))
+	command.AddCommand(newOptions(streams), newCompletion(streams), newConfig(streams))
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)

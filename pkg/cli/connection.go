@@ -61,6 +61,9 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err != nil {
 		return connection{}, err
 	}
+	if err := limitPlugins(config, out); err != nil {
+		return connection{}, err
+	}
 	config.WarningHandler = out
 	config.QPS, config.Burst = requestsPerSecond, burst
 	// Without these, client-go reads and writes Protobuf. A server cannot tell which fields of a Protobuf

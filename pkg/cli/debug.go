@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,9 +12,6 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
 )
-
-// debugImage is the environment variable with the image of debug containers whose target has no shell.
-const debugImage = "ESHELL_DEBUG_IMAGE"
 
 // profiles are the values of --profile.
 func profiles() []string {
@@ -29,7 +25,6 @@ func profiles() []string {
 
 // parseDebug validates the flags of debug mode.
 func (f *flags) parseDebug(ctx context.Context, o *plan.DebugOptions) error {
-	o.DefaultImage = os.Getenv(debugImage)
 	if f.profile != "auto" {
 		o.Profile = profile.Profile(f.profile)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,15 +16,34 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
 
-// parseEnv reads the changes to the environment: those in files first, so that the others override them. An
-// error never repeats a value: it may be a secret.
+// envWords are the changes to the environment that one source has.
+type envWords struct {
+	source string // "" is the command line
+	files  []string
+	words  []string
+}
+
+// parseEnv reads the changes to the environment, the defaults first, so that what was typed overrides them.
 func (f *flags) parseEnv(ctx context.Context, o *plan.Options) error {
-	for _, file := range f.envFiles {
+	for _, e := range append(slices.Clone(f.defaultEnv), envWords{files: f.envFiles, words: f.env}) {
+		if err := e.parse(ctx, o); err != nil && e.source != "" {
+			return fmt.Errorf("%s: %w", e.source, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parse reads those in files first, so that the others override them. An error never repeats a value: it may
+// be a secret.
+func (e envWords) parse(ctx context.Context, o *plan.Options) error {
+	for _, file := range e.files {
 		if err := readEnvFile(ctx, file, o); err != nil {
 			return err
 		}
 	}
-	for _, word := range f.env {
+	for _, word := range e.words {
 		name, value, set := strings.Cut(word, "=")
 		change := plan.EnvChange{Name: name, Value: value}
 		if trimmed, dash := strings.CutSuffix(word, "-"); !set && dash {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/defaults"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
@@ -19,6 +20,10 @@ type flags struct {
 	set    *pflag.FlagSet // all groups together
 
 	asked Options // what needs no parsing; the fields below are parsed into a copy
+
+	configFile, use string
+	origins         map[string][]defaults.Value // of the flags that have a default
+	defaultEnv      []envWords                  // weakest first
 
 	env          []string
 	envFiles     []string
@@ -60,6 +65,7 @@ func newFlags() *flags {
 		"`MODE` is clone (a new pod) or debug (a live one)")
 	f.defineDebug(f.group("Debug", plan.ModeDebug))
 	f.defineOutput(f.group("Output", ""))
+	f.defineDefaults(f.group("Defaults", ""))
 	for _, g := range f.groups {
 		f.set.AddFlagSet(g.FlagSet)
 	}
@@ -90,6 +96,7 @@ func (f *flags) defineDebug(set *pflag.FlagSet) {
 	set.StringVar(&f.custom, "custom", "", "merge the partial container in `FILE` into the debug container")
 	set.StringSliceVar(&f.inherit, "inherit", nil,
 		"inherit `PART,...` of env, volumes, security; or none")
+	set.StringVar(&o.DefaultImage, "debug-image", "", "run `IMAGE` if the target's own has no shell")
 	set.BoolVar(&o.EnvFromProcess, "env-from-process", false,
 		"take the environment of its target's process too")
 	set.BoolVar(&o.Chroot, "chroot", false, "run in its target's root filesystem, with the image's tools")
@@ -111,7 +118,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
 	set.BoolVarP(&f.stdin, "stdin", "i", false,
-		"pass stdin to the command (default: to a shell, and between terminals)")
+		"pass stdin to the command (default: to a shell, between terminals)")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&f.escape, "escape", defaultEscape,
 		"Enter, `CHAR`, dot ends it, d leaves it; none: off")
@@ -123,7 +130,9 @@ func (f *flags) defineClone(set *pflag.FlagSet) {
 	o, parts := &f.asked.Plan, &f.asked.Plan.Components
 	set.BoolVar(&o.Entrypoint, "entrypoint", false,
 		"run the image's entrypoint, with the command as its arguments")
-	set.StringVar(&o.Toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, for images without one")
+	set.StringVar(&o.Toolbox, "toolbox", "", "add a shell and tools from `IMAGE`, a static busybox")
+	set.StringVar(&o.DefaultToolbox, "toolbox-image", "",
+		"add those from `IMAGE` if the container's own has no shell")
 	set.StringVar(&o.Overrides.Patch, "overrides", "", "patch the finished pod with this `JSON`")
 	set.StringVar(&f.overrideType, "override-type", "merge",
 		"the patch is of `TYPE` json, merge or strategic")
@@ -177,10 +186,18 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 	set.Int32VarP(&o.Verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
 }
 
+func (f *flags) defineDefaults(set *pflag.FlagSet) {
+	set.StringVar(&f.configFile, configFlag, "",
+		"take defaults from `FILE` (default $XDG_CONFIG_HOME/kubectl-eshell/config.yaml)")
+	set.StringVar(&f.use, defaults.Use, "", "take those of the file's set `NAME` too")
+}
+
 func (f *flags) addTo(command *cobra.Command) {
 	command.Flags().AddFlagSet(f.set)
 	f.config.AddFlags(command.Flags())
 	command.Flags().SortFlags = false
+	answerer{f.config}.addTo(command)
+	command.ValidArgsFunction = answerer{f.config}.workloads
 	command.SetUsageFunc(func(cmd *cobra.Command) error {
 		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n\nCommands:\n%s%s%s",
 			usageLine, cmd.Example, commandList(cmd), usages(f.groups), moreCommands+moreOptions)

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/defaults"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
@@ -95,7 +96,8 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 		oneOf("output", o.Output, "", "yaml", "json", "name"),
 		f.parseWrite(&o),
 		f.notEmpty("filename", "custom", "field-manager", "toolbox", "image", "cpu", "memory", "container",
-			"start-timeout", "lease", "ttl"),
+			"start-timeout", "lease", "ttl", "debug-image", "toolbox-image",
+			configFlag, defaults.Use),
 		parseEscape(&o.Escape, f.escape),
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
 		parseDurationFlag(&o.Plan.HeartbeatTimeout, "lease", f.lease, 20*time.Second),

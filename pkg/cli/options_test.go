@@ -577,7 +577,7 @@ func TestCustom(t *testing.T) {
 // Every flag that says something about a clone only is refused for a running pod, by its name.
 func TestCloneOnly(t *testing.T) {
 	values := map[string]string{
-		"filename": "a.yaml", "revision": "1", "toolbox": "b", "overrides": "{}", "override-type": "json",
+		"filename": "a.yaml", "revision": "1", "toolbox": "b", "toolbox-image": "b", "overrides": "{}", "override-type": "json",
 		"with": "a", "init": "all", "volumes": "fresh", "ordinal": "1",
 		"labels": "a=1", "drop-labels": "a", "service-account": "a", "as-user": "1", "image-pull-secret": "a",
 		"node": "a",
@@ -600,8 +600,8 @@ func TestCloneOnly(t *testing.T) {
 			}
 		})
 	}
-	if tested != 21 {
-		t.Errorf("%d flags are for a clone only, not 21: is a new one in the right group?", tested)
+	if tested != 22 {
+		t.Errorf("%d flags are for a clone only, not 22: is a new one in the right group?", tested)
 	}
 }
 

@@ -83,7 +83,7 @@ func flagReference(t *testing.T) string {
 	var page bytes.Buffer
 	page.WriteString(referenceHeading)
 	writeUsage(&page, "kubectl eshell", usageLine, root.Short)
-	page.WriteString("A flag of mode clone is refused with `--mode debug`, and one of mode debug without it.\n")
+	page.WriteString("\nA flag of mode clone is refused with `--mode debug`, and one of mode debug without it.\n")
 	groups := newFlags().groups
 	for i, g := range groups {
 		if i == 0 || groups[i-1].title != g.title {
@@ -102,17 +102,24 @@ func flagReference(t *testing.T) string {
 	for _, command := range listed(root) {
 		page.WriteString("\n")
 		writeUsage(&page, command.CommandPath(), command.UseLine(), command.Short)
-		writeTable(&page, withoutConnection(command))
+		if command.Runnable() {
+			writeTable(&page, withoutConnection(command))
+		}
 	}
-	page.WriteString("\n## Connection\n\nEvery command takes these flags of kubectl's.\n\n")
+	page.WriteString("\n## Connection\n\nEvery command takes these flags of kubectl's.\n")
 	writeTable(&page, connectionFlags())
 	return page.String()
 }
 
-// listed returns the commands that the help lists.
-func listed(root *cobra.Command) []*cobra.Command {
-	return slices.DeleteFunc(slices.Clone(root.Commands()),
-		func(c *cobra.Command) bool { return c.Hidden || c.Name() == "help" })
+// listed returns the commands that the help lists, each with its own.
+func listed(parent *cobra.Command) []*cobra.Command {
+	var commands []*cobra.Command
+	for _, command := range parent.Commands() {
+		if !command.Hidden && command.Name() != "help" {
+			commands = append(append(commands, command), listed(command)...)
+		}
+	}
+	return commands
 }
 
 func connectionFlags() *pflag.FlagSet {
@@ -134,17 +141,17 @@ func withoutConnection(command *cobra.Command) *pflag.FlagSet {
 }
 
 func writeUsage(page *bytes.Buffer, title, usage, short string) {
-	fmt.Fprintf(page, "## %s\n\n%s.\n\n<!-- not run: a summary of what can be typed -->\n```text\n%s\n```\n\n",
+	fmt.Fprintf(page, "## %s\n\n%s.\n\n<!-- not run: a summary of what can be typed -->\n```text\n%s\n```\n",
 		title, short, usage)
 }
 
 // writeTable writes the flags of a command that has one mode only.
 func writeTable(page *bytes.Buffer, set *pflag.FlagSet) {
 	if !set.HasAvailableFlags() {
-		page.WriteString("It has no flags of its own.\n")
+		page.WriteString("\nIt has no flags of its own.\n")
 		return
 	}
-	page.WriteString("| flag | default | |\n|---|---|---|\n")
+	page.WriteString("\n| flag | default | |\n|---|---|---|\n")
 	set.VisitAll(func(f *pflag.Flag) {
 		name, value, says := referenceRow(f)
 		fmt.Fprintf(page, "| %s |%s | %s |\n", name, value, says)

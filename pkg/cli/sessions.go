@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -40,6 +41,11 @@ func sessionCommands(streams genericiooptions.IOStreams, version string, status 
 	for _, command := range commands {
 		c.addTo(command)
 	}
+	answers := answerer{c.flags}
+	commands[0].ValidArgsFunction = answers.sessions(1)
+	commands[1].ValidArgsFunction = answers.sessions(1)
+	commands[2].ValidArgsFunction = answers.sessions(math.MaxInt)
+	commands[3].ValidArgsFunction = answers.sessions(1, "30m", "1h", "2h", "8h")
 	return commands
 }
 
@@ -48,6 +54,7 @@ func (c *sessionCommand) addTo(command *cobra.Command) {
 	own := pflag.NewFlagSet("own", pflag.ContinueOnError)
 	own.AddFlagSet(command.Flags())
 	c.flags.AddFlags(command.Flags())
+	answerer{c.flags}.addTo(command)
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return explainFlag(cmd, err, "list the flags: "+cmd.CommandPath()+" --help")
 	})

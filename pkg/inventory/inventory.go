@@ -44,8 +44,7 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 	var jobs []batchv1.Job
 	var podsErr, jobsErr error
 	i := &Inventory{Namespace: namespace}
-	ours := metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy + "," +
-		owned.SessionLabel}
+	ours := listOurs()
 	var asked sync.WaitGroup
 	asked.Go(func() {
 		var list *corev1.PodList
@@ -65,6 +64,11 @@ func Read(ctx context.Context, client kubernetes.Interface, namespace string) (*
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
 	return i, nil
+}
+
+func listOurs() metav1.ListOptions {
+	return metav1.ListOptions{LabelSelector: owned.ManagedByLabel + "=" + owned.ManagedBy + "," +
+		owned.SessionLabel}
 }
 
 // take makes sessions from what was read. If one of the two could not be read for lack of permission, it uses

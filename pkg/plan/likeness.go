@@ -30,7 +30,7 @@ func (d *debug) chooseImage() error {
 		c.Image, c.ImagePullPolicy = o.Image, ""
 	case missing != "" && o.Debug.DefaultImage != "":
 		c.Image, c.ImagePullPolicy = o.Debug.DefaultImage, ""
-		d.note(Changed, "image "+c.Image, "ESHELL_DEBUG_IMAGE; that of container "+d.source.Name+
+		d.note(Changed, "image "+c.Image, "--debug-image; that of container "+d.source.Name+
 			" is not on the node: "+missing)
 	case missing != "":
 		return hint.Wrap(fmt.Errorf("the image of container %s is not on the node: %s", d.source.Name,

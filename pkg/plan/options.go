@@ -37,6 +37,8 @@ type Options struct {
 	Command    []string // empty for bash if the image has it, or else sh
 	Entrypoint bool     // run the image's entrypoint, with Command as its arguments
 	Toolbox    string   // an image with a static busybox, for images without a shell
+	// DefaultToolbox is the toolbox if the image turns out to have no shell; empty: there is none.
+	DefaultToolbox string
 	// InlineScripts is for a session whose container does not have the scripts of this release.
 	InlineScripts bool
 	Stdin         bool // the command reads the user's input

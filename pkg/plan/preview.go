@@ -62,7 +62,7 @@ func (o Options) full(t *workload.Workload, c corev1.EphemeralContainerCommon) [
 		image = "--image"
 	}
 	if c.Image == o.Debug.DefaultImage {
-		image = "ESHELL_DEBUG_IMAGE"
+		image = "--debug-image"
 	}
 	ends := fmt.Sprintf("%s, %s after its client", o.endsWith(), duration.HumanDuration(o.HeartbeatTimeout))
 	if o.Detach {

@@ -67,16 +67,17 @@ func imageOf(planned *plan.Plan) (image string, tells bool) {
 // podOf returns the clone, or an empty pod in debug mode.
 func podOf(planned *plan.Plan) *corev1.Pod { return cmp.Or(planned.Pod, &corev1.Pod{}) }
 
-// withoutShell returns the request to run the command as the container's own process or, in debug mode, with
-// the default image, because the image of the plan has no shell, as err says. If the session needs a shell,
-// or the init containers would run a second time, withoutShell returns err with a hint.
+// withoutShell returns the request to run the command as the container's own process, with the default
+// toolbox or, in debug mode, with the default image, because the image of the plan has no shell, as err
+// says. If the session needs a shell, or the init containers would run a second time, withoutShell returns
+// err with a hint.
 func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error) (Request, error) {
 	_, known := errors.AsType[knownError](err)
 	image, tells := imageOf(planned)
 	if r.Shells != nil && tells && r.Plan.Toolbox == "" && !known {
 		r.Shells.Remember(ctx, image)
 	}
-	const bring = "add a shell and its tools: --toolbox busybox:musl"
+	bring := hint.Command("add a shell and its tools: --toolbox %s", r.toolbox())
 	again := ""
 	if known {
 		again = "; if the image has changed: --pull always"
@@ -89,16 +90,21 @@ func (r Request) withoutShell(ctx context.Context, planned *plan.Plan, err error
 		r.Plan.Image = r.Plan.Debug.DefaultImage
 		return r, nil
 	}
+	init := initNames(planned)
+	once := len(init) == 0 || known // another pod runs no init container a second time
 	switch {
 	case r.Plan.Toolbox != "":
 		return r, hint.Wrap(err, "use a toolbox with a static busybox: --toolbox busybox:musl")
+	case r.Plan.DefaultToolbox != "" && once && planned.Agent.NeedsShell() && !r.Plan.Entrypoint:
+		r.Plan.Toolbox = r.Plan.DefaultToolbox
+		return r, nil
 	case len(command) == 0 || r.Plan.Via == agent.ViaExec || r.Plan.Detach:
-		return r, hint.Wrap(err, "add a shell: --toolbox busybox:musl; "+
+		return r, hint.Wrap(err, hint.Command("add a shell: --toolbox %s; ", r.toolbox())+
 			"use another image: --image IMAGE; or run a program of this one: --via attach -- PROGRAM"+again)
 	case command[0] == "sh" || !planned.Agent.NeedsShell(): // what is missing is the command itself
 		return r, hint.Wrap(err, bring)
 	}
-	if init := initNames(planned); len(init) > 0 && !known {
+	if !once {
 		err = fmt.Errorf("%w; another pod would run init %s %s once more", err,
 			words.Plural(len(init), "container", "containers"), words.List(init, "and"))
 		if r.Plan.Via == agent.ViaAttach {
@@ -121,17 +127,25 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, pl
 	r.Session.Reporter.Warn("%s", r.withoutShellNote(planned))
 	_, status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
 	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) && r.Mode == plan.ModeClone {
-		err = hint.Wrap(err, "add a shell and its tools: --toolbox busybox:musl")
+		err = hint.Wrap(err, hint.Command("add a shell and its tools: --toolbox %s", r.toolbox()))
 	}
 	return status, err
 }
+
+// toolbox returns the image that a hint proposes for --toolbox.
+func (r Request) toolbox() string { return cmp.Or(r.Plan.DefaultToolbox, "busybox:musl") }
 
 // withoutShellNote returns what is different because the image of the plan has no shell.
 func (r Request) withoutShellNote(planned *plan.Plan) string {
 	image, _ := imageOf(planned)
 	if r.Mode == plan.ModeDebug {
 		return fmt.Sprintf("no shell (sh) is in the PATH of image %s: the debug container runs %s "+
-			"(ESHELL_DEBUG_IMAGE)", image, r.Plan.Image)
+			"(--debug-image)", image, r.Plan.Image)
+	}
+	if r.Plan.Toolbox != "" {
+		return fmt.Sprintf("no shell (sh) is in the PATH of image %s: the clone gets the toolbox "+
+			"%s (--toolbox-image)", image,
+			r.Plan.Toolbox)
 	}
 	return "no shell (sh) is in the image's PATH: the command runs by attach, " +
 		"as the container's own process; Ctrl-C may do nothing; its output is recorded in the container's " +

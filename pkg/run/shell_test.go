@@ -91,3 +91,33 @@ func TestInitContainersRunOnce(t *testing.T) {
 		t.Error("the image is not remembered")
 	}
 }
+
+// TestDefaultToolbox: it is for a session that lacks a shell, unless init containers would run twice or the
+// image's entrypoint is wanted. A hint names it in any case.
+func TestDefaultToolbox(t *testing.T) {
+	noShell := fmt.Errorf("container app: %w", diagnosis.ErrNoShell)
+	const own = "add a shell: --toolbox mirror/busybox:1; "
+	for _, tt := range []struct {
+		name    string
+		plan    plan.Options
+		init    []string
+		err     error
+		toolbox string
+	}{
+		{"a shell", plan.Options{}, nil, noShell, "mirror/busybox:1"},
+		{"a command", plan.Options{Command: []string{"ls"}}, nil, noShell, "mirror/busybox:1"},
+		{"a detached session", plan.Options{Detach: true}, nil, noShell, "mirror/busybox:1"},
+		{"after init containers", plan.Options{}, []string{"migrate"}, noShell, ""},
+		{"before init containers", plan.Options{}, []string{"migrate"}, knownError{noShell}, "mirror/busybox:1"},
+		{"the image's entrypoint", plan.Options{Entrypoint: true}, nil, noShell, ""},
+	} {
+		tt.plan.DefaultToolbox = "mirror/busybox:1"
+		r := Request{Mode: plan.ModeClone, Plan: tt.plan}
+		first := planned(agent.Options{Via: agent.ViaExec}, tt.init...)
+		got, err := r.withoutShell(t.Context(), first, tt.err)
+		if got.Plan.Toolbox != tt.toolbox || (err == nil) != (tt.toolbox != "") ||
+			err != nil && !strings.HasPrefix(hint.Of(err), own) {
+			t.Errorf("%s: toolbox %q, %v, hint %q", tt.name, got.Plan.Toolbox, err, hint.Of(err))
+		}
+	}
+}

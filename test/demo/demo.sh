@@ -27,10 +27,22 @@ show() {
 	[ $status = 0 ] || echo "(exit status $status)"
 }
 
+# cluster is compiled with the flags of the Makefile's GO_FLAGS.
+cluster() { CGO_ENABLED=0 go run -trimpath -gcflags=all=-dwarf=false ./test/cluster "$@"; }
+
+# offer_kind names the faster way to a first shell, where it is at hand.
+offer_kind() {
+	if command -v docker >/dev/null && command -v kind >/dev/null; then
+		echo 'docker and kind are here. This is faster: kind create cluster && kind load image-archive' \
+			'"$(go run ./test/cluster images)" && ESHELL_E2E_CONTEXT=kind-kind make demo' >&2
+	fi
+}
+
 choose_cluster() {
 	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
-		go run ./test/cluster up >/dev/null
-		eval "$(go run ./test/cluster env)"
+		offer_kind
+		ESHELL_KUBECTL=kubectl cluster up >/dev/null
+		eval "$(cluster env)"
 	elif current=$(kubectl config current-context) && [ "$current" != "$ESHELL_E2E_CONTEXT" ]; then
 		echo "ESHELL_E2E_CONTEXT is $ESHELL_E2E_CONTEXT, but the current context is $current: nothing was touched" >&2
 		exit 1
@@ -47,7 +59,7 @@ deploy() {
 # farewell says what is left, also when the demo was interrupted.
 farewell() {
 	say "To go on"
-	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then go run ./test/cluster env; fi
+	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then cluster env; fi
 	echo "export PATH=$PWD/bin:\$PATH"
 	echo "kubectl eshell -n $namespace deploy/api"
 	say "To remove everything"

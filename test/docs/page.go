@@ -5,7 +5,8 @@
 //   - console is what a terminal shows: lines with a prompt are typed, the others are output, and a line of three
 //     dots is any output
 //
-// What cannot run has a comment in the line before, with the reason: <!-- not run: REASON -->
+// A comment in the line before says what a block is: <!-- not run: REASON --> if nothing can run it here, or
+// <!-- file: PATH --> if it is a file in the reader's home that the commands read.
 package docs
 
 import (
@@ -36,6 +37,7 @@ type Block struct {
 	Language string // empty without a fence
 	Text     string
 	NotRun   string // why nothing runs it; empty: there is no such comment
+	File     string // where its text is in the reader's home, if the commands of the page read it
 }
 
 // Link is where a link or an image leads.
@@ -87,11 +89,9 @@ func parse(path string, source []byte) Page {
 			case *ast.Image:
 				page.Links = append(page.Links, Link{line, string(node.Destination)})
 			case *ast.FencedCodeBlock:
-				page.Blocks = append(page.Blocks, Block{line, string(node.Language(source)),
-					string(node.Lines().Value(source)), reason(node.PreviousSibling(), source)})
+				page.Blocks = append(page.Blocks, block(line, string(node.Language(source)), node, source))
 			case *ast.CodeBlock:
-				page.Blocks = append(page.Blocks, Block{line, "", string(node.Lines().Value(source)),
-					reason(node.PreviousSibling(), source)})
+				page.Blocks = append(page.Blocks, block(line, "", node, source))
 			}
 			return ast.WalkContinue, nil
 		})
@@ -124,19 +124,24 @@ func (p Page) anchor(heading string) string {
 	return name
 }
 
-var comment = regexp.MustCompile(`^<!-- not run: (\S.*) -->\s*$`)
+var comment = regexp.MustCompile(`^<!-- (not run|file): (\S.*) -->\s*$`)
 
-// reason returns the reason in the comment that a block has before it, if node is one.
-func reason(node ast.Node, source []byte) string {
-	html, is := node.(*ast.HTMLBlock)
+// block returns a code block, with what the comment before it says.
+func block(line int, language string, node ast.Node, source []byte) Block {
+	b := Block{Line: line, Language: language, Text: string(node.Lines().Value(source))}
+	html, is := node.PreviousSibling().(*ast.HTMLBlock)
 	if !is {
-		return ""
+		return b
 	}
 	said := comment.FindStringSubmatch(string(html.Lines().Value(source)) + closing(html, source))
-	if said == nil {
-		return ""
+	switch {
+	case said == nil:
+	case said[1] == "file":
+		b.File = said[2]
+	default:
+		b.NotRun = said[2]
 	}
-	return said[1]
+	return b
 }
 
 func closing(html *ast.HTMLBlock, source []byte) string {

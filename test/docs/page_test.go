@@ -106,7 +106,9 @@ const sample = `# A page, *with* ` + "`code`" + ` & [a link](other.md)
 
     make test
 
-` + "```text\nno command: kubectl get pods\n```\n"
+` + "```text\nno command: kubectl get pods\n```\n" + `
+<!-- file: config.yaml -->
+` + "```yaml\nttl: 4h\n```\n"
 
 func TestParse(t *testing.T) {
 	want := Page{
@@ -114,12 +116,13 @@ func TestParse(t *testing.T) {
 		Anchors: []string{"a-page-with-code--a-link", "twice", "twice-1"},
 		Links:   []Link{{1, "other.md"}, {6, "#twice"}, {6, "image.svg"}},
 		Blocks: []Block{
-			{11, "sh", "kubectl eshell deploy/api\n", ""},
-			{16, "sh", "make everything\n", "it takes a day"},
-			{22, "console", "$ true\noutput\n", ""},
-			{28, "text", "NAME=1 kubectl get pods\n", ""},
-			{31, "", "make test\n", ""},
-			{34, "text", "no command: kubectl get pods\n", ""},
+			{11, "sh", "kubectl eshell deploy/api\n", "", ""},
+			{16, "sh", "make everything\n", "it takes a day", ""},
+			{22, "console", "$ true\noutput\n", "", ""},
+			{28, "text", "NAME=1 kubectl get pods\n", "", ""},
+			{31, "", "make test\n", "", ""},
+			{34, "text", "no command: kubectl get pods\n", "", ""},
+			{39, "yaml", "ttl: 4h\n", "", "config.yaml"},
 		},
 	}
 	got := parse("docs/page.md", []byte(sample))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -47,17 +48,24 @@ func output(t *testing.T, args ...string) string {
 	return end.stdout
 }
 
-// undisturbed takes away what of the developer's environment the plugin and its libraries read, as the.env()
-// does for processes: KUBECONFIG, KUBECACHEDIR, KUBERNETES_SERVICE_HOST, KUBE_FEATURE_*, KUBECTL_ESHELL_* and
-// proxies. Nothing here reads them once the cluster is chosen. TERM matters on a terminal only.
+// undisturbed takes away what of the developer's environment the plugin and its libraries read, as
+// the.env() does for processes: KUBECONFIG, KUBECACHEDIR, KUBERNETES_SERVICE_HOST, KUBE_FEATURE_*,
+// KUBECTL_ESHELL_*, the defaults of flags and their file, kubectl's kuberc, and proxies. Nothing here
+// reads them once the cluster is chosen. TERM matters on a terminal only.
 var undisturbed = sync.OnceFunc(func() {
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "KUBE") ||
-			strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "KUBE") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") ||
+			strings.HasPrefix(name, "ESHELL_") && !ofSuite.MatchString(name) {
 			_ = os.Unsetenv(name)
 		}
 	}
+	_ = os.Setenv("XDG_CONFIG_HOME", filepath.Dir(env.kubeconfig))
+	_ = os.Setenv("KUBERC", "off")
 })
+
+// ofSuite matches the variables that the tests themselves read.
+var ofSuite = regexp.MustCompile(`^ESHELL_(E2E_.+|K8S_VERSION|CLUSTER_.+|RACE|FAULTS_ALL)$`)
 
 // config says how the cluster is reached, at the test's own pace: the server says itself when it is busy.
 func (w testEnv) config() (*rest.Config, error) {

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"debug/buildinfo"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -23,18 +24,22 @@ import (
 
 const host = runtime.GOOS + "_" + runtime.GOARCH
 
-// TestDist builds the release as "make dist" does and gives every archive to
-// the real krew, under a manifest rendered from that very release. Unless
-// ESHELL_DIST is "all", as in "make verify", that is this machine's alone:
+// all is whether every platform's archive is built, as in "make verify". Otherwise it is this machine's alone:
 // without a build cache the others take a minute each.
+func all() bool { return os.Getenv("ESHELL_DIST") == "all" }
+
+// TestDist builds the release as "make dist" does, twice, and gives every archive to the real krew, under a
+// manifest rendered from that very release.
 func TestDist(t *testing.T) {
-	all := os.Getenv("ESHELL_DIST") == "all"
-	version := parse(t, read(t, manifestFile)).Spec.Version
-	dist := makeDist(t, version, all)
-	manifest := writeManifest(t, dist, version, all)
+	const version = "v1.0.0"
+	dist := makeDist(t, root, version, all())
+	t.Run("reproducible", func(t *testing.T) {
+		same(t, dist, makeDist(t, checkout(t), version, all()))
+	})
+	manifest := writeManifest(t, dist, version)
 	for _, platform := range parse(t, read(t, manifest)).Spec.Platforms {
 		t.Run(platform.name(), func(t *testing.T) {
-			if !all && platform.name() != host {
+			if !all() && platform.name() != host {
 				t.Skip("left to make verify")
 			}
 			file := filepath.Join(dist, platform.archive())
@@ -43,33 +48,66 @@ func TestDist(t *testing.T) {
 		})
 	}
 	checkListing(t, dist)
+	checkSBOM(t, filepath.Join(dist, "kubectl-eshell.spdx.json"), version)
+	t.Run("krew", func(t *testing.T) { checkKrew(t, version, dist) })
 }
 
-func makeDist(t *testing.T, version string, all bool) string {
+// checkout copies what git would commit to a folder of its own.
+func checkout(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	files := run(t, root, nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	for file := range strings.SplitSeq(strings.TrimRight(files, "\x00"), "\x00") {
+		info, err := os.Stat(filepath.Join(root, file))
+		if errors.Is(err, fs.ErrNotExist) { // deleted, and not committed yet
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, file), read(t, filepath.Join(root, file)), info.Mode().Perm())
+	}
+	return dir
+}
+
+func writeFile(t *testing.T, file, content string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeDist runs "make dist" in a checkout, into a folder of its own.
+func makeDist(t *testing.T, checkout, version string, all bool) string {
 	t.Helper()
 	dist := filepath.Join(t.TempDir(), "dist")
-	args := []string{"dist", "DIST=" + dist, "VERSION=" + version}
+	args := []string{"dist", "DIST=" + dist, "VERSION=" + version, "SOURCE_DATE_EPOCH=1700000000"}
 	if !all {
 		args = append(args, "PLATFORMS="+strings.ReplaceAll(host, "_", "/"))
 	}
-	cmd := exec.CommandContext(t.Context(), "make", args...)
-	cmd.Dir = root
-	// Options of the make that runs these tests are not for this one.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		return strings.HasPrefix(entry, "MAKE") || strings.HasPrefix(entry, "MFLAGS=")
-	})
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("make dist: %v\n%s", err, out)
-	}
+	run(t, checkout, nil, "make", args...)
 	return dist
 }
 
-func writeManifest(t *testing.T, dist, version string, all bool) string {
+// same compares what two runs of "make dist" have built.
+func same(t *testing.T, one, other string) {
+	t.Helper()
+	if a, b := read(t, one+"/checksums.txt"), read(t, other+"/checksums.txt"); a != b {
+		t.Errorf("one folder's checksums are\n%sthe other's\n%s", a, b)
+	}
+	checkListing(t, other)
+}
+
+// writeManifest renders the manifest of dist. Archives that were not built get a checksum that no file has.
+func writeManifest(t *testing.T, dist, version string) string {
 	t.Helper()
 	rendered, err := packaging.Render(read(t, templateFile), version, func(uri string) (string, error) {
 		sum, err := packaging.SHA256(filepath.Join(dist, path.Base(uri)))
-		if errors.Is(err, fs.ErrNotExist) && !all {
-			return strings.Repeat("f", 64), nil
+		if errors.Is(err, fs.ErrNotExist) && !all() {
+			return packaging.NoChecksum, nil
 		}
 		return sum, err
 	})
@@ -113,18 +151,20 @@ func unpack(t *testing.T, archive string) []member {
 
 func checkMembers(t *testing.T, p platform, members []member) {
 	t.Helper()
-	if len(members) != 2 {
-		t.Fatalf("%d members, want LICENSE and the binary", len(members))
+	var got []string
+	for _, m := range members {
+		got = append(got, fmt.Sprintf("%o %s", m.Mode, m.Name))
 	}
-	license, binary := members[0], members[1]
-	if license.Name != "LICENSE" || license.Mode != 0o644 || string(license.content) != read(t,
-		root+"/LICENSE") {
-		t.Errorf("first member is %s, mode %o, want the repository's LICENSE, mode 644", license.Name,
-			license.Mode)
+	want := []string{"644 LICENSE", "644 COMPLETION.md", "644 k9s/eshell.yaml", "755 " + p.executable()}
+	if !slices.Equal(got, want) {
+		t.Fatalf("members are %q, want %q", got, want)
 	}
-	if binary.Name != p.executable() || binary.Mode != 0o755 {
-		t.Errorf("second member is %s, mode %o, want %s, mode 755", binary.Name, binary.Mode, p.executable())
+	for i, file := range []string{"LICENSE", "test/packaging/release/COMPLETION.md", k9sFile} {
+		if string(members[i].content) != read(t, filepath.Join(root, file)) {
+			t.Errorf("%s is not the repository's %s", members[i].Name, file)
+		}
 	}
+	binary := members[3]
 	info, err := buildinfo.Read(bytes.NewReader(binary.content))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +188,7 @@ func checkInstall(t *testing.T, p platform, version, manifest, file string) {
 	tool(t, []string{"KREW_ROOT=" + krew, "KREW_OS=" + goos, "KREW_ARCH=" + goarch,
 		"KREW_NO_UPGRADE_CHECK=1"},
 		"krew", "install", "--manifest="+manifest, "--archive="+file)
-	for _, file := range []string{p.executable(), "LICENSE"} {
+	for _, file := range []string{p.executable(), "LICENSE", "COMPLETION.md", "k9s/eshell.yaml"} {
 		if _, err := os.Stat(filepath.Join(krew, "store", "eshell", version, file)); err != nil {
 			t.Error(err)
 		}
@@ -216,7 +256,7 @@ func archive(t *testing.T, release time.Time, mode os.FileMode, mtime time.Time)
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := packaging.Archive(&out, release, file); err != nil {
+	if err := packaging.Archive(&out, release, packaging.Member{Name: "kubectl-eshell", File: file}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()

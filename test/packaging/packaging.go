@@ -1,5 +1,5 @@
-// Package packaging turns built binaries into release archives and the krew
-// manifest that points at them.
+// Package packaging turns built binaries into release archives, and renders the krew manifest and the
+// Homebrew formula that point at them.
 package packaging
 
 import (
@@ -11,26 +11,36 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
 )
 
-// Notice heads the committed manifest. It is not part of .krew.yaml because
-// what is sent to krew's own index exists only once a release does.
-const Notice = `# Rendered from .krew.yaml by "make manifest" at release time. Until the first
-# release is published only the form holds: nothing is at these addresses yet.
+// Unreleased is the version of the committed manifest before the first release. To krew it is older than any
+// release, and the addresses under it say why nothing is there.
+const Unreleased = "v0.0.0-unreleased"
+
+// NoChecksum stands for the SHA-256 of an archive that does not exist. No file has it. (64 zeros would be a
+// number to YAML.)
+const NoChecksum = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
+// Notice heads the committed manifest. It is not part of .krew.yaml because what is sent to krew's own index
+// exists only once a release does.
+const Notice = `# Rendered from .krew.yaml by "make manifest". Version ` + Unreleased + ` means that nothing
+# is released yet: there is nothing at these addresses. docs/install.md says how to install from a checkout.
 `
 
-// Archive writes files into a gzipped tar whose bytes depend on nothing but
-// the files' names and contents, their execute bit and the given time.
-func Archive(w io.Writer, mtime time.Time, files ...string) error {
+// Member is a file of an archive, by the name that it has there.
+type Member struct{ Name, File string }
+
+// Archive writes members into a gzipped tar whose bytes depend on nothing but their names and contents and
+// the given time.
+func Archive(w io.Writer, mtime time.Time, members ...Member) error {
 	zw := gzip.NewWriter(w)
 	tw := tar.NewWriter(zw)
-	for _, file := range files {
-		if err := addFile(tw, mtime, file); err != nil {
-			return fmt.Errorf("archive %s: %w", file, err)
+	for _, m := range members {
+		if err := m.add(tw, mtime); err != nil {
+			return fmt.Errorf("archive %s: %w", m.File, err)
 		}
 	}
 	if err := tw.Close(); err != nil {
@@ -39,20 +49,20 @@ func Archive(w io.Writer, mtime time.Time, files ...string) error {
 	return zw.Close()
 }
 
-func addFile(tw *tar.Writer, mtime time.Time, file string) error {
-	content, err := os.ReadFile(file)
+func (m Member) add(tw *tar.Writer, mtime time.Time) error {
+	content, err := os.ReadFile(m.File)
 	if err != nil {
 		return err
 	}
 	header := &tar.Header{
-		Name:    filepath.Base(file),
+		Name:    m.Name,
 		Mode:    0o644,
 		Size:    int64(len(content)),
 		ModTime: mtime,
 		Format:  tar.FormatUSTAR,
 	}
 	// The name decides, not the file's mode: a Windows file system has none.
-	if strings.HasPrefix(header.Name, "kubectl-") {
+	if strings.HasPrefix(m.Name, "kubectl-") {
 		header.Mode = 0o755
 	}
 	if err := tw.WriteHeader(header); err != nil {
@@ -76,9 +86,9 @@ func SHA256(file string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// Render fills in the krew-release-bot template as the bot does. The bot
-// downloads each archive to learn its checksum; sum is asked instead, by the
-// archive's address.
+// Render fills in a template as krew-release-bot does. The bot downloads each archive to learn its checksum;
+// sum is asked instead, by the archive's address. Beyond what the bot knows, a template has .Version, which
+// is the tag without its "v", and sha256, which gives the checksum alone.
 func Render(text, tag string, sum func(uri string) (string, error)) (string, error) {
 	addURIAndSha := func(address, tag string) (string, error) {
 		uri, err := execute(template.New("uri"), address, tag)
@@ -92,8 +102,8 @@ func Render(text, tag string, sum func(uri string) (string, error)) (string, err
 		// The bot indents the second line by four spaces wherever it is.
 		return fmt.Sprintf("uri: %s\n    sha256: %s", uri, digest), nil
 	}
-	functions := template.FuncMap{"addURIAndSha": addURIAndSha}
-	return execute(template.New("manifest").Funcs(functions), text, tag)
+	functions := template.FuncMap{"addURIAndSha": addURIAndSha, "sha256": sum}
+	return execute(template.New("release").Funcs(functions), text, tag)
 }
 
 func execute(t *template.Template, text, tag string) (string, error) {
@@ -102,6 +112,6 @@ func execute(t *template.Template, text, tag string) (string, error) {
 		return "", err
 	}
 	var out bytes.Buffer
-	err = parsed.Execute(&out, map[string]string{"TagName": tag})
+	err = parsed.Execute(&out, map[string]string{"TagName": tag, "Version": strings.TrimPrefix(tag, "v")})
 	return out.String(), err
 }

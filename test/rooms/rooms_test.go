@@ -87,6 +87,13 @@ func rooms() map[string][]rule {
 			{not: []string{ourRooms}, because: "every other room may import it"},
 			{not: []string{"k8s.io/client-go"}, because: "it reads a pod that somebody else has fetched"},
 		},
+		"pkg/defaults": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, but: module + "pkg/hint",
+				because: "a default is words, whatever its flag is for"},
+			{not: []string{"context", "os", "k8s.io"},
+				because: "somebody else has read the file and the environment"},
+		},
 		"pkg/diagnosis": {
 			wordsAreParsed,
 			not("why a pod does not start does not depend on why it was made", "pkg/workload", "pkg/plan",

@@ -23,11 +23,8 @@ import (
 // DefaultVersion is the Kubernetes that is run when nobody asks for another.
 const DefaultVersion = "1.37.2"
 
-// Versions of what Kubernetes runs on. They rarely matter to a test.
-const (
-	containerdVersion = "2.2.3"
-	etcdVersion       = "3.6.5"
-)
+// containerdVersion is the same for each Kubernetes. It rarely matters to a test.
+const containerdVersion = "2.2.3"
 
 // ErrUnsupported says that this machine can't run the cluster, and what to do instead.
 var ErrUnsupported = errors.New("the embedded cluster needs Linux with root; " +
@@ -39,22 +36,24 @@ type Cluster struct {
 	Dir     string // everything the running cluster writes
 	Cache   string // binaries and images, kept between runs
 	Version string // of Kubernetes, without "v"
+	Client  string // a kubectl to use, where it works with that version, so that none is built
 }
 
-// Default is the machine's cluster. ESHELL_CLUSTER_DIR names another state folder and
-// ESHELL_K8S_VERSION another Kubernetes.
+// Default is the machine's cluster. ESHELL_CLUSTER_DIR names another state folder,
+// ESHELL_K8S_VERSION another Kubernetes, and ESHELL_KUBECTL a kubectl.
 func Default() *Cluster {
 	return &Cluster{
 		Dir:     orElse(os.Getenv("ESHELL_CLUSTER_DIR"), "/var/lib/eshell-cluster"),
 		Cache:   cacheDir(),
 		Version: orElse(os.Getenv("ESHELL_K8S_VERSION"), DefaultVersion),
+		Client:  os.Getenv("ESHELL_KUBECTL"),
 	}
 }
 
 // Kubeconfig is the path of a cluster-admin's kubeconfig; its context is named "eshell".
 func (c *Cluster) Kubeconfig() string { return c.run("admin.kubeconfig") }
 
-// Kubectl is the path of the kubectl of the cluster's own version.
+// Kubectl is the path of the kubectl of the cluster's own version, or of Client.
 func (c *Cluster) Kubectl() string { return c.bin("kubectl") }
 
 // BinDir holds kubectl, ctr and the components; add it to PATH to use them.

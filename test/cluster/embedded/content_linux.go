@@ -202,8 +202,8 @@ func (c *Cluster) compile(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	binary := filepath.Join(folder, name)
-	if _, err := c.goRun(ctx, folder, "build", "-trimpath", "-ldflags", "-s -w", "-o", binary,
-		"main.go"); err != nil {
+	words := append([]string{"build", "-ldflags", "-s -w", "-o", binary}, buildFlags()...)
+	if _, err := c.goRun(ctx, folder, append(words, "main.go")...); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(binary)

@@ -31,9 +31,10 @@ func (c *Cluster) Up(ctx context.Context, progress io.Writer) error {
 		return err
 	}
 	defer unlock()
+	c.settleClient(ctx, progress)
 	if c.healthy(ctx) {
 		fmt.Fprintf(progress, "kubernetes %s is up already\n", c.Version)
-		return nil
+		return c.ensureKubectl(ctx, progress)
 	}
 	if err := c.Build(ctx, progress); err != nil {
 		return err
@@ -127,8 +128,13 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	if err := os.WriteFile(versionFile(c.Dir), []byte(c.Version), 0o644); err != nil {
 		return err
 	}
-	if err := c.linkPrograms(); err != nil {
+	if err := c.linkPrograms(c.toolsets()...); err != nil {
 		return err
+	}
+	if c.Client != "" {
+		if err := link(c.Client, c.bin("kubectl")); err != nil {
+			return err
+		}
 	}
 	if err := createCgroups(); err != nil {
 		return err
@@ -140,15 +146,25 @@ func (c *Cluster) prepare(ctx context.Context) error {
 }
 
 // linkPrograms makes one folder for PATH out of those in the cache.
-func (c *Cluster) linkPrograms() error {
-	for _, tools := range toolsets(c.Version) {
-		for _, p := range tools.programs {
-			if err := os.Symlink(filepath.Join(c.cached(tools.name), p.name), c.bin(p.name)); err != nil {
-				return err
+func (c *Cluster) linkPrograms(toolsets ...toolset) error {
+	for _, tools := range toolsets {
+		for _, b := range tools.binaries {
+			for _, p := range b.programs {
+				if err := link(filepath.Join(c.cached(tools.name), b.name), c.bin(p.name)); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// link makes a link, or replaces one.
+func link(to, path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(to, path)
 }
 
 func (c *Cluster) tell(ctx context.Context, action string, components ...string) error {

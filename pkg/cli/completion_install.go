@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+)
+
+// newCompletion returns the command that turns completion on: by a script for this program's own name, or by a
+// link that kubectl calls.
+func newCompletion(streams genericiooptions.IOStreams) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "completion (install | uninstall | bash | zsh | fish | powershell)",
+		Short: "Complete the words of kubectl eshell",
+		Long: `Complete the words of kubectl eshell on the Tab key.
+
+install creates the link kubectl_complete-eshell beside the plugin, for kubectl,
+whose own completion has to be on. uninstall deletes it. bash, zsh, fish and
+powershell print a script that completes the words of kubectl-eshell.`,
+		Example: `  # For kubectl eshell
+  kubectl eshell completion install
+
+  # For kubectl-eshell, in bash
+  source <(kubectl-eshell completion bash)`,
+		ValidArgsFunction: fixed([2]string{"install", "for kubectl eshell"},
+			[2]string{"uninstall"}, [2]string{"bash", "print a script for kubectl-eshell"},
+			[2]string{"zsh", "print a script for kubectl-eshell"},
+			[2]string{"fish", "print a script for kubectl-eshell"},
+			[2]string{"powershell", "print a script for kubectl-eshell"}),
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if len(words) != 1 {
+				return hint.Wrap(fmt.Errorf("expected one word, got %d", len(words)),
+					completionUsage)
+			}
+			return doCompletion(cmd.Root(), words[0], streams)
+		},
+	}
+	command.SetUsageFunc(func(cmd *cobra.Command) error {
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+		return err
+	})
+	return command
+}
+
+const completionUsage = "kubectl eshell completion install, or one of: uninstall, bash, zsh, fish, powershell"
+
+func doCompletion(root *cobra.Command, word string, streams genericiooptions.IOStreams) error {
+	switch word {
+	case "install":
+		return installCompletion(streams.Out)
+	case "uninstall":
+		return uninstallCompletion(streams.Out)
+	case "bash":
+		return written(root.GenBashCompletionV2(streams.Out, true))
+	case "zsh":
+		return written(root.GenZshCompletion(streams.Out))
+	case "fish":
+		return written(root.GenFishCompletion(streams.Out, true))
+	case "powershell":
+		return written(root.GenPowerShellCompletionWithDesc(streams.Out))
+	}
+	return hint.Wrap(fmt.Errorf("%q is neither a shell that is known nor a step", word), completionUsage)
+}
+
+func installCompletion(out io.Writer) error {
+	plugin, link, err := findCompleter()
+	if err != nil {
+		return err
+	}
+	switch ours, err := isOurLink(link, plugin); {
+	case err == nil && ours:
+		return say(out, "%s is there already\n%s", link, nextStep())
+	case err == nil:
+		return fmt.Errorf("%s is there, and it is no link to %s", link, plugin)
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	// A relative link stays right when the folder moves. krew's own link beside it leads to the version that is
+	// installed, so it outlives an upgrade.
+	err = os.Symlink(filepath.Base(plugin), link)
+	if err != nil && runtime.GOOS == "windows" { // where links need a right that few users have
+		err = os.Link(plugin, link)
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: ln -s %s %s",
+			filepath.Base(plugin), link))
+	}
+	if err != nil {
+		return err
+	}
+	return say(out, "created the link %s to %s\n%s", link, plugin, nextStep())
+}
+
+func uninstallCompletion(out io.Writer) error {
+	plugin, link, err := findCompleter()
+	if err != nil {
+		return err
+	}
+	ours, err := isOurLink(link, plugin)
+	if errors.Is(err, os.ErrNotExist) {
+		return say(out, "there is no %s", link)
+	}
+	if err == nil && !ours {
+		return fmt.Errorf("%s is no link to %s, so it is left alone", link, plugin)
+	}
+	if err == nil {
+		err = os.Remove(link)
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: rm %s", link))
+	}
+	if err != nil {
+		return err
+	}
+	return say(out, "deleted the link %s", link)
+}
+
+// findCompleter returns the plugin as kubectl finds it, and the path of the link beside it. The plugin may be a
+// link itself, which is not followed.
+func findCompleter() (plugin, link string, err error) {
+	found, err := exec.LookPath("kubectl-eshell")
+	if err != nil {
+		return "", "", hint.Wrap(fmt.Errorf("kubectl does not find the plugin: %w", err),
+			"put the folder of kubectl-eshell on the PATH")
+	}
+	if plugin, err = filepath.Abs(found); err != nil {
+		return "", "", err
+	}
+	return plugin, filepath.Join(filepath.Dir(plugin), completer+filepath.Ext(plugin)), nil
+}
+
+// isOurLink reports whether a file is a link to the plugin, or another name of its file.
+func isOurLink(link, plugin string) (bool, error) {
+	info, err := os.Lstat(link)
+	if err != nil {
+		return false, err
+	}
+	if info.Mode()&os.ModeSymlink != 0 {
+		to, err := os.Readlink(link)
+		return to == filepath.Base(plugin) || to == plugin, err
+	}
+	itself, err := os.Stat(plugin)
+	return err == nil && os.SameFile(info, itself), err
+}
+
+// nextStep returns what is left to do, for the user's shell.
+func nextStep() string {
+	turnOn := map[string]string{
+		"bash": "source <(kubectl completion bash)",
+		"zsh":  "source <(kubectl completion zsh)",
+		"fish": "kubectl completion fish | source",
+		"pwsh": "kubectl completion powershell | Out-String | Invoke-Expression",
+	}
+	const needed = "kubectl's own completion has to be on"
+	shell := filepath.Base(os.Getenv("SHELL"))
+	if turnOn[shell] == "" {
+		return needed + ": kubectl completion --help"
+	}
+	return fmt.Sprintf("%s. In %s: %s", needed, shell, turnOn[shell])
+}
+
+func say(out io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintln(out, plain(fmt.Sprintf(format, args...)))
+	return written(err)
+}
