@@ -102,9 +102,7 @@ func flagReference(t *testing.T) string {
 	for _, command := range listed(root) {
 		page.WriteString("\n")
 		writeUsage(&page, command.CommandPath(), command.UseLine(), command.Short)
-		if command.Runnable() {
-			writeTable(&page, withoutConnection(command))
-		}
+		writeTable(&page, withoutConnection(command))
 	}
 	page.WriteString("\n## Connection\n\nEvery command takes these flags of kubectl's.\n")
 	writeTable(&page, connectionFlags())
