@@ -20,7 +20,8 @@ type kind struct {
 	types []string // as users write it, singular first
 	get   func(ctx context.Context, client kubernetes.Interface, namespace, name string) (workload, error)
 	// names lists the names in a namespace, mostNames at most.
-	names func(ctx context.Context, client kubernetes.Interface, namespace string) ([]string, error)
+	names func(ctx context.Context, client kubernetes.Interface, namespace string,
+		options metav1.ListOptions) ([]string, error)
 	// decode reads an object's JSON. A field that the kind does not have is an error.
 	decode func(object map[string]any) (workload, error)
 }
@@ -98,8 +99,10 @@ func builtIn[T, L any](name, group string, types []string, read func(*T) workloa
 			}
 			return read(object), nil
 		},
-		names: func(ctx context.Context, c kubernetes.Interface, namespace string) ([]string, error) {
-			list, err := in(c, namespace).List(ctx, metav1.ListOptions{Limit: mostNames})
+		names: func(ctx context.Context, c kubernetes.Interface, namespace string,
+			options metav1.ListOptions) ([]string, error) {
+			options.Limit = mostNames
+			list, err := in(c, namespace).List(ctx, options)
 			if err != nil {
 				return nil, err
 			}

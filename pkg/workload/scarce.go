@@ -26,7 +26,7 @@ const mostGets = 10
 // scarce describes a resource of which a namespace can have thousands of objects, and few that matter: old
 // revisions of Deployments, Jobs that have finished.
 type scarce struct {
-	groupVersion, resource string
+	group, resource string // of version v1
 	// columns are those of the resource's Table that show whether an object matters. The first is the name.
 	columns []string
 	matters func(cells []string) bool
@@ -38,7 +38,7 @@ type scarce struct {
 // The label is also on the ReplicaSets of Deployments themselves, but a copy of one has it too.
 func scarceReplicaSets() scarce {
 	return scarce{
-		groupVersion: "apps/v1", resource: "replicasets", columns: []string{"Name", "Selector"},
+		group: "apps", resource: "replicasets", columns: []string{"Name", "Selector"},
 		likely: metav1.ListOptions{LabelSelector: "!" + appsv1.DefaultDeploymentUniqueLabelKey},
 		matters: func(cells []string) bool {
 			return !requires(cells[1], appsv1.DefaultDeploymentUniqueLabelKey)
@@ -51,7 +51,7 @@ func scarceReplicaSets() scarce {
 // nothing whatever else it is.
 func scarceJobs() scarce {
 	return scarce{
-		groupVersion: "batch/v1", resource: "jobs",
+		group: "batch", resource: "jobs",
 		columns: []string{"Name", "Status", "Containers", "Selector"},
 		likely: metav1.ListOptions{FieldSelector: "status.successful=0",
 			LabelSelector: owned.ManagedByLabel + "!=" + owned.ManagedBy},
@@ -86,8 +86,7 @@ type lister[O, L runtime.Object] interface {
 // not among these takes a second one. Without a Table it lists all objects.
 func listedScarcely[O, L runtime.Object](s scarce, tables rest.Interface, namespace string,
 	client lister[O, L]) listing {
-	name := s.resource + "." + s.groupVersion[:len(s.groupVersion)-len("/v1")]
-	return listing{name, func(ctx context.Context, near *neighbours) error {
+	return listing{s.resource + "." + s.group, func(ctx context.Context, near *neighbours) error {
 		if tables == nil {
 			return listAll(ctx, client, near)
 		}
@@ -127,10 +126,12 @@ func listedScarcely[O, L runtime.Object](s scarce, tables rest.Interface, namesp
 // mattering returns the names of the objects that matter.
 func (s scarce) mattering(ctx context.Context, tables rest.Interface, namespace string) (names []string,
 	err error) {
-	err = listTable(ctx, tables, s.groupVersion, namespace, s.resource, s.columns, func(cells []string) {
+	t := table{group: s.group, namespace: namespace, resource: s.resource, columns: s.columns}
+	err = listTable(ctx, tables, t, func(cells []string) bool {
 		if s.matters(cells) {
 			names = append(names, cells[0])
 		}
+		return true
 	})
 	return names, err
 }

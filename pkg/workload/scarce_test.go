@@ -192,8 +192,8 @@ func TestScarce(t *testing.T) {
 			"replicaset/bare app=api"},
 		{"a row that is too short", []runtime.Object{bare},
 			`{"kind":"Table",` + columns + `,"rows":[{"cells":["bare"]}]}`, whole, "replicaset/bare app=api"},
-		{"a cell that is no text", []runtime.Object{bare},
-			`{"kind":"Table",` + columns + `,"rows":[{"cells":["bare",1]}]}`, whole,
+		{"a cell that is neither text nor a number", []runtime.Object{bare},
+			`{"kind":"Table",` + columns + `,"rows":[{"cells":["bare",null]}]}`, whole,
 			"replicaset/bare app=api"},
 		{"a row without cells", []runtime.Object{bare}, `{"kind":"Table",` + columns +
 			`,"rows":[{"cells":["api-1","pod-template-hash=1"]},{}]}`, whole, "replicaset/bare app=api"},

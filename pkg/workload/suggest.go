@@ -30,7 +30,7 @@ func (s *search) suggest(ctx context.Context, k kind) string {
 	asked.Go(func() { namespace = s.suggestNamespace(ctx) })
 	asked.Go(func() { sameName = s.suggestKind(ctx, k) })
 	asked.Go(func() {
-		names, _ := k.names(ctx, s.Client, s.Namespace)
+		names, _ := k.names(ctx, s.Client, s.Namespace, metav1.ListOptions{})
 		var meant []string
 		for _, name := range hint.Closest(s.Reference.Name, names) {
 			meant = append(meant, s.typed(k, name))
@@ -93,11 +93,7 @@ func (s *search) suggestKind(ctx context.Context, not kind) string {
 
 // typed returns the command that names a workload.
 func (s *search) typed(k kind, name string) string {
-	short := k.types[len(k.types)-1]
-	if k.name == "Pod" {
-		short = k.types[0]
-	}
-	return hint.Command("kubectl eshell %s -n %s", short+"/"+name, s.Namespace)
+	return hint.Command("kubectl eshell %s -n %s", k.short()+"/"+name, s.Namespace)
 }
 
 func didYouMean(commands []string) string {

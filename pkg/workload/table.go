@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
@@ -19,13 +20,26 @@ const tableType = "application/json;as=Table;v=v1;g=meta.k8s.io"
 // lists the objects themselves.
 var errNoTable = errors.New("not a table")
 
-// listTable reads the Table of all objects of a resource in a namespace from the API server's cache. It calls
-// take with the cells of the columns, for each row.
-func listTable(ctx context.Context, client rest.Interface, groupVersion, namespace, resource string,
-	columns []string, take func(cells []string)) error {
-	answer, err := client.Get().AbsPath("/apis", groupVersion).Namespace(namespace).Resource(resource).
-		SetHeader("Accept", tableType).Param("includeObject", "None").Param("resourceVersion", "0").
-		Stream(ctx)
+// table is a Table of the objects of a built-in resource in a namespace, and the columns to read.
+type table struct {
+	group, namespace, resource string // of version v1
+	selector                   string // of labels; empty for all objects
+	columns                    []string
+}
+
+// listTable reads a Table from the API server's cache. It calls take with the cells of the columns, for each
+// row, as long as take returns true.
+func listTable(ctx context.Context, client rest.Interface, t table, take func(cells []string) bool) error {
+	path := "/api/v1"
+	if t.group != "" {
+		path = "/apis/" + t.group + "/v1"
+	}
+	request := client.Get().AbsPath(path).Namespace(t.namespace).Resource(t.resource).
+		SetHeader("Accept", tableType).Param("includeObject", "None").Param("resourceVersion", "0")
+	if t.selector != "" {
+		request = request.Param("labelSelector", t.selector)
+	}
+	answer, err := request.Stream(ctx)
 	if apierrors.IsNotAcceptable(err) {
 		return errNoTable
 	}
@@ -33,14 +47,14 @@ func listTable(ctx context.Context, client rest.Interface, groupVersion, namespa
 		return err
 	}
 	defer answer.Close()
-	if err := readTable(json.NewDecoder(answer), columns, take); err != nil {
+	if err := readTable(json.NewDecoder(answer), t.columns, take); err != nil {
 		return fmt.Errorf("%w: %w", errNoTable, err)
 	}
 	return nil
 }
 
 // readTable reads row by row: a Table of thousands of rows takes no more memory than one of a few.
-func readTable(d *json.Decoder, columns []string, take func(cells []string)) error {
+func readTable(d *json.Decoder, columns []string, take func(cells []string) bool) error {
 	var kind string
 	var defined []struct{ Name string }
 	if err := expect(d, json.Delim('{')); err != nil {
@@ -75,7 +89,7 @@ func readTable(d *json.Decoder, columns []string, take func(cells []string)) err
 	return errors.New("it has no rows")
 }
 
-func readRows(d *json.Decoder, defined, columns []string, take func(cells []string)) error {
+func readRows(d *json.Decoder, defined, columns []string, take func(cells []string) bool) error {
 	var places []int
 	for _, column := range columns {
 		place := slices.Index(defined, column)
@@ -98,13 +112,18 @@ func readRows(d *json.Decoder, defined, columns []string, take func(cells []stri
 			return fmt.Errorf("a row has %d cells in %d columns", len(row.Cells), len(defined))
 		}
 		for i, place := range places {
-			text, is := row.Cells[place].(string)
-			if !is {
-				return fmt.Errorf("column %s has a %T", columns[i], row.Cells[place])
+			switch cell := row.Cells[place].(type) {
+			case string:
+				cells[i] = cell
+			case float64: // a number
+				cells[i] = strconv.FormatFloat(cell, 'f', -1, 64)
+			default:
+				return fmt.Errorf("column %s has a %T", columns[i], cell)
 			}
-			cells[i] = text
 		}
-		take(cells)
+		if !take(cells) {
+			return nil
+		}
 	}
 	return expect(d, json.Delim(']')) // an answer that was cut off does not have it
 }

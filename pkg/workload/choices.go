@@ -1,0 +1,119 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+)
+
+// Choice is a workload as somebody sees it who chooses one. Its texts are the server's, as kubectl shows them:
+// they may hold anything.
+type Choice struct {
+	Kind   string // as in the API: "Deployment"
+	Type   string // short, as users write it: "deploy"
+	Name   string
+	State  string   // in words: "2/3 ready"; empty if it is not known
+	Images []string // of the template's containers; none for a pod or a Service
+	Age    string   // "3d"; empty if it is not known
+}
+
+// mostChoices is how many workloads of a type are offered.
+const mostChoices = 500
+
+// ShortTypes returns the types of the built-in kinds as users write them. Those that serve come first.
+func ShortTypes() []string {
+	return []string{"deploy", "sts", "ds", "cronjob", "job", "pod", "rs", "rc", "svc"}
+}
+
+// Choices lists the workloads of a built-in type in a namespace whose names have a prefix, by name and 500 at
+// most. It makes one request: for a Table from the API server's cache, which is read row by row. Where there
+// is no Table, a second request lists names alone. The clones and leases of sessions are left out.
+func (c Cluster) Choices(ctx context.Context, namespace, typ, prefix string) ([]Choice, error) {
+	k, known := kindNamed(typ)
+	if !known {
+		return nil, fmt.Errorf("%q is no built-in type", typ)
+	}
+	choices, err := c.tabled(ctx, k, namespace, prefix)
+	if errors.Is(err, errNoTable) {
+		return c.named(ctx, k, namespace, prefix)
+	}
+	return choices, err
+}
+
+// notOurs selects what is neither a clone nor a lease of a session.
+const notOurs = "!" + owned.SessionLabel
+
+func (c Cluster) tabled(ctx context.Context, k kind, namespace, prefix string) (choices []Choice, err error) {
+	if c.Tables == nil {
+		return nil, errNoTable
+	}
+	columns, state := shown(k)
+	t := table{group: k.group, namespace: namespace, resource: k.types[1], selector: notOurs,
+		columns: slices.Concat([]string{"Name", "Age"}, columns)}
+	if imaged := k.name != "Pod" && k.name != "Service"; imaged {
+		t.columns = append(t.columns, "Images")
+	}
+	err = listTable(ctx, c.Tables, t, func(cells []string) bool {
+		if !strings.HasPrefix(cells[0], prefix) {
+			return true
+		}
+		choice := Choice{Kind: k.name, Type: k.short(), Name: cells[0], Age: cells[1],
+			State: state(cells[2 : 2+len(columns)])}
+		if len(cells) > 2+len(columns) {
+			choice.Images = strings.Split(cells[len(cells)-1], ",")
+		}
+		choices = append(choices, choice)
+		return len(choices) < mostChoices
+	})
+	return choices, err
+}
+
+// shown returns the columns of a kind's Table that tell the state of a workload, and the state that they tell.
+// Every supported version of Kubernetes has them: pkg/printers/internalversion/printers.go.
+func shown(k kind) (columns []string, state func(cells []string) string) {
+	switch k.name {
+	case "Pod":
+		return []string{"Status", "Ready"}, func(c []string) string { return c[0] + " " + c[1] }
+	case "Deployment", "StatefulSet":
+		return []string{"Ready"}, func(c []string) string { return c[0] + " ready" }
+	case "Job":
+		return []string{"Completions"}, func(c []string) string { return c[0] + " complete" }
+	case "CronJob":
+		return []string{"Schedule", "Suspend"}, func(c []string) string {
+			if c[1] == "True" {
+				return c[0] + " (suspended)"
+			}
+			return c[0]
+		}
+	case "Service":
+		return []string{"Type", "Port(s)"}, func(c []string) string { return c[0] + " " + c[1] }
+	}
+	return []string{"Ready", "Desired"}, func(c []string) string { return c[0] + "/" + c[1] + " ready" }
+}
+
+// named lists names alone.
+func (c Cluster) named(ctx context.Context, k kind, namespace, prefix string) (choices []Choice, err error) {
+	names, err := k.names(ctx, c.Client, namespace, metav1.ListOptions{LabelSelector: notOurs})
+	for _, name := range names {
+		if strings.HasPrefix(name, prefix) {
+			choices = append(choices, Choice{Kind: k.name, Type: k.short(), Name: name})
+		}
+	}
+	return choices, err
+}
+
+// short returns the type as users write it most.
+func (k kind) short() string {
+	for _, typ := range ShortTypes() {
+		if slices.Contains(k.types, typ) {
+			return typ
+		}
+	}
+	return k.types[0]
+}
