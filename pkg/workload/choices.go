@@ -39,9 +39,20 @@ func (c Cluster) Choices(ctx context.Context, namespace, typ, prefix string) ([]
 	if !known {
 		return nil, fmt.Errorf("%q is no built-in type", typ)
 	}
-	choices, err := c.tabled(ctx, k, namespace, prefix)
+	return c.choices(ctx, k, wanted{namespace, prefix, notOurs, mostChoices})
+}
+
+// wanted is which workloads of a kind are offered: by their namespace, a prefix of their names and a selector
+// of labels, and how many of them at most.
+type wanted struct {
+	namespace, prefix, selector string
+	most                        int
+}
+
+func (c Cluster) choices(ctx context.Context, k kind, w wanted) ([]Choice, error) {
+	choices, err := c.tabled(ctx, k, w)
 	if errors.Is(err, errNoTable) {
-		return c.named(ctx, k, namespace, prefix)
+		return c.named(ctx, k, w)
 	}
 	return choices, err
 }
@@ -49,18 +60,18 @@ func (c Cluster) Choices(ctx context.Context, namespace, typ, prefix string) ([]
 // notOurs selects what is neither a clone nor a lease of a session.
 const notOurs = "!" + owned.SessionLabel
 
-func (c Cluster) tabled(ctx context.Context, k kind, namespace, prefix string) (choices []Choice, err error) {
+func (c Cluster) tabled(ctx context.Context, k kind, w wanted) (choices []Choice, err error) {
 	if c.Tables == nil {
 		return nil, errNoTable
 	}
 	columns, state := shown(k)
-	t := table{group: k.group, namespace: namespace, resource: k.types[1], selector: notOurs,
+	t := table{group: k.group, namespace: w.namespace, resource: k.types[1], selector: w.selector,
 		columns: slices.Concat([]string{"Name", "Age"}, columns)}
 	if imaged := k.name != "Pod" && k.name != "Service"; imaged {
 		t.columns = append(t.columns, "Images")
 	}
 	err = listTable(ctx, c.Tables, t, func(cells []string) bool {
-		if !strings.HasPrefix(cells[0], prefix) {
+		if !strings.HasPrefix(cells[0], w.prefix) {
 			return true
 		}
 		choice := Choice{Kind: k.name, Type: k.short(), Name: cells[0], Age: cells[1],
@@ -69,7 +80,7 @@ func (c Cluster) tabled(ctx context.Context, k kind, namespace, prefix string) (
 			choice.Images = strings.Split(cells[len(cells)-1], ",")
 		}
 		choices = append(choices, choice)
-		return len(choices) < mostChoices
+		return len(choices) < w.most
 	})
 	return choices, err
 }
@@ -98,10 +109,10 @@ func shown(k kind) (columns []string, state func(cells []string) string) {
 }
 
 // named lists names alone.
-func (c Cluster) named(ctx context.Context, k kind, namespace, prefix string) (choices []Choice, err error) {
-	names, err := k.names(ctx, c.Client, namespace, metav1.ListOptions{LabelSelector: notOurs})
+func (c Cluster) named(ctx context.Context, k kind, w wanted) (choices []Choice, err error) {
+	names, err := k.names(ctx, c.Client, w.namespace, metav1.ListOptions{LabelSelector: w.selector})
 	for _, name := range names {
-		if strings.HasPrefix(name, prefix) {
+		if strings.HasPrefix(name, w.prefix) {
 			choices = append(choices, Choice{Kind: k.name, Type: k.short(), Name: name})
 		}
 	}
