@@ -35,9 +35,12 @@ func readCast(path string) (*cast, error) {
 	}
 	lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
 	var header struct{ Version int }
-	if err := json.Unmarshal(lines[0], &header); err != nil || header.Version != 2 {
-		return nil, fmt.Errorf("%s is of version %d (%v), but svg-term reads version 2: install asciinema 2",
-			path, header.Version, err)
+	if err := json.Unmarshal(lines[0], &header); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if header.Version != 2 {
+		return nil, fmt.Errorf("%s is of version %d, but svg-term reads version 2: install asciinema 2", path,
+			header.Version)
 	}
 	c := &cast{header: lines[0]}
 	for _, line := range lines[1:] {
@@ -93,7 +96,7 @@ func (c *cast) tighten() {
 
 func (c *cast) duration() float64 { return c.events[len(c.events)-1].at }
 
-// momentOf returns when a text is complete for the first time, in milliseconds, or the end if there is no text.
+// momentOf returns when a text is complete for the first time, in milliseconds. Without a text it is the end.
 func (c *cast) momentOf(text string) (int, error) {
 	var shown strings.Builder
 	for _, e := range c.events {

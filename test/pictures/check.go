@@ -61,8 +61,8 @@ func private() []string {
 	return names
 }
 
-// linesOf returns the lines of text in an SVG, which are those of a terminal if svg-term has drawn it. It draws
-// each word by itself, and a line that is shown more than once only once.
+// linesOf returns the lines of text in an SVG, which are those of a terminal if svg-term has drawn it. It
+// draws each word by itself, and a line that is shown more than once only once.
 func linesOf(content []byte) (lines []string, err error) {
 	decoder := xml.NewDecoder(bytes.NewReader(content))
 	var y, last string

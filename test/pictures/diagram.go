@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// diagramName is that of the drawing of a session and its lease. What it says is in docs/design.md: "The agent"
-// and "The lease".
+// diagramName is that of the drawing of a session and its lease. What it says is in docs/design.md: "The
+// agent" and "The lease".
 const diagramName = "session"
 
 const (
@@ -24,16 +24,18 @@ const (
 // diagramStyle has the look of the drawing. Colours are those of its theme.
 const diagramStyle = `
 text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: TEXT }
-.title { font-weight: 600 } .event { font-size: 13px } .part { font-size: 13px; fill: FAINT } .head { font-size: 17px; font-weight: 600 }
-.zone { fill: ZONE; stroke: LINE } .box { fill: PAGE; stroke: LINE } .accent { fill: ACCENTED; stroke: ACCENT }
+.head { font-size: 17px; font-weight: 600 } .title { font-weight: 600 }
+.event { font-size: 13px } .part { font-size: 13px; fill: FAINT }
+.zone { fill: ZONE; stroke: LINE } .box { fill: PAGE; stroke: LINE }
+.accent { fill: ACCENTED; stroke: ACCENT }
 .arrow { fill: none; stroke: FAINT; stroke-width: 1.5 } .tip { fill: FAINT }
 .lease { fill: none; stroke: ACCENT; stroke-width: 1.5 } .leasetip { fill: ACCENT }
 `
 
 func diagramColours(theme string) *strings.Replacer {
 	if theme == dark {
-		return strings.NewReplacer("TEXT", "#e6edf3", "FAINT", "#a4abb5", "ZONE", "#161b22", "LINE", "#3d444d",
-			"PAGE", "#0d1117", "ACCENTED", "#0c2d6b", "ACCENT", "#58a6ff")
+		return strings.NewReplacer("TEXT", "#e6edf3", "FAINT", "#a4abb5", "ZONE", "#161b22",
+			"LINE", "#3d444d", "PAGE", "#0d1117", "ACCENTED", "#0c2d6b", "ACCENT", "#58a6ff")
 	}
 	return strings.NewReplacer("TEXT", "#1f2328", "FAINT", "#59636e", "ZONE", "#f6f8fa", "LINE", "#d1d9e0",
 		"PAGE", "#ffffff", "ACCENTED", "#ddf4ff", "ACCENT", "#0969da")
@@ -42,7 +44,8 @@ func diagramColours(theme string) *strings.Replacer {
 // diagram returns the drawing, as SVG.
 func diagram(theme string) string {
 	d := &drawing{}
-	d.add(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">`, diagramWidth, diagramHeight)
+	d.add(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">`, diagramWidth,
+		diagramHeight)
 	d.add("<title>A session and its lease</title>")
 	d.add("<style>%s</style>", diagramColours(theme).Replace(diagramStyle))
 	d.add(`<rect width="%d" height="%d" rx="6" fill="%s"/>`, diagramWidth, diagramHeight,
@@ -86,14 +89,17 @@ func (d *drawing) stream(y int, label, more string) {
 // ends draws what ends a session: each row is a chain of events.
 func (d *drawing) ends() {
 	d.text("head", 20, 356, "What ends it")
+	deletes := []string{"The client deletes", "the pod and", "the Job"}
 	for n, chain := range [][][]string{
-		{{"You exit"}, {"The exit status", "arrives with", "the stream"}, {"The client deletes", "the pod and", "the Job"}},
-		{{"The client is", "gone: killed,", "or offline"}, {"Its stream ends, or", "no sign of life", "for 2 min"},
-			{"The holder exits"}, {"The container ends,", "and the shell and all", "that it started"}},
-		{{"So nobody", "renews the lease"}, {"2 min after the last", "renewal, the Job’s", "deadline passes"},
+		{{"You exit"}, {"The exit status", "arrives with", "the stream"}, deletes},
+		{{"The client is", "gone: killed,", "or offline"},
+			{"Its stream ends, or", "no sign of life", "for 2 min"}, {"The holder exits"},
+			{"The container ends,", "with the shell and", "all that it started"}},
+		{{"So nobody", "renews the lease"},
+			{"2 min after the last", "renewal, the Job’s", "deadline passes"},
 			{"The job controller", "fails the Job"}, {"The TTL controller", "deletes the Job"},
 			{"The garbage", "collector deletes", "the pod it owned"}},
-		{{"8 hours are over", "(--ttl)"}, {"No renewal goes", "beyond that"}, {"The client deletes", "the pod and", "the Job"}},
+		{{"8 hours are over", "(--ttl)"}, {"No renewal goes", "beyond that"}, deletes},
 	} {
 		d.chain(372+n*77, chain)
 	}

@@ -16,9 +16,10 @@ import (
 
 const usage = `usage: go run ./test/pictures [NAME...]
 
-Makes docs/pictures/NAME.svg and NAME-dark.svg, by default all of them: session, clone, debug, explain, picker.
-All but session, which is a drawing, need the embedded cluster, bin/kubectl-eshell, asciinema 2, svg-term (npm ci
-in this folder) and rsvg-convert. The stills by which they are checked are in dist/pictures.`
+Makes docs/pictures/NAME.svg and NAME-dark.svg. Without names it makes all of them: session, clone, debug,
+explain, picker. All need rsvg-convert. All but session, which is a drawing, need the embedded cluster,
+bin/kubectl-eshell, asciinema 2 and svg-term (npm ci in test/pictures). Recordings, and the stills by which
+they are checked, are in dist/pictures.`
 
 // Where pictures and stills are written, from the root of the repository.
 const (

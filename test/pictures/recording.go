@@ -89,7 +89,8 @@ func explain() recording {
 
 func picker() recording {
 	return recording{name: "picker", rows: 13, columns: 84,
-		still: "type to filter", shows: []string{"$ kubectl eshell", "Workload:", "> deploy", "mailer", "cronjob/report"},
+		still: "type to filter",
+		shows: []string{"$ kubectl eshell", "Workload:", "> deploy", "mailer", "cronjob/report"},
 		lines: []line{
 			{keys: "kubectl eshell" + enter, until: `Workload: .*sts/web|statefulset/web`, think: short},
 			{keys: down, until: `> deploy(ment)?/mailer`, think: long},
@@ -102,7 +103,7 @@ func picker() recording {
 
 // make records a session, and writes its picture for a light and for a dark page.
 func (r recording) make(ctx context.Context, s *shop) error {
-	path := filepath.Join(s.dir, r.name+".cast")
+	path := filepath.Join(stillsDir, r.name+".cast")
 	length, err := r.play(ctx, s, path)
 	if err != nil {
 		return err
@@ -133,7 +134,8 @@ func (r recording) make(ctx context.Context, s *shop) error {
 func (r recording) play(ctx context.Context, s *shop, path string) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p, err := sitDown(ctx, s.env, r.rows, r.columns, "asciinema", "rec", "--overwrite", "-q", "-c", "sh", path)
+	p, err := sitDown(ctx, s.env, r.rows, r.columns,
+		"asciinema", "rec", "--overwrite", "-q", "-c", "sh", path)
 	if err != nil {
 		return 0, err
 	}

@@ -55,15 +55,16 @@ func (r recording) render(ctx context.Context, cast, theme string, at int) error
 }
 
 func svgTerm(ctx context.Context, cast, path, theme string, options ...string) error {
+	profile := "./test/pictures/" + theme + ".xresources" // without the dot it is taken for a name
 	return start(ctx, append([]string{"test/pictures/node_modules/.bin/svg-term", "--in", cast, "--out", path,
-		"--window", "--no-cursor", "--term", "xresources", "--profile", "./test/pictures/" + theme + ".xresources"},
-		options...)...)
+		"--window", "--no-cursor", "--term", "xresources", "--profile", profile}, options...)...)
 }
 
 // checkStill draws a still and looks whether something is on it.
 func checkStill(ctx context.Context, path string) error {
 	drawn := path[:len(path)-len("svg")] + "png"
-	if err := start(ctx, "rsvg-convert", "--width", strconv.Itoa(stillWidth), "--output", drawn, path); err != nil {
+	err := start(ctx, "rsvg-convert", "--width", strconv.Itoa(stillWidth), "--output", drawn, path)
+	if err != nil {
 		return err
 	}
 	file, err := os.Open(drawn)

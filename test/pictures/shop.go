@@ -40,10 +40,11 @@ func openShop(ctx context.Context) (s *shop, err error) {
 		return nil, err
 	}
 	cluster, kubeconfig := embedded.Default(), filepath.Join(s.dir, "kubeconfig")
-	s.env = []string{"KUBECONFIG=" + kubeconfig, "HOME=" + s.dir, "TERM=xterm-256color", "LANG=C.UTF-8", "SHELL=/bin/sh",
-		"PATH=" + strings.Join([]string{bin, cluster.BinDir(), os.Getenv("PATH")}, ":"),
+	s.env = []string{"KUBECONFIG=" + kubeconfig, "HOME=" + s.dir, "TERM=xterm-256color", "LANG=C.UTF-8",
+		"SHELL=/bin/sh", "PATH=" + strings.Join([]string{bin, cluster.BinDir(), os.Getenv("PATH")}, ":"),
 		"PS1=" + prompt}
-	admin, err := s.kubectl(ctx, "config", "view", "--kubeconfig", cluster.Kubeconfig(), "--raw", "--minify", "--flatten")
+	admin, err := s.kubectl(ctx, "config", "view", "--kubeconfig", cluster.Kubeconfig(), "--raw", "--minify",
+		"--flatten")
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
@@ -74,15 +75,16 @@ func (s *shop) deploy(ctx context.Context) error {
 
 // close removes the application, and the home with the kubeconfig.
 func (s *shop) close(ctx context.Context) error {
-	_, uploads := s.kubectl(ctx, "exec", "deployment/api", "-c", "app", "--", "rm", "-rf", "/uploads/invoices")
-	_, removed := s.kubectl(ctx, "delete", "namespace/"+namespace, "persistentvolume/"+volume, "--ignore-not-found")
+	_, uploads := s.kubectl(ctx, "exec", "deployment/api", "-c", "app", "--", "rm", "-r", "/uploads/invoices")
+	_, removed := s.kubectl(ctx, "delete", "--ignore-not-found", "namespace/"+namespace,
+		"persistentvolume/"+volume)
 	return errors.Join(uploads, removed, os.RemoveAll(s.dir))
 }
 
 // sessionsGone waits until no session has a pod any more.
 func (s *shop) sessionsGone(ctx context.Context) error {
-	_, err := s.kubectl(ctx, "wait", "pods", "--for", "delete", "-l", "app.kubernetes.io/managed-by=kubectl-eshell",
-		"--timeout", "1m")
+	_, err := s.kubectl(ctx, "wait", "pods", "--for", "delete", "--timeout", "1m",
+		"-l", "app.kubernetes.io/managed-by=kubectl-eshell")
 	return err
 }
 
@@ -96,7 +98,8 @@ func (s *shop) kubectl(ctx context.Context, words ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(words, " "), err, bytes.TrimSpace(stderr.Bytes()))
+		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(words, " "), err,
+			bytes.TrimSpace(stderr.Bytes()))
 	}
 	return string(out), nil
 }
