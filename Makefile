@@ -58,6 +58,14 @@ bench: build $(if $(ESHELL_E2E_CONTEXT),,cluster-up) ## Time this plugin and its
 demo: build ## Show the plugin at work
 	test/demo/demo.sh
 
+# PICTURES names some of them: session, clone, debug, explain, picker.
+PICTURES ?=
+
+.PHONY: pictures
+pictures: build cluster-up ## Record sessions, draw the diagram, and write docs/pictures
+	npm ci --prefix test/pictures --ignore-scripts --no-audit --no-fund
+	go run ./test/pictures $(PICTURES)
+
 # ESHELL_E2E_CONTEXT names a cluster of the caller's, to use instead of ours.
 # The end-to-end tests come first: they take the longest, and the others run beside them.
 .PHONY: test
