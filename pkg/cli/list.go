@@ -62,7 +62,7 @@ To open a pod that is named like a command, write pod/NAME.`,
 	command.Flags().BoolVarP(&l.Everywhere, "all-namespaces", "A", false,
 		"list the sessions of all namespaces")
 	command.Flags().BoolVar(&l.AllUsers, "all-users", false, "list everybody's sessions")
-	command.Flags().StringVarP(&l.Output, "output", "o", "", "print wide, json, yaml or name")
+	command.Flags().StringVarP(&l.Output, "output", "o", "", "print as `FORMAT`: wide, json, yaml or name")
 	return command
 }
 

@@ -276,7 +276,8 @@ kubectl eshell delete for these.`,
 		},
 	}
 	command.Flags().BoolVarP(&g.Everywhere, "all-namespaces", "A", false, "look in all namespaces")
-	command.Flags().StringVar(&g.DryRun, "dry-run", "none", "only print what would be removed")
+	command.Flags().StringVar(&g.DryRun, "dry-run", "none",
+		"only print what would be removed; `HOW`: none, client, server")
 	// As in kubectl. server means the same here.
 	command.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	return command

@@ -67,7 +67,7 @@ It says whether eshell is tested with the server's version of Kubernetes.`,
 		},
 	}
 	command.Flags().BoolVar(&clientOnly, "client", false, "ask no server")
-	command.Flags().StringVarP(&output, "output", "o", "", "print json or yaml")
+	command.Flags().StringVarP(&output, "output", "o", "", "print as `FORMAT`: json or yaml")
 	return command
 }
 

@@ -38,9 +38,9 @@ func TestServer(t *testing.T) {
 		want := pick(server.AtLeast(version.MajorMinor(1, 35)), "`get` and `create`", "`get`")
 		got := here.verbs(t)
 		t.Attr("permission", fmt.Sprintf("a WebSocket stream needs %s on `pods/exec` and `pods/attach` "+
-			"([README](../README.md#what-it-may-do))", got))
+			"([permissions](permissions.md#what-happens-without-them))", got))
 		if got != want {
-			t.Errorf("a WebSocket stream needs %s, want %s, as the README says", got, want)
+			t.Errorf("a WebSocket stream needs %s, want %s, as docs/permissions.md says", got, want)
 		}
 	})
 	t.Run("opening", func(t *testing.T) {

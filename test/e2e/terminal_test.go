@@ -48,21 +48,31 @@ func open(t *testing.T, args ...string) *terminal {
 // open starts kubectl with the programs of w. If stdout is not nil, it replaces the terminal as stdout.
 func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	t.Helper()
+	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), args...)
+	cmd.Env = w.env()
+	if stdout != nil {
+		cmd.Stdout = stdout
+	}
+	return onTerminal(t, cmd, 80, w.startOne())
+}
+
+// onTerminal starts a command on a terminal of so many columns. It calls started when the command has ended, or
+// has begun a session. The terminal is stdout too, if the command has none.
+func onTerminal(t *testing.T, cmd *exec.Cmd, columns int, started func()) *terminal {
+	t.Helper()
+	t.Cleanup(started)
 	master, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	keyboard := closable(t, master)
-	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}),
-		exited: make(chan struct{}), started: w.startOne()}
-	t.Cleanup(term.started)
-	term.resize(80, 24)
+	term := &terminal{t: t, cmd: cmd, keyboard: keyboard, line: line, news: make(chan struct{}),
+		exited: make(chan struct{}), started: started}
+	term.resize(columns, 24)
 	term.before = term.settings()
-	term.cmd = exec.Command(filepath.Join(w.bin, "kubectl"), args...)
-	term.cmd.Env = w.env()
-	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = line, line, line
-	if stdout != nil {
-		term.cmd.Stdout = stdout
+	term.cmd.Stdin, term.cmd.Stderr = line, line
+	if term.cmd.Stdout == nil {
+		term.cmd.Stdout = line
 	}
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.cmd.Start(); err != nil {

@@ -12,8 +12,8 @@ import (
 // home folder, and then the plugin through the real kubectl.
 func TestInstall(t *testing.T) {
 	page := read(t, root+"/docs/install.md")
-	if commands := regexp.MustCompile(`(?m)^    make .*$`).FindAllString(page, -1); !slices.Equal(commands,
-		[]string{"    make install"}) {
+	if commands := regexp.MustCompile(`(?m)^make .*$`).FindAllString(page, -1); !slices.Equal(commands,
+		[]string{"make install"}) {
 		t.Fatalf("docs/install.md says %q, want make install alone", commands)
 	}
 	home := t.TempDir()
