@@ -15,7 +15,8 @@ type toolset struct {
 	title      string // for people
 	module     string
 	version    string
-	kubernetes string // the Kubernetes whose versions of all other modules are used
+	kubernetes string // the Kubernetes whose versions of all other modules are used,
+	except     string // but of this one: "MODULE VERSION"
 	binaries   []binary
 	ldflags    string
 }
@@ -79,7 +80,7 @@ func containerdTools() toolset {
 	const containerd = "github.com/containerd/containerd/v2"
 	return toolset{
 		title: "containerd " + containerdVersion, module: containerd, version: containerdVersion,
-		kubernetes: DefaultVersion,
+		kubernetes: DefaultVersion, except: "github.com/containerd/containerd/api " + containerdAPIVersion,
 		binaries: []binary{
 			{"containerd", []program{
 				{"containerd", containerd + "/cmd/containerd"},
@@ -177,6 +178,9 @@ func goMod(t toolset, s staging) (string, error) {
 	slices.Sort(required)
 	text := fmt.Sprintf("module %s\n\ngo 1.26.0\n\nrequire (\n\t%s\n)\n\nreplace (\n", t.root(),
 		strings.Join(required, "\n\t"))
+	if module, version, found := strings.Cut(t.except, " "); found {
+		text += fmt.Sprintf("\t%s => %[1]s %s\n", module, version)
+	}
 	for _, module := range slices.Sorted(slices.Values(s.replaced)) {
 		text += fmt.Sprintf("\t%s => %[1]s %s\n", module, version)
 	}

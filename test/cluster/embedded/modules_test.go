@@ -20,7 +20,7 @@ func TestGoModRequiresOnlyWhatKubernetesRequires(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := goMod(toolset{name: "containerd-2.2.3", module: "github.com/containerd/containerd/v2",
-		version: "2.2.3", kubernetes: "1.33.13"}, found)
+		version: "2.2.3", kubernetes: "1.33.13", except: "example.com/api v1.10.0"}, found)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +36,7 @@ require (
 )
 
 replace (
+	example.com/api => example.com/api v1.10.0
 	k8s.io/api => k8s.io/api v0.33.13
 	k8s.io/client-go => k8s.io/client-go v0.33.13
 	k8s.io/sample-cli-plugin => k8s.io/sample-cli-plugin v0.33.13
