@@ -23,12 +23,8 @@ import (
 // DefaultVersion is the Kubernetes that is run when nobody asks for another.
 const DefaultVersion = "1.37.2"
 
-// containerd is the same for each Kubernetes. Its version rarely matters to a test. The version of its API is
-// the one that its go.mod requires.
-const (
-	containerdVersion    = "2.2.3"
-	containerdAPIVersion = "v1.10.0"
-)
+// containerdVersion is the same for each Kubernetes. It rarely matters to a test.
+const containerdVersion = "2.2.3"
 
 // ErrUnsupported says that this machine can't run the cluster, and what to do instead.
 var ErrUnsupported = errors.New("the embedded cluster needs Linux with root; " +
