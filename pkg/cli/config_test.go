@@ -218,8 +218,8 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// TestNoteDefaults: what matters is told, in one line, even if the file says quiet, and no value of a variable
-// is.
+// TestNoteDefaults: what matters is told in one line, even if the file says quiet. Values of variables are
+// hidden.
 func TestNoteDefaults(t *testing.T) {
 	if _, noted, err := withFile(t, "ttl: 1h\nmemory: 1Gi", nil, []string{"deploy/api"}); noted != "" || err != nil {
 		t.Errorf("what does not matter is told: %s, %v", noted, err)

@@ -41,7 +41,7 @@ offer_kind() {
 choose_cluster() {
 	if [ -z "${ESHELL_E2E_CONTEXT:-}" ]; then
 		offer_kind
-		ESHELL_KUBECTL=kubectl cluster up >/dev/null
+		ESHELL_KUBECTL=$(command -v kubectl || true) cluster up >/dev/null
 		eval "$(cluster env)"
 	elif current=$(kubectl config current-context) && [ "$current" != "$ESHELL_E2E_CONTEXT" ]; then
 		echo "ESHELL_E2E_CONTEXT is $ESHELL_E2E_CONTEXT, but the current context is $current: nothing was touched" >&2

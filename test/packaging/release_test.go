@@ -21,7 +21,7 @@ func TestFormula(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(formula, "\n  version \"1.2.3\"\n") || strings.ContainsAny(formula, "<>\t") {
+	if !strings.Contains(formula, "\n  version \"1.2.3\"\n") || strings.Contains(formula, "<no value>") {
 		t.Errorf("the formula is\n%s", formula)
 	}
 	for _, platform := range []struct{ homebrew, name string }{

@@ -188,17 +188,18 @@ func (p sourcePackage) copyAsLibrary(folder string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(asLibrary(string(text))), 0o644); err != nil {
+		library := []byte(asLibrary(string(text)))
+		if err := os.WriteFile(filepath.Join(folder, name), library, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// staging reads the go.mod of t's Kubernetes.
+// staging reads t's own go.mod.
 func (c *Cluster) staging(ctx context.Context, t toolset) (staging, error) {
 	var found staging
-	out, err := c.goRun(ctx, os.TempDir(), "mod", "download", "-json", kubernetesModule+"@v"+t.kubernetes)
+	out, err := c.goRun(ctx, os.TempDir(), "mod", "download", "-json", t.module+"@v"+t.version)
 	if err != nil {
 		return found, err
 	}

@@ -12,15 +12,14 @@ import (
 	"time"
 )
 
-// settleClient looks at the kubectl that the caller would like to use. If it is too old or too new, one is
-// built, and progress says why.
+// settleClient looks at the kubectl that the caller would like to use, and tells progress why it is not used.
 func (c *Cluster) settleClient(ctx context.Context, progress io.Writer) {
 	if c.Client == "" {
 		return
 	}
 	path, err := recentKubectl(ctx, c.Client, c.Version)
 	if err != nil {
-		fmt.Fprintf(progress, "kubectl is built: %v\n", err)
+		fmt.Fprintf(progress, "%v: the cluster has a kubectl of its own\n", err)
 	}
 	c.Client = path
 }

@@ -51,7 +51,7 @@ type meter struct {
 	began    time.Time
 
 	mu          sync.Mutex
-	folders     map[toolPackage]string // of a package: the same in several toolsets, unless its version differs
+	folders     map[toolPackage]string // the same in two toolsets that use the same version
 	todo        map[string]int64       // the sizes of those that aren't compiled yet, by folder
 	done, total progress
 }
@@ -91,7 +91,7 @@ func (m *meter) add(tools string, packages []sourcePackage) {
 // begin starts the clock.
 func (m *meter) begin() { m.began = time.Now() }
 
-// built takes the name of a package of a toolset that the compiler has begun with, and says whether it is one.
+// built takes the name of a package that the compiler has begun with, and says whether it is one.
 func (m *meter) built(tools, pkg string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,13 +11,12 @@ import (
 
 // toolset is a group of binaries that are built together, in one module.
 type toolset struct {
-	name       string // of its folder in the cache, with the version
-	title      string // for people
-	module     string
-	version    string
-	kubernetes string // the Kubernetes whose versions of all other modules are used
-	binaries   []binary
-	ldflags    string
+	name     string // of its folder in the cache, with the version
+	title    string // for people
+	module   string
+	version  string
+	binaries []binary
+	ldflags  string
 }
 
 // binary is one file. With several programs it is whichever it is called by: what they have in common is
@@ -52,7 +51,7 @@ func (c *Cluster) toolsets() []toolset {
 // componentTools has the etcd that this Kubernetes is tested with.
 func componentTools(version string) toolset {
 	return toolset{
-		title: "Kubernetes " + version, module: kubernetesModule, version: version, kubernetes: version,
+		title: "Kubernetes " + version, module: kubernetesModule, version: version,
 		binaries: []binary{{"kubernetes", []program{
 			{"etcd", "go.etcd.io/etcd/server/v3"},
 			{"kube-scheduler", kubernetesModule + "/cmd/kube-scheduler"},
@@ -67,19 +66,19 @@ func componentTools(version string) toolset {
 // kubectlTools is apart: a command that people wait for starts faster without the components.
 func kubectlTools(version string) toolset {
 	return toolset{
-		title: "kubectl " + version, module: kubernetesModule, version: version, kubernetes: version,
+		title: "kubectl " + version, module: kubernetesModule, version: version,
 		binaries: []binary{{"kubectl", []program{{"kubectl", kubernetesModule + "/cmd/kubectl"}}}},
 		ldflags:  versionFlags(version),
 	}.named("kubectl")
 }
 
-// containerdTools shares the packages of the default Kubernetes, whichever is run: it is built once for all.
-// The shim is apart, because one runs beside each pod.
+// containerdTools is the same for each Kubernetes, and has the versions of all modules that containerd was
+// released with: it does not compile with those of Kubernetes. The shim is apart, because one runs beside
+// each pod.
 func containerdTools() toolset {
 	const containerd = "github.com/containerd/containerd/v2"
 	return toolset{
 		title: "containerd " + containerdVersion, module: containerd, version: containerdVersion,
-		kubernetes: DefaultVersion,
 		binaries: []binary{
 			{"containerd", []program{
 				{"containerd", containerd + "/cmd/containerd"},
@@ -163,20 +162,19 @@ type staging struct{ replaced, required []string }
 // required too, where Kubernetes does: the build cache and every stack trace know a
 // package by the version that is required. (The others need not even be published.)
 func goMod(t toolset, s staging) (string, error) {
-	version, err := stagingVersion(t.kubernetes)
+	text := fmt.Sprintf("module %s\n\ngo 1.26.0\n\nrequire %s v%s\n", t.root(), t.module, t.version)
+	if len(s.replaced) == 0 {
+		return text, nil
+	}
+	version, err := stagingVersion(t.version)
 	if err != nil {
 		return "", err
 	}
-	required := []string{kubernetesModule + " v" + t.kubernetes}
-	if t.module != kubernetesModule {
-		required = append(required, t.module+" v"+t.version)
+	text += "\nrequire (\n"
+	for _, module := range slices.Sorted(slices.Values(s.required)) {
+		text += fmt.Sprintf("\t%s %s\n", module, version)
 	}
-	for _, module := range s.required {
-		required = append(required, module+" "+version)
-	}
-	slices.Sort(required)
-	text := fmt.Sprintf("module %s\n\ngo 1.26.0\n\nrequire (\n\t%s\n)\n\nreplace (\n", t.root(),
-		strings.Join(required, "\n\t"))
+	text += ")\n\nreplace (\n"
 	for _, module := range slices.Sorted(slices.Values(s.replaced)) {
 		text += fmt.Sprintf("\t%s => %[1]s %s\n", module, version)
 	}
