@@ -48,24 +48,33 @@ func open(t *testing.T, args ...string) *terminal {
 // open starts kubectl with the programs of w. If stdout is not nil, it replaces the terminal as stdout.
 func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	t.Helper()
+	cmd := exec.Command(filepath.Join(w.bin, "kubectl"), args...)
+	if stdout != nil {
+		cmd.Stdout = stdout
+	}
+	return w.openProgram(t, cmd, w.startOne())
+}
+
+// openProgram starts a program on a terminal of its own, on which it writes unless it has another stdout.
+func (w testEnv) openProgram(t *testing.T, cmd *exec.Cmd, started func()) *terminal {
+	t.Helper()
 	master, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	keyboard := closable(t, master)
-	term := &terminal{t: t, keyboard: keyboard, line: line, news: make(chan struct{}),
-		exited: make(chan struct{}), started: w.startOne()}
+	term := &terminal{t: t, cmd: cmd, keyboard: keyboard, line: line, news: make(chan struct{}),
+		exited: make(chan struct{}), started: started}
 	t.Cleanup(term.started)
 	term.resize(80, 24)
 	term.before = term.settings()
-	term.cmd = exec.Command(filepath.Join(w.bin, "kubectl"), args...)
-	term.cmd.Env = w.env()
-	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = line, line, line
-	if stdout != nil {
-		term.cmd.Stdout = stdout
+	cmd.Env = append(w.env(), cmd.Env...)
+	cmd.Stdin, cmd.Stderr = line, line
+	if cmd.Stdout == nil {
+		cmd.Stdout = line
 	}
-	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := term.cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go term.read()
