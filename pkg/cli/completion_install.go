@@ -91,12 +91,9 @@ func installCompletion(out io.Writer) error {
 	if err != nil && runtime.GOOS == "windows" { // where links need a right that few users have
 		err = os.Link(plugin, link)
 	}
-	if errors.Is(err, os.ErrPermission) {
+	if err != nil {
 		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: ln -s %s %s",
 			filepath.Base(plugin), link))
-	}
-	if err != nil {
-		return err
 	}
 	return say(out, fmt.Sprintf("created the link %s to %s", link, plugin), nextStep())
 }
@@ -113,14 +110,11 @@ func uninstallCompletion(out io.Writer) error {
 	if err == nil && !ours {
 		return fmt.Errorf("%s is no link to %s, so it is left alone", link, plugin)
 	}
-	if err == nil {
-		err = os.Remove(link)
-	}
-	if errors.Is(err, os.ErrPermission) {
-		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: rm %s", link))
-	}
 	if err != nil {
 		return err
+	}
+	if err := os.Remove(link); err != nil {
+		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: rm %s", link))
 	}
 	return say(out, "deleted the link "+link)
 }

@@ -197,6 +197,16 @@ func TestCompletionInstall(t *testing.T) {
 	}
 	says("install", "BIN/kubectl_complete-eshell is there already\n"+
 		"kubectl's own completion has to be on. In fish: kubectl completion fish | source\n")
+	if env.embedded { // with it, the tests run as root on Linux
+		readOnly := exec.Command("unshare", "-m", "sh", "-ec", `mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"
+"$0"/kubectl eshell completion uninstall`, own.bin)
+		readOnly.Env = append(own.env(), "PATH="+own.bin+":/usr/sbin:/usr/bin:/sbin:/bin")
+		out, _ := readOnly.CombinedOutput()
+		if want := "error: remove " + link + ": read-only file system\n" +
+			"hint: as a user who is allowed to write there: rm " + link + "\n"; string(out) != want {
+			t.Errorf("in a folder that is read-only: %s, want %s", out, want)
+		}
+	}
 	says("uninstall", "deleted the link BIN/kubectl_complete-eshell\n")
 	says("uninstall", "there is no BIN/kubectl_complete-eshell\n")
 	if err := os.WriteFile(link, []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -205,6 +215,12 @@ func TestCompletionInstall(t *testing.T) {
 	says("install", "error: BIN/kubectl_complete-eshell is there, and it is no link to BIN/kubectl-eshell\n")
 	says("uninstall",
 		"error: BIN/kubectl_complete-eshell is no link to BIN/kubectl-eshell, so it is left alone\n")
+	for shell, holds := range map[string]string{"bash": "complete -o default", "zsh": "#compdef kubectl-eshell",
+		"fish": "complete -c kubectl-eshell", "powershell": "Register-ArgumentCompleter -CommandName 'kubectl-eshell'"} {
+		if script := completion(shell); !strings.Contains(script, holds) {
+			t.Errorf("the script for %s does not have %q: %s", shell, holds, script)
+		}
+	}
 	says("sh", "error: \"sh\" is neither a shell that is known nor a step\n"+
 		"hint: kubectl eshell completion install, or one of: uninstall, bash, zsh, fish, powershell\n")
 }
