@@ -84,7 +84,11 @@ func (a answerer) clusterValues() map[string]answer {
 		"with":      a.ofTemplate(containersToAdd),
 		"init":      a.ofTemplate(initContainers),
 		"inherit": func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return offerList(typed, [][2]string{{"env"}, {"volumes"}, {"security"}, {"none"}}),
+			parts := [][2]string{{"env"}, {"volumes"}, {"security"}}
+			if !strings.Contains(typed, ",") {
+				parts = append(parts, [2]string{"none"})
+			}
+			return offerList(typed, parts),
 				cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		},
 		"drop-labels": a.ofTemplate(labelKeys),

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -78,7 +79,7 @@ func installCompletion(out io.Writer) error {
 	}
 	switch ours, err := isOurLink(link, plugin); {
 	case err == nil && ours:
-		return say(out, "%s is there already\n%s", link, nextStep())
+		return say(out, link+" is there already", nextStep())
 	case err == nil:
 		return fmt.Errorf("%s is there, and it is no link to %s", link, plugin)
 	case !errors.Is(err, os.ErrNotExist):
@@ -90,14 +91,11 @@ func installCompletion(out io.Writer) error {
 	if err != nil && runtime.GOOS == "windows" { // where links need a right that few users have
 		err = os.Link(plugin, link)
 	}
-	if errors.Is(err, os.ErrPermission) {
+	if err != nil {
 		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: ln -s %s %s",
 			filepath.Base(plugin), link))
 	}
-	if err != nil {
-		return err
-	}
-	return say(out, "created the link %s to %s\n%s", link, plugin, nextStep())
+	return say(out, fmt.Sprintf("created the link %s to %s", link, plugin), nextStep())
 }
 
 func uninstallCompletion(out io.Writer) error {
@@ -107,21 +105,18 @@ func uninstallCompletion(out io.Writer) error {
 	}
 	ours, err := isOurLink(link, plugin)
 	if errors.Is(err, os.ErrNotExist) {
-		return say(out, "there is no %s", link)
+		return say(out, "there is no "+link)
 	}
 	if err == nil && !ours {
 		return fmt.Errorf("%s is no link to %s, so it is left alone", link, plugin)
 	}
-	if err == nil {
-		err = os.Remove(link)
-	}
-	if errors.Is(err, os.ErrPermission) {
-		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: rm %s", link))
-	}
 	if err != nil {
 		return err
 	}
-	return say(out, "deleted the link %s", link)
+	if err := os.Remove(link); err != nil {
+		return hint.Wrap(err, hint.Command("as a user who is allowed to write there: rm %s", link))
+	}
+	return say(out, "deleted the link "+link)
 }
 
 // findCompleter returns the plugin as kubectl finds it, and the path of the link beside it. The plugin may be a
@@ -168,7 +163,11 @@ func nextStep() string {
 	return fmt.Sprintf("%s. In %s: %s", needed, shell, turnOn[shell])
 }
 
-func say(out io.Writer, format string, args ...any) error {
-	_, err := fmt.Fprintln(out, plain(fmt.Sprintf(format, args...)))
+func say(out io.Writer, lines ...string) error {
+	var text strings.Builder
+	for _, line := range lines {
+		text.WriteString(plain(line) + "\n")
+	}
+	_, err := io.WriteString(out, text.String())
 	return written(err)
 }

@@ -99,6 +99,66 @@ func TestCost(t *testing.T) {
 	}
 }
 
+// TestCompletionCost: the Tab key makes one request.
+func TestCompletionCost(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "tab-cost", decoySource)
+	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
+	if detached := here.run(t, "kubectl-eshell pod/joined --mode=debug --detach --ttl=1h"); detached.status != 0 {
+		t.Fatal(detached.stderr)
+	}
+	page, err := os.ReadFile("../../docs/scale.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := withCompletion(t)
+	proxy := counting(t)
+	proxy.SetLatency(0)
+	own.kubeconfig = kubeconfigVia(t, proxy)
+	for _, tt := range []struct{ line, offered, requests string }{
+		{"deploy/", "deploy/source", "GET deployments"},
+		{"pod ", "joined", "GET pods"},
+		{"deploy/source -c ", "app", "GET deployments"},
+		{"deploy/source --revision ", "1", "GET deployments, GET replicasets"},
+		{"attach ", "eshell-", "GET jobs"},
+		{"-n ", "default", "GET namespaces"},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			words := strings.Split(tt.line, " ")
+			if words[0] == "attach" {
+				words = slices.Insert(words, 1, "--namespace="+here.namespace)
+			} else {
+				words = slices.Insert(words, 0, "--namespace="+here.namespace)
+			}
+			out, asked := "", ""
+			for range tabs { // a busy machine may be too late
+				proxy.Reset()
+				cmd := exec.Command(filepath.Join(own.bin, "kubectl_complete-eshell"), words...)
+				cmd.Env = own.env()
+				answer, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Fatalf("%v: %s", err, answer)
+				}
+				if out, asked = string(answer), inWords(proxy.Requests()); out != ":4\n" && out != ":36\n" {
+					break
+				}
+			}
+			got, _ := proxy.Bytes()
+			n := len(proxy.Requests())
+			if !strings.HasPrefix(out, tt.offered) && !strings.Contains(out, "\n"+tt.offered) ||
+				asked != sorted(tt.requests) || proxy.Connections() != 1 || got > 16<<10 {
+				t.Errorf("%q after\n%s\non %d connections, %d bytes; want %s after\n%s", out, asked,
+					proxy.Connections(), got, tt.offered, sorted(tt.requests))
+			}
+			row := fmt.Sprintf("| `kubectl eshell %s` Tab | %d | 1 | 16 |\n", strings.TrimSpace(tt.line), n)
+			if !strings.Contains(string(page), row) {
+				t.Errorf("docs/scale.md does not say so: %s", row)
+			}
+			t.Logf("%d requests, %d bytes", n, got)
+		})
+	}
+}
+
 func counting(t *testing.T) *countproxy.Proxy {
 	t.Helper()
 	server, err := env.config()

@@ -70,12 +70,12 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns int, started func()) *termi
 		exited: make(chan struct{}), started: started}
 	term.resize(columns, 24)
 	term.before = term.settings()
-	term.cmd.Stdin, term.cmd.Stderr = line, line
-	if term.cmd.Stdout == nil {
-		term.cmd.Stdout = line
+	cmd.Stdin, cmd.Stderr = line, line
+	if cmd.Stdout == nil {
+		cmd.Stdout = line
 	}
-	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := term.cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go term.read()

@@ -28,6 +28,10 @@ func needs() []need {
 		{"bash-static", "bash-static", onPath("bash-static")},
 		{"dash", "dash", onPath("dash")},
 		{"ldd", "libc-bin", onPath("ldd")},
+		// The shells that the tests ask for completion.
+		{"zsh", "zsh", onPath("zsh")},
+		{"fish", "fish", onPath("fish")},
+		{"bash-completion", "bash-completion", findBashCompletion},
 	}
 }
 
@@ -71,6 +75,12 @@ func missing() (programs, packages []string) {
 
 func onPath(name string) func() (string, error) {
 	return func() (string, error) { return exec.LookPath(name) }
+}
+
+func findBashCompletion() (string, error) {
+	const script = "/usr/share/bash-completion/bash_completion"
+	_, err := os.Stat(script)
+	return script, err
 }
 
 // findCNI looks where Debian and where everybody else installs the plugins.
