@@ -5,6 +5,7 @@ package e2e
 import (
 	"regexp"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -129,4 +130,50 @@ func (r *reader) reaches(said *dialog, prompt string) string {
 	text, _ := said.shown()
 	_, text, _ = strings.Cut(text, "\n") // what was typed
 	return strings.TrimSuffix(text, prompt+" ")
+}
+
+// TestShows: what differs from run to run may differ, and nothing else.
+func TestShows(t *testing.T) {
+	t.Parallel()
+	page := "pod/api-eshell-cknkd: a clone, age 5s, 2026-11-26 12:00:00\n...\nNAME   AGE\napi-eshell-cknkd is ...\n"
+	for _, test := range []struct {
+		name, shown string
+		same        bool
+	}{
+		{"the same", page, true},
+		{"another run", "pod/api-eshell-x7k2p: a clone, age 7m10s, 2026-11-27 13:01:02\na\nb\nNAME      AGE\n" +
+			"api-eshell-x7k2p is being deleted\n", true},
+		{"a slow machine", "waiting: image x to be pulled and started\n" + page, true},
+		{"another word", strings.Replace(page, "a clone", "a copy", 1), false},
+		{"a line more", page + "warning: x\n", false},
+		{"a line less", strings.Replace(page, "NAME   AGE\n", "", 1), false},
+		{"no age", strings.Replace(page, "5s", "", 1), false},
+	} {
+		r := &reader{t: t, scene: namespaceFixture{"ns"}, name: "me", names: map[string]string{}}
+		if err := r.shows(page, test.shown); (err == nil) != test.same {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if name := r.names["api-eshell-cknkd"]; (name != "") != test.same {
+			t.Errorf("%s: the session is %q", test.name, name)
+		}
+	}
+	r := &reader{t: t, scene: namespaceFixture{"ns"}, name: "me",
+		names: map[string]string{"api-eshell-cknkd": "api-eshell-x7k2p"}}
+	if err := r.shows("api-eshell-cknkd deleted\n", "api-eshell-zzzzz deleted\n"); err == nil {
+		t.Error("another session than the one that the page has named")
+	}
+}
+
+// TestVisible: what a terminal shows is what is left of what was written to it.
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{
+		"a\r\nb\r\n":                       "a\nb\n",
+		"| waiting 0s: x\r\x1b[Kready\r\n": "ready\n",
+		"\x1b[?2004h\x1b[1mbash-5.2# \x07": "bash-5.2# ",
+	} {
+		if got := visible(written); got != want {
+			t.Errorf("%q shows %q, want %q", written, got, want)
+		}
+	}
 }
