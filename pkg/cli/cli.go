@@ -16,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/picker"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
@@ -83,7 +84,8 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // an argument that is not a command is a workload
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && cmd.Flags().NFlag() == 0 && cmd.ArgsLenAtDash() < 0 {
+			f.unnamed = canChoose(streams)
+			if len(args) == 0 && cmd.Flags().NFlag() == 0 && cmd.ArgsLenAtDash() < 0 && !f.unnamed {
 				*status = failed
 				_, err := io.WriteString(streams.ErrOut, shortUsage)
 				return err
@@ -99,6 +101,11 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				return err
 			}
 			out.context, out.kubeContext = c.context, *f.config.Context
+			if options.isUnnamed() {
+				if options, err = options.choose(cmd.Context(), c, streams.In, out); err != nil {
+					return err
+				}
+			}
 			*status, err = options.execute(cmd.Context(), c, streams, out)
 			return explainWord(cmd, args, err)
 		},
@@ -144,6 +151,9 @@ func exitStatus(err error) int {
 	if _, ok := errors.AsType[*stream.OutputError](err); ok && isGone(err, runtime.GOOS) {
 		return 128 + int(syscall.SIGPIPE)
 	}
+	if errors.Is(err, picker.ErrCancelled) { // on a raw terminal Ctrl-C is a key
+		return 128 + int(syscall.SIGINT)
+	}
 	return failed
 }
 
@@ -156,10 +166,11 @@ func isGone(err error, system string) bool {
 }
 
 // report prints an error, with its hint on a separate line, and returns the exit status. It prints nothing if
-// the reader of the output has gone, as head does. kubeContext is that of --context.
+// the reader of the output has gone, as head does, or if the user has left a list without choosing.
+// kubeContext is that of --context.
 func report(out io.Writer, err error, kubeContext string) int {
 	status := exitStatus(err)
-	if status == 128+int(syscall.SIGPIPE) {
+	if status == 128+int(syscall.SIGPIPE) || errors.Is(err, picker.ErrCancelled) {
 		return status
 	}
 	text, next := inWords(err)

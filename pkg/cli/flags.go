@@ -18,6 +18,8 @@ type flags struct {
 	groups []group
 	set    *pflag.FlagSet // all groups together
 
+	unnamed bool // the workload can be left out: the user is asked for it
+
 	asked Options // what needs no parsing; the fields below are parsed into a copy
 
 	env          []string

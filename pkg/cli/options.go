@@ -26,7 +26,7 @@ import (
 // Options are the command line, parsed and validated. Every rule about flags and arguments is applied here,
 // once, before anything is sent.
 type Options struct {
-	Reference workload.Reference // zero if Filename alone identifies the workload
+	Reference workload.Reference // zero if Filename alone identifies the workload, or the user is asked for it
 	Filename  string             // of a manifest; "-" is stdin
 	Revision  int64              // 0: the current one
 	Mode      plan.Mode
@@ -79,7 +79,8 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 		o.TTY = &f.tty
 	}
 	var unnamed error
-	if o.Filename == "" || len(words) > 0 { // a manifest that holds one workload needs no arguments
+	asked := f.unnamed && !f.set.Changed("filename")
+	if len(words) > 0 || o.Filename == "" && !asked { // a manifest of one workload needs no arguments
 		o.Reference, unnamed = workload.ParseReference(words)
 	}
 	err := cmp.Or( // the first mistake is reported

@@ -111,9 +111,9 @@ func newAttach(c *sessionCommand, status *int) *cobra.Command {
 		Long: `Open one more shell in a session.
 
 NAME is one of kubectl eshell list. TYPE/NAME is the workload of your session.
-Both can be left out if you have one session. You can open any number of shells
-in a session, which goes on when they end. A shell whose client is gone ends
-within a minute.`,
+Both can be left out: if you have several sessions, a list of them appears on a
+terminal. You can open any number of shells in a session, which goes on when they
+end. A shell whose client is gone ends within a minute.`,
 		Example: `  # A shell in your session, if you have one
   kubectl eshell attach
 
@@ -140,6 +140,7 @@ within a minute.`,
 				return err
 			}
 			return c.run(cmd.Context(), func(ctx context.Context) (err error) {
+				c.out.quiet = o.Quiet
 				if name == "" {
 					if name, err = c.onlySession(ctx, source); err != nil {
 						return err
@@ -176,7 +177,8 @@ func parseSessionOrSource(words []string) (name string, source workload.Referenc
 	return name, source, err
 }
 
-// onlySession returns the name of the caller's one session that lives, of a workload if one is named.
+// onlySession returns the name of the caller's one session that lives, of a workload if one is named. On a
+// terminal the user chooses from several.
 func (c *sessionCommand) onlySession(ctx context.Context, source workload.Reference) (string, error) {
 	found, err := c.read(ctx, false)
 	if err != nil {
@@ -191,19 +193,22 @@ func (c *sessionCommand) onlySession(ctx context.Context, source workload.Refere
 	if source != (workload.Reference{}) {
 		of = " of " + source.String()
 	}
+	var sessions []inventory.Session
 	var names []string
 	for _, s := range found.Own() {
 		lives := s.State == inventory.Starting || s.State == inventory.Running || s.State == inventory.Unknown
 		if lives && (of == "" || s.Source == source.String()) {
-			names = append(names, found.Unambiguous(s))
+			sessions, names = append(sessions, s), append(names, found.Unambiguous(s))
 		}
 	}
-	switch len(names) {
-	case 0:
+	switch {
+	case len(names) == 0:
 		return "", hint.Wrap(fmt.Errorf("you have no session%s in namespace %s", of, c.namespace),
 			hint.Command("list everybody's: kubectl eshell list --all-users -n %s", c.namespace))
-	case 1:
+	case len(names) == 1:
 		return names[0], nil
+	case canChoose(c.streams):
+		return c.chooseSession(ctx, sessions, names)
 	}
 	return "", hint.Wrap(fmt.Errorf("you have %d sessions%s in namespace %s: %s", len(names), of, c.namespace,
 		strings.Join(names, ", ")),
@@ -229,7 +234,6 @@ func parseSession(names []string) (string, error) {
 
 // attach runs a command in a session and returns its exit status.
 func (c *sessionCommand) attach(ctx context.Context, name string, o Options, force bool) (int, error) {
-	c.out.quiet = o.Quiet
 	c.remote.Prepare(ctx, 2) // for the command, and what keeps it alive
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {

@@ -25,7 +25,7 @@ func (m *model) draw(width, height int, styled bool) string {
 	first := row{room: max(1, width-1), styled: styled}
 	first.write(m.Prompt+": ", bold)
 	filter := m.filter
-	for len(filter) > 0 && cellsOf(string(filter)) >= first.room {
+	for len(filter) > 0 && first.used+cellsOf(string(filter)) >= first.room {
 		filter = filter[1:]
 	}
 	first.write(string(filter), plain)

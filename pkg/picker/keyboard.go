@@ -180,11 +180,15 @@ func (k *keyboard) sequence(ctx context.Context) key {
 			return keyNone
 		}
 		sequence.WriteByte(char)
-		if linuxF1 := char == '[' && sequence.Len() == 1; char >= '@' && char <= '~' && !linuxF1 {
-			break
+		switch isLast := char >= '@' && char <= '~'; {
+		case sequence.String() == "[": // a function key of Linux, with one byte more
+		case isLast && sequence.String()[0] != '[':
+			return k.named(sequence.String())
+		case isLast:
+			return keyNone
 		}
 	}
-	return k.named(sequence.String())
+	return keyNone
 }
 
 // named returns the key of a sequence.

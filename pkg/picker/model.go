@@ -148,9 +148,13 @@ func (m *model) lastWord() int {
 	return n
 }
 
-// visible returns the items that are shown on a screen of a height, among them the chosen one.
+// visible returns the items that are shown on a screen of a height, among them the chosen one. A screen of
+// one row shows what is typed alone.
 func (m *model) visible(height int) fuzzy.Matches {
-	m.rows = max(1, min(mostRows, height)-1)
+	m.rows = max(0, min(mostRows, height)-1)
+	if m.rows == 0 {
+		return nil
+	}
 	m.top = max(0, min(m.top, m.at, len(m.found)-m.rows), m.at-m.rows+1)
 	return m.found[m.top:min(m.top+m.rows, len(m.found))]
 }

@@ -59,9 +59,20 @@ func (c Cluster) Choices(ctx context.Context, namespace, typ, prefix string) ([]
 	if !known {
 		return nil, fmt.Errorf("%q is no built-in type", typ)
 	}
-	choices, err := c.tabled(ctx, k, namespace, prefix)
+	return c.choices(ctx, k, wanted{namespace, prefix, notOurs, mostChoices})
+}
+
+// wanted is which workloads of a kind are offered: by their namespace, a prefix of their names and a selector
+// of labels, and how many of them at most.
+type wanted struct {
+	namespace, prefix, selector string
+	most                        int
+}
+
+func (c Cluster) choices(ctx context.Context, k kind, w wanted) ([]Choice, error) {
+	choices, err := c.tabled(ctx, k, w)
 	if errors.Is(err, errNoTable) {
-		return c.named(ctx, k, namespace, prefix)
+		return c.named(ctx, k, w)
 	}
 	return choices, err
 }
@@ -69,13 +80,14 @@ func (c Cluster) Choices(ctx context.Context, namespace, typ, prefix string) ([]
 // notOurs selects what is neither a clone nor a lease of a session.
 const notOurs = "!" + owned.SessionLabel
 
-func (c Cluster) tabled(ctx context.Context, k kind, namespace, prefix string) ([]Choice, error) {
+func (c Cluster) tabled(ctx context.Context, k kind, w wanted) ([]Choice, error) {
 	columns, state := shown(k)
-	t := table{group: k.group, namespace: namespace, resource: k.types[1], selector: notOurs, columns: columns}
+	t := table{group: k.group, namespace: w.namespace, resource: k.types[1], selector: w.selector,
+		columns: columns}
 	if k.name != "Pod" && k.name != "Service" { // these have no column of images
 		t.columns = append(t.columns, "Images")
 	}
-	return c.rows(ctx, t, prefix, func(cells []string) (Choice, bool) {
+	return c.rows(ctx, t, w, func(cells []string) (Choice, bool) {
 		choice := Choice{Kind: k.name, Type: k.short(), State: state(cells[:len(columns)])}
 		if len(cells) > len(columns) {
 			choice.Images = strings.Split(cells[len(columns)], ",")
@@ -84,23 +96,23 @@ func (c Cluster) tabled(ctx context.Context, k kind, namespace, prefix string) (
 	})
 }
 
-// rows reads a Table's rows of objects whose names have a prefix. read makes a Choice of the columns, all but
-// its name and age, and reports whether it is one.
-func (c Cluster) rows(ctx context.Context, t table, prefix string,
+// rows reads a Table's rows of objects whose names have a prefix, up to the most that are wanted. read makes a
+// Choice of the columns, all but its name and age, and reports whether it is one.
+func (c Cluster) rows(ctx context.Context, t table, w wanted,
 	read func(cells []string) (Choice, bool)) (choices []Choice, err error) {
 	if c.Tables == nil {
 		return nil, errNoTable
 	}
 	t.columns = slices.Concat([]string{"Name", "Age"}, t.columns)
 	err = listTable(ctx, c.Tables, t, func(cells []string) bool {
-		if !strings.HasPrefix(cells[0], prefix) {
+		if !strings.HasPrefix(cells[0], w.prefix) {
 			return true
 		}
 		if choice, is := read(cells[2:]); is {
 			choice.Name, choice.Age = cells[0], cells[1]
 			choices = append(choices, choice)
 		}
-		return len(choices) < mostChoices
+		return len(choices) < w.most
 	})
 	return choices, err
 }
@@ -122,7 +134,7 @@ func (c Cluster) ServiceAccounts(ctx context.Context, namespace, prefix string) 
 }
 
 func (c Cluster) others(ctx context.Context, t table, prefix string) ([]Choice, error) {
-	return c.rows(ctx, t, prefix, func(cells []string) (Choice, bool) {
+	return c.rows(ctx, t, wanted{prefix: prefix, most: mostChoices}, func(cells []string) (Choice, bool) {
 		return Choice{State: strings.Join(cells, " ")}, true
 	})
 }
@@ -130,7 +142,7 @@ func (c Cluster) others(ctx context.Context, t table, prefix string) ([]Choice, 
 // PullSecrets lists a namespace's secrets with which images are pulled. A Table has no secret's data.
 func (c Cluster) PullSecrets(ctx context.Context, namespace, prefix string) ([]Choice, error) {
 	t := table{namespace: namespace, resource: "secrets", columns: []string{"Type"}}
-	return c.rows(ctx, t, prefix, func(cells []string) (Choice, bool) {
+	return c.rows(ctx, t, wanted{prefix: prefix, most: mostChoices}, func(cells []string) (Choice, bool) {
 		typ := corev1.SecretType(cells[0])
 		return Choice{}, typ == corev1.SecretTypeDockerConfigJson || typ == corev1.SecretTypeDockercfg
 	})
@@ -171,10 +183,10 @@ func shown(k kind) (columns []string, state func(cells []string) string) {
 }
 
 // named lists names alone.
-func (c Cluster) named(ctx context.Context, k kind, namespace, prefix string) (choices []Choice, err error) {
-	names, err := k.names(ctx, c.Client, namespace, metav1.ListOptions{LabelSelector: notOurs})
+func (c Cluster) named(ctx context.Context, k kind, w wanted) (choices []Choice, err error) {
+	names, err := k.names(ctx, c.Client, w.namespace, metav1.ListOptions{LabelSelector: w.selector})
 	for _, name := range names {
-		if strings.HasPrefix(name, prefix) {
+		if strings.HasPrefix(name, w.prefix) {
 			choices = append(choices, Choice{Kind: k.name, Type: k.short(), Name: name})
 		}
 	}
