@@ -7,10 +7,12 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/moby/term"
+	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
@@ -56,8 +58,9 @@ func sizeOf(out io.Writer) (width, height int) {
 func (o Options) isUnnamed() bool { return o.Reference == (workload.Reference{}) && o.Filename == "" }
 
 // choose has the user choose what was not named: the workload and, where there is a choice, its container. It
-// tells what to type for that.
-func (o Options) choose(ctx context.Context, c connection, in io.Reader, out *printer) (Options, error) {
+// tells what to type for that. flags are what was typed.
+func (o Options) choose(ctx context.Context, c connection, flags *pflag.FlagSet, in io.Reader,
+	out *printer) (Options, error) {
 	chosen, err := o.chooseWorkload(ctx, c, in, out)
 	if err != nil {
 		return o, err
@@ -78,8 +81,21 @@ func (o Options) choose(ctx context.Context, c connection, in io.Reader, out *pr
 	if o.Mode != plan.ModeClone {
 		typed += hint.Command(" --mode %s", string(o.Mode))
 	}
+	if len(o.Plan.Command) > 0 || hasOthers(flags) {
+		typed += " and the rest as you typed it" // which can be a secret
+	}
 	out.Say("chosen: %s", typed)
 	return o, nil
+}
+
+// hasOthers reports whether other flags were typed than those that choose tells of. The printer adds
+// --context.
+func hasOthers(flags *pflag.FlagSet) bool {
+	others := false
+	flags.Visit(func(f *pflag.Flag) {
+		others = others || !slices.Contains([]string{"container", "namespace", "context", "mode"}, f.Name)
+	})
+	return others
 }
 
 func (o Options) chooseWorkload(ctx context.Context, c connection, in io.Reader,

@@ -102,7 +102,8 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 			}
 			out.context, out.kubeContext = c.context, *f.config.Context
 			if options.isUnnamed() {
-				if options, err = options.choose(cmd.Context(), c, streams.In, out); err != nil {
+				options, err = options.choose(cmd.Context(), c, cmd.Flags(), streams.In, out)
+				if err != nil {
 					return err
 				}
 			}

@@ -2,8 +2,8 @@ package picker
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sahilm/fuzzy"
 )
@@ -49,7 +49,7 @@ func (m *model) state() string {
 	if len(m.filter) > 0 {
 		return fmt.Sprintf("%d of %d %s", len(m.found), len(m.Items), m.Place)
 	}
-	return fmt.Sprintf("%d %s; type to filter, Enter chooses, Esc leaves", len(m.Items), m.Place)
+	return fmt.Sprintf("type to filter, Esc leaves; %d %s", len(m.Items), m.Place)
 }
 
 func (m *model) drawItem(to *row, match fuzzy.Match, chosen bool) {
@@ -58,13 +58,14 @@ func (m *model) drawItem(to *row, match fuzzy.Match, chosen bool) {
 		pointer, style = "> ", bold
 	}
 	to.write(pointer, style)
-	for at, char := range match.Str {
-		if slices.Contains(match.MatchedIndexes, at) {
-			to.write(string(char), matched)
-		} else {
-			to.write(string(char), style)
-		}
+	from := 0
+	for _, at := range match.MatchedIndexes {
+		_, size := utf8.DecodeRuneInString(match.Str[at:])
+		to.write(match.Str[from:at], style)
+		to.write(match.Str[at:at+size], matched)
+		from = at + size
 	}
+	to.write(match.Str[from:], style)
 	widest := to.room / 2 // a longer name takes the room of its own details, not of others'
 	gap := min(m.widths[0], widest) - cellsOf(match.Str)
 	for n, detail := range m.Items[match.Index].Details {

@@ -184,7 +184,7 @@ func TestDraw(t *testing.T) {
 		column        int
 	}{
 		{"few", "", shop(0), 80, 24, `
-Workload:   3 in namespace shop; type to filter, Enter chooses, Esc leaves
+Workload:   type to filter, Esc leaves; 3 in namespace shop
 > deploy/api         2/2 ready  api:1.4     5d
   deploy/api-worker  1/1 ready  worker:1.4  5d
   cronjob/report     0 3 * * *  report:2    20d`, 10},
@@ -194,25 +194,25 @@ Workload: rep  1 of 3 in namespace shop
 		{"nothing", "zzz", shop(0), 80, 24, `
 Workload: zzz  0 of 3 in namespace shop`, 13},
 		{"narrow", "", shop(0), 24, 24, `
-Workload:   3 in namesp
+Workload:   type to fil
 > deploy/api   2/2 read
   deploy/api-worker  1/
   cronjob/report  0 3 *`, 10},
 		{"long filter", "abcdefghijklmnopqrstuvwxyz", shop(0), 24, 24, `
 Workload: opqrstuvwxyz`, 22},
 		{"low", "\x1b[F", shop(7), 40, 4, `
-Workload:   10 in namespace shop; type
+Workload:   type to filter, Esc leaves;
   pod/p4             Running 1/1
   pod/p5             Running 1/1
 > pod/p6             Running 1/1`, 10},
 		{"tiny", "", shop(0), 1, 1, `
 W`, 0},
 		{"wide", "", List{Prompt: "日本", Items: []Item{{"日本日本日本", []string{"x"}}}}, 10, 24, `
-日本:   1
+日本:   t
 > 日本日`, 6},
 		{"controlled", "", List{Prompt: "A", Place: "B\x1b[31m", Items: []Item{
 			{"a\x1b]0;title\ab\u202ec", []string{"d\n\re\u0301\u009bf"}}}}, 80, 24, `
-A:   1 B[31m; type to filter, Enter chooses, Esc leaves
+A:   type to filter, Esc leaves; 1 B[31m
 > a]0;titlebc  def`, 3},
 	} {
 		m := newModel(tt.list)
@@ -241,7 +241,7 @@ func TestStyles(t *testing.T) {
 	if got := m.draw(80, 24, false); regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(got) {
 		t.Errorf("unstyled it is %q", got)
 	}
-	const want = "\x1b[1;4mr\x1b[0m\x1b[1;4me\x1b[0m\x1b[1;4mp\x1b[0m\x1b[1mo\x1b[0m"
+	const want = "\x1b[1;4mr\x1b[0m\x1b[1;4me\x1b[0m\x1b[1;4mp\x1b[0m\x1b[1mort\x1b[0m"
 	if got := m.draw(80, 24, true); !strings.Contains(got, want) {
 		t.Errorf("%q is not in %q", want, got)
 	}

@@ -26,6 +26,7 @@ type testEnv struct {
 	namespace  string
 	embedded   bool
 	starts     chan struct{} // a slot for each session that is starting
+	also       []string      // variables of the environment that take the place of the usual ones
 }
 
 var env testEnv
@@ -189,7 +190,8 @@ func (w testEnv) startOne() (started func()) {
 
 // env returns the whole environment of a command. It has none of the developer's own settings.
 func (w testEnv) env() []string {
-	return []string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig,
+	return append([]string{"PATH=" + w.bin + ":/usr/bin:/bin", "KUBECONFIG=" + w.kubeconfig,
 		"HOME=" + filepath.Dir(w.kubeconfig), "TERM=xterm", "GORACE=atexit_sleep_ms=0",
-		"KUBECACHEDIR=/dev/null"} // what images lack a shell is not remembered from test to test
+		"KUBECACHEDIR=/dev/null"}, // what images lack a shell is not remembered from test to test
+		w.also...)
 }
