@@ -51,6 +51,8 @@ It is deleted when you leave, and lives for --ttl at most. With --mode debug
 eshell adds an ephemeral container to a running pod, which sees the processes of
 its container.
 
+Without a workload you choose one from a list, on a terminal.
+
 Without a command it opens bash, or sh where there is no bash. The exit status
 is the command's own, 128+n after a signal n, and 125 when eshell itself fails.
 

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	arguments = "(TYPE/NAME | TYPE NAME | -f FILE) [flags] [-- COMMAND ARGS...]"
+	arguments = "[TYPE/NAME | TYPE NAME | -f FILE] [flags] [-- COMMAND ARGS...]"
 	usageLine = "kubectl eshell " + arguments
 	helpWidth = 100
 )
 
-// shortUsage is for a user who typed nothing but the command's name.
+// shortUsage is for a user who typed nothing but the command's name, where there is no terminal for a list.
 const shortUsage = `Open a shell next to a workload:
 
   kubectl eshell deploy/api                        # in a clone of its pods

@@ -134,6 +134,11 @@ func rooms() map[string][]rule {
 			not("what there is does not depend on how it came to be, nor on who asks", "pkg/workload",
 				"pkg/plan", "pkg/session", "pkg/cli"),
 		},
+		"pkg/picker": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "a list knows nothing of what is chosen from it"},
+			{not: []string{"k8s.io"}, because: "it is drawn, and asks no server"},
+		},
 		"pkg/run": {
 			wordsAreParsed,
 			not("the way through the rooms is the same, whoever asks for it", "pkg/cli"),
