@@ -26,7 +26,7 @@ import (
 //   - Each line states one fact, and is printed once. A second start does not repeat the lines of the
 //     first, nor does one response of the server repeat another. A hint is on a separate line.
 //   - Text from the cluster never controls the terminal.
-//   - There are no colours. There is movement (the spinner) only on a terminal.
+//   - There are no colours. There is movement (the spinner, a list to choose from) only on a terminal.
 
 // printer prints a session's progress on stderr. It is the session's Reporter, and also prints the warnings
 // of requests that are made at the same time.

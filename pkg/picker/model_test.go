@@ -224,7 +224,8 @@ A:   type to filter, Esc leaves; 1 B[31m
 		for range 2 { // the second time takes the place of the first
 			fmt.Fprint(on, m.draw(tt.width, tt.height, true))
 		}
-		if got := on.String(); got != strings.TrimPrefix(tt.want, "\n") || on.row != 0 || on.column != tt.column {
+		want := strings.TrimPrefix(tt.want, "\n")
+		if got := on.String(); got != want || on.row != 0 || on.column != tt.column {
 			t.Errorf("%s: the cursor is at %d, %d, want 0, %d; the screen is\n%s\nwant%s", tt.name, on.row,
 				on.column, tt.column, got, tt.want)
 		}
@@ -262,7 +263,8 @@ func TestResize(t *testing.T) {
 			alone := newScreen(t, width, 24)
 			fmt.Fprint(alone, "$ kubectl\r\n"+m.draw(width, 24, true))
 			if got, want := on.String(), alone.String(); got != want {
-				t.Errorf("reflows %t: at a width of %d the screen is\n%s\nwant\n%s", reflows, width, got, want)
+				t.Errorf("reflows %t: at a width of %d the screen is\n%s\nwant\n%s", reflows, width, got,
+					want)
 			}
 		}
 		fmt.Fprint(on, erase)

@@ -47,8 +47,8 @@ func pickByNumber(ctx context.Context, keys *keyboard, out io.Writer, l List) (i
 // number prints items with numbers.
 func (l List) number(out io.Writer, listed []int) {
 	for n, index := range listed[:min(len(listed), mostNumbered)] {
-		item := l.Items[index]
-		fmt.Fprintf(out, "%3d) %s\n", n+1, strings.Join(slices.Concat([]string{item.Name}, item.Details), "  "))
+		texts := slices.Concat([]string{l.Items[index].Name}, l.Items[index].Details)
+		fmt.Fprintf(out, "%3d) %s\n", n+1, strings.Join(texts, "  "))
 	}
 	if more := len(listed) - mostNumbered; more > 0 {
 		fmt.Fprintf(out, "     and %d more: a part of a name lists fewer\n", more)

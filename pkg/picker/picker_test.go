@@ -281,7 +281,8 @@ Number or name: `
 		n, err := Pick(t.Context(), Terminal{In: in, Out: &out, Plain: true}, shop(want.pods))
 		if n != want.index || !errors.Is(err, want.err) || !strings.Contains(out.String(), want.shown) ||
 			strings.Contains(out.String(), "\x1b") {
-			t.Errorf("%q: %d, %v; want %d, %v; shown is\n%s", typed, n, err, want.index, want.err, out.String())
+			t.Errorf("%q: %d, %v; want %d, %v; shown is\n%s", typed, n, err, want.index, want.err,
+				out.String())
 		}
 	}
 	_, in := newPipe(t)
