@@ -96,8 +96,8 @@ func (c Cluster) tabled(ctx context.Context, k kind, w wanted) ([]Choice, error)
 	})
 }
 
-// rows reads a Table's rows of the objects that are wanted. read makes a Choice of the columns, all but
-// its name and age, and reports whether it is one.
+// rows reads a Table's rows of objects whose names have a prefix, as many as are wanted at most. read makes
+// a Choice of the columns, all but its name and age, and reports whether it is one.
 func (c Cluster) rows(ctx context.Context, t table, w wanted,
 	read func(cells []string) (Choice, bool)) (choices []Choice, err error) {
 	if c.Tables == nil {
