@@ -2,8 +2,8 @@
 // shows a command in a block of one of two languages:
 //
 //   - sh is a script, as it is typed or pasted
-//   - console is what a terminal shows: lines with a prompt are typed, the others are output, and a line of three
-//     dots is any output
+//   - console is what a terminal shows: lines with a prompt are typed, the others are output, and a line of
+//     three dots is any output
 //
 // A comment in the line before says what a block is: <!-- not run: REASON --> if nothing can run it here, or
 // <!-- file: PATH --> if it is a file in the reader's home that the commands read.
@@ -112,9 +112,9 @@ func plainText(node ast.Node, source []byte) []byte {
 
 var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N}\p{M}_ -]`)
 
-// anchor returns the anchor of the page's next heading: small letters, digits and hyphens for spaces. One that
-// is there already gets a number
-// (https://docs.github.com/en/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax#section-links).
+// anchor returns the anchor of the page's next heading: small letters, digits and hyphens for spaces. One
+// that is there already gets a number
+// (https://docs.github.com/en/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax.
 func (p Page) anchor(heading string) string {
 	slug := strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 	name := slug
@@ -154,14 +154,15 @@ func closing(html *ast.HTMLBlock, source []byte) string {
 // Runs reports whether a test runs the block.
 func (b Block) Runs() bool { return b.NotRun == "" && (b.Language == "sh" || b.Language == "console") }
 
-var command = regexp.MustCompile(`(?m)^(\$ |(export \S+ |[A-Z_]+=\S* )*(kubectl|make|go|git|kind|helm|sudo|apt|apt-get|brew|curl|docker)\s)`)
+var command = regexp.MustCompile(`(?m)^(\$ |(export \S+ |[A-Z_]+=\S* )*` +
+	`(kubectl|make|go|git|kind|helm|sudo|apt|apt-get|brew|curl|docker)\s)`)
 
 // Complaint says what is wrong with the block, or nothing.
 func (b Block) Complaint() string {
 	runs := b.Language == "sh" || b.Language == "console"
 	switch {
 	case b.Language == "":
-		return "an indented block, or a fence without a language: sh and console are run, text, yaml and so on are not"
+		return "an indented block, or a fence without a language: sh and console are run, others are not"
 	case b.Language == "bash" || b.Language == "shell" || b.Language == "shell-session":
 		return b.Language + " is written sh, or console if it shows output"
 	case b.Language == "console" && !strings.HasPrefix(b.Text, "$ "):

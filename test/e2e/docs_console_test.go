@@ -88,8 +88,8 @@ func steps(console string) []typing {
 	return all
 }
 
-// follow types what a console of the page has typed, and compares what the terminal shows. A command that fails is
-// followed by a look at its exit status.
+// follow types what a console of the page has typed, and compares what the terminal shows. A command that
+// fails is followed by a look at its exit status.
 func (r *reader) follow(console string) {
 	r.t.Helper()
 	before := len(r.statuses())

@@ -72,8 +72,8 @@ func newScene(t *testing.T) namespaceFixture {
 	return scene
 }
 
-// suffices asserts that the Role of docs/permissions.md is enough: a session of each mode has nothing to say of
-// what it is not allowed to do, and its lease and its labels are as anybody's.
+// suffices asserts that the Role of docs/permissions.md is enough: a session of each mode has nothing to say
+// of what it is not allowed to do, and its lease and its labels are as anybody's.
 func (r namespaceFixture) suffices(t *testing.T, pages []docs.Page) {
 	t.Helper()
 	page := pages[slices.IndexFunc(pages, func(p docs.Page) bool { return p.Path == "docs/permissions.md" })]
@@ -95,8 +95,8 @@ func anySession(stderr string) string {
 	return sessionName.ReplaceAllString(waits.ReplaceAllString(stderr, ""), "NAME")
 }
 
-// reader follows a page. Several follow theirs at the same time: each is a user of its own, who has sessions of
-// their own, in a folder of their own.
+// reader follows a page. Several follow theirs at the same time: each is a user of its own, who has sessions
+// of their own, in a folder of their own.
 type reader struct {
 	t      *testing.T
 	scene  namespaceFixture
@@ -180,8 +180,8 @@ var standIns = strings.NewReplacer(
 // sessionName matches the name of a session: a workload's, and letters that Kubernetes chooses.
 var sessionName = regexp.MustCompile(`\b(?:([a-z0-9-]+)-)?eshell-[bcdfghjklmnpqrstvwxz2456789]{5}\b`)
 
-// here returns the page's commands as they are typed here: with the images that there are, and with the names of
-// sessions that are there. A session that the page has not shown yet is started.
+// here returns the page's commands as they are typed here: with the images that there are, and with the names
+// of sessions that are there. A session that the page has not shown yet is started.
 func (r *reader) here(commands string) string {
 	r.t.Helper()
 	return sessionName.ReplaceAllStringFunc(standIns.Replace(commands), func(name string) string {
@@ -202,7 +202,8 @@ func (r *reader) isThere(session string) bool {
 	return err == nil
 }
 
-// detached starts a session without a client, a clone of the workload or a debug session, and returns its name.
+// detached starts a session without a client, a clone of the workload or a debug session, and returns its
+// name.
 func (r *reader) detached(workload string) string {
 	r.t.Helper()
 	target := "pod/api-7d4b9 --mode debug"
@@ -234,7 +235,8 @@ func (r *reader) statuses() []string {
 // waits matches what a session shows while it starts, on a machine that takes its time.
 var waits = regexp.MustCompile(`(?m)^waiting: .*\n`)
 
-// shows compares what a terminal has shown with what the page has. It learns the names of the page's sessions.
+// shows compares what a terminal has shown with what the page has. It learns the names of the page's
+// sessions.
 func (r *reader) shows(want, got string) error {
 	pattern, names := r.pattern(want)
 	got = waits.ReplaceAllString(got, "")

@@ -56,8 +56,8 @@ func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	return onTerminal(t, cmd, 80, w.startOne())
 }
 
-// onTerminal starts a command on a terminal of so many columns. It calls started when the command has ended, or
-// has begun a session. The terminal is stdout too, if the command has none.
+// onTerminal starts a command on a terminal of so many columns. It calls started when the command has ended,
+// or has begun a session. The terminal is stdout too, if the command has none.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns int, started func()) *terminal {
 	t.Helper()
 	t.Cleanup(started)
