@@ -70,7 +70,8 @@ func fixed(words ...[2]string) answer {
 
 // clusterValues are the answers that the cluster knows.
 func (a answerer) clusterValues() map[string]answer {
-	names := func(list func(context.Context, connection, string) ([]workload.Choice, error)) answer {
+	type found = []workload.Choice
+	names := func(list func(ctx context.Context, c connection, typed string) (found, error)) answer {
 		return a.request(func(ctx context.Context, c connection, q question) []string {
 			found, err := list(ctx, c, q.typed)
 			if err != nil {
@@ -94,13 +95,13 @@ func (a answerer) clusterValues() map[string]answer {
 		"drop-labels": a.ofTemplate(labelKeys),
 		"revision":    a.request(revisions),
 		"namespace":   a.namespaces(),
-		"service-account": names(func(ctx context.Context, c connection, typed string) ([]workload.Choice, error) {
+		"service-account": names(func(ctx context.Context, c connection, typed string) (found, error) {
 			return c.cluster.ServiceAccounts(ctx, c.namespace, typed)
 		}),
-		"image-pull-secret": names(func(ctx context.Context, c connection, typed string) ([]workload.Choice, error) {
+		"image-pull-secret": names(func(ctx context.Context, c connection, typed string) (found, error) {
 			return c.cluster.PullSecrets(ctx, c.namespace, typed)
 		}),
-		"node": names(func(ctx context.Context, c connection, typed string) ([]workload.Choice, error) {
+		"node": names(func(ctx context.Context, c connection, typed string) (found, error) {
 			return c.cluster.Nodes(ctx, typed)
 		}),
 	}
