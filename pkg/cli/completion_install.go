@@ -86,8 +86,8 @@ func installCompletion(out io.Writer) error {
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	// A relative link stays right when the folder moves. Beside krew's own link, which leads to the version that
-	// is installed, it outlives an upgrade.
+	// A relative link stays right when the folder moves. Beside krew's own link, which leads to the version
+	// that is installed, it outlives an upgrade.
 	err = os.Symlink(filepath.Base(plugin), link)
 	if err != nil && runtime.GOOS == "windows" { // where links need a right that few users have
 		err = os.Link(plugin, link)
