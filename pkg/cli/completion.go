@@ -21,8 +21,8 @@ import (
 // https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/#tab-completion-of-plugins
 const completer = "kubectl_complete-eshell"
 
-// Args returns the arguments of a process by all of its words. If kubectl calls it for completion, the first is
-// cobra's command for that.
+// Args returns the arguments of a process by all of its words. If kubectl calls it for completion, the first
+// is cobra's command for that.
 func Args(words []string) []string {
 	if strings.TrimSuffix(filepath.Base(words[0]), ".exe") == completer {
 		return append([]string{cobra.ShellCompRequestCmd}, words[1:]...)
