@@ -27,7 +27,7 @@ import (
 // Options are the command line, parsed and validated. Every rule about flags and arguments is applied here,
 // once, before anything is sent.
 type Options struct {
-	Reference workload.Reference // zero if Filename alone identifies the workload, or the user is asked for it
+	Reference workload.Reference // zero if Filename identifies the workload, or the user is asked for it
 	Filename  string             // of a manifest; "-" is stdin
 	Revision  int64              // 0: the current one
 	Mode      plan.Mode

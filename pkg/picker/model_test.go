@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func pressed(t *testing.T, typed string) (keys []key) {
 		r := <-k.came
 		if r.err != nil {
 			end(errTyped)
-			if k.over(ctx, r.err) != errTyped {
+			if !errors.Is(k.over(ctx, r.err), errTyped) {
 				t.Fatal("the end of the input is not the context's")
 			}
 			return keys
@@ -82,6 +83,19 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func newPipe(t *testing.T) (typed, in *os.File) {
+	t.Helper()
+	in, typed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		typed.Close()
+	})
+	return typed, in
+}
+
 // A sequence may come in parts, but not for ever.
 func TestSlowKeys(t *testing.T) {
 	typed, keyboardIn := newPipe(t)
@@ -106,7 +120,7 @@ func TestSlowKeys(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTyped)
-	if _, err := k.next(ctx); err != errTyped {
+	if _, err := k.next(ctx); !errors.Is(err, errTyped) {
 		t.Errorf("when the context has ended the error is %v", err)
 	}
 }

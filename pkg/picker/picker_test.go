@@ -17,19 +17,6 @@ import (
 	"github.com/creack/pty"
 )
 
-func newPipe(t *testing.T) (typed, in *os.File) {
-	t.Helper()
-	in, typed, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		typed.Close()
-	})
-	return typed, in
-}
-
 // user sits at a terminal, on which a list is shown.
 type user struct {
 	t          *testing.T
@@ -288,7 +275,8 @@ Number or name: `
 	_, in := newPipe(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTyped)
-	if _, err := Pick(ctx, Terminal{In: in, Out: &strings.Builder{}, Plain: true}, shop(0)); err != errTyped {
+	_, err := Pick(ctx, Terminal{In: in, Out: &strings.Builder{}, Plain: true}, shop(0))
+	if !errors.Is(err, errTyped) {
 		t.Errorf("when the context has ended the error is %v", err)
 	}
 }

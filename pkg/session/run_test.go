@@ -187,8 +187,7 @@ func TestDesign(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(source), "\nfunc Run(")
 	body, _, _ := strings.Cut(after, "\n}\n")
-	quote := "    func Run(" + strings.ReplaceAll(strings.ReplaceAll(body, "\t", "    "), "\n", "\n    ") +
-		"\n    }\n"
+	quote := "```go\nfunc Run(" + strings.ReplaceAll(body, "\t", "    ") + "\n}\n```\n"
 	if !strings.Contains(string(design), quote) {
 		t.Errorf("docs/design.md does not quote\n%s", quote)
 	}
