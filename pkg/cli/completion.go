@@ -21,8 +21,8 @@ import (
 // https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/#tab-completion-of-plugins
 const completer = "kubectl_complete-eshell"
 
-// Args returns the arguments of a process by all of its words. A process that kubectl calls for its completion
-// has that of cobra first.
+// Args returns the arguments of a process by all of its words. Before those of a process that kubectl calls
+// for completion is cobra's command for it.
 func Args(words []string) []string {
 	if strings.TrimSuffix(filepath.Base(words[0]), ".exe") == completer {
 		return append([]string{cobra.ShellCompRequestCmd}, words[1:]...)
@@ -45,8 +45,8 @@ const (
 	offerNothing = ":4\n"
 )
 
-// complete answers a shell in time or not at all. Nothing goes to stderr, which is the user's prompt: not what
-// the server warns of, nor what a program says that gets credentials.
+// complete answers a shell in time or not at all. Nothing goes to stderr, which is the user's prompt: neither
+// what the server warns of nor what a program says that gets credentials.
 func complete(ctx context.Context, args []string, streams genericiooptions.IOStreams, version string) int {
 	answer := offerNothing
 	if typed := len(args) - 1; typed > 0 && slices.Contains(args[1:typed], "--") {

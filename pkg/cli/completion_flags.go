@@ -45,12 +45,14 @@ func (a answerer) addTo(command *cobra.Command) {
 // values are those of the flags that take one of a few words, with their descriptions.
 func values() map[string][][2]string {
 	all := map[string][][2]string{
-		"mode":          {{"clone", "a new pod, which gets no traffic"}, {"debug", "a container in a live pod"}},
+		"mode":          {{"clone", "a new pod, which gets no traffic"},
+			{"debug", "a container in a live pod"}},
 		"via":           {{"exec", "nothing is logged"}, {"attach", "the container's main process"}},
 		"volumes":       {{"shared", "the workload's"}, {"readonly"}, {"fresh", "new and empty"}},
 		"pull":          {{"always"}, {"missing"}, {"never"}},
 		"override-type": {{"merge"}, {"strategic"}, {"json"}},
-		"dry-run":       {{"client", "nothing is sent"}, {"server", "the server validates the pod"}, {"none"}},
+		"dry-run":       {{"client", "nothing is sent"},
+			{"server", "the server validates the pod"}, {"none"}},
 		"output":        {{"yaml"}, {"json"}, {"name"}},
 		"validate":      {{"strict"}, {"warn"}, {"ignore"}},
 		"escape":        {{"none", "no keys end or leave the session"}},
@@ -70,7 +72,8 @@ func fixed(words ...[2]string) answer {
 
 // clusterValues are the answers that the cluster knows.
 func (a answerer) clusterValues() map[string]answer {
-	names := func(list func(context.Context, connection, string) ([]workload.Choice, error)) answer {
+	type found = []workload.Choice
+	names := func(list func(ctx context.Context, c connection, typed string) (found, error)) answer {
 		return a.request(func(ctx context.Context, c connection, q question) []string {
 			found, err := list(ctx, c, q.typed)
 			if err != nil {
@@ -94,13 +97,13 @@ func (a answerer) clusterValues() map[string]answer {
 		"drop-labels": a.ofTemplate(labelKeys),
 		"revision":    a.request(revisions),
 		"namespace":   a.namespaces(),
-		"service-account": names(func(ctx context.Context, c connection, typed string) ([]workload.Choice, error) {
+		"service-account": names(func(ctx context.Context, c connection, typed string) (found, error) {
 			return c.cluster.ServiceAccounts(ctx, c.namespace, typed)
 		}),
-		"image-pull-secret": names(func(ctx context.Context, c connection, typed string) ([]workload.Choice, error) {
+		"image-pull-secret": names(func(ctx context.Context, c connection, typed string) (found, error) {
 			return c.cluster.PullSecrets(ctx, c.namespace, typed)
 		}),
-		"node": names(func(ctx context.Context, c connection, typed string) ([]workload.Choice, error) {
+		"node": names(func(ctx context.Context, c connection, typed string) (found, error) {
 			return c.cluster.Nodes(ctx, typed)
 		}),
 	}

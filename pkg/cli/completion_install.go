@@ -16,8 +16,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 )
 
-// newCompletion returns the command that turns completion on: by a script for this program's own name, or by a
-// link that kubectl calls.
+// newCompletion returns the command that turns completion on: by a script for this program's own name, or by
+// a link that kubectl calls.
 func newCompletion(streams genericiooptions.IOStreams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "completion (install | uninstall | bash | zsh | fish | powershell)",
@@ -46,7 +46,8 @@ powershell print a script that completes the words of kubectl-eshell.`,
 		},
 	}
 	command.SetUsageFunc(func(cmd *cobra.Command) error {
-		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+		_, err := fmt.Fprintf(cmd.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(),
+			cmd.Example)
 		return err
 	})
 	return command
@@ -85,8 +86,8 @@ func installCompletion(out io.Writer) error {
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	// A relative link stays right when the folder moves. krew's own link beside it leads to the version that is
-	// installed, so it outlives an upgrade.
+	// A relative link stays right when the folder moves. Beside krew's own link, which leads to the version
+	// that is installed, it outlives an upgrade.
 	err = os.Symlink(filepath.Base(plugin), link)
 	if err != nil && runtime.GOOS == "windows" { // where links need a right that few users have
 		err = os.Link(plugin, link)
@@ -119,8 +120,8 @@ func uninstallCompletion(out io.Writer) error {
 	return say(out, "deleted the link "+link)
 }
 
-// findCompleter returns the plugin as kubectl finds it, and the path of the link beside it. The plugin may be a
-// link itself, which is not followed.
+// findCompleter returns the plugin as kubectl finds it, and the path of the link beside it. The plugin may be
+// a link itself, which is not followed.
 func findCompleter() (plugin, link string, err error) {
 	found, err := exec.LookPath("kubectl-eshell")
 	if err != nil {

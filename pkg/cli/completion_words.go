@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// workloads completes TYPE/NAME, TYPE NAME and the names of commands. A name without a type, which is a pod's,
-// is not completed: the first word may be anything, and only one request is made.
+// workloads completes TYPE/NAME, TYPE NAME and the names of commands. A name without a type, which is a
+// pod's, is not completed: the first word may be anything, and only one request is made.
 func (a answerer) workloads(cmd *cobra.Command, args []string, typed string) ([]string,
 	cobra.ShellCompDirective) {
 	typ, _, named := strings.Cut(typed, "/")
@@ -70,7 +70,8 @@ func inLines(before string, found []workload.Choice) (words [][2]string) {
 	return words
 }
 
-// sessions completes the names of sessions, most of which at most are given. Those given are not offered again.
+// sessions completes the names of sessions, of which a command takes most, and then the words of also. No
+// session is offered twice.
 func (a answerer) sessions(most int, also ...string) answer {
 	ask := a.request(func(ctx context.Context, c connection, q question) []string {
 		found, err := inventory.Choices(ctx, c.cluster.Client, c.namespace)

@@ -13,8 +13,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
-// Choice is a workload as somebody sees it who chooses one. Its texts are the server's, as kubectl shows them:
-// they may hold anything.
+// Choice is a workload as somebody sees it who chooses one. Its texts are the server's, as kubectl shows
+// them, and they may hold anything.
 type Choice struct {
 	Kind   string // as in the API: "Deployment"
 	Type   string // short, as users write it: "deploy"
@@ -71,7 +71,8 @@ const notOurs = "!" + owned.SessionLabel
 
 func (c Cluster) tabled(ctx context.Context, k kind, namespace, prefix string) ([]Choice, error) {
 	columns, state := shown(k)
-	t := table{group: k.group, namespace: namespace, resource: k.types[1], selector: notOurs, columns: columns}
+	t := table{group: k.group, namespace: namespace, resource: k.types[1], selector: notOurs,
+		columns: columns}
 	if k.name != "Pod" && k.name != "Service" { // these have no column of images
 		t.columns = append(t.columns, "Images")
 	}
@@ -138,7 +139,8 @@ func (c Cluster) PullSecrets(ctx context.Context, namespace, prefix string) ([]C
 
 // Template returns a workload's pod template, or a pod's own spec. It makes one request. A Service has none,
 // and a type that is not built in would take more requests: it is an error to ask for these.
-func (c Cluster) Template(ctx context.Context, namespace string, r Reference) (corev1.PodTemplateSpec, error) {
+func (c Cluster) Template(ctx context.Context, namespace string, r Reference) (corev1.PodTemplateSpec,
+	error) {
 	k, known := kindNamed(r.Kind)
 	if !known || k.name == "Service" {
 		return corev1.PodTemplateSpec{}, fmt.Errorf("%s: a template takes more than one request", r)
@@ -147,8 +149,8 @@ func (c Cluster) Template(ctx context.Context, namespace string, r Reference) (c
 	return w.template, err
 }
 
-// shown returns the columns of a kind's Table that tell the state of a workload, and the state that they tell.
-// Every supported version of Kubernetes has them: pkg/printers/internalversion/printers.go.
+// shown returns the columns of a kind's Table that tell the state of a workload, and what they tell. Every
+// supported version of Kubernetes has them: pkg/printers/internalversion/printers.go.
 func shown(k kind) (columns []string, state func(cells []string) string) {
 	switch k.name {
 	case "Pod":

@@ -26,8 +26,8 @@ type Revision struct {
 	Created  metav1.Time
 }
 
-// Revisions returns the revisions of a Deployment, a StatefulSet or a DaemonSet by their numbers. It makes two
-// requests, one after the other: what belongs to a workload is selected as the workload says.
+// Revisions returns the revisions of a Deployment, a StatefulSet or a DaemonSet by their numbers. It makes
+// two requests, one after the other: what belongs to a workload is selected as the workload says.
 func (c Cluster) Revisions(ctx context.Context, namespace string, r Reference) (map[int64]Revision, error) {
 	s := search{Cluster: c, Query: Query{Reference: r, Namespace: namespace}}
 	w, err := s.find(ctx)

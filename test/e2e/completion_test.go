@@ -116,7 +116,7 @@ func (term *terminal) showsWithin(limit time.Duration, re *regexp.Regexp) string
 }
 
 // withCompletion returns an environment whose programs are completed by the link that the plugin makes. The
-// programs are links, as krew makes them, but for a plugin with the race detector, which is too slow to answer.
+// programs are links, as krew makes them. A plugin with the race detector would be too slow to answer.
 func withCompletion(t *testing.T) testEnv {
 	t.Helper()
 	own := env
