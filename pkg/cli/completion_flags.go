@@ -45,13 +45,13 @@ func (a answerer) addTo(command *cobra.Command) {
 // values are those of the flags that take one of a few words, with their descriptions.
 func values() map[string][][2]string {
 	all := map[string][][2]string{
-		"mode":          {{"clone", "a new pod, which gets no traffic"},
+		"mode": {{"clone", "a new pod, which gets no traffic"},
 			{"debug", "a container in a live pod"}},
 		"via":           {{"exec", "nothing is logged"}, {"attach", "the container's main process"}},
 		"volumes":       {{"shared", "the workload's"}, {"readonly"}, {"fresh", "new and empty"}},
 		"pull":          {{"always"}, {"missing"}, {"never"}},
 		"override-type": {{"merge"}, {"strategic"}, {"json"}},
-		"dry-run":       {{"client", "nothing is sent"},
+		"dry-run": {{"client", "nothing is sent"},
 			{"server", "the server validates the pod"}, {"none"}},
 		"output":        {{"yaml"}, {"json"}, {"name"}},
 		"validate":      {{"strict"}, {"warn"}, {"ignore"}},
