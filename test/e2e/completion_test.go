@@ -30,7 +30,7 @@ var completingShells = []aShell{
 			"source <(kubectl-eshell completion bash)\nPS1='ready> '\nbind 'set enable-bracketed-paste off'\n"}},
 	{"zsh", []string{"-i"}, map[string]string{".zshrc": "autoload -Uz compinit && compinit -u\n" +
 		"source <(kubectl completion zsh)\nsource <(kubectl-eshell completion zsh)\n" +
-		"PS1='ready> '\nunsetopt PROMPT_SP ZLE\nsetopt ZLE\n"}},
+		"PS1='ready> '\nunsetopt PROMPT_SP\n"}},
 	{"fish", []string{"--private", "-C", "source FOLDER/config"}, map[string]string{
 		"config": "kubectl completion fish | source\nkubectl-eshell completion fish | source\n" +
 			"set -g fish_autosuggestion_enabled 0\nset -g fish_greeting\nfunction fish_prompt; echo 'ready> '; end\n"}},
@@ -65,7 +65,10 @@ func (term *terminal) answers(line, pattern string) {
 	term.t.Helper()
 	re := regexp.MustCompile(pattern)
 	var screen string
-	for range tabs {
+	for asked := range tabs {
+		if asked > 0 {
+			term.t.Logf("asked again: %q", line)
+		}
 		term.clear()
 		term.typed(line)
 		screen = term.showsWithin(5*time.Second, re)
