@@ -43,6 +43,7 @@ func (f *flags) takeDefaults(ctx context.Context, args []string, dash int) error
 	all := f.choose(layers)
 	f.yield(all)
 	f.leaveOut(all, args, dash)
+	set, dropped := f.labels, f.asked.Plan.Labels.Drop // what was typed
 	f.origins = map[string][]defaults.Value{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f.origins[name] = all[name].values
@@ -50,7 +51,23 @@ func (f *flags) takeDefaults(ctx context.Context, args []string, dash int) error
 			return err
 		}
 	}
+	f.yieldLabels(set, dropped)
 	return nil
+}
+
+// yieldLabels leaves out the defaults of --labels and --drop-labels that are about a label of which the other
+// flag was typed. What was typed is last in each.
+func (f *flags) yieldLabels(set, dropped []string) {
+	drop := &f.asked.Plan.Labels.Drop
+	bySet, byDrop := f.labels[:len(f.labels)-len(set)], (*drop)[:len(*drop)-len(dropped)]
+	bySet = slices.DeleteFunc(slices.Clone(bySet), func(word string) bool {
+		key, _, _ := strings.Cut(word, "=")
+		return slices.Contains(dropped, key)
+	})
+	byDrop = slices.DeleteFunc(slices.Clone(byDrop), func(key string) bool {
+		return slices.ContainsFunc(set, func(word string) bool { return strings.HasPrefix(word, key+"=") })
+	})
+	f.labels, *drop = slices.Concat(bySet, set), slices.Concat(byDrop, dropped)
 }
 
 // known returns the flags that can have a default.
@@ -154,9 +171,9 @@ func (f *flags) choose(layers defaults.Layers) map[string]given {
 		})
 	}
 	for _, layer := range layers {
-		words := envWords{files: layer["env-file"].Words, words: layer["env"].Words}
-		words.source = cmp.Or(layer["env"].Source, layer["env-file"].Source)
-		f.defaultEnv = append(f.defaultEnv, words)
+		files, words := layer["env-file"], layer["env"]
+		f.defaultEnv = append(f.defaultEnv, envWords{source: files.Source, files: files.Words},
+			envWords{source: words.Source, words: words.Words})
 	}
 	return all
 }
@@ -216,6 +233,8 @@ func (f *flags) leaveOut(all map[string]given, args []string, dash int) {
 	has := func(flag string) bool { return f.strength(all, flag) >= 0 }
 	if dash >= 0 && dash < len(args) {
 		delete(all, "command")
+	} else if f.set.Changed("detach") && has("detach=true") && !has("command") && has("via=attach") {
+		delete(all, "via") // there would be nothing to attach to
 	}
 	if !has("overrides") {
 		delete(all, "override-type")
@@ -299,7 +318,7 @@ func (f *flags) blame(err error) error {
 // mattering are the flags that run something, give more rights, bring in data or change what selects the
 // clone. A default for one of them is told.
 func mattering() []string {
-	return []string{"command", "entrypoint", "image", "toolbox", "custom", "overrides", "with", "with-all",
+	return []string{"filename", "command", "entrypoint", "image", "toolbox", "custom", "overrides", "with", "with-all",
 		"init", "env", "env-file", "as-user", "service-account", "image-pull-secret", "profile", "inherit",
 		"chroot", "env-from-process", "keep-labels", "labels", "drop-labels", "volumes", "node"}
 }
@@ -338,17 +357,21 @@ const hidden = "REDACTED"
 
 // shown returns the words of a flag for printing, without the values of variables and without patches.
 func shown(flag string, words []string) string {
-	if flag == "overrides" {
+	switch {
+	case flag == "overrides":
 		return hidden
+	case flag == "command" && len(words) > 1: // one of its words can be a secret
+		return words[0] + "," + hidden
 	}
 	words = slices.Clone(words)
 	for n, word := range words {
-		name, _, set := strings.Cut(word, "=")
+		name, value, set := strings.Cut(word, "=")
+		named := len(validation.IsEnvVarName(strings.TrimSuffix(name, "-"))) == 0
 		switch {
 		case flag != "env":
-		case set:
+		case set && named && strings.Trim(value, "=") != "":
 			words[n] = name + "=" + hidden
-		case len(validation.IsEnvVarName(strings.TrimSuffix(word, "-"))) > 0: // a mistake: a part of a value
+		case set || !named: // a mistake: it may be a part of a value, padded as in base64
 			words[n] = hidden
 		}
 	}

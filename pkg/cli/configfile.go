@@ -49,8 +49,11 @@ func configHome() string {
 // readConfig reads the config file, until ctx ends: it might be a pipe, or on a disk that does not answer.
 func (f *flags) readConfig(ctx context.Context, known defaults.Flags) (*defaults.File, error) {
 	path, namedBy := f.configPath()
+	if namedBy == "" && !filepath.IsAbs(path) { // there is no home, and the current folder is anybody's
+		return defaults.Parse(path, nil, known)
+	}
 	text, err := bounded.Call(ctx, func() ([]byte, error) { return readConfigFile(path) })
-	none := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || !filepath.IsAbs(path)
+	none := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

@@ -15,7 +15,7 @@ import (
 // KUBERC names it, or switches it off, as KUBECTL_KUBERC=false does.
 // https://kubernetes.io/docs/reference/kubectl/kuberc/#credential-plugin-policy
 func limitPlugins(config *rest.Config, out *printer) error {
-	if config.ExecProvider == nil || os.Getenv("KUBECTL_KUBERC") == "false" {
+	if config.ExecProvider == nil || strings.EqualFold(os.Getenv("KUBECTL_KUBERC"), "false") {
 		return nil
 	}
 	var told bytes.Buffer

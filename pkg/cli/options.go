@@ -215,9 +215,12 @@ func is(flag *bool, value bool) bool { return flag != nil && *flag == value }
 func (f *flags) consistent(o Options) error {
 	asked, parts := o.Plan, o.Plan.Components
 	name := f.notOf(o.Mode)
+	clone := "leave out --mode debug for a clone"
+	if len(f.origins["mode"]) > 0 {
+		clone = "add --mode clone for a clone"
+	}
 	return cmp.Or(
-		refuse(name != "" && o.Mode == plan.ModeDebug, "--"+name+" cannot be used with --mode debug",
-			"leave out --mode debug for a clone"),
+		refuse(name != "" && o.Mode == plan.ModeDebug, "--"+name+" cannot be used with --mode debug", clone),
 		refuse(name != "", "--"+name+" is for --mode debug", "add --mode debug"),
 		refuse(o.PodSelection != "" && o.Reference.Kind == "Pod",
 			"--pod-selection chooses among the pods of a workload, and one pod was named", ""),

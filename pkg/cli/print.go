@@ -237,6 +237,7 @@ type progress struct {
 	mu      sync.Mutex
 	what    string
 	since   time.Time       // when the waiting began; zero: nothing is waited for
+	foreign bool            // the last line may be one of the session's, without an end
 	printed map[string]bool // reasons alternate while the kubelet retries
 	stop    chan struct{}   // nil: nothing is shown
 	stopped chan struct{}
@@ -263,7 +264,7 @@ func (p *progress) over() {
 	if p.moving && !p.since.IsZero() && time.Since(p.since) >= bellTime {
 		fmt.Fprint(p.out, "\a")
 	}
-	p.since = time.Time{}
+	p.since, p.foreign = time.Time{}, true
 }
 
 // tell records that what is waited for has a line, and reports whether it had one.
@@ -310,6 +311,10 @@ func (p *progress) draw(frame int) {
 	waited := time.Since(p.since)
 	switch {
 	case p.moving:
+		if p.foreign { // a row of blanks begins another row, unless the cursor is at the beginning of one
+			fmt.Fprint(p.out, strings.Repeat(" ", p.width())+"\r")
+			p.foreign = false
+		}
 		line := fmt.Sprintf("%c waiting %s: %s", `|/-\`[frame%4], waited.Truncate(time.Second), p.what)
 		fmt.Fprint(p.out, "\r\x1b[K"+cut(line, p.width()))
 	case waited >= patience && !p.printed[p.what]:

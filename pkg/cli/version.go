@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/version"
-	"sigs.k8s.io/yaml"
 )
 
 // The versions of Kubernetes that eshell is tested with, by minor: docs/compatibility.md.
@@ -55,14 +55,11 @@ It says whether eshell is tested with the server's version of Kubernetes.`,
 			}
 			found := versions{ClientVersion: clientVersion{client}}
 			if clientOnly {
-				return written(found.print(c.streams.Out, output))
+				return found.print(c.streams.Out, output)
 			}
 			return c.run(cmd.Context(), func(ctx context.Context) error {
 				err := found.askServer(ctx, c)
-				if printed := found.print(c.stdout, output); err == nil {
-					return written(printed)
-				}
-				return err
+				return cmp.Or(err, found.print(c.stdout, output))
 			})
 		},
 	}
@@ -81,12 +78,12 @@ func (v *versions) askServer(ctx context.Context, c *sessionCommand) error {
 	if err != nil {
 		return err
 	}
-	v.ServerVersion = &version.Info{}
-	if err := json.Unmarshal(answer, v.ServerVersion); err != nil {
+	var server version.Info
+	if err := json.Unmarshal(answer, &server); err != nil {
 		return fmt.Errorf("the server's version: %w", err)
 	}
-	tested := isTested(*v.ServerVersion)
-	v.Tested = &tested
+	tested := isTested(server)
+	v.ServerVersion, v.Tested = &server, &tested
 	return nil
 }
 
@@ -100,18 +97,15 @@ func isTested(server version.Info) bool {
 }
 
 func (v *versions) print(out io.Writer, format string) error {
-	text, err := json.MarshalIndent(v, "", "    ")
-	switch {
-	case format == "yaml" && err == nil:
-		if text, err = yaml.JSONToYAML(text); err == nil {
-			_, err = out.Write(text)
-		}
-	case format == "json" && err == nil:
-		_, err = fmt.Fprintf(out, "%s\n", text)
-	case err == nil:
-		_, err = io.WriteString(out, v.String())
+	if format == "" {
+		_, err := io.WriteString(out, v.String())
+		return written(err)
 	}
-	return err
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return printJSON(text, format, out)
 }
 
 // String returns a line for each version.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -97,8 +99,11 @@ func newPipe(t *testing.T) (typed, in *os.File) {
 }
 
 // A sequence may come in parts, but not for ever.
-func TestSlowKeys(t *testing.T) {
-	typed, keyboardIn := newPipe(t)
+func TestSlowKeys(t *testing.T) { synctest.Test(t, testSlowKeys) }
+
+func testSlowKeys(t *testing.T) {
+	keyboardIn, typed := io.Pipe()
+	defer typed.Close() // ends the read that is left pending
 	k := &keyboard{in: keyboardIn, came: make(chan read, 1)}
 	go func() {
 		for _, part := range []string{"\x1b", "[", "B"} {
@@ -111,9 +116,11 @@ func TestSlowKeys(t *testing.T) {
 	if got, err := k.next(t.Context()); got != keyDown || err != nil {
 		t.Errorf("a sequence in parts is %v, %v", got, err)
 	}
-	if _, err := typed.Write([]byte{escape}); err != nil {
-		t.Fatal(err)
-	}
+	go func() {
+		if _, err := typed.Write([]byte{escape}); err != nil {
+			t.Error(err)
+		}
+	}()
 	began := time.Now()
 	if got, err := k.next(t.Context()); got != keyCancel || err != nil || time.Since(began) < sequenceTime {
 		t.Errorf("Esc alone is %v, %v after %s", got, err, time.Since(began))

@@ -126,7 +126,8 @@ func (r Request) startWithoutShell(ctx context.Context, w *workload.Workload, pl
 	}
 	r.Session.Reporter.Warn("%s", r.withoutShellNote(planned))
 	_, status, err := r.start(ctx, w, r.takeLease(ctx, r.terms(w.Namespace)))
-	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) && r.Mode == plan.ModeClone {
+	if err != nil && hint.Of(err) == "" && !errors.Is(err, context.Cause(ctx)) &&
+		r.Mode == plan.ModeClone && r.Plan.Toolbox == "" {
 		err = hint.Wrap(err, hint.Command("add a shell and its tools: --toolbox %s", r.toolbox()))
 	}
 	return status, err
