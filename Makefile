@@ -16,7 +16,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 # -buildvcs=false keep the builder's folders and the state of its checkout out
 # of the binary; the version says which commit it is. GO_FLAGS are those of the embedded cluster too, so that
 # what both are made of is compiled once; the linker drops what -dwarf=false spares the compiler. The compiler
-# collects no garbage below a gigabyte: that was a third of its work.
+# collects no garbage below a gigabyte: that was a fifth of its work.
 GO_FLAGS = -trimpath -gcflags=all=-dwarf=false
 GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build $(GO_FLAGS) -buildvcs=false \
 	-ldflags "-s -w -X main.version=$(VERSION)"

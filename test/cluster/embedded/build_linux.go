@@ -226,7 +226,7 @@ const goEnd = time.Minute
 
 // goCommand is asked to end when ctx does: no compiler is left behind, and what has been compiled is kept.
 //
-// The compiler and the linker collect no garbage below a gigabyte: few need as much, and it is a third of
+// The compiler and the linker collect no garbage below a gigabyte: few need as much, and it is a fifth of
 // their work. What the caller has set is kept.
 func (c *Cluster) goCommand(ctx context.Context, folder string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, "go", args...)
