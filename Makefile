@@ -14,12 +14,13 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 # Without cgo every platform is built alike, from any platform. -trimpath and
 # -buildvcs=false keep the builder's folders and the state of its checkout out
-# of the binary; the version says which commit it is. GO_FLAGS are those of the embedded cluster too, so that
-# what both are made of is compiled once; the linker drops what -dwarf=false spares the compiler. The compiler
-# collects no garbage below a gigabyte: that was a fifth of its work.
-GO_FLAGS = -trimpath -gcflags=all=-dwarf=false
-GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build $(GO_FLAGS) -buildvcs=false \
+# of the binary; the version says which commit it is. The compiler collects no garbage below a gigabyte: that
+# was a fifth of its work.
+GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=false \
 	-ldflags "-s -w -X main.version=$(VERSION)"
+# On this machine the plugin and the embedded cluster have the same flags, so that what both are made of is
+# compiled once. The linker drops what -dwarf=false spares the compiler.
+GO_FLAGS = -trimpath -gcflags=all=-dwarf=false
 CLUSTER  = CGO_ENABLED=0 go run $(GO_FLAGS) ./test/cluster
 GO_TOOL  = go tool -modfile=test/tools/go.mod
 # -count=1: end-to-end and packaging tests depend on more than go test's cache
@@ -33,7 +34,7 @@ help: ## Show this list
 
 .PHONY: build
 build: ## Build bin/kubectl-eshell for this machine
-	$(GO_BUILD) -o bin/ ./cmd/kubectl-eshell
+	$(GO_BUILD) $(GO_FLAGS) -o bin/ ./cmd/kubectl-eshell
 
 # kubectl runs the second file for completion: the plugin, which knows itself by that name.
 PREFIX ?= $(HOME)/.local
@@ -142,7 +143,7 @@ vulnerabilities: ## Look for known vulnerabilities in what is called (asks vuln.
 	$(GO_TOOL) govulncheck ./...
 
 # vet type-checks every package and its tests, so it is also the check that
-# they compile on each platform. GO_FLAGS share the build cache with dist. windows/arm64 is only built:
+# they compile on each platform. -trimpath shares the build cache with dist. windows/arm64 is only built:
 # nothing is of it that is not of windows/amd64 or of another arm64, and without a cache it takes minutes.
 .PHONY: verify
 verify: ## Check format, modules, the manifest and every platform's archive
@@ -156,7 +157,7 @@ verify: ## Check format, modules, the manifest and every platform's archive
 	@for platform in $(filter-out windows/arm64,$(PLATFORMS)); do \
 		echo "go vet ./... ($$platform)"; \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 \
-			go vet $(GO_FLAGS) ./... || exit 1; \
+			go vet -trimpath ./... || exit 1; \
 	done
 	ESHELL_DIST=all $(GO_TEST) ./test/packaging
 

@@ -162,6 +162,16 @@ func TestYield(t *testing.T) {
 		{"a patch's type without a patch", "override-type: json", nil,
 			func(o Options) bool { return o.Plan.Overrides.Patch == "" }, ""},
 		{"false", "wait: false\ndetach: true", nil, func(o Options) bool { return o.Plan.Detach && !o.Wait }, ""},
+		{"a label that is dropped", "labels: [team=x, a=b]", []string{"--drop-labels=team"}, func(o Options) bool {
+			return reflect.DeepEqual(o.Plan.Labels, isolation.LabelOptions{Set: map[string]string{"a": "b"},
+				Drop: []string{"team"}})
+		}, ""},
+		{"a dropped label that is set", "drop-labels: [team, app]", []string{"--labels=team=x"}, func(o Options) bool {
+			return reflect.DeepEqual(o.Plan.Labels, isolation.LabelOptions{Set: map[string]string{"team": "x"},
+				Drop: []string{"app"}})
+		}, ""},
+		{"what a detached shell cannot have", "via: attach", []string{"--detach"},
+			func(o Options) bool { return o.Plan.Detach && o.Plan.Via == "" }, ""},
 		{"equals", "wait: true\ndetach: true", nil, nil,
 			"FILE:1, FILE:2: --wait cannot be used with --detach: it waits for the end of the session"},
 		{"a value", "memory: 1m\nttl: 1h", nil, nil, `FILE:1: --memory "1m" is not a whole number of bytes`},
@@ -239,6 +249,21 @@ func TestNoteDefaults(t *testing.T) {
 	}
 }
 
+// TestShown: what may be a secret is not shown, nor what a mistake makes of one.
+func TestShown(t *testing.T) {
+	for word, want := range map[string]string{
+		"A=hunter2": "A=REDACTED", "A": "A", "A-": "A-", "hunter two": hidden, "c2VjcmV0dG9rZW4=": hidden,
+		"postgres://u:hunter2@db/x?sslmode=off": hidden,
+	} {
+		if got := shown("env", []string{word}); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+	if got := shown("command", []string{"login", "hunter2"}); got != "login,"+hidden {
+		t.Errorf("a command: %q", got)
+	}
+}
+
 // TestEveryFlagHasADefault: but for the one that names the file. Each has a kind.
 func TestEveryFlagHasADefault(t *testing.T) {
 	f := newFlags()
@@ -285,6 +310,20 @@ func TestConfigFile(t *testing.T) {
 		if got := view("--config", os.DevNull); got.status != 0 || got.out != "" {
 			t.Errorf("no file: %+v", got)
 		}
+	}
+	if runtime.GOOS != "windows" { // the current folder is anybody's
+		t.Setenv("HOME", "")
+		t.Chdir(t.TempDir())
+		if err := os.MkdirAll(".config/kubectl-eshell", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(".config/kubectl-eshell/config.yaml", []byte("ttl: 1h\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := view(); got.status != 0 || got.out != "" {
+			t.Errorf("without a home: %+v", got)
+		}
+		t.Setenv("HOME", home)
 	}
 	missing := filepath.Join(home, "missing")
 	if got := view("--config", missing); got.status != failed || !strings.HasPrefix(got.errOut, "error: --config: open "+missing+": ") {

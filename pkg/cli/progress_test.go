@@ -97,6 +97,22 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+// TestLastLineStays: a command's last line may have no end, and the line that moves must not erase it.
+func TestLastLineStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		p := &printer{out: narrate(&out), told: map[string]bool{},
+			progress: &progress{out: &out, moving: true, width: func() int { return 4 }}}
+		p.Ready()
+		p.Waiting("a")
+		pass(2 * frameTime)
+		p.Ready()
+		if got := out.String(); !strings.HasPrefix(got, "    \r\r\x1b[K") || strings.Count(got, "    \r") != 1 {
+			t.Errorf("drawn: %q, want a row of blanks first, and once", got)
+		}
+	})
+}
+
 func TestBell(t *testing.T) {
 	for waited, rings := range map[time.Duration]int{bellTime - time.Millisecond: 0, bellTime: 1} {
 		for _, moving := range []bool{true, false} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/version"
@@ -36,6 +37,16 @@ func TestIsTested(t *testing.T) {
 	for server, want := range tests {
 		if got := isTested(server); got != want {
 			t.Errorf("%s.%s: %t", server.Major, server.Minor, got)
+		}
+	}
+}
+
+func TestVersionsInJSON(t *testing.T) {
+	v := versions{ServerVersion: &version.Info{GitVersion: "v1\u009b2J\u202e"}}
+	for _, format := range []string{"json", "yaml"} {
+		var out strings.Builder
+		if err := v.print(&out, format); err != nil || strings.ContainsFunc(out.String(), controls) {
+			t.Errorf("%s: %q, %v", format, out.String(), err)
 		}
 	}
 }
