@@ -42,11 +42,11 @@ func checkKrew(t *testing.T, version, dist string) {
 		}
 	}
 
-	publish(t, server, index, version, dist)
+	publish(t, server, index, version, dist, all())
 	user.kubectl("krew install eshell/eshell")
 	checkUser(t, user, version)
 
-	publish(t, server, index, next, makeDist(t, root, next, false))
+	publish(t, server, index, next, makeDist(t, root, next, false), false)
 	user.kubectl("krew upgrade")
 	checkUser(t, user, next)
 
@@ -58,10 +58,11 @@ func checkKrew(t *testing.T, version, dist string) {
 }
 
 // publish is what the release workflow does: upload the archives, and commit the manifest.
-func publish(t *testing.T, server *gitHub, index, version, dist string) {
+func publish(t *testing.T, server *gitHub, index, version, dist string, all bool) {
 	t.Helper()
 	server.serve("/kubectl-eshell/kubectl-eshell/releases/download/"+version, dist)
-	writeFile(t, filepath.Join(index, "plugins", "eshell.yaml"), read(t, writeManifest(t, dist, version)), 0o644)
+	writeFile(t, filepath.Join(index, "plugins", "eshell.yaml"), read(t, writeManifest(t, dist, version, all)),
+		0o644)
 	gitCommit(t, index, "add", "plugins")
 }
 
