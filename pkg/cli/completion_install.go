@@ -22,6 +22,8 @@ func newCompletion(streams genericiooptions.IOStreams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "completion (install | uninstall | bash | zsh | fish | powershell)",
 		Short: "Complete the words of kubectl eshell",
+
+		DisableFlagsInUseLine: true,
 		Long: `Complete the words of kubectl eshell on the Tab key.
 
 install creates the link kubectl_complete-eshell beside the plugin, for kubectl,

@@ -120,7 +120,7 @@ func (f *flags) defineProcess(set *pflag.FlagSet) {
 	set.StringVar(&f.cpu, "cpu", "", "request and limit `QUANTITY` of cpu, as in 500m (clone)")
 	set.StringVar(&f.memory, "memory", "", "request and limit `QUANTITY` of memory, as in 2Gi (clone)")
 	set.BoolVarP(&f.stdin, "stdin", "i", false,
-		"pass stdin to the command (default: to a shell, between terminals)")
+		"pass stdin to the command (default: to a shell, and on a terminal)")
 	set.BoolVarP(&f.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&f.escape, "escape", defaultEscape,
 		"Enter, `CHAR`, dot ends it, d leaves it; none: off")

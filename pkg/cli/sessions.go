@@ -153,7 +153,7 @@ end. A shell whose client is gone ends within a minute.`,
 		},
 	}
 	command.Flags().BoolVarP(&stdin, "stdin", "i", false,
-		"pass stdin to the command (default: to a shell, and between terminals)")
+		"pass stdin to the command (default: to a shell, and on a terminal)")
 	command.Flags().BoolVarP(&tty, "tty", "t", false,
 		"run on a terminal (default: when stdin and stdout are one)")
 	command.Flags().StringVar(&escape, "escape", defaultEscape,
