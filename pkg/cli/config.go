@@ -318,8 +318,8 @@ func (f *flags) blame(err error) error {
 // mattering are the flags that run something, give more rights, bring in data or change what selects the
 // clone. A default for one of them is told.
 func mattering() []string {
-	return []string{"filename", "command", "entrypoint", "image", "toolbox", "custom", "overrides", "with", "with-all",
-		"init", "env", "env-file", "as-user", "service-account", "image-pull-secret", "profile", "inherit",
+	return []string{"filename", "command", "entrypoint", "image", "toolbox", "custom", "overrides", "with",
+		"with-all", "init", "env", "env-file", "as-user", "service-account", "image-pull-secret", "profile", "inherit",
 		"chroot", "env-from-process", "keep-labels", "labels", "drop-labels", "volumes", "node"}
 }
 
