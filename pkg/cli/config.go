@@ -319,8 +319,8 @@ func (f *flags) blame(err error) error {
 // clone. A default for one of them is told.
 func mattering() []string {
 	return []string{"filename", "command", "entrypoint", "image", "toolbox", "custom", "overrides", "with",
-		"with-all", "init", "env", "env-file", "as-user", "service-account", "image-pull-secret", "profile", "inherit",
-		"chroot", "env-from-process", "keep-labels", "labels", "drop-labels", "volumes", "node"}
+		"with-all", "init", "env", "env-file", "as-user", "service-account", "image-pull-secret", "profile",
+		"inherit", "chroot", "env-from-process", "keep-labels", "labels", "drop-labels", "volumes", "node"}
 }
 
 // noteDefaults prints in one line the defaults that matter and where they come from, even if quiet: the file

@@ -101,8 +101,8 @@ func same(t *testing.T, one, other string) {
 	checkListing(t, other)
 }
 
-// writeManifest renders the manifest of dist. If not all archives were built, the others get a checksum that no
-// file has.
+// writeManifest renders the manifest of dist. If not all archives were built, the others get a checksum
+// that no file has.
 func writeManifest(t *testing.T, dist, version string, all bool) string {
 	t.Helper()
 	rendered, err := packaging.Render(read(t, templateFile), version, func(uri string) (string, error) {
