@@ -228,14 +228,15 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// TestNoteDefaults: what matters is told in one line, even if the file says quiet. Values of variables are
-// hidden.
+// TestNoteDefaults: one line lists the defaults that matter, even if the file says quiet. It hides the values of
+// variables.
 func TestNoteDefaults(t *testing.T) {
 	if _, noted, err := withFile(t, "ttl: 1h\nmemory: 1Gi", nil, []string{"deploy/api"}); noted != "" || err != nil {
-		t.Errorf("what does not matter is told: %s, %v", noted, err)
+		t.Errorf("the line has what does not matter: %s, %v", noted, err)
 	}
-	_, noted, err := withFile(t, "quiet: true\nttl: 1h\nenv: [A=hunter2, B, C-]\nas-user: 0\noverrides: '{\"a\":1}'\nwith-all: true\nkeep-labels: false",
-		[]string{"NODE=node-1"}, []string{"deploy/api"})
+	const text = "quiet: true\nttl: 1h\nenv: [A=hunter2, B, C-]\nas-user: 0\noverrides: '{\"a\":1}'\n" +
+		"with-all: true\nkeep-labels: false"
+	_, noted, err := withFile(t, text, []string{"NODE=node-1"}, []string{"deploy/api"})
 	want := "note: from FILE: --overrides REDACTED, --with-all, --env A=REDACTED,B,C-, --as-user 0; " +
 		"from the environment: --node node-1\n"
 	if noted = strings.ReplaceAll(noted, os.Getenv("ESHELL_CONFIG"), "FILE"); noted != want {
@@ -303,7 +304,8 @@ func TestConfigFile(t *testing.T) {
 		if err := os.Chmod(path, 0o602); err != nil {
 			t.Fatal(err)
 		}
-		told := "error: config file: " + path + " can be written by every user of this machine\nhint: chmod o-w " + path + "\n"
+		told := "error: config file: " + path + " can be written by every user of this machine\n" +
+			"hint: chmod o-w " + path + "\n"
 		if got := view(); got != (ran{failed, "", told}) {
 			t.Errorf("a file that all can write: %+v", got)
 		}
@@ -326,11 +328,13 @@ func TestConfigFile(t *testing.T) {
 		t.Setenv("HOME", home)
 	}
 	missing := filepath.Join(home, "missing")
-	if got := view("--config", missing); got.status != failed || !strings.HasPrefix(got.errOut, "error: --config: open "+missing+": ") {
+	if got := view("--config", missing); got.status != failed ||
+		!strings.HasPrefix(got.errOut, "error: --config: open "+missing+": ") {
 		t.Errorf("a missing file: %+v", got)
 	}
 	t.Setenv("ESHELL_CONFIG", missing)
-	if got := view(); got.status != failed || !strings.HasPrefix(got.errOut, "error: ESHELL_CONFIG: open "+missing+": ") {
+	if got := view(); got.status != failed ||
+		!strings.HasPrefix(got.errOut, "error: ESHELL_CONFIG: open "+missing+": ") {
 		t.Errorf("a missing file by the environment: %+v", got)
 	}
 	named := writeFile(t, "c.yaml", "ttl: 1h\nenv: [A=hunter2]\n")

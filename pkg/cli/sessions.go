@@ -102,10 +102,15 @@ const (
 	openTime = 2 * time.Minute
 )
 
+// attaching are the flags of attach as they were typed.
+type attaching struct {
+	asked             Options // what needs no parsing
+	escape            string
+	stdin, tty, force bool
+}
+
 func newAttach(c *sessionCommand, status *int) *cobra.Command {
-	o := Options{StartTimeout: openTime}
-	var escape string
-	var stdin, tty, force bool
+	a := &attaching{asked: Options{StartTimeout: openTime}}
 	command := &cobra.Command{
 		Use:   "attach [NAME | TYPE/NAME] [flags] [-- COMMAND ARGS...]",
 		Short: "Open one more shell in a session",
@@ -124,17 +129,12 @@ end. A shell whose client is gone ends within a minute.`,
   # A command in it
   kubectl eshell attach api-eshell-x7k2p -- bin/rails runner 'puts User.count'`,
 		RunE: func(cmd *cobra.Command, words []string) error {
+			o, err := a.options(cmd.Flags())
+			if err != nil {
+				return err
+			}
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 				words, o.Plan.Command = words[:dash], words[dash:]
-			}
-			if cmd.Flags().Changed("stdin") {
-				o.Stdin = &stdin
-			}
-			if cmd.Flags().Changed("tty") {
-				o.TTY = &tty
-			}
-			if err := parseEscape(&o.Escape, escape); err != nil {
-				return err
 			}
 			name, source, err := parseSessionOrSource(words)
 			if err != nil {
@@ -147,20 +147,34 @@ end. A shell whose client is gone ends within a minute.`,
 						return err
 					}
 				}
-				*status, err = c.attach(ctx, name, o, force)
+				*status, err = c.attach(ctx, name, o, a.force)
 				return err
 			})
 		},
 	}
-	command.Flags().BoolVarP(&stdin, "stdin", "i", false,
-		"pass stdin to the command (default: to a shell, and on a terminal)")
-	command.Flags().BoolVarP(&tty, "tty", "t", false,
-		"run on a terminal (default: when stdin and stdout are one)")
-	command.Flags().StringVar(&escape, "escape", defaultEscape,
-		"end a stuck shell by Enter, `CHAR`, dot; none: off")
-	command.Flags().BoolVar(&force, "force", false, "attach to a session of somebody else's, who is told")
-	command.Flags().BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
+	a.define(command.Flags())
 	return command
+}
+
+func (a *attaching) define(set *pflag.FlagSet) {
+	set.BoolVarP(&a.stdin, "stdin", "i", false,
+		"pass stdin to the command (default: to a shell, and on a terminal)")
+	set.BoolVarP(&a.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
+	set.StringVar(&a.escape, "escape", defaultEscape, "end a stuck shell by Enter, `CHAR`, dot; none: off")
+	set.BoolVar(&a.force, "force", false, "attach to somebody else's session; eshell tells its owner")
+	set.BoolVarP(&a.asked.Quiet, "quiet", "q", false, "print only output, warnings and errors")
+}
+
+// options parses the flags of set, which are those of define.
+func (a *attaching) options(set *pflag.FlagSet) (Options, error) {
+	o := a.asked
+	if set.Changed("stdin") {
+		o.Stdin = &a.stdin
+	}
+	if set.Changed("tty") {
+		o.TTY = &a.tty
+	}
+	return o, parseEscape(&o.Escape, a.escape)
 }
 
 // parseSessionOrSource returns the name of a session, or the workload of one, or neither.

@@ -101,7 +101,8 @@ func TestSet(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(set, want) {
 		t.Errorf("%+v, %v", set, err)
 	}
-	for name, next := range map[string]string{"jdkk": "it has: jdk, go", "g": "it has: go, jdk", "zzz": "it has: go, jdk"} {
+	for name, next := range map[string]string{"jdkk": "it has: jdk, go", "g": "it has: go, jdk",
+		"zzz": "it has: go, jdk"} {
 		if _, err := f.Set(name); err == nil || hint.Of(err) != next ||
 			err.Error() != `/e/c.yaml has no set "`+name+`"` {
 			t.Errorf("%s: %v, hint %q", name, err, hint.Of(err))
@@ -200,7 +201,8 @@ func TestMatches(t *testing.T) {
 
 // FuzzParse: whatever is in a file, it is read or refused, by its name. An error repeats no value.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{team, "", "ttl: 1h\n---\n", "a: &a [*a]\n", "<<: {ttl: 1h}\n", "env: !!binary aGk=\n", "\t"} {
+	for _, seed := range []string{team, "", "ttl: 1h\n---\n", "a: &a [*a]\n", "<<: {ttl: 1h}\n",
+		"env: !!binary aGk=\n", "\t"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -106,15 +104,9 @@ func TestChoose(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			out := filepath.Join(t.TempDir(), "out")
-			stdout, err := os.Create(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stdout.Close()
 			args := append(append([]string{"eshell", "-n", here.namespace}, tt.args...), "--", "sh", "-c",
 				"echo which-$WHICH")
-			term := env.open(t, stdout, args...)
+			term, printed := openInto(t, args...)
 			term.expect(workloadList)
 			term.typed(tt.workload + "\r")
 			if tt.container != "" {
@@ -128,8 +120,8 @@ func TestChoose(t *testing.T) {
 			}
 			term.restored()
 			here.without(t, session)
-			if got, err := os.ReadFile(out); err != nil || string(got) != "which-"+tt.prints+"\n" {
-				t.Errorf("stdout is %q, %v", got, err)
+			if got := printed(); got != "which-"+tt.prints+"\n" {
+				t.Errorf("stdout is %q", got)
 			}
 			if screen, _ := term.shown(); tt.container == "" && strings.Contains(screen, "Container: ") {
 				t.Errorf("a container was asked for:\n%s", screen)

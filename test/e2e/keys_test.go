@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"testing"
 )
@@ -29,20 +27,14 @@ func TestKeysBesideAPipe(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			out := filepath.Join(t.TempDir(), "out")
-			stdout, err := os.Create(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stdout.Close()
-			term := env.open(t, stdout, append([]string{"eshell", "deploy/bash"}, tt.args...)...)
+			term, printed := openInto(t, append([]string{"eshell", "deploy/bash"}, tt.args...)...)
 			session := term.session()
 			if tt.typed != "" {
 				term.typed(tt.typed)
 			}
 			term.ended(0, session)
-			if got, err := os.ReadFile(out); err != nil || string(got) != tt.want {
-				t.Errorf("stdout is %q, %v; want %q", got, err, tt.want)
+			if got := printed(); got != tt.want {
+				t.Errorf("stdout is %q, want %q", got, tt.want)
 			}
 			if screen, _ := term.shown(); warned.MatchString(screen) {
 				t.Errorf("a warning is on the terminal:\n%s", screen)

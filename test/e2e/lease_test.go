@@ -168,6 +168,19 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestLastLine: over a slow network the clean-up says what it waits for, and leaves alone what the command has
+// printed last, without the end of a line.
+func TestLastLine(t *testing.T) {
+	t.Parallel()
+	server, proxy := newProxy(t)
+	proxy.Delay(150 * time.Millisecond) // an answer takes twice that
+	term := open(t, "eshell", "--server", "https://"+proxy.Addr(), "--tls-server-name", server.Hostname(),
+		"deploy/bash", "--", "printf", "hel%s", "lo")
+	session := term.session()
+	term.expect(`hello {80}\r\r\x1b\[K. waiting 0s: the server to delete pod/` + session.pod)
+	term.ended(0, session)
+}
+
 // throughProxy starts kubectl with args on a terminal, behind a network that can be made to fail.
 func throughProxy(t *testing.T, args ...string) (*terminal, *faultproxy.Proxy) {
 	t.Helper()

@@ -56,6 +56,24 @@ func (w testEnv) open(t *testing.T, stdout *os.File, args ...string) *terminal {
 	return onTerminal(t, cmd, 80, w.startOne())
 }
 
+// openInto starts kubectl on a terminal, with its stdout in a file. printed returns what the file has.
+func openInto(t *testing.T, args ...string) (term *terminal, printed func() string) {
+	t.Helper()
+	stdout, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stdout.Close() })
+	return env.open(t, stdout, args...), func() string {
+		t.Helper()
+		text, err := os.ReadFile(stdout.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
 // onTerminal starts a command on a terminal of so many columns. It calls started when the command has ended,
 // or has begun a session. The terminal is stdout too, if the command has none.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns int, started func()) *terminal {
