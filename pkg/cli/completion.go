@@ -74,7 +74,7 @@ func answerTo(ctx context.Context, args []string, version string) (string, error
 	command.SetArgs(args)
 	command.SetHelpCommand(&cobra.Command{}) // cobra offers it before all other words: one that is empty
 	for _, c := range command.Commands() {
-		c.Hidden = true // they are among the words of completeWorkload, after the types
+		c.Hidden = true // typesAndCommands offers them, after the types
 	}
 	if err := command.ExecuteContext(ctx); err != nil {
 		return "", err
