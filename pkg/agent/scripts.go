@@ -18,7 +18,8 @@ const idlerHead = scriptHead + "ends when it is told to"
 // attends must not look like one whose command has succeeded.
 //
 // The line tellStay makes it live until TERM, without a client: it answers with a line. (Without a sleep in
-// the image it cannot wait, and does not answer.) For a clone only, which ends with its lease.
+// the image it cannot wait, and does not answer.) For a clone only, which ends with its lease. The reader can
+// pass it on before it has its name: it is then the last child.
 //
 // It looks at the clock eight times in $1 seconds, but at least every 15 s. bash and busybox have a read that
 // waits no longer than that, so the script is one process there. "read -t 0" reports whether there is
@@ -44,6 +45,7 @@ exec 3<&0 2>/dev/null
 stay() {
   command -v sleep >/dev/null || return
   trap '' USR1 USR2
+  reader=${reader:-$!}
   [ -z "$reader" ] || { kill -KILL $reader; wait $reader; }
   echo ` + staying + `
   trap 'kill -KILL $!; wait $!' EXIT

@@ -80,9 +80,15 @@ type process struct {
 // startScript runs a script from the environment, as in a container.
 func startScript(t *testing.T, shell []string, name string, args ...string) *process {
 	t.Helper()
+	return startScriptOf(t, AllScripts(), shell, name, args...)
+}
+
+// startScriptOf runs one of the scripts that the variable has.
+func startScriptOf(t *testing.T, scripts string, shell []string, name string, args ...string) *process {
+	t.Helper()
 	words := append(append(shell[1:len(shell):len(shell)], "-c", runScript, name), args...)
 	p := &process{t: t, cmd: exec.Command(shell[0], words...), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), ScriptsVariable+"="+AllScripts())
+	p.cmd.Env = append(os.Environ(), ScriptsVariable+"="+scripts)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var stdout io.ReadCloser
 	var err error
@@ -243,6 +249,25 @@ func TestHolderStays(t *testing.T) {
 		}
 		p.stdin.Close()
 		p.runs(4 * time.Second)
+		p.takes(syscall.SIGTERM)
+		p.ends(soon)
+		p.exited(0)
+	})
+}
+
+// TestHolderStaysAtOnce: the reader can be told to stay before the holder has noted which process it is.
+func TestHolderStaysAtOnce(t *testing.T) {
+	const noted, late = `\nreader=$!\nwhile command`, `\nsleep 1 </dev/null 3<&-\nreader=$!\nwhile command`
+	scripts := strings.Replace(AllScripts(), noted, late, 1)
+	if scripts == AllScripts() {
+		t.Fatal("the holder notes its reader elsewhere")
+	}
+	inHolderShells(t, func(t *testing.T, shell []string) {
+		p := startScriptOf(t, scripts, shell, holderName, "60", "60")
+		p.writes("\n" + tellStay)
+		if said, err := p.stdout.ReadString('\n'); said != staying+"\n" || err != nil {
+			t.Errorf("it answers %q, %v", said, err)
+		}
 		p.takes(syscall.SIGTERM)
 		p.ends(soon)
 		p.exited(0)
