@@ -228,8 +228,8 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// TestNoteDefaults: one line lists the defaults that matter, even if the file says quiet. It hides the values of
-// variables.
+// TestNoteDefaults: one line lists the defaults that matter, even if the file says quiet. It hides the values
+// of variables.
 func TestNoteDefaults(t *testing.T) {
 	if _, noted, err := withFile(t, "ttl: 1h\nmemory: 1Gi", nil, []string{"deploy/api"}); noted != "" || err != nil {
 		t.Errorf("the line has what does not matter: %s, %v", noted, err)

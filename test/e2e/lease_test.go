@@ -168,14 +168,14 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestLastLine: over a slow network the clean-up says what it waits for, and leaves alone what the command has
+// TestLastLine: over a slow network the clean-up says what it waits for. It leaves alone what the command has
 // printed last, without the end of a line.
 func TestLastLine(t *testing.T) {
 	t.Parallel()
 	server, proxy := newProxy(t)
 	proxy.Delay(150 * time.Millisecond) // an answer takes twice that
 	term := open(t, "eshell", "--server", "https://"+proxy.Addr(), "--tls-server-name", server.Hostname(),
-		"deploy/bash", "--", "printf", "hel%s", "lo")
+		"deploy/bash", "-i=false", "--", "printf", "hel%s", "lo") // by a terminal, eshell itself ends the line
 	session := term.session()
 	term.expect(`hello {80}\r\r\x1b\[K. waiting 0s: the server to delete pod/` + session.pod)
 	term.ended(0, session)
