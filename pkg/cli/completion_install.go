@@ -34,11 +34,7 @@ powershell print a script that completes the words of kubectl-eshell.`,
 
   # For kubectl-eshell, in bash
   source <(kubectl-eshell completion bash)`,
-		ValidArgsFunction: fixed([2]string{"install", "for kubectl eshell"},
-			[2]string{"uninstall"}, [2]string{"bash", "print a script for kubectl-eshell"},
-			[2]string{"zsh", "print a script for kubectl-eshell"},
-			[2]string{"fish", "print a script for kubectl-eshell"},
-			[2]string{"powershell", "print a script for kubectl-eshell"}),
+		ValidArgsFunction: fixed(completionWords()...),
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if len(words) != 1 {
 				return hint.Wrap(fmt.Errorf("expected one word, got %d", len(words)),
@@ -53,6 +49,13 @@ powershell print a script that completes the words of kubectl-eshell.`,
 		return err
 	})
 	return command
+}
+
+// completionWords are what the command takes, with their descriptions.
+func completionWords() [][2]string {
+	const script = "print a script for kubectl-eshell"
+	return [][2]string{{"install", "for kubectl eshell"}, {"uninstall"}, {"bash", script}, {"zsh", script},
+		{"fish", script}, {"powershell", script}}
 }
 
 const completionUsage = "kubectl eshell completion install, or one of: uninstall, bash, zsh, fish, powershell"
@@ -72,7 +75,15 @@ func doCompletion(root *cobra.Command, word string, streams genericiooptions.IOS
 	case "powershell":
 		return written(root.GenPowerShellCompletionWithDesc(streams.Out))
 	}
-	return hint.Wrap(fmt.Errorf("%q is neither a shell that is known nor a step", word), completionUsage)
+	err := fmt.Errorf("completion has no %q", word)
+	var names []string
+	for _, known := range completionWords() {
+		names = append(names, known[0])
+	}
+	for _, meant := range hint.Closest(word, names) {
+		return hint.Wrap(err, hint.Command("did you mean: kubectl eshell completion %s", meant))
+	}
+	return hint.Wrap(err, completionUsage)
 }
 
 func installCompletion(out io.Writer) error {

@@ -224,7 +224,8 @@ func TestCompletionInstall(t *testing.T) {
 			t.Errorf("the script for %s does not have %q: %s", shell, holds, script)
 		}
 	}
-	says("sh", "error: \"sh\" is neither a shell that is known nor a step\n"+
+	says("bsh", "error: completion has no \"bsh\"\nhint: did you mean: kubectl eshell completion bash\n")
+	says("nushell", "error: completion has no \"nushell\"\n"+
 		"hint: kubectl eshell completion install, or one of: uninstall, bash, zsh, fish, powershell\n")
 }
 
