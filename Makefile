@@ -19,9 +19,9 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=false \
 	-ldflags "-s -w -X main.version=$(VERSION)"
 # On this machine the plugin and the embedded cluster have the same flags, so that what both are made of is
-# compiled once. The linker drops what -dwarf=false spares the compiler.
-GO_FLAGS = -trimpath -gcflags=all=-dwarf=false
-CLUSTER  = CGO_ENABLED=0 go run $(GO_FLAGS) ./test/cluster
+# compiled once. The linker drops what this spares the compiler.
+NO_DWARF = -gcflags=all=-dwarf=false
+CLUSTER  = CGO_ENABLED=0 go run -trimpath $(NO_DWARF) ./test/cluster
 GO_TOOL  = go tool -modfile=test/tools/go.mod
 # -count=1: end-to-end and packaging tests depend on more than go test's cache
 # can see (a cluster, this file, the binary that they build).
@@ -34,7 +34,7 @@ help: ## Show this list
 
 .PHONY: build
 build: ## Build bin/kubectl-eshell for this machine
-	$(GO_BUILD) $(GO_FLAGS) -o bin/ ./cmd/kubectl-eshell
+	$(GO_BUILD) $(NO_DWARF) -o bin/ ./cmd/kubectl-eshell
 
 # kubectl runs the second file for completion: the plugin, which knows itself by that name.
 PREFIX ?= $(HOME)/.local

@@ -27,7 +27,7 @@ show() {
 	[ $status = 0 ] || echo "(exit status $status)"
 }
 
-# cluster is compiled with the flags of the Makefile's GO_FLAGS.
+# cluster is compiled with the flags of the Makefile's CLUSTER.
 cluster() { CGO_ENABLED=0 go run -trimpath -gcflags=all=-dwarf=false ./test/cluster "$@"; }
 
 # offer_kind names the faster way to a first shell, where it is at hand.
