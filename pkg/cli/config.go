@@ -184,8 +184,8 @@ func adds(flag string) bool {
 // is about.
 func apart() [][2]string {
 	return [][2]string{{"detach=true", "tty=true"}, {"detach=true", "stdin=true"},
-		{"detach=true", "wait=true"}, {"detach=true", "via=exec"}, {"with", "with-all=true"},
-		{"pin=true", "image"}, {"pin=true", "filename"}, {"volumes=fresh", "ordinal"},
+		{"detach=true", "wait=true"}, {"detach=true", "via=exec"}, {"detach=true", "idle"},
+		{"detach=true", "detach-keys"}, {"with", "with-all=true"}, {"pin=true", "image"}, {"pin=true", "filename"}, {"volumes=fresh", "ordinal"},
 		{"entrypoint=true", "via=exec"}, {"entrypoint=true", "toolbox"}, {"profile", "inherit"}}
 }
 
