@@ -155,7 +155,8 @@ func parseDetachKeys(to *[]byte, text string) error {
 	}
 	keys, err := term.ToBytes(text)
 	if err != nil {
-		return hint.Wrap(fmt.Errorf("--detach-keys %q is neither keys with commas between them nor none", text),
+		return hint.Wrap(fmt.Errorf(
+			"--detach-keys %q is neither keys with commas between them nor none", text),
 			"for example: --detach-keys ctrl-p,ctrl-q; a key is a character or ctrl- and a lowercase letter")
 	}
 	*to = keys

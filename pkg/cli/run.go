@@ -73,7 +73,8 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 		Streams: c.remote, Reporter: out,
 		Write: o.write(), StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
-		Escape:    o.Escape, DetachKeys: o.DetachKeys, End: func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },
+		Escape:    o.Escape, DetachKeys: o.DetachKeys,
+		End:    func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },
 		Stdout: streams.Out, Stderr: out.out.Writer,
 	}
 }

@@ -83,9 +83,10 @@ func (s *session) warnIdle(ctx context.Context, seen *activity) bool {
 
 // idled is the error of a session that has been idle for too long.
 func (s *session) idled() error {
-	return hint.Wrap(fmt.Errorf("%s ended: it was idle for %s (--idle)", s.ending(),
-		duration.HumanDuration(s.Idle)), hint.Command("for a longer time: --idle %s; without an end: --idle 0",
-		duration.HumanDuration(2*s.Idle)))
+	return hint.Wrap(
+		fmt.Errorf("%s ended: it was idle for %s (--idle)", s.ending(), duration.HumanDuration(s.Idle)),
+		hint.Command("for a longer time: --idle %s; without an end: --idle 0",
+			duration.HumanDuration(2*s.Idle)))
 }
 
 // ending is what ends with this client: the session, or one more command in a session that stays.

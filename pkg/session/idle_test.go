@@ -111,8 +111,10 @@ func TestIdleForALittle(t *testing.T) {
 		s.config.Idle = 20 * time.Second
 		s.node.command = untilKilled
 		status, err := session.Run(s.ctx, s.config, s.plan)
-		s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(), says: s.told.String()},
-			outcome{err: "WHERE ended: it was idle for 20s (--idle)", output: "hello\n", says: "warning: WHERE " +
-				"ends in 10s unless a key is typed: nothing was typed or shown for 10s (--idle)\n" + deleting})
+		want := outcome{err: "WHERE ended: it was idle for 20s (--idle)", output: "hello\n",
+			says: "warning: WHERE ends in 10s unless a key is typed: nothing was typed or shown for 10s (--idle)\n" +
+				deleting}
+		s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
+			says: s.told.String()}, want)
 	})
 }

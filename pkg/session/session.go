@@ -53,7 +53,7 @@ type Config struct {
 	TTL          time.Duration // how long the session may live if it has no lease
 	Escape       byte          // what begins keys for eshell itself on a terminal, after Enter; 0: nothing
 	DetachKeys   []byte        // what leaves the session on a terminal; nil: nothing
-	Idle         time.Duration // ends a session in which nothing is typed or shown for so long; 0: nothing does
+	Idle         time.Duration // how long nothing may be typed or shown before the session ends; 0: for ever
 	End          func()        // ends the session's context, when the user types so
 
 	Stdin  io.Reader // nil: the command gets no stdin

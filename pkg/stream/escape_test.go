@@ -66,8 +66,8 @@ func TestDetachKeys(t *testing.T) {
 			"at once":    func(r io.Reader) io.Reader { return r },
 			"key by key": iotest.OneByteReader, "with the end": iotest.DataErrReader} {
 			var d *detaching
-			d = &detaching{sieve: sieve{Reader: read(strings.NewReader(tt.typed))}, sequence: []byte(tt.sequence),
-				leave: func() { d.keys = append(d.keys, '-') }}
+			d = &detaching{sieve: sieve{Reader: read(strings.NewReader(tt.typed))},
+				sequence: []byte(tt.sequence), leave: func() { d.keys = append(d.keys, '-') }}
 			got, err := io.ReadAll(iotest.OneByteReader(d))
 			if err != nil || string(got) != tt.want {
 				t.Errorf("%q, typed %q, %s: %q, %v; want %q", tt.sequence, tt.typed, name, got, err, tt.want)
