@@ -37,7 +37,7 @@ type sessionCommand struct {
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
 	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
-		newVersion(c, version)}
+		newRBAC(c), newVersion(c, version)}
 	for _, command := range commands {
 		c.addTo(command)
 	}
