@@ -208,7 +208,7 @@ func commands() []Capability {
 		{Name: "list", About: "the sessions", Any: true, Needs: append(listed(Must),
 			in(Debug, need(May, "get", "pods", "the state of a debug session is not known")),
 			need(May, "get", "jobs.batch", "a session's lease cannot be listed by its name"),
-			need(May, "get", "pods", "a clone cannot be listed by its name"))},
+			in(Clone, need(May, "get", "pods", "a clone cannot be listed by its name")))},
 		{Name: "delete", About: "end a session", Any: true, Needs: append([]Need{
 			need(Must, "delete", "jobs.batch", "a session cannot be ended by its lease, nor a debug session at all"),
 			in(Clone, need(Must, "delete", "pods", "a clone without a lease cannot be ended")),
@@ -230,4 +230,38 @@ func commands() []Capability {
 			need(May, "delete", "jobs.batch", "no lease is removed"),
 		}, listed(May)[1])},
 	}
+}
+
+// Answer is whether something works.
+type Answer string
+
+// The answers.
+const (
+	Yes    Answer = "yes"
+	Partly Answer = "partly"
+	No     Answer = "no"
+)
+
+// Judge returns whether a capability is there without some permissions, and which of its needs are not met.
+func (c Capability) Judge(lacking []Permission) (answer Answer, unmet []Need) {
+	musts, unmetMusts := 0, 0
+	for _, n := range c.Needs {
+		is := slices.Contains(lacking, n.Permission)
+		if is {
+			unmet = append(unmet, n)
+		}
+		if n.Degree == Must {
+			musts++
+			if is {
+				unmetMusts++
+			}
+		}
+	}
+	switch {
+	case len(unmet) == 0:
+		return Yes, nil
+	case unmetMusts == 0 || c.Any && unmetMusts < musts:
+		return Partly, unmet
+	}
+	return No, unmet
 }
