@@ -169,7 +169,7 @@ func features() []Capability {
 				"statefulsets.apps", "daemonsets.apps", "replicasets.apps", "replicationcontrollers",
 				"jobs.batch")},
 		{Name: "claims", About: "a clone runs where its volumes are", Mode: Clone, Needs: []Need{
-			need(May, "get", "persistentvolumeclaims", "eshell cannot tell if a clone can share a volume"),
+			need(May, "get", "persistentvolumeclaims", "--volumes fresh is not possible for a claim"),
 			need(May, "list", "pods", "a clone might not run on the node that has its volume"),
 		}},
 		{Name: "pin", About: "--pin, and a service without a workload", Mode: Clone, Needs: []Need{
