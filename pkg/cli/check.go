@@ -34,6 +34,7 @@ type checking struct {
 type finding struct {
 	Name    string        `json:"name"`
 	About   string        `json:"about"`
+	Mode    string        `json:"mode,omitempty"` // empty: of both
 	Answer  access.Answer `json:"answer"`
 	Missing []lack        `json:"missing,omitempty"`
 	Reason  string        `json:"reason,omitempty"` // the server's, if it would refuse a target
@@ -132,7 +133,7 @@ func (c *sessionCommand) check(ctx context.Context, k checking) (int, error) {
 
 func judged(c access.Capability, lacking []access.Permission) finding {
 	answer, unmet := c.Judge(lacking)
-	f := finding{Name: c.Name, About: c.About, Answer: answer, session: c.Session}
+	f := finding{Name: c.Name, About: c.About, Mode: c.Mode, Answer: answer, session: c.Session}
 	for _, n := range unmet {
 		f.Missing = append(f.Missing, lack{n.Verb, n.Group, n.Resource, n.Without,
 			n.Degree == access.Must && !c.Any})
@@ -201,8 +202,8 @@ func isNoAnswer(ctx context.Context, err error) bool {
 
 // rehearsed returns the answer about a target.
 func rehearsed(o Options, noLease, refused error) finding {
-	f := finding{Name: o.Reference.String(), About: "a session of it, --mode " + string(o.Mode), Answer: access.Yes,
-		session: true}
+	f := finding{Name: o.Reference.String(), About: "a session of it, --mode " + string(o.Mode),
+		Mode: string(o.Mode), Answer: access.Yes, session: true}
 	switch {
 	case refused != nil:
 		f.Answer, f.Reason, f.next = access.No, refused.Error(), hint.Of(refused)

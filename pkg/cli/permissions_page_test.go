@@ -23,7 +23,7 @@ func TestPermissionsPage(t *testing.T) {
 	role := runMain(t.Context(), t, "rbac", "-n", "shop")
 	page := string(text)
 	for begin, want := range map[string]string{
-		"| capability |":                      capabilityTable(),
+		"| capability |":                    capabilityTable(),
 		"<!-- file: eshell-role.yaml -->\n": "<!-- file: eshell-role.yaml -->\n```yaml\n" + role.out + "```\n",
 	} {
 		from := strings.Index(page, begin)
