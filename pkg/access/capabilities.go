@@ -161,7 +161,7 @@ func features() []Capability {
 		{Name: "lease", About: "what a client leaves behind ends by itself", Needs: []Need{
 			need(Must, "create", "jobs.batch", "a session has no lease: what kill -9 leaves stays"),
 			need(May, "patch", "jobs.batch", "a session's lease lasts for all of --ttl, and is not renewed"),
-			need(May, "delete", "jobs.batch", "a session's lease ends by itself, some seconds after the session"),
+			need(May, "delete", "jobs.batch", "a session's lease is there for some seconds more"),
 		}},
 		{Name: "labels", About: "a clone keeps the labels by which nothing selects it", Mode: Clone,
 			Needs: each(Must, "list", "a clone has none of its workload's labels", "services",
@@ -183,8 +183,8 @@ func features() []Capability {
 			need(May, "list", "events", "eshell cannot tell why a volume or a network is missing"),
 			need(May, "get", "pods/log", "the log of a container that failed is not shown"),
 		}},
-		{Name: "choose", About: "the list of workloads, completion, and what a name was meant to be", Any: true,
-			Needs: each(Must, "list", "no workload of this type is offered", "deployments.apps",
+		{Name: "choose", About: "a list of workloads to choose from, completion, what a name was meant to be",
+			Any: true, Needs: each(Must, "list", "no workload of this type is offered", "deployments.apps",
 				"statefulsets.apps", "daemonsets.apps", "cronjobs.batch", "jobs.batch", "pods")},
 	}
 }
@@ -210,7 +210,7 @@ func commands() []Capability {
 			need(May, "get", "jobs.batch", "a session's lease cannot be listed by its name"),
 			in(Clone, need(May, "get", "pods", "a clone cannot be listed by its name")))},
 		{Name: "delete", About: "end a session", Any: true, Needs: append([]Need{
-			need(Must, "delete", "jobs.batch", "a session cannot be ended by its lease, nor a debug session at all"),
+			need(Must, "delete", "jobs.batch", "no debug session is ended, and no clone by its lease"),
 			in(Clone, need(Must, "delete", "pods", "a clone without a lease cannot be ended")),
 			need(May, "get", "jobs.batch", "a session's client is not told who has ended it"),
 			need(May, "patch", "jobs.batch", "a session's client is not told who has ended it"),

@@ -113,7 +113,7 @@ func (r Reason) String() string {
 	return r.Verb + ", for " + strings.Join(r.For, ", ") + ": without it " + r.Without
 }
 
-// LackedByEdit reports whether the ClusterRoles edit and admin, which every cluster has, lack a rule: it is the
-// only one that they lack.
+// LackedByEdit reports whether the ClusterRoles edit and admin, which every cluster has, lack a rule. They
+// lack just one.
 // https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles
 func LackedByEdit(r Rule) bool { return slices.Contains(r.Resources, "pods/ephemeralcontainers") }

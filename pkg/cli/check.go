@@ -217,7 +217,8 @@ func (c *sessionCommand) showFindings(k checking, findings []finding) error {
 	if k.output != "" {
 		return c.document(k.output, "CapabilityList", findings)
 	}
-	return written(printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(findingTable(findings), c.stdout))
+	printer := printers.NewTablePrinter(printers.PrintOptions{})
+	return written(printer.PrintObj(findingTable(findings), c.stdout))
 }
 
 func findingTable(findings []finding) *metav1.Table {

@@ -13,8 +13,8 @@ import (
 
 const permissionsPage = "../../docs/permissions.md"
 
-// TestPermissionsPage: the table and the Role of docs/permissions.md are those of package access. With -update
-// they are written.
+// TestPermissionsPage: the table and the Role of docs/permissions.md are those of package access. With
+// -update they are written.
 func TestPermissionsPage(t *testing.T) {
 	text, err := os.ReadFile(permissionsPage)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -109,18 +109,29 @@ func scopeOf(mode, via string) access.Scope {
 
 func (g *granting) validate() error {
 	subjects := slices.Concat(g.users, g.groups, g.accounts)
-	problems := path.IsValidPathSegmentName(g.name)
 	return cmp.Or(
 		validateScope(g.mode, g.via),
 		oneOf("aggregate", g.aggregate, "", "edit", "admin"),
 		oneOf("output", g.output, "", "yaml", "json"),
-		refuse(g.name == "" || len(problems) > 0, fmt.Sprintf("--name %q is not a valid name: %s", g.name,
-			strings.Join(append(problems, "it is empty")[:1], "")), ""),
+		validRoleName(g.name),
 		refuse(slices.Contains(subjects, ""), "--for, --group and --service-account need a name", ""),
 		g.validateAccounts(),
 		refuse(g.aggregate != "" && len(subjects) > 0, "--aggregate cannot be combined with "+
 			"--for, --group and --service-account: who has "+g.aggregate+" is bound already", ""),
 	)
+}
+
+// validRoleName applies the rule for the names of roles, which is not that of most objects.
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#path-segment-names
+func validRoleName(name string) error {
+	problems := content.IsPathSegmentName(name)
+	if name == "" {
+		problems = []string{"it is empty"}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("--name %q is not a valid name: %s", name, problems[0])
 }
 
 func (g *granting) validateAccounts() error {
@@ -219,8 +230,8 @@ func (g *granting) heading(namespace string) string {
 	if g.aggregate != "" {
 		return "# Adds to the ClusterRole " + g.aggregate + " what it lacks for eshell, in all namespaces.\n"
 	}
-	text := "# Whoever is allowed to create pods is allowed to use every Secret and every service account of\n" +
-		"# the namespace, with eshell or without it.\n"
+	text := wrapComment("Whoever is allowed to create pods is allowed to use every Secret and every " +
+		"service account of the namespace, with eshell or without it.")
 	if len(g.users)+len(g.groups)+len(g.accounts) == 0 {
 		text += "# It is bound to nobody: kubectl eshell rbac --for USER prints a RoleBinding too.\n"
 	}

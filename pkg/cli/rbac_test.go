@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"reflect"
 	"strings"
@@ -20,7 +21,7 @@ func decoded(t *testing.T, text string) (role rbacv1.Role, bindings []rbacv1.Rol
 	var raw []json.RawMessage
 	for {
 		var document json.RawMessage
-		if err := documents.Decode(&document); err == io.EOF {
+		if err := documents.Decode(&document); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
@@ -52,7 +53,7 @@ func TestRBACFormats(t *testing.T) {
 	for _, flags := range []string{"", "--mode clone", "--mode debug --via attach", "--minimal",
 		"--aggregate edit", "--aggregate admin --name x", "--for jane@example.com --for true --group system:x",
 		"--service-account shop:ci --name ci.role"} {
-		argv := append(strings.Fields("rbac -n shop "+flags), []string{}...)
+		argv := strings.Fields("rbac -n shop " + flags)
 		text, document := runMain(t.Context(), t, argv...), runMain(t.Context(), t, append(argv, "-o", "json")...)
 		if text.status != 0 || document.status != 0 || text.errOut != "" {
 			t.Fatalf("%s: %+v", flags, text)

@@ -46,8 +46,8 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	return status, err
 }
 
-// rehearsal returns the request as it is for a preview. The output must not depend on where it is printed, so a
-// terminal has to be requested.
+// rehearsal returns the request as it is for a preview. The output must not depend on where it is printed, so
+// a terminal has to be requested.
 func (o Options) rehearsal(request run.Request) run.Request {
 	request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
 	request.Plan.Stdin = request.Plan.TTY || is(o.Stdin, true) ||

@@ -121,8 +121,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestAggregate: the ClusterRole edit lacks just what kubectl eshell rbac --aggregate edit adds to it, and with
-// it a user lacks nothing. It is added to a ClusterRole of the test's own, made like edit.
+// TestAggregate: the ClusterRole edit lacks just what kubectl eshell rbac --aggregate edit adds to it, and
+// with it a user lacks nothing. It is added to a ClusterRole of the test's own, made like edit.
 func TestAggregate(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "aggregate", application)

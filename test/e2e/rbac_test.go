@@ -377,11 +377,11 @@ func (r *realmOfRoles) makeUser(t *testing.T, name string, permissions []access.
 	binding := &rbacv1.RoleBinding{ObjectMeta: meta,
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}}}
-	api := client(t).RbacV1()
-	if _, err := api.Roles(r.namespace).Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+	api, options := client(t).RbacV1(), metav1.CreateOptions{}
+	if _, err := api.Roles(r.namespace).Create(t.Context(), role, options); err != nil {
 		t.Error(err)
 	}
-	if _, err := api.RoleBindings(r.namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+	if _, err := api.RoleBindings(r.namespace).Create(t.Context(), binding, options); err != nil {
 		t.Error(err)
 	}
 }
