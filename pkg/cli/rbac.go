@@ -54,9 +54,8 @@ prints a ClusterRole that adds it to one of them, for all who have that.`,
 
   # Everybody who is allowed to edit is allowed to debug
   kubectl eshell rbac --aggregate edit`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := g.validate(); err != nil {
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if err := cmp.Or(takesNothing(words, *c.flags.AuthInfoName), g.validate()); err != nil {
 				return err
 			}
 			at, err := whereTo(cmd.Context(), c.flags)
@@ -73,6 +72,15 @@ prints a ClusterRole that adds it to one of them, for all who have that.`,
 	}
 	g.define(command.Flags())
 	return command
+}
+
+// takesNothing refuses words, and the flag with which kubectl create rolebinding names whom to bind: as for
+// every command of a plugin it is about the kubeconfig, so that nobody would be bound.
+func takesNothing(words []string, user string) error {
+	return cmp.Or(
+		refuse(len(words) > 0, "rbac takes no names: "+strings.Join(words, " "), ""),
+		refuse(user != "", "--user names a user of the kubeconfig, and rbac sends nothing",
+			hint.Command("bind the Role to a user: --for %s", user)))
 }
 
 func (g *granting) define(set *pflag.FlagSet) {

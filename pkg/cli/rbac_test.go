@@ -124,6 +124,8 @@ func TestRBACMistakes(t *testing.T) {
 		"rbac --service-account :ci":         "error: --service-account \":ci\" is not NAMESPACE:NAME\nhint: for example: --service-account default:ci\n",
 		"rbac --aggregate edit --for jane":   "error: --aggregate cannot be combined with --for, --group and --service-account: who has edit is bound already\n",
 		"rbac --aggregate edit --mode clone": "error: edit lacks nothing that --mode clone needs\nhint: bind it: kubectl create rolebinding eshell --clusterrole edit --user USER -n default\n",
+		"rbac deploy/api":                    "error: rbac takes no names: deploy/api\n",
+		"rbac --user jane":                   "error: --user names a user of the kubeconfig, and rbac sends nothing\nhint: bind the Role to a user: --for jane\n",
 		"check -o name":                      "error: --output \"name\" is not one of: json, yaml\n",
 		"check --mode x":                     "error: --mode \"x\" is not one of: clone, debug, all\n",
 		"check a b c":                        "error: expected one workload, but there are more words after a\nhint: a command goes after two dashes: kubectl eshell a -- b c\n",
