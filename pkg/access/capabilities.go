@@ -183,7 +183,7 @@ func features() []Capability {
 			need(May, "list", "events", "eshell cannot tell why a volume or a network is missing"),
 			need(May, "get", "pods/log", "the log of a container that failed is not shown"),
 		}},
-		{Name: "choose", About: "a list of workloads to choose from, completion, what a name was meant to be",
+		{Name: "choose", About: "a list of workloads, completion, what a name was meant to be",
 			Any: true, Needs: each(Must, "list", "no workload of this type is offered", "deployments.apps",
 				"statefulsets.apps", "daemonsets.apps", "cronjobs.batch", "jobs.batch", "pods")},
 	}
