@@ -30,6 +30,9 @@ func (a answerer) addTo(command *cobra.Command) {
 	if command.Name() == "list" {
 		answers["output"] = fixed([2]string{"wide"}, [2]string{"json"}, [2]string{"yaml"}, [2]string{"name"})
 	}
+	if command.Name() == "rbac" || command.Name() == "check" {
+		maps.Copy(answers, a.scopeValues())
+	}
 	for _, flag := range []string{"filename", "env-file", "custom", "kubeconfig", "client-certificate",
 		"client-key", "certificate-authority"} {
 		answers[flag] = cobra.FixedCompletions(nil, askForFiles)
@@ -61,6 +64,26 @@ func values() map[string][][2]string {
 		all["profile"] = append(all["profile"], [2]string{name})
 	}
 	return all
+}
+
+// scopeValues are those of the flags of the commands about permissions.
+func (a answerer) scopeValues() map[string]answer {
+	return map[string]answer{
+		"mode":      fixed(append(values()["mode"], [2]string{modeAll, "both"})...),
+		"output":    fixed([2]string{"yaml"}, [2]string{"json"}),
+		"aggregate": fixed([2]string{"edit"}, [2]string{"admin"}),
+		"service-account": a.request(func(ctx context.Context, c connection, q question) []string {
+			namespace, name, has := strings.Cut(q.typed, ":")
+			if !has {
+				namespace, name = c.namespace, ""
+			}
+			found, err := c.cluster.ServiceAccounts(ctx, namespace, name)
+			if err != nil {
+				return nil
+			}
+			return offer(q.typed, inLines(namespace+":", found)...)
+		}),
+	}
 }
 
 func fixed(words ...[2]string) answer {

@@ -99,6 +99,12 @@ func TestComplete(t *testing.T) {
 		{"extend x ", "30m\n1h\n2h\n8h\n:36\n", ""},
 		{"completion z", "zsh\tprint a script for kubectl-eshell\n:36\n", ""},
 		{"gc ", nothing, ""},
+		{"rbac ", nothing, ""},
+		{"rbac --mode ", "clone\ta new pod without traffic\ndebug\ta container in a live pod\nall\tboth\n:36\n", ""},
+		{"rbac --aggregate ", "edit\nadmin\n:36\n", ""},
+		{"rbac -o ", "yaml\njson\n:36\n", ""},
+		{"check -o ", "yaml\njson\n:36\n", ""},
+		{"check cronj", "cronjob/\tCronJob\n:38\n", ""},
 		{"--mod", "--mode\tMODE is clone (a new pod) or debug (a live one)\n:4\n", ""},
 		{"--unknown ", nothing, ""},
 		{"--revision x deploy/", nothing, ""},
@@ -112,7 +118,7 @@ func TestComplete(t *testing.T) {
 		*asked = nil
 		args := slices.Concat([]string{cobra.ShellCompRequestCmd, "--kubeconfig", kubeconfig},
 			strings.Split(tt.line, " "))
-		if slices.Contains([]string{"attach", "list", "extend", "completion", "gc"}, args[3]) {
+		if slices.Contains([]string{"attach", "list", "extend", "completion", "gc", "check", "rbac"}, args[3]) {
 			args = slices.Concat([]string{args[0], args[3]}, args[1:3], args[4:])
 		}
 		if args[1] == "completion" {

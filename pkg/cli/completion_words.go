@@ -41,7 +41,7 @@ func typesAndCommands(cmd *cobra.Command, typed string) ([]string, cobra.ShellCo
 		words = append(words, [2]string{typ.Type + "/", typ.Kind})
 		directive |= cobra.ShellCompDirectiveNoSpace
 	}
-	for _, c := range cmd.Commands() {
+	for _, c := range cmd.Commands() { // none below check
 		if c.Name() != "" && c.Name() != cobra.ShellCompRequestCmd {
 			words = append(words, [2]string{c.Name(), c.Short})
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/defaults"
@@ -94,7 +95,7 @@ func (f *flags) readDefaults(ctx context.Context) (defaults.Layers, error) {
 	}
 	var at here
 	if file.NeedsContext() {
-		if at, err = f.here(ctx); err != nil {
+		if at, err = whereTo(ctx, f.config); err != nil {
 			return nil, err
 		}
 	}
@@ -121,20 +122,20 @@ func (f *flags) setName(layers defaults.Layers) (name, source string) {
 // here is where a command would go.
 type here struct{ context, namespace string }
 
-// here returns the context and the namespace, whether or not there is a cluster. It waits until ctx ends: the
-// kubeconfig might be a pipe.
-func (f *flags) here(ctx context.Context) (here, error) {
+// whereTo returns the context and the namespace, whether or not there is a cluster. It waits until ctx ends:
+// the kubeconfig might be a pipe.
+func whereTo(ctx context.Context, config *genericclioptions.ConfigFlags) (here, error) {
 	return bounded.Call(ctx, func() (here, error) {
-		loader := f.config.ToRawKubeConfigLoader()
+		loader := config.ToRawKubeConfigLoader()
 		raw, err := loader.RawConfig()
 		if err != nil {
 			return here{}, err
 		}
 		namespace, _, err := loader.Namespace()
 		if err != nil {
-			return here{}, checkConfig(f.config, err)
+			return here{}, checkConfig(config, err)
 		}
-		return here{cmp.Or(*f.config.Context, raw.CurrentContext), namespace}, nil
+		return here{cmp.Or(*config.Context, raw.CurrentContext), namespace}, nil
 	})
 }
 

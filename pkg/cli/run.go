@@ -35,12 +35,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		Users: c.users}
 	request.Plan.Term = os.Getenv("TERM")
 	if o.isPreview() {
-		// The output must not depend on where it is printed, so a terminal has to be requested.
-		request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
-		request.Plan.Stdin = request.Plan.TTY || is(o.Stdin, true) ||
-			o.Stdin == nil && len(request.Plan.Command) == 0 // a shell reads whatever its stdin is
-		request.Plan.Debug.New = request.Plan.Debug.New || o.DryRun != DryRunNone // what would be sent
-		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
+		return 0, o.preview(ctx, o.rehearsal(request), stream.Interruptible(ctx, streams.Out), out)
 	}
 	reads := o.readsStdin(streams, out)
 	request.Prepare = c.remote.Prepare
@@ -53,6 +48,16 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	status, err := run.Session(ctx, request)
 	out.explainNotFound(status, o.Plan.Command)
 	return status, err
+}
+
+// rehearsal returns the request as it is for a preview. The output must not depend on where it is printed, so
+// a terminal has to be requested.
+func (o Options) rehearsal(request run.Request) run.Request {
+	request.Plan.TTY = !is(o.Stdin, false) && is(o.TTY, true)
+	request.Plan.Stdin = request.Plan.TTY || is(o.Stdin, true) ||
+		o.Stdin == nil && len(request.Plan.Command) == 0 // a shell reads whatever its stdin is
+	request.Plan.Debug.New = request.Plan.Debug.New || o.DryRun != DryRunNone // what would be sent
+	return request
 }
 
 // explainNotFound tells how to run what only a shell understands. 127 is the status of a command that was not

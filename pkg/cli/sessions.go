@@ -34,11 +34,11 @@ type sessionCommand struct {
 	out     *printer
 }
 
-// sessionCommands returns the commands for existing sessions, and version.
+// sessionCommands returns the commands for existing sessions, those about permissions, and version.
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
 	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
-		newVersion(c, version)}
+		newCheck(c, status), newRBAC(c), newVersion(c, version)}
 	for _, command := range commands {
 		c.addTo(command)
 	}
@@ -47,6 +47,7 @@ func sessionCommands(streams genericiooptions.IOStreams, version string, status 
 	commands[1].ValidArgsFunction = answers.sessions(1)
 	commands[2].ValidArgsFunction = answers.sessions(math.MaxInt)
 	commands[3].ValidArgsFunction = answers.sessions(1, "30m", "1h", "2h", "8h")
+	commands[5].ValidArgsFunction = answers.workloads
 	return commands
 }
 

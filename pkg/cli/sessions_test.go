@@ -234,7 +234,7 @@ func TestNothingFound(t *testing.T) {
 
 // The help of a command about sessions names its own flags, and none of a clone's or of the connection.
 func TestSessionHelp(t *testing.T) {
-	for _, word := range []string{"attach", "list", "delete", "extend", "gc"} {
+	for _, word := range []string{"attach", "list", "delete", "extend", "gc", "check", "rbac"} {
 		got := runMain(t.Context(), t, word, "--help")
 		if got.status != 0 || got.errOut != "" || !strings.Contains(got.out,
 			"Usage:\n  kubectl eshell "+word) || !strings.Contains(got.out, "kubectl eshell options") {

@@ -74,11 +74,28 @@ func Take(ctx context.Context, client kubernetes.Interface, t Terms) (*Lease, er
 		return nil, err
 	}
 	l.Name, l.UID = job.Name, job.UID
-	if why := endless(&job.Spec); why != "" {
-		return nil, errors.Join(fmt.Errorf("job/%s would never end: on arrival %s", job.Name, why),
-			l.Release(ctx))
+	if err := endlessness(job); err != nil {
+		return nil, errors.Join(err, l.Release(ctx))
 	}
 	return l, nil
+}
+
+// DryRun returns why Take would make no lease. The server stores nothing.
+func DryRun(ctx context.Context, client kubernetes.Interface, t Terms) error {
+	job, err := client.BatchV1().Jobs(t.Namespace).Create(ctx, t.job(),
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return err
+	}
+	return endlessness(job)
+}
+
+// endlessness returns an error for a Job that was changed on arrival so that it would not end in time.
+func endlessness(job *batchv1.Job) error {
+	if why := endless(&job.Spec); why != "" {
+		return fmt.Errorf("job/%s would never end: on arrival %s", job.Name, why)
+	}
+	return nil
 }
 
 // Follow returns a lease for somebody who only observes it. Its length is the TTL, and Release does nothing.

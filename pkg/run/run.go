@@ -4,12 +4,14 @@ package run
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/diagnosis"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
@@ -98,6 +100,20 @@ func Preview(ctx context.Context, r Request) (*plan.Plan, *workload.Workload, er
 		}
 	}
 	return planned, w, err
+}
+
+// Rehearse plans a session, and sends what it would create as a dry run: the server judges it and stores
+// nothing. The error is why there would be no session, and noLease why it would have no lease.
+func Rehearse(ctx context.Context, r Request) (noLease, err error) {
+	planned, w, err := Preview(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var asked sync.WaitGroup
+	asked.Go(func() { noLease = lease.DryRun(ctx, r.Cluster.Client, r.terms(w.Namespace)) })
+	_, err = session.DryRun(ctx, r.Cluster.Client, planned, r.Session.Write)
+	asked.Wait()
+	return noLease, session.Interrupted(ctx, r.hintProfile(ctx, w, err))
 }
 
 func (r Request) plan(w *workload.Workload) (*plan.Plan, error) {

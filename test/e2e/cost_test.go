@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/countproxy"
 )
 
@@ -62,6 +63,8 @@ func TestCost(t *testing.T) {
 		{"deploy/source --dry-run=client", false, rights + "3 POST selfsubjectaccessreviews, GET deployments, " +
 			strings.TrimSuffix(lists, ", "), 1, 3, 24, true},
 		{"list", false, "GET pods, GET jobs, POST selfsubjectreviews", 1, 3, 48, true},
+		{"check", false, fmt.Sprintf("%d POST selfsubjectaccessreviews, POST selfsubjectreviews",
+			len(access.Permissions(access.Capabilities(access.Scope{})))), 1, 3, 48, true},
 		{"attach " + name + " -- true", false,
 			"GET pods, GET jobs, POST selfsubjectreviews, GET pods/exec, GET jobs", 3, 5, 32, false},
 	}

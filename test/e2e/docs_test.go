@@ -31,10 +31,6 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	scene := newScene(t)
-	t.Run("role", func(t *testing.T) {
-		t.Parallel()
-		scene.suffices(t, pages)
-	})
 	for _, page := range pages {
 		t.Run(page.Path, func(t *testing.T) {
 			t.Parallel()
@@ -70,24 +66,6 @@ func newScene(t *testing.T) namespaceFixture {
 	kubectl(t, "wait", "-n", scene.namespace, "--for=condition=Available", "deployments", "--all", inTime)
 	kubectl(t, "wait", "-n", scene.namespace, "--for=condition=Ready", "pods", "--all", inTime)
 	return scene
-}
-
-// suffices asserts that the Role of docs/permissions.md is enough: a session of each mode has nothing to say
-// of what it is not allowed to do, and its lease and its labels are as anybody's.
-func (r namespaceFixture) suffices(t *testing.T, pages []docs.Page) {
-	t.Helper()
-	page := pages[slices.IndexFunc(pages, func(p docs.Page) bool { return p.Path == "docs/permissions.md" })]
-	role := page.Blocks[slices.IndexFunc(page.Blocks, func(b docs.Block) bool { return b.File != "" })].Text
-	r.apply(t, strings.Replace(role, "name: eshell", "name: whole", 1))
-	kubectl(t, "create", "rolebinding", "whole", "-n", r.namespace, "--role=whole", "--user=whole")
-	for _, words := range []string{"deploy/api", "pod/api-7d4b9 --mode debug"} {
-		as, all := r.run(t, "kubectl-eshell "+words+" --as whole -- true"), r.run(t, "kubectl-eshell "+words+" -- true")
-		got, want := anySession(as.stderr), anySession(all.stderr)
-		if as.status != 0 || all.status != 0 || got != want {
-			t.Errorf("%s: with the Role, status %d:\n%s\nwith every right, status %d:\n%s", words, as.status, got,
-				all.status, want)
-		}
-	}
 }
 
 // anySession returns what a session says, without its own name and without what a slow machine adds.
