@@ -45,6 +45,7 @@ type connection struct {
 	namespace        string
 	enforceNamespace bool // -n was given
 	shells           shells
+	users            users
 }
 
 // connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
@@ -102,8 +103,22 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		dialer.CloseAll()
 		remote.Forget()
 	}
-	return connection{cluster, remote, reconnect, contextName(flags), namespace, enforced,
-		shells{*flags.CacheDir, config.Host}}, nil
+	remembered := cache{*flags.CacheDir, config.Host}
+	return connection{cluster, remote, reconnect, contextName(flags), namespace, enforced, shells{remembered},
+		users{remembered, kubeUser(flags), config.Impersonate.UserName}}, nil
+}
+
+// kubeUser returns the name of the kubeconfig's user, or "" if there is none.
+func kubeUser(flags *genericclioptions.ConfigFlags) string {
+	config, err := flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return *flags.AuthInfoName
+	}
+	context := config.Contexts[cmp.Or(*flags.Context, config.CurrentContext)]
+	if context == nil {
+		return *flags.AuthInfoName
+	}
+	return cmp.Or(*flags.AuthInfoName, context.AuthInfo)
 }
 
 // contextName returns the name of the context, if the kubeconfig has others too.

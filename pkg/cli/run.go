@@ -29,7 +29,8 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if err != nil {
 		return 0, err
 	}
-	request := run.Request{Cluster: c.cluster, Query: query, Mode: o.Mode, Plan: o.Plan, Shells: c.shells}
+	request := run.Request{Cluster: c.cluster, Query: query, Mode: o.Mode, Plan: o.Plan, Shells: c.shells,
+		Users: c.users}
 	request.Plan.Term = os.Getenv("TERM")
 	if o.isPreview() {
 		// The output must not depend on where it is printed, so a terminal has to be requested.
