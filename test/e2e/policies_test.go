@@ -23,6 +23,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	policies "github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/embedded"
 )
 
@@ -155,10 +156,13 @@ func (r policed) sends(ctx context.Context, client kubernetes.Interface, object 
 // written.
 func (r policed) holds(t *testing.T, name string, client kubernetes.Interface, object any) {
 	t.Helper()
-	r.await(t, "policy "+name, func(ctx context.Context) (bool, error) {
-		err := r.sends(ctx, client, object)
-		return err != nil && strings.Contains(err.Error(), "eshell policy "+name+": "), nil
-	})
+	var answer error
+	if err := until(t.Context(), patience, func(ctx context.Context) (bool, error) {
+		answer = r.sends(ctx, client, object)
+		return answer != nil && strings.Contains(answer.Error(), "eshell policy "+name+": "), nil
+	}); err != nil {
+		t.Fatalf("policy %s: %v; the answer was %v", name, err, answer)
+	}
 }
 
 // connects asks for a stream without opening it: what a policy lets pass is then refused for that.
@@ -210,6 +214,7 @@ func TestPolicies(t *testing.T) {
 	r.compiles(t)
 	r.sessions(t)
 	r.isAudited(t)
+	r.profiles(t, alice)
 }
 
 // judged is a request, and the sentence that refuses it.
@@ -443,21 +448,17 @@ func (r policed) debuggers() []judged {
 	refused := func(name string, security corev1.SecurityContext) judged {
 		return judged{name, "alice", debugger(secured(security)), rights}
 	}
-	unmasked, hostProcess := corev1.UnmaskedProcMount, true
 	return []judged{
 		{"a capability of every container", "alice", debugger(added("CHOWN")), ""},
 		{"strace", "alice", debugger(added("SYS_PTRACE")), rights},
 		{"a small capability", "alice", debugger(added("net_raw")), rights},
 		{"all", "alice", debugger(added("ALL")), rights},
 		refused("privileged", corev1.SecurityContext{Privileged: new(true)}),
-		refused("unmasked", corev1.SecurityContext{ProcMount: &unmasked}),
 		refused("no seccomp", corev1.SecurityContext{
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}}),
 		refused("no AppArmor", corev1.SecurityContext{
 			AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}}),
 		refused("SELinux", corev1.SecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Type: "spc_t"}}),
-		refused("of the host", corev1.SecurityContext{
-			WindowsOptions: &corev1.WindowsSecurityContextOptions{HostProcess: &hostProcess}}),
 		{"another image", "alice", debugger(func(c *corev1.EphemeralContainerCommon) { c.Image = busyboxImage + "0" }),
 			"debug: image " + busyboxImage + "0 is not one of " + busyboxImage + " (--image)"},
 		{"another by its digest", "alice", debugger(func(c *corev1.EphemeralContainerCommon) {
@@ -640,4 +641,57 @@ func (r policed) isAudited(t *testing.T) {
 	for resource := range missing {
 		t.Errorf("the audit log has no session's %s", resource)
 	}
+}
+
+// profiles asserts which containers pass by their rights, for each profile that is allowed: those of kubectl's
+// profiles, whoever makes them.
+func (r policed) profiles(t *testing.T, alice kubernetes.Interface) {
+	t.Helper()
+	all := []profile.Profile{profile.Baseline, profile.Restricted, profile.General, profile.Netadmin,
+		profile.Sysadmin}
+	for allowed, passes := range map[profile.Profile]string{
+		"":                 "",
+		profile.Restricted: "restricted",
+		profile.Baseline:   "baseline restricted",
+		profile.General:    "baseline restricted general",
+		profile.Netadmin:   "baseline restricted netadmin",
+		profile.Sysadmin:   "baseline restricted general netadmin sysadmin",
+	} {
+		r.allow(t, alice, allowed)
+		var passed []string
+		for _, p := range all {
+			security, err := p.SecurityContext()
+			if err != nil {
+				t.Fatal(err)
+			}
+			container := debugger(func(c *corev1.EphemeralContainerCommon) { c.SecurityContext = security })
+			if err := r.sends(t.Context(), alice, container); err == nil {
+				passed = append(passed, string(p))
+			} else if !strings.Contains(err.Error(), "eshell policy debug: ") {
+				t.Error(err)
+			}
+		}
+		if got := strings.Join(passed, " "); got != passes {
+			t.Errorf("with profile %q these pass: %s, want %s", allowed, got, passes)
+		}
+	}
+}
+
+// allow sets the only profile that is allowed, and waits until that holds.
+func (r policed) allow(t *testing.T, alice kubernetes.Interface, p profile.Profile) {
+	t.Helper()
+	kubectl(t, "patch", "configmap", r.namespace+"-policy", "-n", r.namespace, "--type=merge", "-p",
+		fmt.Sprintf(`{"data":{"debugProfiles":%q}}`, p))
+	sentence := fmt.Sprintf("has more rights than profile %s (", p)
+	switch p {
+	case "":
+		sentence = "there are no debug containers in namespace " + r.namespace
+	case profile.Sysadmin:
+		sentence = ""
+	}
+	r.await(t, "profile "+string(p), func(ctx context.Context) (bool, error) {
+		err := r.sends(ctx, alice, debugger(added("SYS_ADMIN")))
+		return err == nil && sentence == "" || err != nil && sentence != "" &&
+			strings.Contains(err.Error(), sentence), nil
+	})
 }
