@@ -80,8 +80,8 @@ func (s shells) Remember(ctx context.Context, image string) {
 	s.write(ctx, "without-shell", image, "")
 }
 
-// users remembers who the caller is on the server. It is a guess, which the server's answer corrects: the same
-// user of a kubeconfig can sign in as somebody else.
+// users remembers who the caller is on the server. It is a guess, which the server's answer corrects: the
+// same user of a kubeconfig can sign in as somebody else.
 type users struct {
 	cache
 	kubeUser     string // the name in the kubeconfig

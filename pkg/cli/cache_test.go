@@ -56,7 +56,7 @@ func TestShellsWithoutCache(t *testing.T) {
 	}
 }
 
-// TestUsers: a name is remembered for a server and a user of the kubeconfig, and that of --as needs no memory.
+// TestUsers: a name is remembered for a server and a user of the kubeconfig; that of --as needs no memory.
 func TestUsers(t *testing.T) {
 	folder := t.TempDir()
 	of := func(server, kubeUser, as string) users { return users{cache{folder, server}, kubeUser, as} }

@@ -54,6 +54,7 @@ func values() map[string][][2]string {
 		"output":        {{"yaml"}, {"json"}, {"name"}},
 		"validate":      {{"strict"}, {"warn"}, {"ignore"}},
 		"escape":        {{"none", "no keys end or leave the session"}},
+		"detach-keys":   {{"ctrl-p,ctrl-q", "as in docker"}, {"none"}},
 		"pod-selection": {{"newest"}, {"oldest"}, {"unready"}, {"crashing"}},
 	}
 	for _, name := range profiles() {

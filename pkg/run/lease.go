@@ -75,9 +75,9 @@ func (r Request) terms(namespace string) lease.Terms {
 		Annotations: map[string]string{owned.ModeAnnotation: string(r.Mode)}}
 }
 
-// resolveLease waits for the lease. It takes another one if this one turns out to be unusable: the workload is
-// in another namespace, the caller is not allowed to renew the lease, or the caller's name is not the one that
-// was known.
+// resolveLease waits for the lease. It takes another one if this one turns out to be unusable: the workload
+// is in another namespace, the caller is not allowed to renew the lease, or the caller's name is not the one
+// that was known.
 func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pendingLease) *pendingLease {
 	<-t.ready
 	user, fixed := w.Access.User, !w.Access.PatchJobs
