@@ -98,6 +98,8 @@ func TestComplete(t *testing.T) {
 		{"attach x ", ordered, ""},
 		{"extend x ", "30m\n1h\n2h\n8h\n:36\n", ""},
 		{"completion z", "zsh\tprint a script for kubectl-eshell\n:36\n", ""},
+		{"policy re", "reason\n:36\n", ""},
+		{"policy reason --action ", "deny\nwarn\tand record what would be refused\naudit\n:36\n", ""},
 		{"gc ", nothing, ""},
 		{"--mod", "--mode\tMODE is clone (a new pod) or debug (a live one)\n:4\n", ""},
 		{"--unknown ", nothing, ""},
@@ -112,11 +114,11 @@ func TestComplete(t *testing.T) {
 		*asked = nil
 		args := slices.Concat([]string{cobra.ShellCompRequestCmd, "--kubeconfig", kubeconfig},
 			strings.Split(tt.line, " "))
-		if slices.Contains([]string{"attach", "list", "extend", "completion", "gc"}, args[3]) {
+		if slices.Contains([]string{"attach", "list", "extend", "completion", "policy", "gc"}, args[3]) {
 			args = slices.Concat([]string{args[0], args[3]}, args[1:3], args[4:])
 		}
-		if args[1] == "completion" {
-			args = slices.Delete(args, 2, 4) // it has no flags of a connection
+		if args[1] == "completion" || args[1] == "policy" {
+			args = slices.Delete(args, 2, 4) // they have no flags of a connection
 		}
 		got, stderr := completed(t, args...)
 		if got != tt.want || stderr != "" || strings.Join(*asked, ", ") != tt.requests {

@@ -77,7 +77,11 @@ Without a name all of them are printed.`,
 		},
 	}
 	f.addTo(command.Flags())
-	answerer{}.addTo(command)
+	command.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	for flag, words := range map[string][][2]string{"debug-profile": values()["profile"][1:],
+		"action": {{"deny"}, {"warn", "and record what would be refused"}, {"audit"}}} {
+		_ = command.RegisterFlagCompletionFunc(flag, fixed(words...)) // fails only if it has one already
+	}
 	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return explainFlag(cmd, err, "list the flags: "+cmd.CommandPath()+" --help")
 	})

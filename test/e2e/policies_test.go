@@ -215,6 +215,7 @@ func TestPolicies(t *testing.T) {
 	r.sessions(t)
 	r.isAudited(t)
 	r.profiles(t, alice)
+	r.warns(t, alice)
 }
 
 // judged is a request, and the sentence that refuses it.
@@ -694,4 +695,27 @@ func (r policed) allow(t *testing.T, alice kubernetes.Interface, p profile.Profi
 		return err == nil && sentence == "" || err != nil && sentence != "" &&
 			strings.Contains(err.Error(), sentence), nil
 	})
+}
+
+// warns makes a policy warn, as with --action warn: a session that it would refuse starts, and is told so.
+func (r policed) warns(t *testing.T, alice kubernetes.Interface) {
+	t.Helper()
+	printed := kubectl(t, "eshell", "policy", "reason", "--action=warn")
+	_, actions, _ := strings.Cut(printed, "validationActions:\n")
+	if actions != "  - Warn\n  - Audit\n" {
+		t.Errorf("--action warn prints the actions\n%s", actions)
+	}
+	kubectl(t, "patch", "validatingadmissionpolicybinding", r.namespace+"-reason", "--type=merge", "-p",
+		`{"spec":{"validationActions":["Warn","Audit"]}}`)
+	r.await(t, "a warning", func(ctx context.Context) (bool, error) {
+		return r.sends(ctx, alice, r.lease(noted(owned.ReasonAnnotation, ""))) == nil, nil
+	})
+	end := r.run(t, "kubectl-eshell deploy/app --ttl 1h"+alicesOwn+" -- true")
+	if warned := strings.Count(end.stderr, "warning: Validation failed for ValidatingAdmissionPolicy '"+
+		r.namespace+"-reason'"); end.status != 0 || warned != 1 {
+		t.Errorf("exit status %d, %d warnings, stderr is\n%s", end.status, warned, end.stderr)
+	}
+	for _, session := range headlines(end.stderr) {
+		r.without(t, session)
+	}
 }
