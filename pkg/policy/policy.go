@@ -1,5 +1,5 @@
-// Package policy holds ValidatingAdmissionPolicies about sessions, as YAML to be reviewed, and recognizes their
-// refusals. The API server applies them to everybody, whatever client they use:
+// Package policy holds ValidatingAdmissionPolicies about sessions, as YAML to be reviewed, and recognizes
+// their refusals. The API server applies them to everybody, whatever client they use:
 // https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 package policy
 
@@ -52,7 +52,8 @@ type Options struct {
 	Names      []string          // of the policies; none: all
 	Namespace  string            // of the ConfigMap
 	Parameters map[string]string // by key of the ConfigMap
-	// Actions are what the server does about a violation. The policy Audit, which refuses nothing, has its own.
+	// Actions are what the server does about a violation. The policy Audit, which refuses nothing, has its
+	// own.
 	Actions []admissionv1.ValidationAction
 	// Selector selects the namespaces that the policies are about; nil: all. DebugSelector is that of the
 	// policy Debug; nil: it is Selector.

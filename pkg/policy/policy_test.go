@@ -100,7 +100,8 @@ func TestPrint(t *testing.T) {
 // TestPrintApart: the policy audit refuses nothing and reads nothing; the policy debug can have namespaces of
 // its own.
 func TestPrintApart(t *testing.T) {
-	text, err := Print(Options{Names: []string{Audit}, Actions: []admissionv1.ValidationAction{admissionv1.Deny}})
+	deny := []admissionv1.ValidationAction{admissionv1.Deny}
+	text, err := Print(Options{Names: []string{Audit}, Actions: deny})
 	if err != nil || strings.Contains(string(text), "Deny") || strings.Contains(string(text), "ConfigMap") {
 		t.Errorf("%v:\n%s", err, text)
 	}

@@ -111,8 +111,8 @@ func (t *pendingLease) refusal(planned *plan.Plan) error {
 	if planned.Joins || policy.Refusal(t.err) == nil {
 		return nil
 	}
-	return fmt.Errorf("create job/%s in namespace %s: %w", owned.LeaseName(t.terms.Session), t.terms.Namespace,
-		t.err)
+	return fmt.Errorf("create job/%s in namespace %s: %w", owned.LeaseName(t.terms.Session),
+		t.terms.Namespace, t.err)
 }
 
 // giveUp releases a lease that no session uses.

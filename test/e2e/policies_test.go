@@ -142,8 +142,8 @@ func (r policed) sends(ctx context.Context, client kubernetes.Interface, object 
 		if resource == "jobs" {
 			rest = client.BatchV1().RESTClient()
 		}
-		err = rest.Patch(apitypes.StrategicMergePatchType).Namespace(r.namespace).Resource(resource).Name(name).
-			Param("dryRun", metav1.DryRunAll).Body([]byte(o.patch)).Do(ctx).Error()
+		err = rest.Patch(apitypes.StrategicMergePatchType).Namespace(r.namespace).Resource(resource).
+			Name(name).Param("dryRun", metav1.DryRunAll).Body([]byte(o.patch)).Do(ctx).Error()
 	case connection:
 		err = r.connects(ctx, client, o)
 	default:
@@ -320,6 +320,9 @@ func (r policed) identities() []judged {
 		{"another name and another's user", "alice", debugger(called("x"), variable("ESHELL_USER", "bob")),
 			"identity: a session belongs to the user who creates it (ESHELL_USER)"},
 		{"a pod", "bob", r.plain("web"), ""},
+		{"a pod without a name yet", "bob", changed(r.plain(""), func(pod *corev1.Pod) {
+			pod.GenerateName = "web-"
+		}), ""},
 		{"a pod like a clone", "alice", r.plain("app-eshell-x7k2p"), isNone},
 		{"a controller's pod like a clone", controller, r.plain("app-eshell-x7k2p"), isNone},
 		{"a pod almost like a clone", "bob", r.plain("app-eshell-tools"), ""},
@@ -587,8 +590,12 @@ func (r policed) extends(t *testing.T) {
 	if end.status != 0 || name == "" {
 		t.Fatalf("--detach: %+v", end)
 	}
-	if end := r.run(t, "kubectl-eshell attach "+name+alicesOwn+" -- sh -c 'exit 7'"); end.status != 7 {
-		t.Errorf("attach: %+v", end)
+	const bobsOwn = " --force --as bob --as-group system:masters"
+	for _, who := range []string{alicesOwn, bobsOwn} {
+		end := r.run(t, "kubectl-eshell attach "+name+who+" -- sh -c 'exit 7'")
+		if end.status != 7 || strings.Contains(end.stderr, "warning") {
+			t.Errorf("attach%s: %+v", who, end)
+		}
 	}
 	end = r.run(t, "kubectl-eshell extend "+name+" 1h"+alicesOwn)
 	next := "kubectl eshell extend " + name + " 30m -n " + r.namespace
@@ -599,7 +606,8 @@ func (r policed) extends(t *testing.T) {
 	if end := r.run(t, next+alicesOwn); end.status != 0 {
 		t.Errorf("%s: %+v", next, end)
 	}
-	if end := r.run(t, "kubectl-eshell delete "+name+alicesOwn); end.status != 0 {
+	if end := r.run(t, "kubectl-eshell delete "+name+bobsOwn); end.status != 0 || strings.Contains(end.stderr,
+		"warning") {
 		t.Errorf("delete: %+v", end)
 	}
 }
@@ -644,8 +652,8 @@ func (r policed) isAudited(t *testing.T) {
 	}
 }
 
-// profiles asserts which containers pass by their rights, for each profile that is allowed: those of kubectl's
-// profiles, whoever makes them.
+// profiles asserts which containers pass by their rights, for each profile that is allowed: those of
+// kubectl's profiles, whoever makes them.
 func (r policed) profiles(t *testing.T, alice kubernetes.Interface) {
 	t.Helper()
 	all := []profile.Profile{profile.Baseline, profile.Restricted, profile.General, profile.Netadmin,
