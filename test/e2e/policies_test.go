@@ -129,13 +129,9 @@ func (r policed) sends(ctx context.Context, client kubernetes.Interface, object 
 	case *batchv1.Job:
 		_, err = client.BatchV1().Jobs(r.namespace).Create(ctx, o, metav1.CreateOptions{DryRun: dry})
 	case corev1.EphemeralContainer:
-		var pod *corev1.Pod
-		if pod, err = client.CoreV1().Pods(r.namespace).Get(ctx, "production", metav1.GetOptions{}); err != nil {
-			return err
-		}
-		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, o)
-		_, err = client.CoreV1().Pods(r.namespace).UpdateEphemeralContainers(ctx, "production", pod,
-			metav1.UpdateOptions{DryRun: dry})
+		err = r.adds(ctx, client, "production", o)
+	case inClone:
+		err = r.adds(ctx, client, "app-eshell-bcdfg", o.EphemeralContainer)
 	case change:
 		resource, name, _ := strings.Cut(o.resource, "/")
 		rest := client.CoreV1().RESTClient()
@@ -149,6 +145,22 @@ func (r policed) sends(ctx context.Context, client kubernetes.Interface, object 
 	default:
 		err = fmt.Errorf("unknown object %T", object)
 	}
+	return err
+}
+
+// inClone is a container that is added to a clone.
+type inClone struct{ corev1.EphemeralContainer }
+
+func (r policed) adds(ctx context.Context, client kubernetes.Interface, to string,
+	c corev1.EphemeralContainer) error {
+	pods := client.CoreV1().Pods(r.namespace)
+	pod, err := pods.Get(ctx, to, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, c)
+	_, err = pods.UpdateEphemeralContainers(ctx, to, pod,
+		metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }
 
@@ -187,7 +199,7 @@ func TestPolicies(t *testing.T) {
 	t.Parallel()
 	r := newPoliced(t, "policies", "--reason-pattern=^OPS-[0-9]+$", "--max-ttl=1h",
 		"--registry=localhost,registry.example/team", "--debug-profile=baseline",
-		"--debug-image="+busyboxImage, "--connect-exempt=break-glass")
+		"--debug-image="+busyboxImage+",evil.example/x", "--connect-exempt=break-glass")
 	alice := r.as(t, "alice")
 	r.seed(t, alice)
 	r.holds(t, policies.Identity, r.as(t, "bob"), r.clone())
@@ -361,15 +373,19 @@ func changed(pod *corev1.Pod, change func(*corev1.Pod)) *corev1.Pod {
 }
 
 func (r policed) reasons() []judged {
+	const line = "reason: a reason is one line of at most 1000 characters (--reason)"
 	const refusal = "reason: a session needs a reason that matches ^OPS-[0-9]+$ (--reason)"
 	note := func(reason string) func(*corev1.Pod) {
 		return func(pod *corev1.Pod) { pod.Annotations[owned.ReasonAnnotation] = reason }
 	}
 	return []judged{
 		{"another reason", "alice", r.clone(note("because")), refusal},
-		{"a line more", "alice", r.clone(note("OPS-1\nOPS-2")), refusal},
-		{"a line break at its end", "alice", r.clone(note("OPS-1\n")), refusal},
-		{"a huge one", "alice", r.clone(note("OPS-" + strings.Repeat("1", 200_000))), refusal},
+		{"a line more", "alice", r.clone(note("OPS-1\nOPS-2")), line},
+		{"a line break at its end", "alice", r.clone(note("OPS-1\n")), line},
+		{"another line break", "alice", r.clone(note("OPS-1\u2028")), line},
+		{"a long one", "alice", r.clone(note("OPS-" + strings.Repeat("1", 996))), ""},
+		{"a longer one", "alice", r.clone(note("OPS-" + strings.Repeat("1", 997))), line},
+		{"a huge one", "alice", r.clone(note("OPS-" + strings.Repeat("1", 200_000))), line},
 		{"none on the lease", "alice", r.lease(noted(owned.ReasonAnnotation, "")), refusal},
 		{"none in debug mode", "alice", debugger(variable("ESHELL_REASON", "")), refusal},
 		{"two in debug mode", "alice", debugger(twice("ESHELL_REASON", "x")), refusal},
@@ -443,12 +459,16 @@ func (r policed) images() []judged {
 		}), "images: " + evil + from},
 		judged{"a later one", "alice", change{"pods/app-eshell-bcdfg",
 			`{"spec":{"containers":[{"name":"app","image":"evil.example/x"}]}}`}, "images: " + evil + from},
+		judged{"of an ephemeral container", "alice", inClone{debugger(func(c *corev1.EphemeralContainerCommon) {
+			c.Image = evil
+		})}, "images: " + evil + from},
 		judged{"of another pod", "alice", changed(r.plain("web"), image(evil)), ""},
 	)
 }
 
 func (r policed) debuggers() []judged {
 	const rights = "debug: container eshell-x7k2p has more rights than profile baseline (--profile)"
+	const listed = busyboxImage + ", evil.example/x (--image)"
 	refused := func(name string, security corev1.SecurityContext) judged {
 		return judged{name, "alice", debugger(secured(security)), rights}
 	}
@@ -464,11 +484,10 @@ func (r policed) debuggers() []judged {
 			AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}}),
 		refused("SELinux", corev1.SecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Type: "spc_t"}}),
 		{"another image", "alice", debugger(func(c *corev1.EphemeralContainerCommon) { c.Image = busyboxImage + "0" }),
-			"debug: image " + busyboxImage + "0 is not one of " + busyboxImage + " (--image)"},
+			"debug: image " + busyboxImage + "0 is not one of " + listed},
 		{"another by its digest", "alice", debugger(func(c *corev1.EphemeralContainerCommon) {
 			c.Image = busyboxImage + "@sha256:" + strings.Repeat("a", 64)
-		}), "debug: image " + busyboxImage + "@sha256:" + strings.Repeat("a", 64) + " is not one of " + busyboxImage +
-			" (--image)"},
+		}), "debug: image " + busyboxImage + "@sha256:" + strings.Repeat("a", 64) + " is not one of " + listed},
 		{"kubectl debug", "alice", debugger(called("debugger-1"), added("SYS_ADMIN")),
 			strings.Replace(rights, "eshell-x7k2p", "debugger-1", 1)},
 	}
