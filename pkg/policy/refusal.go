@@ -25,8 +25,8 @@ func (e *RefusedError) Error() string {
 // Unwrap returns the server's answer.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-var refusal = regexp.MustCompile(
-	`(?s)ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: eshell policy ([a-z]+): (.+)`)
+var refusal = regexp.MustCompile(`(?s)ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' ` +
+	`denied request: eshell policy ([a-z]+): (.+)`)
 
 // Refusal returns the refusal in an error's chain, or nil if none of the policies has refused the request.
 func Refusal(err error) *RefusedError {
