@@ -41,7 +41,7 @@ func Main(ctx context.Context, args []string, streams genericiooptions.IOStreams
 	if flag := executed.Flag("context"); flag != nil {
 		kubeContext = flag.Value.String()
 	}
-	return report(told, explainDashes(executed, args, err), kubeContext)
+	return report(told, explainPolicy(executed, args, explainDashes(executed, args, err)), kubeContext)
 }
 
 const long = `Open a shell next to a workload.
@@ -122,7 +122,8 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 	})
 	f.addTo(command)
 	command.AddCommand(sessionCommands(streams, version, status)...)
-	command.AddCommand(newOptions(streams), newCompletion(streams), newConfig(streams))
+	command.AddCommand(newOptions(streams), newCompletion(streams), newConfig(streams),
+		newPolicy(streams))
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
 	command.SetErr(streams.ErrOut)

@@ -98,6 +98,8 @@ func TestComplete(t *testing.T) {
 		{"attach x ", ordered, ""},
 		{"extend x ", "30m\n1h\n2h\n8h\n:36\n", ""},
 		{"completion z", "zsh\tprint a script for kubectl-eshell\n:36\n", ""},
+		{"policy re", "reason\n:36\n", ""},
+		{"policy reason --action ", "deny\nwarn\tand record what would be refused\naudit\n:36\n", ""},
 		{"gc ", nothing, ""},
 		{"rbac ", nothing, ""},
 		{"rbac --mode ", "clone\ta new pod without traffic\ndebug\ta container in a live pod\nall\tboth\n:36\n", ""},
@@ -118,11 +120,12 @@ func TestComplete(t *testing.T) {
 		*asked = nil
 		args := slices.Concat([]string{cobra.ShellCompRequestCmd, "--kubeconfig", kubeconfig},
 			strings.Split(tt.line, " "))
-		if slices.Contains([]string{"attach", "list", "extend", "completion", "gc", "check", "rbac"}, args[3]) {
+		commands := []string{"attach", "list", "extend", "completion", "gc", "check", "rbac", "policy"}
+		if slices.Contains(commands, args[3]) {
 			args = slices.Concat([]string{args[0], args[3]}, args[1:3], args[4:])
 		}
-		if args[1] == "completion" {
-			args = slices.Delete(args, 2, 4) // it has no flags of a connection
+		if args[1] == "completion" || args[1] == "policy" {
+			args = slices.Delete(args, 2, 4) // they have no flags of a connection
 		}
 		got, stderr := completed(t, args...)
 		if got != tt.want || stderr != "" || strings.Join(*asked, ", ") != tt.requests {

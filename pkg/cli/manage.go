@@ -17,6 +17,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/inventory"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
@@ -238,9 +239,30 @@ func (c *sessionCommand) extend(ctx context.Context, name string, by time.Durati
 	}
 	ends, err := inventory.Extend(ctx, c.cluster.Client, s, by)
 	if err != nil {
-		return err
+		return explainMaximum(s, err)
 	}
 	return c.print("%s ends in %s", s.Name, duration.HumanDuration(time.Until(ends).Round(time.Second)))
+}
+
+// explainMaximum adds to the refusal of more time by a policy how much more a session can still have.
+func explainMaximum(s inventory.Session, err error) error {
+	refused := policy.Refusal(err)
+	if refused == nil || refused.Policy != policy.TTL {
+		return err
+	}
+	next := "open another session: kubectl eshell TYPE/NAME"
+	if s.Source != "" && s.Mode != "debug" {
+		next = hint.Command("open another session: kubectl eshell %s -n %s", s.Source, s.Namespace)
+	}
+	_, text, _ := strings.Cut(refused.Sentence, "at most ")
+	text, _, _ = strings.Cut(text, " ")
+	most, unknown := parseDuration(text)
+	if s.Ends != nil && unknown == nil {
+		if more := most - s.Ends.Sub(s.Created.Time).Round(time.Second); more >= time.Second {
+			next = hint.Command("kubectl eshell extend %s %s -n %s", s.Name, shortDuration(more), s.Namespace)
+		}
+	}
+	return hint.Wrap(err, next)
 }
 
 // collecting are the options of gc.

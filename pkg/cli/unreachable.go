@@ -18,6 +18,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 )
 
 // errNoCluster means that no kubeconfig was found. client-go would then try localhost:8080.
@@ -60,13 +61,16 @@ func absent[T any](flag, name string, entries map[string]T, list string) error {
 // inCluster reports whether this is a pod, which client-go then connects to its own cluster.
 func inCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
 
-// inWords returns an error's text, in which a request that reached no server is told in a sentence, and what
-// to type next if the error itself does not say.
+// inWords returns an error's text, in which a request that reached no server, or that one of our policies has
+// refused, is told in a sentence, and what to type next if the error itself does not say.
 func inWords(err error) (text, next string) {
 	text = err.Error()
 	if apierrors.IsUnauthorized(err) {
 		return text, "the server does not accept your credentials, which may have expired: log in again; " +
 			"see which are used: kubectl config view --minify"
+	}
+	if refused := policy.Refusal(err); refused != nil {
+		return strings.ReplaceAll(text, refused.Err.Error(), refused.Error()), ""
 	}
 	failed, is := errors.AsType[*url.Error](err)
 	if !is {

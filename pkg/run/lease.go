@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -11,6 +12,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -101,6 +103,16 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 	other := r.takeLease(ctx, terms)
 	<-other.ready
 	return other
+}
+
+// refusal returns the refusal of a lease by one of our policies, which would refuse the rest of the session
+// too. A plan that joins another session needs no lease.
+func (t *pendingLease) refusal(planned *plan.Plan) error {
+	if planned.Joins || policy.Refusal(t.err) == nil {
+		return nil
+	}
+	return fmt.Errorf("create job/%s in namespace %s: %w", owned.LeaseName(t.terms.Session),
+		t.terms.Namespace, t.err)
 }
 
 // giveUp releases a lease that no session uses.

@@ -2,6 +2,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -137,7 +138,7 @@ func (r Request) start(ctx context.Context, w *workload.Workload, pending *pendi
 		r.Session.Lease = pending.lease
 	}
 	if planned, err = r.plan(w); err == nil {
-		err = r.lacksShell(ctx, w, planned)
+		err = cmp.Or(pending.refusal(planned), r.lacksShell(ctx, w, planned))
 	}
 	if err != nil {
 		r.giveUp(ctx, pending)

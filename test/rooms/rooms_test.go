@@ -125,6 +125,12 @@ func rooms() map[string][]rule {
 			{not: []string{ourRooms}, but: module + "pkg/hint",
 				because: "a client of an API knows nothing of what it is used for"},
 		},
+		"pkg/policy": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, because: "what a policy refuses is in its YAML"},
+			{not: []string{"k8s.io/client-go"}, because: "printing policies needs no cluster"},
+			{not: []string{"context", "os"}, because: "a policy waits for nothing, and its files are embedded"},
+		},
 		"pkg/profile": {
 			wordsAreParsed,
 			{not: []string{ourRooms}, because: "what a profile allows is kubectl's to say"},

@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
+)
+
+// policyFlags are the flags of the command policy as they were typed.
+type policyFlags struct {
+	pattern, maxTTL            string
+	registries, images, exempt []string
+	profiles                   []string
+	selector, debugSelector    string
+	action, namespace          string
+}
+
+// newPolicy returns the command that prints policies. It needs no cluster.
+func newPolicy(streams genericiooptions.IOStreams) *cobra.Command {
+	f := &policyFlags{}
+	command := &cobra.Command{
+		Use:   "policy [NAME...] [flags]",
+		Short: "Print admission policies for sessions",
+		Long: `Print admission policies for sessions.
+
+These are ValidatingAdmissionPolicies with their bindings, and a ConfigMap with
+their parameters, for Kubernetes 1.30 and later. The API server applies them to
+everybody, whatever client they use. Nothing is sent to a cluster.
+
+  identity   what looks like a session is one, of the user who creates it
+  reason     a session needs a reason that matches a pattern
+  ttl        a session lives for at most a time
+  images     clones run images of some registries only
+  debug      no debug containers, or only with some images and profiles
+  connect    exec and attach reach only sessions
+  audit      the audit log says whose a session is, why, and of what
+
+Without a name all of them are printed.`,
+		Example: `  # Try all of them first: the server warns, and records what it would refuse
+  kubectl eshell policy --action warn | kubectl apply -f -
+
+  # A session needs a ticket, and lives for four hours, in production
+  kubectl eshell policy identity reason ttl --reason-pattern '^OPS-[0-9]+' \
+    --max-ttl 4h --namespace-selector env=production`,
+		ValidArgsFunction: completePolicies,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			options, err := f.options(names)
+			if err != nil {
+				return err
+			}
+			if printed := options.Names; slices.Contains(printed, policy.Connect) &&
+				!slices.Contains(printed, policy.Identity) {
+				newPrinter(streams.ErrOut, false).Warn("the policy connect tells sessions by their names, " +
+					"which the policy identity guards: apply both")
+			}
+			text, err := policy.Print(options)
+			if err != nil {
+				return err
+			}
+			_, err = streams.Out.Write(text)
+			return written(err)
+		},
+	}
+	f.addTo(command.Flags())
+	command.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	for flag, words := range map[string][][2]string{"debug-profile": values()["profile"][1:],
+		"action": {{"deny"}, {"warn", "and record what would be refused"}, {"audit"}}} {
+		_ = command.RegisterFlagCompletionFunc(flag, fixed(words...)) // fails only if it has one already
+	}
+	command.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return explainFlag(cmd, err, "list the flags: "+cmd.CommandPath()+" --help")
+	})
+	command.SetUsageFunc(func(cmd *cobra.Command) error { return writePolicyUsage(cmd, cmd.OutOrStderr()) })
+	return command
+}
+
+func writePolicyUsage(cmd *cobra.Command, out io.Writer) error {
+	_, err := fmt.Fprintf(out, "Usage:\n  %s\n\nExamples:\n%s\n%s\n", cmd.UseLine(), cmd.Example,
+		usages([]group{{title: "Flags", FlagSet: cmd.Flags()}}))
+	return err
+}
+
+func completePolicies(_ *cobra.Command, names []string, typed string) ([]string, cobra.ShellCompDirective) {
+	var left [][2]string
+	for _, name := range policy.Names() {
+		if !slices.Contains(names, name) {
+			left = append(left, [2]string{name})
+		}
+	}
+	return offer(typed, left...), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func (f *policyFlags) addTo(set *pflag.FlagSet) {
+	set.SortFlags = false
+	set.StringVar(&f.pattern, "reason-pattern", "",
+		"reason: a regular expression (RE2) `PATTERN` that a reason contains (default: any reason)")
+	set.StringVar(&f.maxTTL, "max-ttl", "", "ttl: sessions live for at most `DURATION` (default 8h)")
+	set.StringSliceVar(&f.registries, "registry", nil,
+		"images: `PREFIX` of an image's full name, up to a slash; * is all (default *)")
+	set.StringSliceVar(&f.profiles, "debug-profile", nil,
+		"debug: debug containers have no more rights than `PROFILE` (default: no debug containers)")
+	set.StringSliceVar(&f.images, "debug-image", nil,
+		"debug: the full name of an `IMAGE`, with its tag or without; * is all (default *)")
+	set.StringSliceVar(&f.exempt, "connect-exempt", nil,
+		"connect: `NAME` of a user or group who is not refused")
+	set.StringVar(&f.selector, "namespace-selector", "",
+		"the namespaces that the policies are about, by `LABELS` (default: all)")
+	set.StringVar(&f.debugSelector, "debug-namespace-selector", "",
+		"debug: the same for this policy, by `LABELS` (default: as the others)")
+	set.StringVar(&f.action, "action", "deny",
+		"what the server does: `ACTION` is deny, warn (and audit), or audit")
+	set.StringVar(&f.namespace, "parameter-namespace", "kube-system", "`NAMESPACE` of the ConfigMap")
+}
+
+// options validates the names and flags.
+func (f *policyFlags) options(names []string) (policy.Options, error) {
+	o := policy.Options{Names: names, Namespace: f.namespace, Parameters: map[string]string{}}
+	if len(names) == 0 {
+		o.Names = policy.Names()
+	}
+	actions := map[string][]admissionv1.ValidationAction{"deny": {admissionv1.Deny},
+		"warn": {admissionv1.Warn, admissionv1.Audit}, "audit": {admissionv1.Audit}}
+	o.Actions = actions[f.action]
+	err := cmp.Or(
+		knownPolicies(names),
+		oneOf("action", f.action, "deny", "warn", "audit"),
+		f.parameters(o.Parameters),
+		parseSelector(&o.Selector, "namespace-selector", f.selector),
+		parseSelector(&o.DebugSelector, "debug-namespace-selector", f.debugSelector),
+	)
+	if problems := validation.IsDNS1123Label(f.namespace); err == nil && len(problems) > 0 {
+		err = fmt.Errorf("--parameter-namespace %q is not a valid name: %s", f.namespace,
+			words.Rule(problems[0]))
+	}
+	return o, err
+}
+
+func knownPolicies(names []string) error {
+	for _, name := range names {
+		if slices.Contains(policy.Names(), name) {
+			continue
+		}
+		err := fmt.Errorf("%q is not one of the policies: %s", name, strings.Join(policy.Names(), ", "))
+		for _, meant := range hint.Closest(name, policy.Names()) {
+			return hint.Wrap(err, hint.Command("did you mean: kubectl eshell policy %s", meant))
+		}
+		return err
+	}
+	return nil
+}
+
+// parameters sets what was typed. What was not has its value from the file.
+func (f *policyFlags) parameters(set map[string]string) error {
+	var ttl time.Duration
+	_, invalid := regexp.Compile(f.pattern)
+	if invalid != nil {
+		invalid = fmt.Errorf("--reason-pattern %q is not a regular expression: %w", f.pattern, invalid)
+	}
+	if err := cmp.Or(invalid, parseDurationFlag(&ttl, "max-ttl", f.maxTTL, time.Second),
+		validImages("registry", f.registries), validImages("debug-image", f.images),
+		inFull(f.images), validProfiles(f.profiles)); err != nil {
+		return err
+	}
+	length := ""
+	if ttl > 0 {
+		length = shortDuration(ttl)
+	}
+	for key, value := range map[string]string{policy.ReasonPattern: f.pattern, policy.MaxTTL: length,
+		policy.Registries: strings.Join(f.registries, ","), policy.DebugImages: strings.Join(f.images, ","),
+		policy.DebugProfiles: strings.Join(f.profiles, ","),
+		policy.ConnectExempt: strings.Join(f.exempt, ",")} {
+		if value != "" {
+			set[key] = value
+		}
+	}
+	return nil
+}
+
+// shortDuration returns a duration of whole seconds as a person writes it: 4h, not 4h0m0s.
+func shortDuration(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// plainImage matches a part of an image's name. A scheme is none.
+var plainImage = regexp.MustCompile(
+	`^(\*|[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?(:[A-Za-z0-9._-]+)?)$`)
+
+func validImages(flag string, images []string) error {
+	for _, image := range images {
+		if !plainImage.MatchString(image) {
+			return hint.Wrap(fmt.Errorf("--%s %q is not the beginning of an image's name", flag, image),
+				"for example: --"+flag+" registry.example/team")
+		}
+	}
+	return nil
+}
+
+// inFull refuses images without a registry: the server would not find them.
+func inFull(images []string) error {
+	for _, image := range images {
+		first, _, isPath := strings.Cut(image, "/")
+		if image == "*" || isPath && (strings.ContainsAny(first, ".:") || first == "localhost") {
+			continue
+		}
+		full := "docker.io/" + image
+		if !isPath {
+			full = "docker.io/library/" + image
+		}
+		return hint.Wrap(fmt.Errorf("--debug-image %q does not name its registry", image),
+			hint.Command("in full: --debug-image %s", full))
+	}
+	return nil
+}
+
+func validProfiles(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(profiles()[1:], name) { // the first one is auto: what the target has
+			return oneOf("debug-profile", name, profiles()[1:]...)
+		}
+	}
+	return nil
+}
+
+func parseSelector(to **metav1.LabelSelector, flag, text string) error {
+	if text == "" {
+		return nil
+	}
+	selector, err := metav1.ParseToLabelSelector(text)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("--%s: %w", flag, err), "for example: --"+flag+" env=production")
+	}
+	*to = selector
+	return nil
+}
+
+// explainPolicy adds to the refusal of a session by one of the policies the command that it lets pass.
+func explainPolicy(cmd *cobra.Command, args []string, err error) error {
+	refused := policy.Refusal(err)
+	if refused == nil || cmd.HasParent() && hint.Of(err) != "" {
+		return err
+	}
+	next := hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+	named := func(pattern, otherwise string) string {
+		if found := regexp.MustCompile(pattern).FindStringSubmatch(refused.Sentence); found != nil {
+			return found[1]
+		}
+		return otherwise
+	}
+	switch {
+	case cmd.HasParent():
+	case refused.Policy == policy.Reason:
+		next = again(args, nil, "--reason", "TICKET")
+	case refused.Policy == policy.TTL && named(`(at most )`, "") != "":
+		next = again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
+	case refused.Policy == policy.Images:
+		next = again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
+	case refused.Policy != policy.Debug:
+	case strings.Contains(refused.Sentence, "--image"):
+		next = again(args, nil, "--image", named(`is not one of ([^ ,]+)`, "IMAGE"))
+	case strings.Contains(refused.Sentence, "--profile"):
+		next = again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
+	default:
+		next = "for a clone: " + again(args, []string{"--profile"}, "--mode", "clone")
+	}
+	return hint.Wrap(err, next)
+}
+
+// again returns a command line with another value of a flag, and without some flags.
+func again(args, without []string, flag, value string) string {
+	without = append(without, flag, "--context") // which the hint gets anyway
+	end := slices.Index(args, "--")
+	if end < 0 {
+		end = len(args)
+	}
+	var typed []string
+	for n := 0; n < end; n++ {
+		name, _, hasValue := strings.Cut(args[n], "=")
+		switch {
+		case !slices.Contains(without, name):
+			typed = append(typed, args[n])
+		case !hasValue:
+			n++
+		}
+	}
+	typed = slices.Concat(typed, []string{flag, value}, args[end:])
+	return hint.Command("kubectl eshell"+strings.Repeat(" %s", len(typed)), typed...)
+}
