@@ -31,7 +31,7 @@ func (a answerer) addTo(command *cobra.Command) {
 		answers["output"] = fixed([2]string{"wide"}, [2]string{"json"}, [2]string{"yaml"}, [2]string{"name"})
 	}
 	for _, flag := range []string{"filename", "env-file", "custom", "kubeconfig", "client-certificate",
-		"client-key", "certificate-authority"} {
+		"client-key", "certificate-authority", "record"} {
 		answers[flag] = cobra.FixedCompletions(nil, askForFiles)
 	}
 	answers["cache-dir"] = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
@@ -53,6 +53,7 @@ func values() map[string][][2]string {
 		"dry-run":       {{"client", "nothing is sent"}, {"server", "the server validates it"}, {"none"}},
 		"output":        {{"yaml"}, {"json"}, {"name"}},
 		"validate":      {{"strict"}, {"warn"}, {"ignore"}},
+		"record-format": {{"v3"}, {"v2", "for asciinema 2"}},
 		"escape":        {{"none", "no keys end or leave the session"}},
 		"pod-selection": {{"newest"}, {"oldest"}, {"unready"}, {"crashing"}},
 	}

@@ -45,6 +45,8 @@ type connection struct {
 	namespace        string
 	enforceNamespace bool // -n was given
 	shells           shells
+	currentContext   string // its name in any case
+	version          string // of this client
 }
 
 // connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
@@ -102,14 +104,14 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		dialer.CloseAll()
 		remote.Forget()
 	}
-	return connection{cluster, remote, reconnect, contextName(flags), namespace, enforced,
-		shells{*flags.CacheDir, config.Host}}, nil
+	return connection{cluster, remote, reconnect, contextName(flags, 2), namespace, enforced,
+		shells{*flags.CacheDir, config.Host}, contextName(flags, 1), ""}, nil
 }
 
-// contextName returns the name of the context, if the kubeconfig has others too.
-func contextName(flags *genericclioptions.ConfigFlags) string {
+// contextName returns the name of the context, if the kubeconfig has that many.
+func contextName(flags *genericclioptions.ConfigFlags, least int) string {
 	config, err := flags.ToRawKubeConfigLoader().RawConfig()
-	if err != nil || len(config.Contexts) < 2 {
+	if err != nil || len(config.Contexts) < least {
 		return ""
 	}
 	return cmp.Or(*flags.Context, config.CurrentContext)

@@ -51,6 +51,7 @@ type Options struct {
 	Wait         bool
 	Quiet        bool
 	Verbosity    int32
+	Record       recordOptions
 }
 
 // DryRun is who validates a pod that is not created.
@@ -79,7 +80,8 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
 	}
-	var unnamed error
+	var unnamed, unrecorded error
+	o.Record, unrecorded = f.record.options(f.set)
 	asked := f.unnamed && !f.set.Changed("filename")
 	if len(words) > 0 || o.Filename == "" && !asked { // a manifest of one workload needs no arguments
 		o.Reference, unnamed = workload.ParseReference(words)
@@ -100,6 +102,7 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 			"start-timeout", "lease", "ttl", "debug-image", "toolbox-image",
 			configFlag, defaults.Use),
 		parseEscape(&o.Escape, f.escape),
+		unrecorded,
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
 		parseDurationFlag(&o.Plan.HeartbeatTimeout, "lease", f.lease, 20*time.Second),
 		parseDurationFlag(&o.Plan.TTL, "ttl", f.ttl, time.Second),
@@ -195,6 +198,12 @@ func (f *flags) unattended(o Options) error {
 		refuse(is(o.Stdin, true),
 			"--stdin cannot be used with --detach: a detached session reads no stdin", ""),
 		refuse(o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""),
+		refuse(o.Record.File != "", "--record cannot be used with --detach: a detached session shows nothing",
+			"record the shells in it: kubectl eshell attach --record FILE"),
+		refuse(command && os.Getenv(recordDir) != "" && !o.isPreview(),
+			"--detach cannot run a command, because every session has to be recorded ("+recordDir+"), "+
+				"and its output is in the container's log",
+			"leave out --detach"),
 		refuse(command && o.Plan.Via == agent.ViaExec,
 			"--via exec cannot be used with --detach: a detached command has no client to exec it",
 			"leave out --via: the command runs as the container's process"),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -39,16 +40,25 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		request.Plan.Debug.New = request.Plan.Debug.New || o.DryRun != DryRunNone // what would be sent
 		return 0, o.preview(ctx, request, stream.Interruptible(ctx, streams.Out), out)
 	}
+	target := o.Reference.String()
+	if o.Filename != "" {
+		target = filepath.Base(o.Filename)
+	}
+	ctx, recording, err := o.startRecording(ctx, c, target, out)
+	if err != nil {
+		return 0, err
+	}
 	reads := o.readsStdin(streams, out)
 	request.Prepare = c.remote.Prepare
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
+	request.Session = recording.of(request.Session, o.Plan.Command)
 	request.UseTerminal = func(r *run.Request) {
 		r.Plan.Stdin, r.Plan.TTY = reads, useTTY(o, reads, &streams, out)
 		r.Session.Stdin, r.Session.Stdout = stdin(reads, streams.In), streams.Out
 	}
 	status, err := run.Session(ctx, request)
 	out.explainNotFound(status, o.Plan.Command)
-	return status, err
+	return status, recording.end(status, err)
 }
 
 // explainNotFound tells how to run what only a shell understands. 127 is the status of a command that was not

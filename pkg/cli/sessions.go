@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -30,12 +31,14 @@ type sessionCommand struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericiooptions.IOStreams
 	stdout  io.Writer // for the product
+	client  string    // this client's version
 	out     *printer
 }
 
 // sessionCommands returns the commands for existing sessions, and version.
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
-	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
+	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams,
+		client: version}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
 		newVersion(c, version)}
 	for _, command := range commands {
@@ -73,6 +76,7 @@ func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error
 		return err
 	}
 	c.out.context, c.out.kubeContext = c.connection.context, *c.flags.Context
+	c.version = c.client
 	return session.Interrupted(ctx, do(ctx))
 }
 
@@ -107,6 +111,7 @@ type attaching struct {
 	asked             Options // what needs no parsing
 	escape            string
 	stdin, tty, force bool
+	record            recordFlags
 }
 
 func newAttach(c *sessionCommand, status *int) *cobra.Command {
@@ -162,6 +167,7 @@ func (a *attaching) define(set *pflag.FlagSet) {
 	set.BoolVarP(&a.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&a.escape, "escape", defaultEscape, "end a stuck shell by Enter, `CHAR`, dot; none: off")
 	set.BoolVar(&a.force, "force", false, "attach to somebody else's session; eshell tells its owner")
+	a.record.define(set)
 	set.BoolVarP(&a.asked.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 }
 
@@ -174,7 +180,9 @@ func (a *attaching) options(set *pflag.FlagSet) (Options, error) {
 	if set.Changed("tty") {
 		o.TTY = &a.tty
 	}
-	return o, parseEscape(&o.Escape, a.escape)
+	record, err := a.record.options(set)
+	o.Record = record
+	return o, cmp.Or(parseEscape(&o.Escape, a.escape), err)
 }
 
 // parseSessionOrSource returns the name of a session, or the workload of one, or neither.
@@ -249,6 +257,16 @@ func parseSession(names []string) (string, error) {
 
 // attach runs a command in a session and returns its exit status.
 func (c *sessionCommand) attach(ctx context.Context, name string, o Options, force bool) (int, error) {
+	ctx, recording, err := o.startRecording(ctx, c.connection, name, c.out)
+	if err != nil {
+		return 0, err
+	}
+	status, err := c.join(ctx, name, o, force, recording)
+	return status, recording.end(status, err)
+}
+
+func (c *sessionCommand) join(ctx context.Context, name string, o Options, force bool,
+	recording *recording) (int, error) {
 	c.remote.Prepare(ctx, 2) // for the command, and what keeps it alive
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
@@ -272,6 +290,8 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 	o.Plan.Stdin, o.Plan.TTY = reads, useTTY(o, reads, &c.streams, c.out)
 	ctx, config := sessionConfig(ctx, o, c.connection, c.streams, c.out)
 	config.Stdin = stdin(reads, c.streams.In)
+	recording.about.User, recording.about.Source, recording.about.Reason = user, s.Source, s.Reason
+	config = recording.of(config, o.Plan.Command)
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}

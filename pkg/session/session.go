@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/record"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
@@ -57,6 +58,7 @@ type Config struct {
 	Stdin  io.Reader // nil: the command gets no stdin
 	Stdout io.Writer
 	Stderr io.Writer
+	Record *record.Recording // of these; nil: nothing is recorded
 }
 
 // Run carries out p and returns the exit status of its command. An error means that eshell itself failed, was
@@ -132,7 +134,7 @@ func newSession(c Config, p *plan.Plan) *session {
 	return &session{
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
-			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End,
+			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End, Record: c.Record,
 			Leave:       func() { c.Reporter.Answer("the session stays; %c. ends this shell", c.Escape) },
 			ListEscapes: func() { c.Reporter.Answer("%s", escapes(p, c.Escape)) }},
 		ends: time.Now().Add(c.TTL),
