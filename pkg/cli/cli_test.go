@@ -133,7 +133,7 @@ func TestHelp(t *testing.T) {
 		"\n\nWhat runs:", "--command", "--image", "--env", "--cpu", "--memory", "--stdin", "--tty", "--via",
 		"--toolbox", "--overrides", "--with", "--init", "--volumes",
 		"\n\nIsolation:", "--keep-labels", "--labels", "--as-user", "--node",
-		"\n\nLifetime:", "--start-timeout", "--lease", "--ttl", "--detach", "--reason",
+		"\n\nLifetime:", "--start-timeout", "--lease", "--ttl", "--idle", "--detach", "--detach-keys", "--reason",
 		"\n\nDebug:", "--mode", "\n\nOutput:", "--explain", "--dry-run", "--output", "--quiet",
 		"\n\nUse \"kubectl eshell COMMAND --help\"", "\nUse \"kubectl eshell options\"",
 	} {

@@ -55,6 +55,7 @@ func values() map[string][][2]string {
 		"validate":      {{"strict"}, {"warn"}, {"ignore"}},
 		"record-format": {{"v3"}, {"v2", "for asciinema 2"}},
 		"escape":        {{"none", "no keys end or leave the session"}},
+		"detach-keys":   {{"ctrl-p,ctrl-q", "as in docker"}, {"none"}},
 		"pod-selection": {{"newest"}, {"oldest"}, {"unready"}, {"crashing"}},
 	}
 	for _, name := range profiles() {

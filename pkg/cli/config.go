@@ -185,8 +185,9 @@ func adds(flag string) bool {
 func apart() [][2]string {
 	return [][2]string{{"detach=true", "tty=true"}, {"detach=true", "stdin=true"},
 		{"detach=true", "wait=true"}, {"detach=true", "via=exec"}, {"detach=true", "record"},
-		{"with", "with-all=true"}, {"pin=true", "image"}, {"pin=true", "filename"},
-		{"volumes=fresh", "ordinal"}, {"entrypoint=true", "via=exec"}, {"entrypoint=true", "toolbox"}, {"profile", "inherit"}}
+		{"detach=true", "idle"}, {"detach=true", "detach-keys"}, {"with", "with-all=true"},
+		{"pin=true", "image"}, {"pin=true", "filename"}, {"volumes=fresh", "ordinal"},
+		{"entrypoint=true", "via=exec"}, {"entrypoint=true", "toolbox"}, {"profile", "inherit"}}
 }
 
 // yield leaves out each default that cannot be combined with a stronger one, or with what was typed.

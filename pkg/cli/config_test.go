@@ -172,6 +172,15 @@ func TestYield(t *testing.T) {
 		}, ""},
 		{"what a detached shell cannot have", "via: attach", []string{"--detach"},
 			func(o Options) bool { return o.Plan.Detach && o.Plan.Via == "" }, ""},
+		{"an idle time", "idle: 15m\ndetach-keys: 'ctrl-p,ctrl-q'", nil, func(o Options) bool {
+			return o.Idle == 15*time.Minute && string(o.DetachKeys) == "\x10\x11" && o.Typed == nil
+		}, ""},
+		{"an idle time that is switched off", "idle: 15m\ndetach-keys: 'ctrl-p,ctrl-q'",
+			[]string{"--idle=0", "--detach-keys=none"},
+			func(o Options) bool { return o.Idle == 0 && o.DetachKeys == nil }, ""},
+		{"what a detached session needs not", "idle: 15m\ndetach-keys: 'ctrl-p,ctrl-q'", []string{"--detach"},
+			func(o Options) bool { return o.Plan.Detach && o.Idle == 0 && o.DetachKeys == nil }, ""},
+		{"an idle time that is too short", "idle: 5s", nil, nil, "FILE:1: --idle 5s is less than 10s"},
 		{"equals", "wait: true\ndetach: true", nil, nil,
 			"FILE:1, FILE:2: --wait cannot be used with --detach: it waits for the end of the session"},
 		{"a value", "memory: 1m\nttl: 1h", nil, nil, `FILE:1: --memory "1m" is not a whole number of bytes`},
@@ -194,7 +203,11 @@ func TestYield(t *testing.T) {
 			}
 		})
 	}
-	_, _, err := withFile(t, "", []string{"ORDINAL=x"}, []string{"deploy/api"})
+	team, _, err := withFile(t, "idle: 15m", []string{"IDLE=1h"}, []string{"deploy/api"})
+	if err != nil || team.Idle != time.Hour {
+		t.Errorf("idle for %s, %v; want the environment's 1h", team.Idle, err)
+	}
+	_, _, err = withFile(t, "", []string{"ORDINAL=x"}, []string{"deploy/api"})
 	if err == nil || err.Error() != `environment ESHELL_ORDINAL: --ordinal "x" is not a number` {
 		t.Error(err)
 	}
@@ -207,7 +220,7 @@ func TestYield(t *testing.T) {
 // TestApart: every pair that is said not to go together is refused when it is typed.
 func TestApart(t *testing.T) {
 	values := map[string]string{"with": "a", "image": "a", "filename": "a", "ordinal": "1", "toolbox": "a",
-		"profile": "sysadmin", "inherit": "security"}
+		"profile": "sysadmin", "inherit": "security", "idle": "15m", "detach-keys": "ctrl-p,ctrl-q"}
 	words := func(what string) string {
 		if value, has := values[what]; has {
 			return "--" + what + "=" + value

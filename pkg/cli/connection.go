@@ -45,6 +45,7 @@ type connection struct {
 	namespace        string
 	enforceNamespace bool // -n was given
 	shells           shells
+	users            users
 	currentContext   string // its name in any case
 	version          string // of this client
 }
@@ -104,8 +105,23 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		dialer.CloseAll()
 		remote.Forget()
 	}
+	remembered := cache{*flags.CacheDir, config.Host}
 	return connection{cluster, remote, reconnect, contextName(flags, 2), namespace, enforced,
-		shells{*flags.CacheDir, config.Host}, contextName(flags, 1), ""}, nil
+		shells{remembered}, users{remembered, kubeUser(flags), config.Impersonate.UserName},
+		contextName(flags, 1), ""}, nil
+}
+
+// kubeUser returns the name of the kubeconfig's user, or "" if there is none.
+func kubeUser(flags *genericclioptions.ConfigFlags) string {
+	config, err := flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return *flags.AuthInfoName
+	}
+	context := config.Contexts[cmp.Or(*flags.Context, config.CurrentContext)]
+	if context == nil {
+		return *flags.AuthInfoName
+	}
+	return cmp.Or(*flags.AuthInfoName, context.AuthInfo)
 }
 
 // contextName returns the name of the context, if the kubeconfig has that many.

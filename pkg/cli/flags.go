@@ -32,6 +32,8 @@ type flags struct {
 	cpu, memory  string
 	pull         string
 	escape       string
+	detachKeys   string
+	idle         string
 	startTimeout string
 	lease, ttl   string
 	stdin, tty   bool
@@ -170,8 +172,10 @@ func (f *flags) defineLifetime(set *pflag.FlagSet) {
 		"fail if the session has not started after `DURATION` (default 2m)")
 	set.StringVar(&f.lease, "lease", "", "end the session `DURATION` after its client is gone (default 2m)")
 	set.StringVar(&f.ttl, "ttl", "", "end the session after `DURATION` unless extended (default 8h)")
+	set.StringVar(&f.idle, "idle", "", "end it when nothing is typed or shown for `DURATION`")
 	set.BoolVar(&o.Wait, "wait", false, "at the end, wait until the clone is gone")
 	set.BoolVar(&o.Plan.Detach, "detach", false, "start the session, print its name and leave it running")
+	set.StringVar(&f.detachKeys, "detach-keys", "", "leave it running by `KEYS`, as in ctrl-p,ctrl-q")
 	set.StringVar(&o.Plan.Reason, "reason", "", "record `TEXT`: why the session is opened")
 }
 

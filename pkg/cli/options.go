@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/term"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,9 @@ type Options struct {
 	Stdin        *bool // nil: depends on the command, on stdin and on stdout
 	TTY          *bool // nil: depends on stdin and stdout
 	Escape       byte  // begins keys for eshell itself; 0: nothing does
+	DetachKeys   []byte
+	Idle         time.Duration // ends a session in which nothing is typed or shown; 0: nothing does
+	Typed        []string      // those flags that do nothing without a terminal, unless they are defaults
 	StartTimeout time.Duration
 	Wait         bool
 	Quiet        bool
@@ -74,6 +78,11 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 		words, command = args[:dash], args[dash:]
 	}
 	o := f.asked
+	for _, name := range []string{"idle", "detach-keys"} {
+		if f.set.Changed(name) && len(f.origins[name]) == 0 {
+			o.Typed = append(o.Typed, name)
+		}
+	}
 	if f.set.Changed("stdin") {
 		o.Stdin = &f.stdin
 	}
@@ -99,10 +108,12 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 		oneOf("output", o.Output, "", "yaml", "json", "name"),
 		f.parseWrite(&o),
 		f.notEmpty("filename", "custom", "field-manager", "toolbox", "image", "cpu", "memory", "container",
-			"start-timeout", "lease", "ttl", "debug-image", "toolbox-image",
-			configFlag, defaults.Use),
+			"start-timeout", "lease", "ttl", "idle", "detach-keys", "debug-image",
+			"toolbox-image", configFlag, defaults.Use),
 		parseEscape(&o.Escape, f.escape),
 		unrecorded,
+		parseDetachKeys(&o.DetachKeys, f.detachKeys),
+		parseIdle(&o.Idle, f.idle),
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
 		parseDurationFlag(&o.Plan.HeartbeatTimeout, "lease", f.lease, 20*time.Second),
 		parseDurationFlag(&o.Plan.TTL, "ttl", f.ttl, time.Second),
@@ -138,6 +149,32 @@ func parseEscape(to *byte, text string) error {
 		return fmt.Errorf("--escape %q is neither a character nor none", text)
 	}
 	return nil
+}
+
+// parseDetachKeys reads the keys of --detach-keys, as docker and kubectl attach write them.
+func parseDetachKeys(to *[]byte, text string) error {
+	if text == "" || text == "none" {
+		return nil
+	}
+	keys, err := term.ToBytes(text)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf(
+			"--detach-keys %q is neither keys with commas between them nor none", text),
+			"for example: --detach-keys ctrl-p,ctrl-q; a key is a character or ctrl- and a lowercase letter")
+	}
+	*to = keys
+	return nil
+}
+
+// leastIdle is more than a session needs to show its first prompt.
+const leastIdle = 10 * time.Second
+
+// parseIdle reads the duration of --idle, of which 0 is none.
+func parseIdle(to *time.Duration, text string) error {
+	if parsed, err := parseDuration(text); err == nil && parsed == 0 {
+		return nil
+	}
+	return parseDurationFlag(to, "idle", text, leastIdle)
 }
 
 // strategyApart refuses a strategy that is a word of its own after --dry-run, which needs none.
@@ -197,6 +234,10 @@ func (f *flags) unattended(o Options) error {
 			"--tty cannot be used with --detach: a detached session has no terminal", ""),
 		refuse(is(o.Stdin, true),
 			"--stdin cannot be used with --detach: a detached session reads no stdin", ""),
+		refuse(o.Idle > 0, "--idle cannot be used with --detach: nobody is there to type or to read",
+			"--ttl limits a detached session"),
+		refuse(len(o.DetachKeys) > 0,
+			"--detach-keys cannot be used with --detach: a detached session has been left", ""),
 		refuse(o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""),
 		refuse(o.Record.File != "", "--record cannot be used with --detach: a detached session shows nothing",
 			"record the shells in it: kubectl eshell attach --record FILE"),

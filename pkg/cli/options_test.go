@@ -176,6 +176,20 @@ func TestOptions(t *testing.T) {
 		{[]string{"deploy/api", "-it"}, asked(tty(true), func(o *Options) { o.Stdin = new(true) })},
 		{[]string{"deploy/api", "--tty=false"}, asked(tty(false))},
 		{[]string{"deploy/api", "--escape", "none"}, asked(func(o *Options) { o.Escape = 0 })},
+		{[]string{"deploy/api", "--detach-keys", "ctrl-p,ctrl-q"}, asked(func(o *Options) {
+			o.DetachKeys, o.Typed = []byte{'P' - '@', 'Q' - '@'}, []string{"detach-keys"}
+		})},
+		{[]string{"deploy/api", "--detach-keys=a,DEL"}, asked(func(o *Options) {
+			o.DetachKeys, o.Typed = []byte{'a', 0x7f}, []string{"detach-keys"}
+		})},
+		{[]string{"deploy/api", "--detach-keys=none"},
+			asked(func(o *Options) { o.Typed = []string{"detach-keys"} })},
+		{[]string{"deploy/api", "--idle", "15m"},
+			asked(func(o *Options) { o.Idle, o.Typed = 15*time.Minute, []string{"idle"} })},
+		{[]string{"deploy/api", "--idle=1d"},
+			asked(func(o *Options) { o.Idle, o.Typed = 24*time.Hour, []string{"idle"} })},
+		{[]string{"deploy/api", "--idle=0", "--detach"},
+			asked(detach, func(o *Options) { o.Typed = []string{"idle"} })},
 		{[]string{"deploy/api", "--escape=^"}, asked(func(o *Options) { o.Escape = '^' })},
 		{[]string{"deploy/api", "-q"}, asked(func(o *Options) { o.Quiet = true })},
 		{[]string{"deploy/api", "--start-timeout", "90s"},
@@ -415,6 +429,11 @@ func TestMistakes(t *testing.T) {
 		{[]string{"deploy/api", "--detach", "-i"},
 			"--stdin cannot be used with --detach: a detached session reads no stdin",
 			""},
+		{[]string{"deploy/api", "--detach", "--idle=15m"},
+			"--idle cannot be used with --detach: nobody is there to type or to read",
+			"--ttl limits a detached session"},
+		{[]string{"deploy/api", "--detach", "--detach-keys=ctrl-p,ctrl-q"},
+			"--detach-keys cannot be used with --detach: a detached session has been left", ""},
 		{[]string{"deploy/api", "--detach", "--wait"},
 			"--wait cannot be used with --detach: it waits for the end of the session", ""},
 		{[]string{"deploy/api", "--detach", "--via=exec", "--", "id"},
@@ -500,6 +519,15 @@ func TestMistakes(t *testing.T) {
 
 		{[]string{"deploy/api", "--escape", ""}, `--escape "" is neither a character nor none`, ""},
 		{[]string{"deploy/api", "--escape", "~~"}, `--escape "~~" is neither a character nor none`, ""},
+		{[]string{"deploy/api", "--detach-keys", "ctrl-1"},
+			`--detach-keys "ctrl-1" is neither keys with commas between them nor none`,
+			"for example: --detach-keys ctrl-p,ctrl-q; a key is a character or ctrl- and a lowercase letter"},
+		{[]string{"deploy/api", "--detach-keys="}, "--detach-keys is empty", ""},
+		{[]string{"deploy/api", "--idle", "9s"}, "--idle 9s is less than 10s", ""},
+		{[]string{"deploy/api", "--idle=-1h"}, "--idle -1h is less than 10s", ""},
+		{[]string{"deploy/api", "--idle", "15"},
+			`--idle: "15" is not a duration, like 90s, 30m, 8h or 2d`, ""},
+		{[]string{"deploy/api", "--idle="}, "--idle is empty", ""},
 		{[]string{"deploy/api", "--lease", "19s"}, "--lease 19s is less than 20s", ""},
 		{[]string{"deploy/api", "--ttl", "0"}, "--ttl 0 is less than 1s", ""},
 

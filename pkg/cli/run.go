@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/moby/term"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -30,7 +32,8 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if err != nil {
 		return 0, err
 	}
-	request := run.Request{Cluster: c.cluster, Query: query, Mode: o.Mode, Plan: o.Plan, Shells: c.shells}
+	request := run.Request{Cluster: c.cluster, Query: query, Mode: o.Mode, Plan: o.Plan, Shells: c.shells,
+		Users: c.users}
 	request.Plan.Term = os.Getenv("TERM")
 	if o.isPreview() {
 		// The output must not depend on where it is printed, so a terminal has to be requested.
@@ -53,6 +56,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
 	request.Session = recording.of(request.Session, o.Plan.Command)
 	request.UseTerminal = func(r *run.Request) {
+		r.Session.Idle = o.idle(reads, streams, out)
 		r.Plan.Stdin, r.Plan.TTY = reads, useTTY(o, reads, &streams, out)
 		r.Session.Stdin, r.Session.Stdout = stdin(reads, streams.In), streams.Out
 	}
@@ -80,7 +84,8 @@ func sessionConfig(ctx context.Context, o Options, c connection, streams generic
 		Streams: c.remote, Reporter: out,
 		Write: o.write(), StartTimeout: o.StartTimeout, Wait: o.Wait, TTL: o.Plan.TTL,
 		Interrupt: func() { interrupt(Signal{syscall.SIGINT}) },
-		Escape:    o.Escape, End: func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },
+		Escape:    o.Escape, DetachKeys: o.DetachKeys,
+		End:    func() { interrupt(escaped{Signal{syscall.SIGHUP}}) },
 		Stdout: streams.Out, Stderr: out.out.Writer,
 	}
 }
@@ -156,10 +161,26 @@ func useTTY(o Options, reads bool, streams *genericiooptions.IOStreams, out *pri
 	if o.TTY != nil {
 		tty = *o.TTY && possible
 	}
+	if !tty && len(o.DetachKeys) > 0 && slices.Contains(o.Typed, "detach-keys") {
+		out.Warn("--detach-keys has no effect: the command runs without a terminal")
+	}
 	if tty { // as in kubectl exec: on Windows only these handles process a terminal's keys and escapes
 		streams.In, streams.Out, _ = term.StdStreams()
 	}
 	return tty
+}
+
+// idle returns how long nothing may be typed or shown, or 0: it is only for who could type something. A
+// command whose input is a file, a pipe or nothing is at work for as long as it runs, and a team's default
+// must not end it.
+func (o Options) idle(reads bool, streams genericiooptions.IOStreams, out *printer) time.Duration {
+	if reads && printers.IsTerminal(streams.In) {
+		return o.Idle
+	}
+	if o.Idle > 0 && slices.Contains(o.Typed, "idle") {
+		out.Warn("--idle has no effect: nobody can type anything for the command")
+	}
+	return 0
 }
 
 // maxManifest is the size of the longest manifest that is read, in bytes: ample for a chart, but not for a

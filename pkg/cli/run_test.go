@@ -33,6 +33,10 @@ func TestUseTTYWithoutATerminal(t *testing.T) {
 		{"asked for without stdin", Options{Stdin: &off, TTY: &on},
 			"warning: a terminal needs stdin, and --stdin is false: the command runs without one\n"},
 		{"refused", Options{TTY: &off}, ""},
+		{"keys that leave it, by default", Options{DetachKeys: []byte{16, 17}}, ""},
+		{"keys that leave it", Options{DetachKeys: []byte{16, 17}, Typed: []string{"detach-keys"}},
+			"warning: --detach-keys has no effect: the command runs without a terminal\n"},
+		{"no keys", Options{Typed: []string{"detach-keys"}}, ""},
 	}
 	for _, tt := range tests {
 		var told strings.Builder

@@ -109,7 +109,7 @@ const (
 // attaching are the flags of attach as they were typed.
 type attaching struct {
 	asked             Options // what needs no parsing
-	escape            string
+	escape, idle      string
 	stdin, tty, force bool
 	record            recordFlags
 }
@@ -166,6 +166,7 @@ func (a *attaching) define(set *pflag.FlagSet) {
 		"pass stdin to the command (default: to a shell, and on a terminal)")
 	set.BoolVarP(&a.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&a.escape, "escape", defaultEscape, "end a stuck shell by Enter, `CHAR`, dot; none: off")
+	set.StringVar(&a.idle, "idle", "", "end the shell when nothing is typed or shown for `DURATION`")
 	set.BoolVar(&a.force, "force", false, "attach to somebody else's session; eshell tells its owner")
 	a.record.define(set)
 	set.BoolVarP(&a.asked.Quiet, "quiet", "q", false, "print only output, warnings and errors")
@@ -180,9 +181,17 @@ func (a *attaching) options(set *pflag.FlagSet) (Options, error) {
 	if set.Changed("tty") {
 		o.TTY = &a.tty
 	}
-	record, err := a.record.options(set)
+	if set.Changed("idle") {
+		o.Typed = append(o.Typed, "idle")
+	}
+	record, unrecorded := a.record.options(set)
 	o.Record = record
-	return o, cmp.Or(parseEscape(&o.Escape, a.escape), err)
+	return o, cmp.Or(
+		parseEscape(&o.Escape, a.escape),
+		refuse(set.Changed("idle") && a.idle == "", "--idle is empty", ""),
+		parseIdle(&o.Idle, a.idle),
+		unrecorded,
+	)
 }
 
 // parseSessionOrSource returns the name of a session, or the workload of one, or neither.
@@ -289,6 +298,7 @@ func (c *sessionCommand) join(ctx context.Context, name string, o Options, force
 	reads := o.readsStdin(c.streams, c.out)
 	o.Plan.Stdin, o.Plan.TTY = reads, useTTY(o, reads, &c.streams, c.out)
 	ctx, config := sessionConfig(ctx, o, c.connection, c.streams, c.out)
+	config.Idle = o.idle(reads, c.streams, c.out)
 	config.Stdin = stdin(reads, c.streams.In)
 	recording.about.User, recording.about.Source, recording.about.Reason = user, s.Source, s.Reason
 	config = recording.of(config, o.Plan.Command)

@@ -5,11 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -240,6 +242,35 @@ func TestSessionHelp(t *testing.T) {
 		}
 		if strings.Contains(got.out, "--image") || strings.Contains(got.out, "--kubeconfig") {
 			t.Errorf("%s --help names other flags:\n%s", word, got.out)
+		}
+	}
+}
+
+// TestAttaching: what attach can be asked for, and what it refuses.
+func TestAttaching(t *testing.T) {
+	for _, tt := range []struct {
+		argv []string
+		want Options
+		err  string
+	}{
+		{nil, Options{Escape: '~'}, ""},
+		{[]string{"--idle=15m", "--escape=none"}, Options{Idle: 15 * time.Minute, Typed: []string{"idle"}}, ""},
+		{[]string{"--idle=0"}, Options{Escape: '~', Typed: []string{"idle"}}, ""},
+		{[]string{"--idle=5s"}, Options{}, "--idle 5s is less than 10s"},
+		{[]string{"--idle="}, Options{}, "--idle is empty"},
+		{[]string{"--escape="}, Options{}, `--escape "" is neither a character nor none`},
+	} {
+		a, set := &attaching{}, pflag.NewFlagSet("attach", pflag.ContinueOnError)
+		a.define(set)
+		if err := set.Parse(tt.argv); err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.options(set)
+		switch {
+		case tt.err != "" && (err == nil || err.Error() != tt.err):
+			t.Errorf("%v: error %v, want %s", tt.argv, err, tt.err)
+		case tt.err == "" && (err != nil || !reflect.DeepEqual(got, tt.want)):
+			t.Errorf("%v: %+v, %v; want %+v", tt.argv, got, err, tt.want)
 		}
 	}
 }

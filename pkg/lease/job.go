@@ -24,9 +24,8 @@ import (
 )
 
 func (t Terms) job() *batchv1.Job {
-	annotations := map[string]string{}
+	annotations := owned.Terms(t.User, t.Reason, t.TTL)
 	maps.Copy(annotations, t.Annotations)
-	annotations[owned.TTLAnnotation] = strconv.FormatInt(int64(t.TTL.Seconds()), 10)
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: owned.LeaseName(t.Session), Namespace: t.Namespace, Labels: owned.Labels(t.Session),
@@ -212,10 +211,9 @@ func extend(ctx context.Context, jobs typed.JobInterface, job *batchv1.Job, by t
 	}
 	later := expires.Add(by)
 	ttl := later.Sub(job.CreationTimestamp.Time)
-	seconds := strconv.FormatInt(int64(ttl/time.Second), 10)
 	longer := map[string]any{"metadata": map[string]any{
 		"resourceVersion": job.ResourceVersion, // refused if the lease was replaced or changed
-		"annotations":     map[string]string{owned.TTLAnnotation: seconds},
+		"annotations":     map[string]string{owned.TTLAnnotation: owned.Seconds(ttl)},
 	}}
 	if job.Annotations[owned.KeptAnnotation] != "" {
 		longer["spec"] = map[string]any{"activeDeadlineSeconds": Deadline(ttl)}

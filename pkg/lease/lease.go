@@ -30,7 +30,9 @@ type Terms struct {
 	Length      time.Duration     // how long it lives without being renewed
 	TTL         time.Duration     // how long it lives at most; whole seconds
 	Fixed       bool              // nobody will renew it, so it lives for its TTL
-	Annotations map[string]string // they describe the session
+	User        string            // who opens the session; empty: not known
+	Reason      string            // why; empty: not stated
+	Annotations map[string]string // they describe the session further
 }
 
 // Lease is a session's hold on its objects. Only one goroutine at a time is allowed to use it.

@@ -2,7 +2,11 @@
 // a cluster. It depends on no other package of the program, so every other package may import it.
 package owned
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 const (
 	// ManagedByLabel is Kubernetes' recommended label for the tool that manages an object:
@@ -95,6 +99,19 @@ func Who(user, reason string) map[string]string {
 		who[ReasonAnnotation] = reason
 	}
 	return who
+}
+
+// Terms returns the annotations that an object of a session has from its creation on: those of Who, and how
+// long the session may live at most. Admission policies judge by them.
+func Terms(user, reason string, ttl time.Duration) map[string]string {
+	terms := Who(user, reason)
+	terms[TTLAnnotation] = Seconds(ttl)
+	return terms
+}
+
+// Seconds returns a duration as TTLAnnotation has it.
+func Seconds(d time.Duration) string {
+	return strconv.FormatInt(int64(d/time.Second), 10)
 }
 
 // Annotations returns the annotations that state what a clone was made from.

@@ -74,6 +74,10 @@ func (d *debug) plan() *Plan {
 	c.Name = owned.ContainerName(o.Session)
 	c.Command, c.Args = a.Process, nil
 	c.Stdin, c.StdinOnce, c.TTY = a.Stdin, a.StdinOnce, a.ContainerTTY
+	if o.Reason != "" {
+		c.Env = append(c.Env, corev1.EnvVar{Name: reasonVariable, Value: agent.Escape([]string{o.Reason})[0]})
+	}
+	c.Env = append(c.Env, corev1.EnvVar{Name: ttlVariable, Value: owned.Seconds(o.TTL) + "s"})
 	if d.isJoinable() {
 		c.Env = append(c.Env, corev1.EnvVar{Name: agent.JoinVariable, Value: "yes"})
 	}

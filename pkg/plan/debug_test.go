@@ -88,7 +88,7 @@ func TestInherit(t *testing.T) {
 		}
 	}
 	p, warned := planDebug(t, w, none)
-	if c := p.Ephemeral; c.WorkingDir != "" || c.EnvFrom != nil || len(c.Env) != 2 || c.VolumeMounts != nil ||
+	if c := p.Ephemeral; c.WorkingDir != "" || c.EnvFrom != nil || len(c.Env) != 3 || c.VolumeMounts != nil ||
 		c.SecurityContext != nil {
 		t.Errorf("without: %+v", c)
 	}

@@ -121,13 +121,20 @@ func (d *debug) inheritEnv() error {
 	return nil
 }
 
-// UserVariable is the variable of an ephemeral container that holds the name of the user who has added it.
-const UserVariable = "ESHELL_USER"
+// The terms of a debug session are variables of its ephemeral container: the call that adds it cannot change
+// the pod's annotations. Admission policies judge by them. An eshell that runs in the container takes the
+// last two for its own defaults.
+const (
+	// UserVariable holds the name of the user who has added the container.
+	UserVariable   = "ESHELL_USER"
+	reasonVariable = "ESHELL_REASON"
+	ttlVariable    = "ESHELL_TTL" // a duration: "28800s"
+)
 
 // isOurs reports whether a variable is a session's own.
 func isOurs(v corev1.EnvVar) bool {
 	return slices.Contains([]string{agent.ScriptsVariable, agent.TargetVariable, agent.JoinVariable,
-		UserVariable}, v.Name)
+		UserVariable, reasonVariable, ttlVariable}, v.Name)
 }
 
 // ofContainer adds the source's name to variables that show resources. Without a name, they would refer to

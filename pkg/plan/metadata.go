@@ -104,7 +104,7 @@ func (c *clone) keepAnnotations() error {
 		c.note(Detail, plural("annotation", dropped)+" left out", "what it records is not the clone's")
 	}
 	maps.Copy(c.annotations, owned.Annotations(c.workload.Kind, c.workload.Name))
-	maps.Copy(c.annotations, owned.Who(c.workload.Access.User, c.options.Reason))
+	maps.Copy(c.annotations, owned.Terms(c.workload.Access.User, c.options.Reason, c.options.TTL))
 	if c.options.Detach { // its stdin does not show which container it is
 		c.annotations[owned.KeptAnnotation] = owned.Detached
 		c.annotations[owned.ContainerAnnotation] = c.workload.Container

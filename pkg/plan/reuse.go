@@ -50,6 +50,7 @@ func (d *debug) isLike(other corev1.EphemeralContainer) bool {
 			scripts = v.Value
 		case agent.JoinVariable:
 			joinable = v.Value
+		case reasonVariable, ttlVariable: // each session has its own
 		default:
 			return false
 		}

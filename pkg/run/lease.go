@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/util/rand"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
@@ -26,6 +27,14 @@ type pendingLease struct {
 	err   error
 }
 
+// Users remembers the caller's name on the server. A lease states it from its creation on, so without a known
+// name it takes a round trip more.
+type Users interface {
+	// Known returns the name by which the server knew the caller last, or "". It may be another by now.
+	Known(ctx context.Context) string
+	Remember(ctx context.Context, user string)
+}
+
 // takeLease requests a session's lease and does not wait for it.
 func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease {
 	t := &pendingLease{terms: terms, ready: make(chan struct{})}
@@ -36,30 +45,50 @@ func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease
 		}
 		ctx, cancel := session.Answered(ctx)
 		defer cancel()
-		t.lease, t.err = lease.Take(ctx, r.Cluster.Client, terms)
+		if t.terms.User == "" {
+			t.terms.User = r.user(ctx)
+		}
+		t.lease, t.err = lease.Take(ctx, r.Cluster.Client, t.terms)
 	}()
 	return t
 }
 
-// terms returns the terms of a new session's lease.
-func (r Request) terms(namespace string) lease.Terms {
-	annotations := owned.Who("", r.Plan.Reason)
-	annotations[owned.ModeAnnotation] = string(r.Mode)
-	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: r.Plan.HeartbeatTimeout,
-		TTL: r.Plan.TTL, Annotations: annotations}
+// user returns the caller's name: the one that is known, or else the server's answer.
+func (r Request) user(ctx context.Context) string {
+	if r.Users == nil {
+		return access.UserName(ctx, r.Cluster.Client)
+	}
+	if known := r.Users.Known(ctx); known != "" {
+		return known
+	}
+	name := access.UserName(ctx, r.Cluster.Client)
+	r.Users.Remember(ctx, name)
+	return name
 }
 
-// resolveLease waits for the lease. It takes another one if this one turns out to be unusable, because the
-// workload is in another namespace or the caller is not allowed to renew the lease.
+// terms returns the terms of a new session's lease.
+func (r Request) terms(namespace string) lease.Terms {
+	return lease.Terms{Namespace: namespace, Session: rand.String(5), Length: r.Plan.HeartbeatTimeout,
+		TTL: r.Plan.TTL, Reason: r.Plan.Reason,
+		Annotations: map[string]string{owned.ModeAnnotation: string(r.Mode)}}
+}
+
+// resolveLease waits for the lease. It takes another one if this one turns out to be unusable: the workload
+// is in another namespace, the caller is not allowed to renew the lease, or the caller's name is not the one
+// that was known.
 func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pendingLease) *pendingLease {
 	<-t.ready
-	elsewhere, fixed := t.terms.Namespace != w.Namespace, !w.Access.PatchJobs
-	if !elsewhere && (!fixed || t.lease == nil) {
+	user, fixed := w.Access.User, !w.Access.PatchJobs
+	renamed := user != "" && user != t.terms.User
+	if renamed && r.Users != nil {
+		r.Users.Remember(ctx, user)
+	}
+	if t.terms.Namespace == w.Namespace && !renamed && (!fixed || t.lease == nil) {
 		return t
 	}
 	r.giveUp(ctx, t)
 	terms := r.terms(w.Namespace)
-	terms.Fixed = fixed
+	terms.User, terms.Fixed = user, fixed
 	if fixed { // no renewal will set the annotations, so they are set now
 		asked := r.Plan
 		asked.Session = terms.Session

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -44,6 +45,12 @@ func shop() *fake.Clientset {
 		func(clienttesting.Action) (bool, runtime.Object, error) {
 			return true, &authorizationv1.SelfSubjectAccessReview{
 				Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil
+		})
+	client.PrependReactor("create", "selfsubjectreviews",
+		func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, &authenticationv1.SelfSubjectReview{
+				Status: authenticationv1.SelfSubjectReviewStatus{
+					UserInfo: authenticationv1.UserInfo{Username: "ada"}}}, nil
 		})
 	return client
 }
@@ -147,6 +154,40 @@ func TestResolveLease(t *testing.T) {
 	}
 }
 
+// memory is what is known of the caller.
+type memory struct{ name string }
+
+func (m *memory) Known(context.Context) string            { return m.name }
+func (m *memory) Remember(_ context.Context, name string) { m.name = name }
+
+// TestUser: a lease states its user from its creation on. The name that was known is a guess.
+func TestUser(t *testing.T) {
+	for _, tt := range []struct {
+		known string
+		asked int // before the first lease
+		same  bool
+	}{{"", 1, true}, {"ada", 0, true}, {"eve", 0, false}} {
+		client, known := shop(), &memory{tt.known}
+		r, _ := request(client)
+		r.Users = known
+		first := r.takeLease(t.Context(), r.terms("shop"))
+		<-first.ready
+		asked := 0
+		for _, action := range client.Actions() {
+			if action.GetResource().Resource == "selfsubjectreviews" {
+				asked++
+			}
+		}
+		got := r.resolveLease(t.Context(), found(), first)
+		left := leases(t, client)
+		if asked != tt.asked || (got == first) != tt.same || known.name != "ada" || len(left) != 1 ||
+			left[0].Annotations[owned.UserAnnotation] != "ada" {
+			t.Errorf("known %q: asked %d times, kept %t, then known %q, leases %+v", tt.known, asked, got == first,
+				known.name, left)
+		}
+	}
+}
+
 // A lease says from the start what is known by then; one that will not be renewed says all.
 func TestWhatALeaseSays(t *testing.T) {
 	for _, kept := range []string{"", owned.Fixed, owned.Detached} {
@@ -156,10 +197,10 @@ func TestWhatALeaseSays(t *testing.T) {
 		w := found(func(w *workload.Workload) { w.Access.PatchJobs = !fixed })
 		got := r.resolveLease(t.Context(), w, r.takeLease(t.Context(), r.terms("shop")))
 		want := map[string]string{owned.TTLAnnotation: "28800", owned.ReasonAnnotation: "incident 12",
-			owned.ModeAnnotation: "clone"}
+			owned.ModeAnnotation: "clone", owned.UserAnnotation: "ada"}
 		if fixed {
 			maps.Copy(want, map[string]string{
-				owned.UserAnnotation: "ada", owned.SourceKindAnnotation: "Deployment",
+				owned.SourceKindAnnotation: "Deployment",
 				owned.SourceNameAnnotation: "api",
 				owned.PodAnnotation:        owned.PodName("api", got.terms.Session),
 				owned.ContainerAnnotation:  "app",

@@ -28,6 +28,8 @@ type Request struct {
 	Prepare func(ctx context.Context, n int)
 	// Shells remembers images without a shell; nil: nothing is remembered.
 	Shells Shells
+	// Users remembers the caller's name on the server; nil: nothing is remembered.
+	Users Users
 }
 
 // Session runs a session of the requested workload and returns the exit status of its command. The errors are

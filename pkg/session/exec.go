@@ -115,6 +115,7 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 // by calling stop: an entrypoint might not run its arguments, or the node hangs behind an API server that has
 // opened the stream.
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
+	defer s.watchIdle(ctx, stop)()
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		late := time.AfterFunc(s.StartTimeout, func() {
 			switch {

@@ -34,8 +34,8 @@ func (s *session) askToLeave(ctx context.Context, leave context.CancelCauseFunc)
 	}()
 }
 
-// leave lets a clone go on without its client, for as long as it is allowed to. By exec, what runs in it
-// loses its terminal.
+// leave lets a clone go on without its client, for as long as it is allowed to, and reports its name. By
+// exec, what runs in it loses its terminal.
 func (s *session) leave(ctx context.Context) error {
 	limited, cancel := context.WithTimeoutCause(ctx, cleanUpTimeout, errNoAnswer)
 	defer cancel()
@@ -51,8 +51,8 @@ func (s *session) leave(ctx context.Context) error {
 			"return to it: kubectl attach -it %s -c %s -n %s", s.plan.PodName, s.plan.Container,
 			s.plan.Namespace)
 	}
-	s.Reporter.Answer("%s goes on without you, for at most %s%s\n%s", s.where(), duration.HumanDuration(left),
-		terminal, next)
+	s.Reporter.Answer("%s goes on without you, for at most %s%s\nits name: %s\n%s", s.where(),
+		duration.HumanDuration(left), terminal, s.plan.Name(), next)
 	return nil
 }
 

@@ -53,6 +53,8 @@ type Config struct {
 	Interrupt    func()        // ends the session's context, as Ctrl-C does on a terminal that is not raw
 	TTL          time.Duration // how long the session may live if it has no lease
 	Escape       byte          // what begins keys for eshell itself on a terminal, after Enter; 0: nothing
+	DetachKeys   []byte        // what leaves the session on a terminal; nil: nothing
+	Idle         time.Duration // how long nothing may be typed or shown before the session ends; 0: for ever
 	End          func()        // ends the session's context, when the user types so
 
 	Stdin  io.Reader // nil: the command gets no stdin
@@ -134,11 +136,21 @@ func newSession(c Config, p *plan.Plan) *session {
 	return &session{
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
-			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, End: c.End, Record: c.Record,
-			Leave:       func() { c.Reporter.Answer("the session stays; %c. ends this shell", c.Escape) },
+			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, DetachKeys: c.DetachKeys,
+			Record:      c.Record,
+			End:         c.End,
+			Leave:       func() { c.Reporter.Answer("%s", stays(c.Escape)) },
 			ListEscapes: func() { c.Reporter.Answer("%s", escapes(p, c.Escape)) }},
 		ends: time.Now().Add(c.TTL),
 	}
+}
+
+// stays returns what is to be said to a user who leaves a session that another client keeps, or none.
+func stays(char byte) string {
+	if char == 0 {
+		return "the session stays when this shell ends"
+	}
+	return fmt.Sprintf("the session stays; %c. ends this shell", char)
 }
 
 // escapes returns what the user can type for eshell itself, after the escape character.

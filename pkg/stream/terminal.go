@@ -32,10 +32,14 @@ type User struct {
 	Raw func(bool)
 	// Begun reports whether the command is known to run
 	Begun func() bool
+	// called at each key and each piece of output, from several goroutines; nil: nobody wants to know
+	Active func()
 	// called by a Ctrl-C that the command does not answer, unless it is known to run
 	Interrupt func()
 	// begins what is typed for eshell itself, after Enter; 0: nothing is
 	Escape byte
+	// keys that leave the session wherever they are typed, one byte each; nil: none do
+	DetachKeys []byte
 	// called when the user ends the session in that way, leaves it, or asks how
 	End, Leave, ListEscapes func()
 	// Record records what is shown, and what the command is given, if that is asked for; nil: nothing is
@@ -56,7 +60,14 @@ const readTime = 250 * time.Millisecond
 // it has much to write, and Flush if it has less.
 func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 	fn func(remotecommand.StreamOptions) error) error {
-	streams := remotecommand.StreamOptions{Stdin: u.Record.Reader(u.In)}
+	in := u.In
+	if u.Active != nil {
+		fn = u.watched(fn)
+		if in != nil {
+			in = departure{in, u.Active}
+		}
+	}
+	streams := remotecommand.StreamOptions{Stdin: u.Record.Reader(in)}
 	if !u.TTY {
 		stdout, stderr := newSpool(u.Record.Writer(u.Out), stop), newSpool(u.Record.Writer(u.Err), stop)
 		u.unread = []*spool{stdout, stderr}
@@ -69,11 +80,7 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 		return fn(streams)
 	}
 	streams.Tty = true
-	keys := &keyboard{User: *u, typed: u.In, stop: stop}
-	if u.Escape != 0 {
-		keys.typed = &escapes{Reader: u.In, char: u.Escape, end: u.End, leave: u.Leave,
-			list: u.ListEscapes}
-	}
+	keys := &keyboard{User: *u, typed: u.typed(in), stop: stop}
 	t := term.TTY{
 		In: u.In, Out: u.Out,
 		// Without a parent a signal would end the process here, before any clean-up: the signals
@@ -96,6 +103,43 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 		defer restore()
 		return fn(streams)
 	})
+}
+
+// watched returns fn with streams that report all output, before it is passed on.
+func (u *User) watched(fn func(remotecommand.StreamOptions) error) func(remotecommand.StreamOptions) error {
+	return func(streams remotecommand.StreamOptions) error {
+		streams.Stdout = &arrival{streams.Stdout, u.Active}
+		if streams.Stderr != nil {
+			streams.Stderr = &arrival{streams.Stderr, u.Active}
+		}
+		return fn(streams)
+	}
+}
+
+// departure calls left when input has been read.
+type departure struct {
+	io.Reader
+	left func()
+}
+
+func (d departure) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	if n > 0 {
+		d.left()
+	}
+	return n, err
+}
+
+// typed returns the keys of in without those for eshell itself.
+func (u *User) typed(in io.Reader) io.Reader {
+	if len(u.DetachKeys) > 0 {
+		in = &detaching{sieve: sieve{Reader: in}, sequence: u.DetachKeys, leave: u.Leave}
+	}
+	if u.Escape != 0 {
+		in = &escapes{sieve: sieve{Reader: in}, char: u.Escape, end: u.End, leave: u.Leave,
+			list: u.ListEscapes}
+	}
+	return in
 }
 
 // Flush waits until the readers of the command's output have taken it, or ctx ends. An error is an

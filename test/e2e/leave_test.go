@@ -13,7 +13,8 @@ import (
 // deleted. By attach, what runs in it goes on.
 func TestLeave(t *testing.T) {
 	t.Parallel()
-	const lost = `; what runs in its shell has no terminal any more, and might end\r\n  a shell in it: kubectl eshell attach `
+	const lost = `; what runs in its shell has no terminal any more, and might end\r\n  its name: NAME\r\n` +
+		`  a shell in it: kubectl eshell attach NAME `
 	for _, place := range []struct {
 		name string
 		args []string
@@ -22,7 +23,7 @@ func TestLeave(t *testing.T) {
 		{"by exec", []string{"eshell", "deploy/bash"}, lost},
 		{"by exec, in dash", []string{"eshell", "deploy/dash"}, lost},
 		{"by attach", []string{"eshell", "deploy/bash", "--via", "attach"},
-			`, with its terminal\r\n  return to it: kubectl attach -it `},
+			`, with its terminal\r\n  its name: NAME\r\n  return to it: kubectl attach -it NAME `},
 	} {
 		t.Run(place.name, func(t *testing.T) {
 			t.Parallel()
@@ -32,7 +33,8 @@ func TestLeave(t *testing.T) {
 				"[ $i -ne 5 ] || echo cou''nts; sleep 0.1; done\r")
 			term.expect(`counts\r\n`)
 			term.typed("\r~d")
-			term.expect(`pod/` + session.pod + ` goes on without you, for at most 7h\d+m` + place.says + session.pod)
+			term.expect(`pod/` + session.pod + ` goes on without you, for at most 7h\d+m` +
+				strings.ReplaceAll(place.says, "NAME", session.name()))
 			if status := term.status(); status != 0 {
 				t.Errorf("exit status %d, want 0", status)
 			}
