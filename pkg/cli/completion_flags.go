@@ -34,7 +34,7 @@ func (a answerer) addTo(command *cobra.Command) {
 		maps.Copy(answers, a.scopeValues())
 	}
 	for _, flag := range []string{"filename", "env-file", "custom", "kubeconfig", "client-certificate",
-		"client-key", "certificate-authority"} {
+		"client-key", "certificate-authority", "record"} {
 		answers[flag] = cobra.FixedCompletions(nil, askForFiles)
 	}
 	answers["cache-dir"] = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
@@ -56,6 +56,7 @@ func values() map[string][][2]string {
 		"dry-run":       {{"client", "nothing is sent"}, {"server", "the server validates it"}, {"none"}},
 		"output":        {{"yaml"}, {"json"}, {"name"}},
 		"validate":      {{"strict"}, {"warn"}, {"ignore"}},
+		"record-format": {{"v3"}, {"v2", "for asciinema 2"}},
 		"escape":        {{"none", "no keys end or leave the session"}},
 		"detach-keys":   {{"ctrl-p,ctrl-q", "as in docker"}, {"none"}},
 		"pod-selection": {{"newest"}, {"oldest"}, {"unready"}, {"crashing"}},

@@ -150,7 +150,7 @@ func completed(t *testing.T, args ...string) (stdout, stderr string) {
 func TestFlagsWithFiles(t *testing.T) {
 	kubeconfig, _ := shopServer(t)
 	naming := []string{"filename", "env-file", "custom", "kubeconfig", "client-certificate", "client-key",
-		"certificate-authority"}
+		"certificate-authority", "record"}
 	root := newCommand(genericiooptions.NewTestIOStreamsDiscard(), "dev", new(int))
 	for _, command := range append(root.Commands(), root) {
 		command.Flags().VisitAll(func(flag *pflag.Flag) {

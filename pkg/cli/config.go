@@ -185,10 +185,10 @@ func adds(flag string) bool {
 // is about.
 func apart() [][2]string {
 	return [][2]string{{"detach=true", "tty=true"}, {"detach=true", "stdin=true"},
-		{"detach=true", "wait=true"}, {"detach=true", "via=exec"}, {"detach=true", "idle"},
-		{"detach=true", "detach-keys"}, {"with", "with-all=true"}, {"pin=true", "image"},
-		{"pin=true", "filename"}, {"volumes=fresh", "ordinal"}, {"entrypoint=true", "via=exec"},
-		{"entrypoint=true", "toolbox"}, {"profile", "inherit"}}
+		{"detach=true", "wait=true"}, {"detach=true", "via=exec"}, {"detach=true", "record"},
+		{"detach=true", "idle"}, {"detach=true", "detach-keys"}, {"with", "with-all=true"},
+		{"pin=true", "image"}, {"pin=true", "filename"}, {"volumes=fresh", "ordinal"},
+		{"entrypoint=true", "via=exec"}, {"entrypoint=true", "toolbox"}, {"profile", "inherit"}}
 }
 
 // yield leaves out each default that cannot be combined with a stronger one, or with what was typed.
@@ -240,6 +240,10 @@ func (f *flags) leaveOut(all map[string]given, args []string, dash int) {
 	}
 	if !has("dry-run") || has("dry-run=none") {
 		delete(all, "output")
+	}
+	if !has("record") && !(recordOptions{}).isAsked() {
+		delete(all, "record-format")
+		delete(all, "record-input")
 	}
 	words := args
 	if dash >= 0 {

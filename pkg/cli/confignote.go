@@ -14,7 +14,8 @@ import (
 func mattering() []string {
 	return []string{"filename", "command", "entrypoint", "image", "toolbox", "custom", "overrides", "with",
 		"with-all", "init", "env", "env-file", "as-user", "service-account", "image-pull-secret", "profile",
-		"inherit", "chroot", "env-from-process", "keep-labels", "labels", "drop-labels", "volumes", "node"}
+		"inherit", "chroot", "env-from-process", "keep-labels", "labels", "drop-labels", "volumes", "node",
+		"record", "record-input"}
 }
 
 // noteDefaults prints in one line the defaults that matter and where they come from, even if quiet: the file

@@ -46,6 +46,8 @@ type connection struct {
 	enforceNamespace bool // -n was given
 	shells           shells
 	users            users
+	currentContext   string // its name in any case
+	version          string // of this client
 }
 
 // connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
@@ -104,8 +106,9 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		remote.Forget()
 	}
 	remembered := cache{*flags.CacheDir, config.Host}
-	return connection{cluster, remote, reconnect, contextName(flags), namespace, enforced, shells{remembered},
-		users{remembered, kubeUser(flags), config.Impersonate.UserName}}, nil
+	return connection{cluster, remote, reconnect, contextName(flags, 2), namespace, enforced,
+		shells{remembered}, users{remembered, kubeUser(flags), config.Impersonate.UserName},
+		contextName(flags, 1), ""}, nil
 }
 
 // kubeUser returns the name of the kubeconfig's user, or "" if there is none.
@@ -121,10 +124,10 @@ func kubeUser(flags *genericclioptions.ConfigFlags) string {
 	return cmp.Or(*flags.AuthInfoName, context.AuthInfo)
 }
 
-// contextName returns the name of the context, if the kubeconfig has others too.
-func contextName(flags *genericclioptions.ConfigFlags) string {
+// contextName returns the name of the context, if the kubeconfig has that many.
+func contextName(flags *genericclioptions.ConfigFlags, least int) string {
 	config, err := flags.ToRawKubeConfigLoader().RawConfig()
-	if err != nil || len(config.Contexts) < 2 {
+	if err != nil || len(config.Contexts) < least {
 		return ""
 	}
 	return cmp.Or(*flags.Context, config.CurrentContext)

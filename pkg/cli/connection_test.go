@@ -326,11 +326,11 @@ func TestContextName(t *testing.T) {
 		}
 		flags := genericclioptions.NewConfigFlags(true)
 		flags.KubeConfig = &file
-		if got := contextName(flags); got != want {
+		if got := contextName(flags, 2); got != want {
 			t.Errorf("%s: %q, want %q", contexts, got, want)
 		}
 		flags.Context = new("test")
-		if got := contextName(flags); got != map[bool]string{true: "test"}[want != ""] {
+		if got := contextName(flags, 2); got != map[bool]string{true: "test"}[want != ""] {
 			t.Errorf("%s, with --context: %q", contexts, got)
 		}
 	}

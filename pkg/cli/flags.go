@@ -46,6 +46,7 @@ type flags struct {
 	validate     string
 	custom       string
 	inherit      []string
+	record       recordFlags
 }
 
 // group is a section of the help.
@@ -188,6 +189,7 @@ func (f *flags) defineOutput(set *pflag.FlagSet) {
 	set.StringVar(&f.validate, "validate", "", "let the server validate fields `HOW`: strict, warn or ignore")
 	set.Lookup("validate").NoOptDefVal = "strict"
 	set.StringVar(&o.FieldManager, "field-manager", "", "record `NAME` as the owner of what is created")
+	f.record.define(set)
 	set.BoolVarP(&o.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 	set.Int32VarP(&o.Verbosity, "v", "v", 0, "log the requests to the API server at level `N`")
 }

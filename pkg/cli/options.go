@@ -55,6 +55,7 @@ type Options struct {
 	Wait         bool
 	Quiet        bool
 	Verbosity    int32
+	Record       recordOptions
 }
 
 // DryRun is who validates a pod that is not created.
@@ -88,7 +89,8 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 	if f.set.Changed("tty") {
 		o.TTY = &f.tty
 	}
-	var unnamed error
+	var unnamed, unrecorded error
+	o.Record, unrecorded = f.record.options(f.set)
 	asked := f.unnamed && !f.set.Changed("filename")
 	if len(words) > 0 || o.Filename == "" && !asked { // a manifest of one workload needs no arguments
 		o.Reference, unnamed = workload.ParseReference(words)
@@ -109,6 +111,7 @@ func (f *flags) options(ctx context.Context, args []string, dash int) (Options, 
 			"start-timeout", "lease", "ttl", "idle", "detach-keys", "debug-image",
 			"toolbox-image", configFlag, defaults.Use),
 		parseEscape(&o.Escape, f.escape),
+		unrecorded,
 		parseDetachKeys(&o.DetachKeys, f.detachKeys),
 		parseIdle(&o.Idle, f.idle),
 		parseDurationFlag(&o.StartTimeout, "start-timeout", f.startTimeout, time.Second),
@@ -236,6 +239,12 @@ func (f *flags) unattended(o Options) error {
 		refuse(len(o.DetachKeys) > 0,
 			"--detach-keys cannot be used with --detach: a detached session has been left", ""),
 		refuse(o.Wait, "--wait cannot be used with --detach: it waits for the end of the session", ""),
+		refuse(o.Record.File != "", "--record cannot be used with --detach: a detached session shows nothing",
+			"record the shells in it: kubectl eshell attach --record FILE"),
+		refuse(command && os.Getenv(recordDir) != "" && !o.isPreview(),
+			"--detach cannot run a command, because every session has to be recorded ("+recordDir+"), "+
+				"and its output is in the container's log",
+			"leave out --detach"),
 		refuse(command && o.Plan.Via == agent.ViaExec,
 			"--via exec cannot be used with --detach: a detached command has no client to exec it",
 			"leave out --via: the command runs as the container's process"),

@@ -25,6 +25,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/isolation"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/profile"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/record"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -54,7 +55,8 @@ func asked(changes ...func(*Options)) Options {
 		Mode:         plan.ModeClone,
 		DryRun:       DryRunNone,
 		StartTimeout: 2 * time.Minute, Escape: '~',
-		Plan: plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
+		Plan:   plan.Options{HeartbeatTimeout: 2 * time.Minute, TTL: 8 * time.Hour},
+		Record: recordOptions{Format: record.V3},
 	}
 	for _, change := range changes {
 		change(&o)
@@ -138,6 +140,8 @@ func TestOptions(t *testing.T) {
 			asked(func(o *Options) { o.Plan.Memory = resource.MustParse("2Gi") })},
 
 		// Without a client: stdin is nobody's, so a manifest may come from it.
+		{[]string{"deploy/api", "--record=a.cast", "--record-format=v2", "--record-input"},
+			asked(func(o *Options) { o.Record = recordOptions{"a.cast", record.V2, true} })},
 		{[]string{"deploy/api", "--detach"}, asked(detach)},
 		{[]string{"deploy/api", "--detach", "-i=false", "--tty=false"}, asked(noStdin, detach, tty(false))},
 		{[]string{"-f", "-", "--detach"}, asked(detach, manifest("-"))},
@@ -408,6 +412,18 @@ func TestMistakes(t *testing.T) {
 			"--entrypoint cannot be used with --via exec: the entrypoint starts the container's process", ""},
 		{[]string{"deploy/api", "--entrypoint", "--toolbox=b"},
 			"--entrypoint cannot be combined with --toolbox", ""},
+		{[]string{"deploy/api", "--record="},
+			`--record "" is not a file: stdout has the session's own output`, ""},
+		{[]string{"deploy/api", "--record", "-"},
+			`--record "-" is not a file: stdout has the session's own output`, ""},
+		{[]string{"deploy/api", "--record", "a", "--record-format=v1"},
+			`--record-format "v1" is not one of: v3, v2`, "did you mean: --record-format=v3"},
+		{[]string{"deploy/api", "--record-input"}, "--record-input needs --record", "add a file: --record FILE"},
+		{[]string{"deploy/api", "--record-format=v2"}, "--record-format needs --record",
+			"add a file: --record FILE"},
+		{[]string{"deploy/api", "--detach", "--record", "a"},
+			"--record cannot be used with --detach: a detached session shows nothing",
+			"record the shells in it: kubectl eshell attach --record FILE"},
 		{[]string{"deploy/api", "--detach", "-t"},
 			"--tty cannot be used with --detach: a detached session has no terminal", ""},
 		{[]string{"deploy/api", "--detach", "-i"},
@@ -659,6 +675,25 @@ func TestReasonIsRequired(t *testing.T) {
 			err != nil && !asks {
 			t.Errorf("%q, %q: error %v", tt.value, tt.args, err)
 		}
+	}
+}
+
+// TestRecordingIsRequired: a session that cannot be recorded is refused where that is required.
+func TestRecordingIsRequired(t *testing.T) {
+	t.Setenv(recordDir, "/var/log/eshell")
+	for _, args := range [][]string{{"--record-input"}, {"--record-format=v2"}, {"--detach"}, {"--", "id"}} {
+		if _, err := parse(append([]string{"deploy/api"}, args...)); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	const refused = "--detach cannot run a command, because every session has to be recorded " +
+		"(KUBECTL_ESHELL_RECORD_DIR), and its output is in the container's log"
+	if _, err := parse([]string{"deploy/api", "--detach", "--", "id"}); err == nil || err.Error() != refused {
+		t.Errorf("a detached command: %v", err)
+	}
+	t.Setenv(recordDir, "")
+	if _, err := parse([]string{"deploy/api", "--detach", "--", "id"}); err != nil {
+		t.Errorf("an empty variable: %v", err)
 	}
 }
 

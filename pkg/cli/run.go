@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,9 +38,18 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	if o.isPreview() {
 		return 0, o.preview(ctx, o.rehearsal(request), stream.Interruptible(ctx, streams.Out), out)
 	}
+	target := o.Reference.String()
+	if o.Filename != "" {
+		target = filepath.Base(o.Filename)
+	}
+	ctx, recording, err := o.startRecording(ctx, c, target, out)
+	if err != nil {
+		return 0, err
+	}
 	reads := o.readsStdin(streams, out)
 	request.Prepare = c.remote.Prepare
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
+	request.Session = recording.of(request.Session, o.Plan.Command)
 	request.UseTerminal = func(r *run.Request) {
 		r.Session.Idle = o.idle(reads, streams, out)
 		r.Plan.Stdin, r.Plan.TTY = reads, useTTY(o, reads, &streams, out)
@@ -47,7 +57,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 	}
 	status, err := run.Session(ctx, request)
 	out.explainNotFound(status, o.Plan.Command)
-	return status, err
+	return status, recording.end(status, err)
 }
 
 // rehearsal returns the request as it is for a preview. The output must not depend on where it is printed, so

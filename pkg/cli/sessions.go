@@ -31,12 +31,14 @@ type sessionCommand struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericiooptions.IOStreams
 	stdout  io.Writer // for the product
+	client  string    // this client's version
 	out     *printer
 }
 
 // sessionCommands returns the commands for existing sessions, those about permissions, and version.
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
-	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
+	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams,
+		client: version}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
 		newCheck(c, status), newRBAC(c), newVersion(c, version)}
 	for _, command := range commands {
@@ -75,6 +77,7 @@ func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error
 		return err
 	}
 	c.out.context, c.out.kubeContext = c.connection.context, *c.flags.Context
+	c.version = c.client
 	return session.Interrupted(ctx, do(ctx))
 }
 
@@ -109,6 +112,7 @@ type attaching struct {
 	asked             Options // what needs no parsing
 	escape, idle      string
 	stdin, tty, force bool
+	record            recordFlags
 }
 
 func newAttach(c *sessionCommand, status *int) *cobra.Command {
@@ -165,6 +169,7 @@ func (a *attaching) define(set *pflag.FlagSet) {
 	set.StringVar(&a.escape, "escape", defaultEscape, "end a stuck shell by Enter, `CHAR`, dot; none: off")
 	set.StringVar(&a.idle, "idle", "", "end the shell when nothing is typed or shown for `DURATION`")
 	set.BoolVar(&a.force, "force", false, "attach to somebody else's session; eshell tells its owner")
+	a.record.define(set)
 	set.BoolVarP(&a.asked.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 }
 
@@ -180,10 +185,13 @@ func (a *attaching) options(set *pflag.FlagSet) (Options, error) {
 	if set.Changed("idle") {
 		o.Typed = append(o.Typed, "idle")
 	}
+	record, unrecorded := a.record.options(set)
+	o.Record = record
 	return o, cmp.Or(
 		parseEscape(&o.Escape, a.escape),
 		refuse(set.Changed("idle") && a.idle == "", "--idle is empty", ""),
 		parseIdle(&o.Idle, a.idle),
+		unrecorded,
 	)
 }
 
@@ -259,6 +267,16 @@ func parseSession(names []string) (string, error) {
 
 // attach runs a command in a session and returns its exit status.
 func (c *sessionCommand) attach(ctx context.Context, name string, o Options, force bool) (int, error) {
+	ctx, recording, err := o.startRecording(ctx, c.connection, name, c.out)
+	if err != nil {
+		return 0, err
+	}
+	status, err := c.join(ctx, name, o, force, recording)
+	return status, recording.end(status, err)
+}
+
+func (c *sessionCommand) join(ctx context.Context, name string, o Options, force bool,
+	recording *recording) (int, error) {
 	c.remote.Prepare(ctx, 2) // for the command, and what keeps it alive
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
@@ -283,6 +301,8 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 	ctx, config := sessionConfig(ctx, o, c.connection, c.streams, c.out)
 	config.Idle = o.idle(reads, c.streams, c.out)
 	config.Stdin = stdin(reads, c.streams.In)
+	recording.about.User, recording.about.Source, recording.about.Reason = user, s.Source, s.Reason
+	config = recording.of(config, o.Plan.Command)
 	if followed := s.Follow(c.cluster.Client); followed != nil {
 		config.Lease = followed
 	}

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/record"
 )
 
 // opened is a clone of ann's without a lease, opened ten minutes ago for an hour.
@@ -256,10 +257,17 @@ func TestAttaching(t *testing.T) {
 		{nil, Options{Escape: '~'}, ""},
 		{[]string{"--idle=15m", "--escape=none"}, Options{Idle: 15 * time.Minute, Typed: []string{"idle"}}, ""},
 		{[]string{"--idle=0"}, Options{Escape: '~', Typed: []string{"idle"}}, ""},
+		{[]string{"--record=a", "--record-format=v2", "--record-input"},
+			Options{Escape: '~', Record: recordOptions{"a", record.V2, true}}, ""},
+		{[]string{"--record=-"}, Options{}, `--record "-" is not a file: stdout has the session's own output`},
+		{[]string{"--record-input"}, Options{}, "--record-input needs --record"},
 		{[]string{"--idle=5s"}, Options{}, "--idle 5s is less than 10s"},
 		{[]string{"--idle="}, Options{}, "--idle is empty"},
 		{[]string{"--escape="}, Options{}, `--escape "" is neither a character nor none`},
 	} {
+		if tt.want.Record == (recordOptions{}) {
+			tt.want.Record.Format = record.V3
+		}
 		a, set := &attaching{}, pflag.NewFlagSet("attach", pflag.ContinueOnError)
 		a.define(set)
 		if err := set.Parse(tt.argv); err != nil {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -59,6 +60,20 @@ func (p *Plan) Name() string {
 		return p.Container
 	}
 	return p.PodName
+}
+
+// Image returns the image of the session's container. It is empty if another client has made that.
+func (p *Plan) Image() string {
+	switch {
+	case p.Ephemeral != nil:
+		return p.Ephemeral.Image
+	case p.Pod == nil:
+		return ""
+	}
+	if c := containers.Spec(p.Pod, p.Container); c != nil {
+		return c.Image
+	}
+	return ""
 }
 
 // Note is one difference between the source and what will run, with its reason.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/agent"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/record"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
@@ -59,6 +60,7 @@ type Config struct {
 	Stdin  io.Reader // nil: the command gets no stdin
 	Stdout io.Writer
 	Stderr io.Writer
+	Record *record.Recording // of these; nil: nothing is recorded
 }
 
 // Run carries out p and returns the exit status of its command. An error means that eshell itself failed, was
@@ -135,6 +137,7 @@ func newSession(c Config, p *plan.Plan) *session {
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,
 			Begun: client.HasBegun, Interrupt: c.Interrupt, Escape: c.Escape, DetachKeys: c.DetachKeys,
+			Record:      c.Record,
 			End:         c.End,
 			Leave:       func() { c.Reporter.Answer("%s", stays(c.Escape)) },
 			ListEscapes: func() { c.Reporter.Answer("%s", escapes(p, c.Escape)) }},

@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/interrupt"
 	"k8s.io/kubectl/pkg/util/term"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/record"
 )
 
 // User is where the streams of a command come from and go to: the user's terminal, or files and pipes.
@@ -40,6 +42,9 @@ type User struct {
 	DetachKeys []byte
 	// called when the user ends the session in that way, leaves it, or asks how
 	End, Leave, ListEscapes func()
+	// Record records what is shown, and what the command is given, if that is asked for; nil: nothing is
+	// recorded
+	Record *record.Recording
 
 	unread []*spool // what was written to Out and Err, if they are no terminal
 }
@@ -62,9 +67,9 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 			in = departure{in, u.Active}
 		}
 	}
-	streams := remotecommand.StreamOptions{Stdin: in}
+	streams := remotecommand.StreamOptions{Stdin: u.Record.Reader(in)}
 	if !u.TTY {
-		stdout, stderr := newSpool(u.Out, stop), newSpool(u.Err, stop)
+		stdout, stderr := newSpool(u.Record.Writer(u.Out), stop), newSpool(u.Record.Writer(u.Err), stop)
 		u.unread = []*spool{stdout, stderr}
 		streams.Stdout, streams.Stderr = spoolWriter{ctx, stdout}, spoolWriter{ctx, stderr}
 		defer func() {
@@ -82,14 +87,16 @@ func (u *User) Connect(ctx context.Context, stop context.CancelCauseFunc,
 		// are cmd's, this one only restores the terminal.
 		Parent: interrupt.New(nil, func() {}),
 	}
-	restore, out := func() {}, u.Out
+	restore, out := func() {}, u.Record.Writer(u.Out)
 	if t.IsTerminalOut() {
 		shown := newScreen(u.Out)
-		out, restore = shown, shown.restore
+		shown.Writer = out
+		out, restore = shown, func() { u.Record.Add(shown.restore()) }
 	}
-	streams.Stdin, streams.Stdout = keys, newOutput(ctx, answer{out, keys}, stop)
+	streams.Stdin = u.Record.Reader(keys)
+	streams.Stdout = newOutput(ctx, answer{out, keys}, stop)
 	if queue := t.MonitorSize(t.GetSize()); queue != nil {
-		streams.TerminalSizeQueue = sizeQueue{queue}
+		streams.TerminalSizeQueue = sizeQueue{queue, u.Record}
 	}
 	return t.Safe(func() error {
 		defer keys.release()
@@ -241,8 +248,11 @@ func (u User) Size() string {
 	return fmt.Sprintf("rows %d columns %d", size.Height, size.Width)
 }
 
-// sizeQueue converts kubectl's sizes to client-go's.
-type sizeQueue struct{ term.TerminalSizeQueue }
+// sizeQueue converts kubectl's sizes to client-go's, and records them.
+type sizeQueue struct {
+	term.TerminalSizeQueue
+	record *record.Recording
+}
 
 // Next waits for the next size. It returns nil at the end.
 func (q sizeQueue) Next() *remotecommand.TerminalSize {
@@ -250,6 +260,7 @@ func (q sizeQueue) Next() *remotecommand.TerminalSize {
 	if size == nil {
 		return nil
 	}
+	q.record.Resize(int(size.Width), int(size.Height))
 	return &remotecommand.TerminalSize{Width: size.Width, Height: size.Height}
 }
 
@@ -258,8 +269,9 @@ func (q sizeQueue) Next() *remotecommand.TerminalSize {
 // mouse mode would stay on in the user's own shell.
 type screen struct {
 	io.Writer
-	modes   *regexp.Regexp
-	usually map[string]bool // the modes that are changed back, and their values in a new terminal
+	terminal io.Writer // is changed back even if nothing more can be written to Writer, which records
+	modes    *regexp.Regexp
+	usually  map[string]bool // the modes that are changed back, and their values in a new terminal
 
 	mu      sync.Mutex
 	over    bool // further output would only change the modes again
@@ -277,7 +289,8 @@ const (
 )
 
 func newScreen(out io.Writer) *screen {
-	return &screen{Writer: out, modes: regexp.MustCompile(sequences), changed: map[string]bool{},
+	return &screen{Writer: out, terminal: out,
+		modes: regexp.MustCompile(sequences), changed: map[string]bool{},
 		usually: map[string]bool{
 			keypad: false, "1": false, // keypad and cursor keys that send codes of their own
 			"7": true, "25": true, // line wrap, a visible cursor
@@ -319,16 +332,20 @@ func (s *screen) note(text string) (over bool) {
 // the session from being cleaned up.
 const restoreTime = time.Second
 
-func (s *screen) restore() {
+// restore changes back the modes that were left changed, and ends the line. It returns what the terminal was
+// sent for that.
+func (s *screen) restore() string {
+	text := s.end() + s.endLine()
 	restored := make(chan struct{})
 	go func() {
 		defer close(restored)
-		_, _ = io.WriteString(s.Writer, s.end()+s.endLine())
+		_, _ = io.WriteString(s.terminal, text)
 	}()
 	select {
 	case <-restored:
 	case <-time.After(restoreTime):
 	}
+	return text
 }
 
 // endLine ends a line that the command has not ended: what eshell says next has a line of its own.

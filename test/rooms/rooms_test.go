@@ -152,6 +152,12 @@ func rooms() map[string][]rule {
 			{not: []string{ourRooms}, because: "a list knows nothing of what is chosen from it"},
 			{not: []string{"k8s.io"}, because: "it is drawn, and asks no server"},
 		},
+		"pkg/record": {
+			wordsAreParsed,
+			{not: []string{ourRooms}, but: module + "pkg/bounded",
+				because: "a recording knows nothing of what is recorded"},
+			{not: []string{"k8s.io"}, because: "nothing of it touches a cluster"},
+		},
 		"pkg/run": {
 			wordsAreParsed,
 			not("the way through the rooms is the same, whoever asks for it", "pkg/cli"),
