@@ -57,6 +57,9 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err = checkConfig(flags, err); err != nil {
 		return connection{}, err
 	}
+	if flags.WrapConfigFn == nil {
+		flags.WithWrapConfigFn(inPod(flags))
+	}
 	config, err := flags.ToRESTConfig()
 	if err != nil {
 		return connection{}, err

@@ -38,10 +38,12 @@ func checkConfig(flags *genericclioptions.ConfigFlags, err error) error {
 	switch {
 	case missing != nil:
 		return missing
-	case err == nil && len(config.Clusters) == 0 && *flags.APIServer == "" && !inCluster():
-		return errNoCluster
+	case err != nil || len(config.Clusters) > 0 || *flags.APIServer != "" || inCluster():
+		return err
+	case os.Getenv("KUBERNETES_SERVICE_HOST") != "":
+		return errNoAccount
 	}
-	return err
+	return errNoCluster
 }
 
 // absent returns an error if a flag names an entry that the kubeconfig does not have, with the entry that was
@@ -56,9 +58,6 @@ func absent[T any](flag, name string, entries map[string]T, list string) error {
 	}
 	return hint.Wrap(err, list)
 }
-
-// inCluster reports whether this is a pod, which client-go then connects to its own cluster.
-func inCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
 
 // inWords returns an error's text, in which a request that reached no server is told in a sentence, and what
 // to type next if the error itself does not say.
