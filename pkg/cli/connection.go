@@ -89,7 +89,7 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		return connection{}, err
 	}
 	shared := &sharing{RoundTripper: web.Transport, connected: make(chan struct{})}
-	web.Transport = limited{shared, answerTime} // around all others
+	web.Transport = limited{renew(shared, config, dialer.CloseAll), answerTime} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	if err != nil {
 		return connection{}, err
