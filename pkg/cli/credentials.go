@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -17,23 +18,34 @@ import (
 // a connection. The server has done nothing for a client that it did not accept.
 type renewing struct {
 	http.RoundTripper
-	tokenFile string // empty: there is none
-	reconnect func() // closes the connections, which keep the certificate that they were opened with; nil: none
+	tokenFile string                  // empty: there is none
+	reconnect func()                  // closes the connections, which keep their certificate; nil: there is none
+	failed    atomic.Pointer[failure] // the last one of the plugin
 }
+
+// failure is one of a credential plugin.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// pluginPause is how long a credential plugin that has failed is not run again: it may open a browser each
+// time, write to the terminal, or count as a wrong password. The clean-up alone tries every 250 ms.
+const pluginPause = 5 * time.Second
 
 // renew returns a transport with credentials that can change: from a plugin, or from files.
 func renew(transport http.RoundTripper, config *rest.Config, reconnect func()) http.RoundTripper {
 	switch {
 	case config.CertFile != "":
-		return renewing{transport, config.BearerTokenFile, reconnect}
+		return &renewing{RoundTripper: transport, tokenFile: config.BearerTokenFile, reconnect: reconnect}
 	case config.BearerTokenFile != "" || config.ExecProvider != nil || config.AuthProvider != nil:
-		return renewing{transport, config.BearerTokenFile, nil}
+		return &renewing{RoundTripper: transport, tokenFile: config.BearerTokenFile}
 	}
 	return transport
 }
 
 // RoundTrip passes the request on.
-func (r renewing) RoundTrip(request *http.Request) (*http.Response, error) {
+func (r *renewing) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Body != nil && request.GetBody == nil {
 		return r.RoundTripper.RoundTrip(request)
 	}
@@ -61,7 +73,10 @@ const (
 // send sends a request, and again if it meets a connection that was closed for a new certificate: by
 // client-go, or by reconnect. The request itself stays as it is: client-go adds the credentials to what it
 // sends.
-func (r renewing) send(request *http.Request) (*http.Response, error) {
+func (r *renewing) send(request *http.Request) (*http.Response, error) {
+	if last := r.failed.Load(); last != nil && time.Since(last.at) < pluginPause {
+		return nil, last.err
+	}
 	for try := 1; ; try++ {
 		sent := request.Clone(request.Context())
 		if request.GetBody != nil {
@@ -72,6 +87,9 @@ func (r renewing) send(request *http.Request) (*http.Response, error) {
 			sent.Body = body
 		}
 		answer, err := r.RoundTripper.RoundTrip(sent)
+		if isOfPlugin(err) {
+			r.failed.Store(&failure{err, time.Now()})
+		}
 		if try == closedTries || !isUnsent(sent, err) {
 			return answer, err
 		}
@@ -92,4 +110,9 @@ func isUnsent(request *http.Request, err error) bool {
 	}
 	failed, is := errors.AsType[*net.OpError](err)
 	return request.Method != http.MethodPost || is && failed.Op == "write"
+}
+
+// isOfPlugin reports whether a credential plugin has failed. client-go has no type for it.
+func isOfPlugin(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "getting credentials: ")
 }

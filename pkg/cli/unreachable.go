@@ -96,9 +96,12 @@ func unreachable(failed *url.Error) (sentence, next string) {
 	case isDNS:
 		return cluster + " has a name that cannot be resolved: " + dns.Error(),
 			"check your network or VPN, and the server: kubectl config view --minify"
-	case strings.Contains(failed.Err.Error(), "getting credentials: plugin "): // client-go has no type for it
+	case strings.Contains(failed.Err.Error(), "getting credentials: plugin "):
 		return cluster + " was not asked: " + failed.Err.Error(),
 			"your kuberc decides which credential plugins run: kubectl kuberc view"
+	case isOfPlugin(failed.Err):
+		return cluster + " was not asked: " + failed.Err.Error(),
+			"your credential plugin has failed: log in again; see which it is: kubectl config view --minify"
 	case errors.Is(failed, syscall.ECONNREFUSED):
 		return cluster + " refuses connections: " + failed.Err.Error(), check
 	case errors.Is(failed, context.DeadlineExceeded), isNetwork && network.Timeout():

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,71 @@ func (c credentials) outlived(t *testing.T, place place) {
 	}
 }
 
+// TestRevoked: nobody renews a token that a kubeconfig holds. The session reports once that it is refused,
+// works on, and ends with its lease, which removes the pod that the client is not allowed to delete.
+func TestRevoked(t *testing.T) {
+	t.Parallel()
+	namespaceFixture{env.namespace}.apply(t, account)
+	folder := t.TempDir()
+	token := newToken(t, folder)
+	mine, _ := loggedIn(t, clientcmdapi.AuthInfo{Token: token})
+	term := mine.open(t, nil, "eshell", "deploy/bash", "--lease=30s")
+	session := term.session()
+	term.expect(prompt)
+	old := revoked(func(*testing.T, string, string) {})(t, folder)
+	refuses(t, &old)
+	const refusal = `job/\S+: Unauthorized\r\n`
+	warning := `warning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: ` +
+		refusal
+	term.expect(warning)
+	term.typed("echo still-$((40+2))\n")
+	term.expect(`still-42\r\n`)
+	term.expect(`warning: ` + session.where() + ` could not be deleted: Unauthorized\r\n` +
+		`  it ends by itself within \d+s\r\n`)
+	term.endsWith(session, session.where()+` ended: its lease could not be renewed in time: `+refusal+
+		`hint: the server does not accept your credentials, which may have expired: log in again`)
+	if screen, _ := term.shown(); strings.Count(screen, "could not be renewed;") != 1 {
+		t.Errorf("the terminal showed:\n%s", screen)
+	}
+}
+
+// TestPluginAsks: a credential plugin may ask before a session has its terminal, and not after that. Then it
+// fails, which is reported once, until somebody has logged in elsewhere. All keys are the command's.
+func TestPluginAsks(t *testing.T) {
+	if !env.embedded {
+		t.Skip("the authority of an existing cluster is not ours to use")
+	}
+	t.Parallel()
+	folder := t.TempDir()
+	write(t, folder, "ask", nil)
+	mine, _ := loggedIn(t, pluginUser(t, folder))
+	term := mine.open(t, nil, "eshell", "deploy/bash", "--lease=40s")
+	term.expect(`Password: `)
+	term.typed("hunter2\n")
+	session := term.session()
+	term.expect(prompt)
+	term.expect(`warning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: ` +
+		`job/\S+: Patch "\S+": getting credentials: exec: executable \S+ failed with exit code 1\r\n`)
+	term.typed("echo still-$((40+2))\n")
+	term.expect(`still-42\r\n`)
+	if err := os.Remove(filepath.Join(folder, "ask")); err != nil {
+		t.Fatal(err)
+	}
+	term.expect(`the lease is renewed again\r\n`)
+	term.typed("exit 7\n")
+	term.ended(7, session)
+	if screen, _ := term.shown(); strings.Count(screen, "could not be renewed;") != 1 {
+		t.Errorf("the terminal showed:\n%s", screen)
+	}
+	if calls := strings.Fields(read(t, folder, "calls")); calls[0] != "true" ||
+		slices.Contains(calls[1:], "true") || len(calls) > 12 {
+		t.Errorf("the plugin was interactive: %q", calls)
+	}
+	if typed := read(t, folder, "typed"); typed != "hunter2\n\n" {
+		t.Errorf("the plugin has read %q", typed)
+	}
+}
+
 // loggedIn is a network of the test's own, and a world in which kubectl is the user.
 func loggedIn(t *testing.T, user clientcmdapi.AuthInfo) (testEnv, *faultproxy.Proxy) {
 	t.Helper()
@@ -183,10 +249,10 @@ func expiring(t *testing.T, folder string) rest.Config {
 	return old
 }
 
-// certificateFiles are files with a certificate that lives for twice the plugin's.
+// certificateFiles are files with a certificate that lives longer than the plugin's, which are made later.
 func certificateFiles(t *testing.T, folder string) clientcmdapi.AuthInfo {
 	t.Helper()
-	writeCertificate(t, folder, 2*lifetime)
+	writeCertificate(t, folder, lifetime*3/2)
 	return clientcmdapi.AuthInfo{ClientCertificate: filepath.Join(folder, "crt"),
 		ClientKey: filepath.Join(folder, "key")}
 }
