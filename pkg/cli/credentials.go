@@ -19,7 +19,7 @@ import (
 type renewing struct {
 	http.RoundTripper
 	tokenFile string                  // empty: there is none
-	reconnect func()                  // closes the connections, which keep their certificate; nil: there is none
+	reconnect func()                  // closes the connections, which keep their certificate; nil: none
 	failed    atomic.Pointer[failure] // the last one of the plugin
 }
 

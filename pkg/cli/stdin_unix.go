@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeStdin returns the terminal that is this process's stdin, and leaves the process the null device instead:
-// the terminal is the session's. A credential plugin of client-go gets stdin if that is a terminal. It would
-// take what is typed for the command, and wait for it.
+// takeStdin returns the terminal that is this process's stdin, and leaves the process the null device: the
+// terminal is the session's. client-go gives stdin to a credential plugin if it is a terminal. The plugin
+// would take what is typed for the command, and wait for it.
 func takeStdin() (*os.File, error) {
 	const firstFree = 3
 	terminal, err := unix.FcntlInt(os.Stdin.Fd(), unix.F_DUPFD_CLOEXEC, firstFree)

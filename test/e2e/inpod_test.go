@@ -22,8 +22,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/test/docs"
 )
 
-// TestInPod: in a pod without a kubeconfig the plugin is the pod's service account, in its namespace, with the
-// Role of docs/permissions.md and no more, without a home and without a disk to write to.
+// TestInPod: in a pod without a kubeconfig the plugin is the pod's service account, in its namespace, with
+// the Role of docs/permissions.md and no more, without a home and without a disk to write to.
 func TestInPod(t *testing.T) {
 	if !env.embedded {
 		t.Skip("the nodes of an existing cluster do not have the plugin")
@@ -95,8 +95,8 @@ func file(t *testing.T, pages []docs.Page, path, name string) string {
 	return ""
 }
 
-// server has pods reach the API server on their node's address, and returns the port. The embedded cluster has
-// no kube-proxy, so the Service kubernetes leads nowhere.
+// server has pods reach the API server on their node's address, and returns the port. The embedded cluster
+// has no kube-proxy, so the Service kubernetes leads nowhere.
 func (r namespaceFixture) server(t *testing.T) (port string) {
 	t.Helper()
 	nodes, err := client(t).CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
@@ -144,8 +144,8 @@ func equip(t *testing.T, pod *corev1.PodSpec, port string) {
 	}
 }
 
-// nightly runs the Job of the recipe. The report fails, and so does the Job, with its status; its output is all
-// that the pod has logged.
+// nightly runs the Job of the recipe. The report fails, and so does the Job, with its status; its output is
+// all that the pod has logged.
 func (r namespaceFixture) nightly(t *testing.T, manifest, port string) {
 	var job batchv1.Job
 	if err := yaml.UnmarshalStrict([]byte(manifest), &job); err != nil {
@@ -163,8 +163,8 @@ func (r namespaceFixture) nightly(t *testing.T, manifest, port string) {
 			return false, err
 		}
 		ended = pods.Items[0]
-		return len(ended.Status.ContainerStatuses) > 0 && ended.Status.ContainerStatuses[0].State.Terminated != nil,
-			nil
+		statuses := ended.Status.ContainerStatuses
+		return len(statuses) > 0 && statuses[0].State.Terminated != nil, nil
 	})
 	log := kubectl(t, "logs", "-n", r.namespace, ended.Name)
 	status := ended.Status.ContainerStatuses[0].State.Terminated.ExitCode
