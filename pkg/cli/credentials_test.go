@@ -54,7 +54,8 @@ func TestRenewing(t *testing.T) {
 	}
 	plugin := rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}
 	files := rest.Config{TLSClientConfig: rest.TLSClientConfig{CertFile: "tls.crt"}}
-	writing, reading := &net.OpError{Op: "write", Err: net.ErrClosed}, &net.OpError{Op: "read", Err: net.ErrClosed}
+	writing := &net.OpError{Op: "write", Err: net.ErrClosed}
+	reading := &net.OpError{Op: "read", Err: net.ErrClosed}
 	failed := errors.New("getting credentials: exec: executable login failed with exit code 1")
 	for _, tt := range []struct {
 		name      string
@@ -73,10 +74,11 @@ func TestRenewing(t *testing.T) {
 		{"not accepted", plugin, "POST", []any{401, 401}, []string{"|body", "|body"}, 401, 0},
 		{"nothing changes", rest.Config{BearerToken: "old"}, "POST", []any{401}, []string{"|body"}, 401, 0},
 		{"closed", plugin, "POST", []any{writing, writing, 201}, []string{"|body", "|body", "|body"}, 201, 0},
-		{"closed while an answer is awaited", plugin, "DELETE", []any{reading, 200}, []string{"|body", "|body"},
-			200, 0},
+		{"closed while an answer is awaited", plugin, "DELETE", []any{reading, 200},
+			[]string{"|body", "|body"}, 200, 0},
 		{"perhaps made", plugin, "POST", []any{reading}, []string{"|body"}, reading, 0},
-		{"other errors", plugin, "GET", []any{io.ErrUnexpectedEOF}, []string{"|body"}, io.ErrUnexpectedEOF, 0},
+		{"other errors", plugin, "GET", []any{io.ErrUnexpectedEOF}, []string{"|body"},
+			io.ErrUnexpectedEOF, 0},
 		{"a plugin that fails", plugin, "GET", []any{failed}, []string{"|body"}, failed, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +86,8 @@ func TestRenewing(t *testing.T) {
 				server := &answers{next: tt.answers}
 				reconnected := 0
 				transport := renew(server, &tt.config, func() { reconnected++ })
-				request, err := http.NewRequestWithContext(t.Context(), tt.method, "https://api", strings.NewReader("body"))
+				request, err := http.NewRequestWithContext(t.Context(), tt.method, "https://api",
+					strings.NewReader("body"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,7 +123,8 @@ func TestFailedPlugin(t *testing.T) {
 				answer.Body.Close()
 			}
 			if isOfPlugin(err) != (n < 2) || len(server.seen) != want {
-				t.Errorf("request %d: error %v, the plugin has run %d times, want %d", n, err, len(server.seen), want)
+				t.Errorf("request %d: error %v, the plugin has run %d times, want %d", n, err,
+					len(server.seen), want)
 			}
 		}
 	})

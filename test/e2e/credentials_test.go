@@ -118,9 +118,8 @@ func TestRevoked(t *testing.T) {
 	old := revoked(func(*testing.T, string, string) {})(t, folder)
 	refuses(t, &old)
 	const refusal = `job/\S+: Unauthorized\r\n`
-	warning := `warning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: ` +
-		refusal
-	term.expect(warning)
+	term.expect(`warning: the lease could not be renewed; ` + session.where() +
+		` ends in \d+s unless it can: ` + refusal)
 	term.typed("echo still-$((40+2))\n")
 	term.expect(`still-42\r\n`)
 	term.expect(`warning: ` + session.where() + ` could not be deleted: Unauthorized\r\n` +
@@ -147,8 +146,8 @@ func TestPluginAsks(t *testing.T) {
 	term.typed("hunter2\n")
 	session := term.session()
 	term.expect(prompt)
-	term.expect(`warning: the lease could not be renewed; ` + session.where() + ` ends in \d+s unless it can: ` +
-		`job/\S+: Patch "\S+": getting credentials: exec: executable \S+ failed with exit code 1\r\n`)
+	term.expect(`warning: the lease could not be renewed; ` + session.where() +
+		` ends in \d+s unless it can: job/\S+: Patch "\S+": getting credentials: exec: executable \S+ failed with exit code 1\r\n`)
 	term.typed("echo still-$((40+2))\n")
 	term.expect(`still-42\r\n`)
 	if err := os.Remove(filepath.Join(folder, "ask")); err != nil {

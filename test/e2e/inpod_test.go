@@ -158,7 +158,8 @@ func (r namespaceFixture) nightly(t *testing.T, manifest, port string) {
 	}
 	var ended corev1.Pod
 	r.await(t, "the runner has not ended", func(ctx context.Context) (bool, error) {
-		pods, err := core.Pods(r.namespace).List(ctx, metav1.ListOptions{LabelSelector: "job-name=" + job.Name})
+		pods, err := core.Pods(r.namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: "job-name=" + job.Name})
 		if err != nil || len(pods.Items) == 0 {
 			return false, err
 		}
@@ -239,8 +240,8 @@ func (r namespaceFixture) commands(t *testing.T, port string) {
 		end := r.inPod(t, tt.container, tt.typed)
 		if end.status != tt.status || !strings.Contains(end.stdout, tt.stdout) ||
 			!strings.Contains(end.stderr, tt.stderr) || tt.stdout == "exact" && end.stdout != tt.stdout {
-			t.Errorf("%s: exit status %d, want %d; stdout is\n%s\nstderr is\n%s", tt.typed, end.status, tt.status,
-				end.stdout, end.stderr)
+			t.Errorf("%s: exit status %d, want %d; stdout is\n%s\nstderr is\n%s", tt.typed, end.status,
+				tt.status, end.stdout, end.stderr)
 		}
 	}
 }
@@ -252,8 +253,8 @@ func (r namespaceFixture) inPod(t *testing.T, container, line string) ending {
 	if container == "" {
 		container = "job"
 	}
-	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), "exec", "-n", r.namespace, "runner", "-c", container,
-		"--", "sh", "-c", "unset HOME; "+line+" </dev/null")
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), "exec", "-n", r.namespace, "runner",
+		"-c", container, "--", "sh", "-c", "unset HOME; "+line+" </dev/null")
 	cmd.Env, cmd.Stdout, cmd.Stderr = env.env(), &stdout, &stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
