@@ -60,6 +60,9 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err = checkConfig(flags, err); err != nil {
 		return connection{}, err
 	}
+	if flags.WrapConfigFn == nil {
+		flags.WithWrapConfigFn(inPod(flags))
+	}
 	config, err := flags.ToRESTConfig()
 	if err != nil {
 		return connection{}, err
@@ -89,7 +92,7 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		return connection{}, err
 	}
 	shared := &sharing{RoundTripper: web.Transport, connected: make(chan struct{})}
-	web.Transport = limited{shared, answerTime} // around all others
+	web.Transport = limited{renew(shared, config, dialer.CloseAll), answerTime} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	if err != nil {
 		return connection{}, err

@@ -172,6 +172,11 @@ func useTTY(o Options, reads bool, streams *genericiooptions.IOStreams, out *pri
 	if tty { // as in kubectl exec: on Windows only these handles process a terminal's keys and escapes
 		streams.In, streams.Out, _ = term.StdStreams()
 	}
+	if possible && streams.In == os.Stdin {
+		if own, err := takeStdin(); err == nil {
+			streams.In = own
+		}
+	}
 	return tty
 }
 

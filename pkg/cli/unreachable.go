@@ -39,10 +39,12 @@ func checkConfig(flags *genericclioptions.ConfigFlags, err error) error {
 	switch {
 	case missing != nil:
 		return missing
-	case err == nil && len(config.Clusters) == 0 && *flags.APIServer == "" && !inCluster():
-		return errNoCluster
+	case err != nil || len(config.Clusters) > 0 || *flags.APIServer != "" || inCluster():
+		return err
+	case os.Getenv("KUBERNETES_SERVICE_HOST") != "":
+		return errNoAccount
 	}
-	return err
+	return errNoCluster
 }
 
 // absent returns an error if a flag names an entry that the kubeconfig does not have, with the entry that was
@@ -57,9 +59,6 @@ func absent[T any](flag, name string, entries map[string]T, list string) error {
 	}
 	return hint.Wrap(err, list)
 }
-
-// inCluster reports whether this is a pod, which client-go then connects to its own cluster.
-func inCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
 
 // inWords returns an error's text, in which a request that reached no server, or that one of our policies has
 // refused, is told in a sentence, and what to type next if the error itself does not say.
@@ -101,9 +100,12 @@ func unreachable(failed *url.Error) (sentence, next string) {
 	case isDNS:
 		return cluster + " has a name that cannot be resolved: " + dns.Error(),
 			"check your network or VPN, and the server: kubectl config view --minify"
-	case strings.Contains(failed.Err.Error(), "getting credentials: plugin "): // client-go has no type for it
+	case strings.Contains(failed.Err.Error(), "getting credentials: plugin "):
 		return cluster + " was not asked: " + failed.Err.Error(),
 			"your kuberc decides which credential plugins run: kubectl kuberc view"
+	case isOfPlugin(failed.Err):
+		return cluster + " was not asked: " + failed.Err.Error(),
+			"your credential plugin has failed: log in again; see which it is: kubectl config view --minify"
 	case errors.Is(failed, syscall.ECONNREFUSED):
 		return cluster + " refuses connections: " + failed.Err.Error(), check
 	case errors.Is(failed, context.DeadlineExceeded), isNetwork && network.Timeout():

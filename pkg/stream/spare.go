@@ -175,6 +175,9 @@ func (o overSpare) RoundTrip(request *http.Request) (*http.Response, error) {
 	address.Scheme = "wss"
 	socket, answer, err := dialer.DialContext(request.Context(), address.String(), header)
 	switch {
+	case errors.Is(err, gorilla.ErrBadHandshake) && answer.StatusCode == http.StatusUnauthorized:
+		answer.Body.Close() // the client certificate of the connection may have expired since
+		return o.RoundTripper.RoundTrip(request)
 	case errors.Is(err, gorilla.ErrBadHandshake):
 		return nil, refusal(answer, err)
 	case err != nil:

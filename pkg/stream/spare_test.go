@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,21 @@ func breakOff(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// unaccepted answers the first n requests with 401, and has next answer the others.
+func unaccepted(n int32, next http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > n {
+			next(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":401,`+
+			`"reason":"Unauthorized","message":"Unauthorized"}`)
+	}
+}
+
 // TestSpare: a stream opens on a connection that is already there, and nothing else changes by it.
 func TestSpare(t *testing.T) {
 	closeAll := func(d *door) {
@@ -116,6 +132,9 @@ func TestSpare(t *testing.T) {
 		{"used", succeed, nil, "done", "", 2, 1},
 		{"closed meanwhile", succeed, closeAll, "done", "", 3, 1},
 		{"refused: SPDY is tried", refuse, nil, "", `pods "api" is forbidden: not today`, 3, 2},
+		{"its certificate has expired", unaccepted(1, succeed), nil, "done", "", 3, 2},
+		{"the token has expired", unaccepted(3, succeed), nil, "done", "", 4, 4},
+		{"not accepted", unaccepted(99, succeed), nil, "", "Unauthorized", 6, 6},
 		{"broken off: nothing is asked twice", breakOff, nil, "", "EOF", 2, 1},
 	}
 	for _, tt := range tests {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,10 +110,6 @@ func (r Remote) stream(ctx context.Context, c Container, subresource string, opt
 	defer limit.Stop()
 	address := r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).
 		SubResource(subresource).VersionedParams(options, scheme.ParameterCodec).URL()
-	executor, err := r.executor(address, func() { limit.Stop() })
-	if err != nil {
-		return err
-	}
 	if streams.Stdin != nil {
 		streams.Stdin = &input{ctx, streams.Stdin}
 	}
@@ -121,9 +118,25 @@ func (r Remote) stream(ctx context.Context, c Container, subresource string, opt
 		// The limit comes first, with its words.
 		opening = handshake{ctx, time.Now().Add(r.handshake + time.Second)}
 	}
-	_, err = bounded.Call(ctx, func() (struct{}, error) {
+	var refused atomic.Bool
+	open := func() (struct{}, error) {
+		refused.Store(false)
+		executor, err := r.executor(address, func(status int) {
+			refused.Store(status == http.StatusUnauthorized)
+			if status == http.StatusSwitchingProtocols {
+				limit.Stop()
+			}
+		})
+		if err != nil {
+			return struct{}{}, err
+		}
 		return struct{}{}, executor.StreamWithContext(opening, streams)
-	})
+	}
+	_, err := bounded.Call(ctx, open)
+	if refused.Load() && ctx.Err() == nil {
+		// Nothing was opened, and client-go has new credentials now, if it can have them.
+		_, err = bounded.Call(ctx, open)
+	}
 	return withoutQuery(err, address)
 }
 
@@ -182,14 +195,14 @@ func (r redacted) Error() string { return r.text }
 // Unwrap returns the error whose text was changed.
 func (r redacted) Unwrap() error { return r.error }
 
-// executor returns client-go's executor of a request. opened is called when its stream is open.
-func (r Remote) executor(address *url.URL, opened func()) (remotecommand.Executor, error) {
+// executor returns client-go's executor of a request. answered is called with the status of each answer.
+func (r Remote) executor(address *url.URL, answered func(status int)) (remotecommand.Executor, error) {
 	config := rest.CopyConfig(r.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		if socket, is := next.(*websocket.RoundTripper); is {
 			next = overSpare{socket, r.spares}
 		}
-		return upgrade{next, opened}
+		return upgrade{next, answered}
 	})
 	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", address)
 	if err != nil {
@@ -204,17 +217,17 @@ func (r Remote) executor(address *url.URL, opened func()) (remotecommand.Executo
 	})
 }
 
-// upgrade reports the answer that makes a stream of a request.
+// upgrade reports the answer that makes a stream of a request, or refuses it.
 type upgrade struct {
 	http.RoundTripper
-	opened func()
+	answered func(status int)
 }
 
 // RoundTrip passes the request on.
 func (u upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := u.RoundTripper.RoundTrip(request)
-	if err == nil && answer.StatusCode == http.StatusSwitchingProtocols {
-		u.opened()
+	if err == nil {
+		u.answered(answer.StatusCode)
 	}
 	return answer, err
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -229,12 +230,7 @@ func TestStartUp(t *testing.T) {
 	if os.Getenv(withRaceDetector) != "" {
 		t.Skip("the race detector has a start of its own")
 	}
-	binary := filepath.Join(t.TempDir(), "kubectl-eshell")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../../cmd/kubectl-eshell")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := filepath.Join(released(t), "kubectl-eshell")
 	kubectl := filepath.Join(env.bin, "kubectl")
 	own, theirs := allocated(t, binary, "--version"), allocated(t, kubectl, "version", "--client")
 	if own > theirs {
@@ -245,6 +241,27 @@ func TestStartUp(t *testing.T) {
 		t.Errorf("it has %d bytes, kubectl %d", ownSize, theirSize)
 	}
 	t.Logf("%d of kubectl's %d bytes are allocated before main; size %d of %d", own, theirs, ownSize, theirSize)
+}
+
+// release builds the plugin as a release does, without cgo, and returns the folder that holds it.
+var release = sync.OnceValues(func() (folder string, err error) {
+	folder = filepath.Join(filepath.Dir(env.bin), "release")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder+"/",
+		"../../cmd/kubectl-eshell")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return folder, nil
+})
+
+func released(t *testing.T) (folder string) {
+	t.Helper()
+	folder, err := release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // initTrace is a line of GODEBUG=inittrace=1: init NAME @0.1 ms, 0.2 ms clock, 345 bytes, 6 allocs

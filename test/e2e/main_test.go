@@ -32,6 +32,9 @@ type testEnv struct {
 var env testEnv
 
 func TestMain(m *testing.M) {
+	if folder := os.Getenv(pluginFolder); folder != "" { // this program is a credential plugin too
+		os.Exit(plugin(folder))
+	}
 	flag.Parse()
 	if testing.Short() {
 		fmt.Println("end-to-end tests are left out by -short")
@@ -142,7 +145,7 @@ var targetNames = []string{
 	"target-argv",
 	"target-reaped", "target-ended", "target-reuse", "target-late",
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1",
-	"target-stopped-2", "target-stopped-3",
+	"target-stopped-2", "target-stopped-3", "target-credentials",
 }
 
 func (w testEnv) writeTargets() error {

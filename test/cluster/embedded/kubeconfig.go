@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 const kubeconfigFormat = `apiVersion: v1
@@ -44,6 +45,23 @@ func (c *Cluster) UserKubeconfig(user string) (string, error) {
 func (c *Cluster) KubeconfigVia(addr string) (string, error) {
 	path := c.run("via-" + url.PathEscape(addr) + ".kubeconfig")
 	return path, c.writeKubeconfig(path, admin(), addr)
+}
+
+// ClientCertificate returns a cluster-admin's certificate that the API server refuses after a time, and its
+// key, in PEM.
+func (c *Cluster) ClientCertificate(user string, valid time.Duration) (cert, key []byte, err error) {
+	ca, err := loadAuthority(c.pki(""))
+	if err != nil {
+		return nil, nil, err
+	}
+	template := certificate(identity{user: user, groups: admin().groups})
+	template.NotAfter = time.Now().Add(valid)
+	cert, private, err := sign(template, ca.cert, ca.key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("issue a certificate for %q: %w", user, err)
+	}
+	key, err = encodeKey(private)
+	return cert, key, err
 }
 
 func (c *Cluster) writeKubeconfig(path string, who identity, server string) error {

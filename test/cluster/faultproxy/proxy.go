@@ -37,8 +37,11 @@ type Traffic struct {
 }
 
 // New starts a proxy on a free loopback port that forwards to target (host:port).
-func New(target string) (*Proxy, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func New(target string) (*Proxy, error) { return On("127.0.0.1", target) }
+
+// On is New on an address of this machine's: one that pods reach, for example.
+func On(address, target string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("listen for the proxy to %s: %w", target, err)
 	}
