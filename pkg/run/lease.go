@@ -34,7 +34,7 @@ func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease
 		if t.err = ctx.Err(); t.err != nil {
 			return
 		}
-		ctx, cancel := session.Answered(ctx)
+		ctx, cancel := session.AnsweredWithin(ctx, r.Session.StartTimeout, createOf(terms))
 		defer cancel()
 		t.lease, t.err = lease.Take(ctx, r.Cluster.Client, terms)
 	}()
@@ -52,7 +52,7 @@ func (r Request) terms(namespace string) lease.Terms {
 // resolveLease waits for the lease. It takes another one if this one turns out to be unusable, because the
 // workload is in another namespace or the caller is not allowed to renew the lease.
 func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pendingLease) *pendingLease {
-	<-t.ready
+	r.awaitLease(t)
 	elsewhere, fixed := t.terms.Namespace != w.Namespace, !w.Access.PatchJobs
 	if !elsewhere && (!fixed || t.lease == nil) {
 		return t
@@ -70,9 +70,18 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 		}
 	}
 	other := r.takeLease(ctx, terms)
-	<-other.ready
+	r.awaitLease(other)
 	return other
 }
+
+// awaitLease waits until a lease is taken, or is not to be had.
+func (r Request) awaitLease(t *pendingLease) {
+	over := session.AwaitAnswer(r.Session.Reporter, r.Session.StartTimeout, createOf(t.terms))
+	defer over()
+	<-t.ready
+}
+
+func createOf(t lease.Terms) string { return "the create of job/" + owned.LeaseName(t.Session) }
 
 // giveUp releases a lease that no session uses.
 func (r Request) giveUp(ctx context.Context, t *pendingLease) {
