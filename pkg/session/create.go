@@ -97,7 +97,7 @@ func AwaitAnswer(told Reporter, within time.Duration, what string) (over func())
 	}
 	slow := tell(slowTime, func() { told.Waiting(what) })
 	held := tell(heldTime, func() {
-		told.Trouble(what, "a proxy in front of the API server may be waiting for somebody's approval; "+
+		told.Trouble(what, "a proxy might be waiting for somebody's approval; "+
 			waitLonger(within))
 	})
 	return sync.OnceFunc(func() {

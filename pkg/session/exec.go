@@ -151,7 +151,7 @@ func (s *session) openTime() time.Duration {
 	if s.agent.AttachTimeout == 0 { // it runs beside another client's
 		return s.StartTimeout
 	}
-	return min(s.StartTimeout, s.agent.HolderTimeout())
+	return min(s.StartTimeout, max(s.agent.HolderTimeout(), holderTime))
 }
 
 // awaitStream reports that the command's stream has not opened yet, and ends the session by calling stop if

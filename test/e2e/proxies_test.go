@@ -143,7 +143,7 @@ func TestApprovedLate(t *testing.T) {
 	session := started{pod: term.expect(
 		`[|/\\-] waiting 0s: the server's answer to the create of pod/(bash-eshell-[a-z0-9]+)`)}
 	term.expect(`\r\x1b\[Kwarning: still waiting: the server's answer to the create of pod/bash-eshell-[a-z0-9]+\r\n` +
-		`  hint: a proxy in front of the API server may be waiting for somebody's approval; ` +
+		`  hint: a proxy might be waiting for somebody's approval; ` +
 		`wait longer: --start-timeout 10m0s\r\n`)
 	term.expectWithin(approval+patience, prompt)
 	term.typed("echo approved-$((40+2)); exit 7\n")
@@ -429,4 +429,28 @@ func TestIdleWebSockets(t *testing.T) {
 		term.expect(`still-42\r\n`)
 		term.ended(7, session)
 	})
+}
+
+// TestFakedContainer: a proxy may say that a debug container runs which it adds only when somebody approves it.
+func TestFakedContainer(t *testing.T) {
+	t.Parallel()
+	for _, via := range []string{"exec", "attach"} {
+		t.Run(via, func(t *testing.T) {
+			t.Parallel()
+			there, proxy := behind(t, accessproxy.Rules{Fakes: true})
+			p := there.pipe(t, "pod/target-held", "--mode=debug", "--new", "--via="+via, "--", "sh", "-c",
+				"echo out; echo err >&2; exit 7")
+			p.says("waiting: the server's answer to the request for a stream to container eshell-")
+			container := headlines(p.said())[0].container
+			if got := kubectl(t, "get", "pod", "target-held", "-o",
+				"jsonpath={.spec.ephemeralContainers[*].name}"); strings.Contains(got, container) {
+				t.Errorf("%s is there already: %s", container, got)
+			}
+			proxy.Approve()
+			p.ended(7, "out\n")
+			if !strings.Contains(p.said(), "err\n") {
+				t.Errorf("stderr is\n%s", p.said())
+			}
+		})
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/tlsproxy"
@@ -23,6 +24,9 @@ type Rules struct {
 	// Holds are the requests that wait until somebody approves them. They are processed then even if their
 	// client has gone.
 	Holds func(*http.Request) bool
+	// Fakes reports that a debug container runs which is not there: its streams wait until somebody approves
+	// them, and it is added then. It is for one session.
+	Fakes bool
 	// Words begin what comes through each WebSocket, as output of a command. The rest comes when it is
 	// approved. (The API server has opened the stream by then.)
 	Words string
@@ -40,6 +44,7 @@ type Proxy struct {
 	*tlsproxy.Proxy
 	rules Rules
 	base  http.RoundTripper
+	fake  *fake // nil: nothing is faked
 
 	held, approved, closed chan struct{}
 	once                   struct{ held, approved, closed sync.Once }
@@ -49,6 +54,13 @@ type Proxy struct {
 func New(config *rest.Config, rules Rules) (*Proxy, error) {
 	p := &Proxy{rules: rules, held: make(chan struct{}), approved: make(chan struct{}),
 		closed: make(chan struct{})}
+	if rules.Fakes {
+		client, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		p.fake = &fake{client: client, isFaked: make(chan struct{})}
+	}
 	var err error
 	p.Proxy, err = tlsproxy.New(config, tlsproxy.Hooks{ClientCAs: rules.ClientCAs,
 		Transport: func(base http.RoundTripper) http.RoundTripper { p.base = base; return p }})
@@ -84,6 +96,11 @@ func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	isSocket := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	if isSocket && p.rules.Refusal != 0 {
 		return p.refuse(r), nil
+	}
+	if p.fake != nil {
+		if answer, known, err := p.fake.roundTrip(p, r); known || err != nil {
+			return answer, err
+		}
 	}
 	if p.rules.Holds != nil && p.rules.Holds(r) {
 		var err error
