@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/containers"
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/accessproxy"
 )
 
@@ -216,6 +217,29 @@ func TestApprovedTooLate(t *testing.T) {
 			t.Errorf("pod/%s was created: %t; it is gone: %t", pod, created, ctx.Err() == nil)
 		}
 		started{pod: pod}.gone(t)
+	})
+	t.Run("debug container", func(t *testing.T) {
+		t.Parallel()
+		there, proxy := behind(t, accessproxy.Rules{Holds: addsContainer})
+		term := there.open(t, nil, "eshell", "pod/target-held", "--mode=debug", "--new", "--lease=20s")
+		session := started{"target-held", term.expect(`the server's answer to the create of container (eshell-[a-z0-9]+)`)}
+		term.typed("\x03")
+		term.expect(`warning: container eshell-[a-z0-9]+ is not in pod/target-held: ` +
+			`if it is still added, it ends by itself within 40s`)
+		if got := term.status(); got != 130 {
+			t.Errorf("exit status %d, want 130", got)
+		}
+		proxy.Approve()
+		here := namespaceFixture{env.namespace}
+		here.await(t, "the container starts", func(ctx context.Context) (bool, error) {
+			pod, err := client(t).CoreV1().Pods(env.namespace).Get(ctx, session.pod, metav1.GetOptions{})
+			if err != nil {
+				return false, err
+			}
+			status := containers.Status(pod, session.container)
+			return status != nil && (status.State.Running != nil || status.State.Terminated != nil), nil
+		})
+		session.goneWithin(t, 40*time.Second+patience)
 	})
 	t.Run("start timeout", func(t *testing.T) {
 		t.Parallel()
