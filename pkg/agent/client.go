@@ -159,7 +159,8 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 		// of stdin alone ends with its own input. It may open late: the stream of the command, or its own
 		// client, ends a session that waits too long. A second attempt beside a first one that is still
 		// answered would end the container's input.
-		h.err = c.streams.Attach(stream.WithOpening(lasting, stream.Opening{Within: stream.Patience}), c.container,
+		patient := stream.WithOpening(lasting, stream.Opening{Within: stream.Patience})
+		h.err = c.streams.Attach(patient, c.container,
 			remotecommand.StreamOptions{Stdin: &opening{in, open},
 				Stdout: &lineReader{line: staying, read: sync.OnceFunc(func() { close(h.stays) })}})
 		in.Close()

@@ -82,7 +82,8 @@ func TestCreatedIsDeleted(t *testing.T) {
 					return true, nil, tt.answer
 				})
 			_, err := Run(t.Context(),
-				Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Stdout: io.Discard,
+				Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour,
+					Stdout: io.Discard,
 					Stderr: io.Discard}, clonePlan())
 			if !errors.Is(err, tt.answer) {
 				t.Errorf("error %v, want %v", err, tt.answer)
@@ -107,7 +108,8 @@ func TestInterruptedCreate(t *testing.T) {
 		interrupt(signal)
 		return false, nil, nil // goes on to the tracker
 	})
-	_, err := Run(ctx, Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour, Stdout: io.Discard,
+	_, err := Run(ctx, Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour,
+		Stdout: io.Discard,
 		Stderr: io.Discard}, clonePlan())
 	if !errors.Is(err, signal) || !slices.Equal(told.lines,
 		[]string{"pod/api-eshell-x7k2p is being deleted"}) {

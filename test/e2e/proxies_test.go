@@ -152,8 +152,8 @@ func TestApprovedLate(t *testing.T) {
 	term.ended(7, session)
 }
 
-// TestApproved: whichever request of a session is held back, the session goes on when it is approved, and says
-// until then what it waits for. No output is added.
+// TestApproved: whichever request of a session is held back, the session goes on when it is approved, and
+// says until then what it waits for. No output is added.
 func TestApproved(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -256,8 +256,8 @@ func TestApprovedTooLate(t *testing.T) {
 // TestOnlySPDY: a proxy that refuses WebSockets, with whatever status, gets SPDY.
 func TestOnlySPDY(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
-		http.StatusInternalServerError} {
+	for _, status := range []int{http.StatusOK, http.StatusBadRequest, http.StatusForbidden,
+		http.StatusNotFound, http.StatusInternalServerError} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
 			there, _ := behind(t, accessproxy.Rules{Refusal: status})
@@ -350,8 +350,8 @@ func fromPlugin(t *testing.T, user *clientcmdapi.AuthInfo) {
 		APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.NeverExecInteractiveMode}}
 }
 
-// TestRewrittenUser: a session belongs to whom the API server sees, whatever the kubeconfig says, and its user
-// finds it through the same proxy.
+// TestRewrittenUser: a session belongs to whom the API server sees, whatever the kubeconfig says, and its
+// user finds it through the same proxy.
 func TestRewrittenUser(t *testing.T) {
 	t.Parallel()
 	there, _ := behind(t, accessproxy.Rules{}, func(server *rest.Config) {
@@ -422,8 +422,8 @@ func TestProxysWords(t *testing.T) {
 }
 
 // TestIdleWebSockets: of a proxy that takes pings for idleness, a shell by exec is lost when nothing happens,
-// and nothing is left of it. By attach it goes on, on another connection. The stream of the process that keeps
-// the session alive has heartbeats, and is not idle.
+// and nothing is left of it. By attach it goes on, on another connection. The stream of the process that
+// keeps the session alive has heartbeats, and is not idle.
 func TestIdleWebSockets(t *testing.T) {
 	t.Parallel()
 	const idle = 6 * time.Second
@@ -455,7 +455,7 @@ func TestIdleWebSockets(t *testing.T) {
 	})
 }
 
-// TestFakedContainer: a proxy may say that a debug container runs which it adds only when somebody approves it.
+// TestFakedContainer: a proxy may say that a debug container runs which it adds when somebody approves it.
 func TestFakedContainer(t *testing.T) {
 	t.Parallel()
 	for _, via := range []string{"exec", "attach"} {

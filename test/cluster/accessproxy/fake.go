@@ -78,10 +78,9 @@ func (f *fake) add(p *Proxy, r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	added := pod.Spec.EphemeralContainers[len(pod.Spec.EphemeralContainers)-1]
-	pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses, corev1.ContainerStatus{
-		Name: added.Name, State: corev1.ContainerState{
-			Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}},
-	})
+	runs := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
+	pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses,
+		corev1.ContainerStatus{Name: added.Name, State: runs})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pod = pod

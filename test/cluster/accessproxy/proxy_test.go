@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// TestHolds: what is held passes when it is approved, though its client has gone; other requests pass at once.
+// TestHolds: what is held passes when it is approved, though its client has gone; others pass at once.
 func TestHolds(t *testing.T) {
 	seen := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
