@@ -23,6 +23,10 @@ const Killed = 128 + 9
 // Client is the client's end of an agent. Only one goroutine at a time may use it.
 type Client struct {
 	*Agent
+	// Told is called with a line that came through the command's stream before its script began; nil: nobody
+	// wants to know. It may be called from any goroutine.
+	Told func(line string)
+
 	streams   stream.Client
 	container stream.Container
 
@@ -155,7 +159,8 @@ func (c *Client) AttachHolder(ctx context.Context) (opened <-chan struct{}) {
 		// of stdin alone ends with its own input. It may open late: the stream of the command, or its own
 		// client, ends a session that waits too long. A second attempt beside a first one that is still
 		// answered would end the container's input.
-		h.err = c.streams.Attach(stream.Patient(lasting), c.container,
+		patient := stream.WithOpening(lasting, stream.Opening{Within: stream.Patience})
+		h.err = c.streams.Attach(patient, c.container,
 			remotecommand.StreamOptions{Stdin: &opening{in, open},
 				Stdout: &lineReader{line: staying, read: sync.OnceFunc(func() { close(h.stays) })}})
 		in.Close()

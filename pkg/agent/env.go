@@ -21,7 +21,7 @@ func PassesEnv(name string) bool { return shellName.MatchString(name) && !shells
 // afterEnv returns a writer to stdout for a command that gets its variables over its stream. It drops what
 // comes before the command's output.
 func (c *Client) afterEnv(stdout io.Writer) io.Writer {
-	return &gateReader{Writer: stdout, mark: c.envEnd, ready: func() {},
+	return &gateReader{Writer: stdout, mark: c.envEnd, ready: func() {}, before: c.newPreface(),
 		opened: func(string) { c.begun.Store(true) }}
 }
 

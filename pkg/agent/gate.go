@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // gate is what the gate in the container has reported.
@@ -65,7 +67,7 @@ func (c *Client) throughGate(ctx context.Context, streams *remotecommand.StreamO
 		opener.Reader = strings.NewReader("")
 	}
 	streams.Stdin = opener
-	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark,
+	streams.Stdout = &gateReader{Writer: streams.Stdout, mark: c.gateMark, before: c.newPreface(),
 		ready: sync.OnceFunc(func() { close(opener.heard) }),
 		opened: func(told string) {
 			var pids [2]string
@@ -116,7 +118,8 @@ const mostRelays = 4
 func (c *Client) relayHeartbeats(ctx context.Context, watchdog string) {
 	command := append(slices.Clone(c.relay), watchdog)
 	patience := 2 * c.HeartbeatInterval()
-	c.gate.hear() // the watchdog has just started
+	c.gate.hear()                                   // the watchdog has just started
+	ctx = stream.WithOpening(ctx, stream.Opening{}) // not like the command's
 	relays := relays{all: map[int]context.CancelFunc{}}
 	slots := make(chan struct{}, mostRelays)
 	for ctx.Err() == nil {

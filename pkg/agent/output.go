@@ -55,6 +55,7 @@ func (c *Client) UntilEnd(ctx context.Context, streams remotecommand.StreamOptio
 			ended: func(status int) { once.Do(func() { end.report(status) }) }}
 	}
 	stdout, stderr := filter(streams.Stdout), filter(streams.Stderr)
+	stdout.before = c.newPreface()
 	streams.Stdin, streams.Stdout, streams.Stderr = stdin, stdout, stderr
 	err = carry(limited, streams)
 	if limited.Err() == nil { // otherwise nobody wants the rest
@@ -174,9 +175,10 @@ func (d *draining) count(n int) {
 // with the status.
 type statusFilter struct {
 	io.Writer
-	tag   string
-	began func(mark string) // empty: the end will not be told
-	ended func(status int)
+	tag    string
+	before *preface          // gets what comes before the script's first line; nil: it is passed on
+	began  func(mark string) // empty: the end will not be told
+	ended  func(status int)
 
 	mu     sync.Mutex
 	mark   string // empty: not told yet
@@ -238,6 +240,7 @@ func (f *statusFilter) understands(word string) bool {
 		return false
 	}
 	f.began(word)
+	f.before.end()
 	f.mark, f.untold = endMark(word), word == ""
 	return true
 }
@@ -250,6 +253,7 @@ func (f *statusFilter) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_ = f.flush(len(f.held))
+	f.before.tellRest()
 }
 
 // flush passes on the first n of the held bytes. It is called with mu held.
@@ -257,7 +261,12 @@ func (f *statusFilter) flush(n int) error {
 	if n == 0 {
 		return nil
 	}
-	_, err := f.Writer.Write(f.held[:n])
+	var err error
+	if f.before != nil && f.mark == "" && !f.untold {
+		f.before.add(f.held[:n])
+	} else {
+		_, err = f.Writer.Write(f.held[:n])
+	}
 	f.held = f.held[n:]
 	return err
 }
@@ -270,6 +279,7 @@ type gateReader struct {
 	mark   string
 	ready  func()
 	opened func(rest string)
+	before *preface // gets what is dropped; may be nil
 
 	head []byte // from where the mark may begin
 	open bool
@@ -287,7 +297,9 @@ func (g *gateReader) Write(p []byte) (int, error) {
 	for !g.open {
 		_, after, found := bytes.Cut(g.head, []byte(g.mark))
 		if !found {
-			g.head = bytes.Clone(g.head[len(g.head)-overlap(g.head, []byte(g.mark)):])
+			kept := len(g.head) - overlap(g.head, []byte(g.mark))
+			g.before.add(g.head[:kept])
+			g.head = bytes.Clone(g.head[kept:])
 			return len(p), nil
 		}
 		line, rest, whole := bytes.Cut(after, []byte("\n"))
@@ -295,9 +307,11 @@ func (g *gateReader) Write(p []byte) (int, error) {
 		case !whole && len(after) < longestRest:
 			return len(p), nil
 		case whole && line == gateReady:
+			g.before.end()
 			g.head = rest
 			g.ready()
 		case whole && pidWords.MatchString(line):
+			g.before.end()
 			g.head, g.open = rest, true
 			g.opened(line)
 		default: // it is not the gate's

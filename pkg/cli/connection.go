@@ -171,7 +171,8 @@ const answerTime = 70 * time.Second
 
 // limited ends a request with its context, and one that is not answered in time: neither client-go nor
 // kubectl's --request-timeout does by default, and a plugin that gets credentials
-// (client.authentication.k8s.io) has no context. A watch lasts.
+// (client.authentication.k8s.io) has no context. A watch lasts. A request whose context has a deadline has
+// that one: a proxy may hold a create back until somebody approves it.
 type limited struct {
 	http.RoundTripper
 	within time.Duration
@@ -180,7 +181,7 @@ type limited struct {
 // RoundTrip passes the request on.
 func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())
-	if request.URL.Query().Get("watch") == "" {
+	if _, has := ctx.Deadline(); !has && request.URL.Query().Get("watch") == "" {
 		late := fmt.Errorf("the server did not answer within %s", l.within)
 		ctx, cancel = context.WithTimeoutCause(request.Context(), l.within, late)
 	}

@@ -176,7 +176,7 @@ func TestForgottenConnection(t *testing.T) {
 	began := time.Now()
 	_, err := session.Run(ctx, session.Config{
 		Client: c.cluster.Client, Reconnect: c.reconnect, Streams: ends{}, Reporter: newPrinter(&told, false),
-		TTL: time.Hour,
+		StartTimeout: time.Minute, TTL: time.Hour,
 	}, p)
 	if !errors.Is(err, signal) || !strings.Contains(told.String(),
 		"container eshell-x7k2p in pod/api has ended") {
@@ -234,6 +234,11 @@ func TestLimited(t *testing.T) {
 	began := time.Now()
 	if err := get(ctx, "/pods?watch=true"); time.Since(began) < 250*time.Millisecond {
 		t.Errorf("a watch ended after %s: %v", time.Since(began), err)
+	}
+	patient, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("not approved"))
+	defer cancel()
+	if err := get(patient, "/api"); err == nil || err.Error() != "not approved" {
+		t.Errorf("a request that has more time: %v", err)
 	}
 }
 

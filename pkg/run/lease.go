@@ -45,7 +45,7 @@ func (r Request) takeLease(ctx context.Context, terms lease.Terms) *pendingLease
 		if t.err = ctx.Err(); t.err != nil {
 			return
 		}
-		ctx, cancel := session.Answered(ctx)
+		ctx, cancel := session.AnsweredWithin(ctx, r.Session.StartTimeout, createOf(terms.Session))
 		defer cancel()
 		if t.terms.User == "" {
 			t.terms.User = r.user(ctx)
@@ -79,7 +79,7 @@ func (r Request) terms(namespace string) lease.Terms {
 // is in another namespace, the caller is not allowed to renew the lease, or the caller's name is not the one
 // that was known.
 func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pendingLease) *pendingLease {
-	<-t.ready
+	r.awaitLease(t)
 	user, fixed := w.Access.User, !w.Access.PatchJobs
 	renamed := user != "" && user != t.terms.User
 	if renamed && r.Users != nil {
@@ -101,7 +101,7 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 		}
 	}
 	other := r.takeLease(ctx, terms)
-	<-other.ready
+	r.awaitLease(other)
 	return other
 }
 
@@ -114,6 +114,16 @@ func (t *pendingLease) refusal(planned *plan.Plan) error {
 	return fmt.Errorf("create job/%s in namespace %s: %w", owned.LeaseName(t.terms.Session),
 		t.terms.Namespace, t.err)
 }
+
+// awaitLease waits until a lease is taken, or is not to be had.
+func (r Request) awaitLease(t *pendingLease) {
+	over := session.AwaitAnswer(r.Session.Reporter, r.Session.StartTimeout, createOf(t.terms.Session))
+	defer over()
+	<-t.ready
+}
+
+// createOf names the create of a session's lease.
+func createOf(id string) string { return "the create of job/" + owned.LeaseName(id) }
 
 // giveUp releases a lease that no session uses.
 func (r Request) giveUp(ctx context.Context, t *pendingLease) {

@@ -177,6 +177,7 @@ func (s *session) stayAttached(ctx context.Context, streams remotecommand.Stream
 // fails when it has tried for as long as a session outlives its client, or as the status of a process that
 // has ended may take; a lease that cannot be renewed has ended the session before.
 func (s *session) reattach(ctx context.Context, user *stream.Console) error {
+	ctx = stream.WithOpening(ctx, stream.Opening{}) // as any, whatever the first has waited for
 	lost := time.Now()
 	for told := false; ; {
 		var back atomic.Bool

@@ -112,6 +112,10 @@ func (s *session) reportDelete(deleted, released error) {
 	byLease := s.Lease != nil && released == nil // the release may have been faster than the delete
 	switch {
 	case lease.IsGone(deleted) && s.phase == requested: // it was never created
+		if s.Lease == nil { // a proxy that holds the create back may still send it, and nothing would end it
+			s.Reporter.Warn("%s is not there, but might still be created\n%s", s.where(), hint.Command(
+				"if it is, delete it: kubectl delete pod %s -n %s", s.plan.PodName, s.plan.Namespace))
+		}
 	case deleted == nil || byLease:
 		s.Reporter.Say("%s is being deleted", s.where())
 	case lease.IsGone(deleted):

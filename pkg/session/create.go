@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,19 +20,36 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 )
 
+// createLeased creates what the plan describes and renews the lease: from then on, or sooner if the create
+// is answered late. A proxy may hold it back until somebody approves it.
+func (s *session) createLeased(ctx context.Context) (leased context.Context, stopRenewing func(error) error,
+	err error) {
+	creating, created := context.WithCancel(ctx)
+	leased, stopRenewing = s.renewLease(ctx, creating)
+	err = s.create(leased)
+	created()
+	if err != nil {
+		return nil, nil, stopRenewing(err)
+	}
+	return leased, stopRenewing, nil
+}
+
 // create creates what the plan describes, and watches the pod in which the session runs.
 func (s *session) create(ctx context.Context) error {
 	s.enter(requested)
 	watch := requestWatch(context.WithoutCancel(ctx), s.Client, s.plan.Namespace, s.plan.PodName)
-	answered, cancel := Answered(ctx)
+	what := "the create of " + s.where()
+	answered, cancel := AnsweredWithin(ctx, s.StartTimeout, what)
 	defer cancel()
+	over := AwaitAnswer(s.Reporter, s.StartTimeout, what)
 	pod, err := send(answered, s.Client, s.plan, s.Write)
+	over()
 	if err != nil {
 		watch.stop()
 		if isRefused(err) {
 			s.enter(planned)
 		}
-		return Interrupted(ctx, err)
+		return Interrupted(ctx, Interrupted(answered, err))
 	}
 	s.enter(created)
 	s.uid = pod.UID
@@ -43,18 +61,67 @@ func (s *session) create(ctx context.Context) error {
 	return nil
 }
 
-// Answered returns a context that outlives ctx by answerTimeout. A create request that is broken off may
-// still be processed, after the delete that was to undo it.
-func Answered(ctx context.Context) (context.Context, context.CancelFunc) {
+// AnsweredWithin returns a context for a create that is to be answered within a time, and outlives ctx by
+// answerTimeout: a request that is broken off may still be processed, after the delete that was to undo it.
+// what is the request, in the words of its error.
+func AnsweredWithin(ctx context.Context, within time.Duration, what string) (context.Context,
+	context.CancelFunc) {
+	late := hint.Wrap(fmt.Errorf("the server did not answer %s within %s", what, within), waitLonger(within))
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	limited, end := context.WithTimeoutCause(longer, within, late)
 	stop := context.AfterFunc(ctx, func() {
 		time.AfterFunc(answerTimeout, func() { cancel(context.Cause(ctx)) })
 	})
-	return longer, func() {
+	return limited, func() {
 		stop()
+		end()
 		cancel(nil)
 	}
 }
+
+// AwaitAnswer tells what request the server has not answered, once that takes longer than usual. over ends
+// it.
+func AwaitAnswer(told Reporter, within time.Duration, what string) (over func()) {
+	what = "the server's answer to " + what
+	var mu sync.Mutex // nothing is told any more when over has returned
+	isTold, isOver := false, false
+	tell := func(after time.Duration, how func()) *time.Timer {
+		return time.AfterFunc(after, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if !isOver {
+				isTold = true
+				how()
+			}
+		})
+	}
+	slow := tell(slowTime, func() { told.Waiting(what) })
+	held := tell(heldTime, func() {
+		told.Trouble(what, "a proxy might be waiting for somebody's approval; "+
+			waitLonger(within))
+	})
+	return sync.OnceFunc(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		isOver = true
+		slow.Stop()
+		held.Stop()
+		if isTold {
+			told.Ready()
+		}
+	})
+}
+
+func waitLonger(than time.Duration) string {
+	return fmt.Sprintf("wait longer: --start-timeout %s", 5*than)
+}
+
+const (
+	// slowTime is how long a request may take before it is reported.
+	slowTime = 3 * time.Second
+	// heldTime is how long it may take before it is likely to be held back.
+	heldTime = 12 * time.Second
+)
 
 // Write is how the server is to take what a session creates: its pod, or its ephemeral container.
 type Write struct {

@@ -82,7 +82,8 @@ func TestCreatedIsDeleted(t *testing.T) {
 					return true, nil, tt.answer
 				})
 			_, err := Run(t.Context(),
-				Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard,
+				Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour,
+					Stdout: io.Discard,
 					Stderr: io.Discard}, clonePlan())
 			if !errors.Is(err, tt.answer) {
 				t.Errorf("error %v, want %v", err, tt.answer)
@@ -107,7 +108,8 @@ func TestInterruptedCreate(t *testing.T) {
 		interrupt(signal)
 		return false, nil, nil // goes on to the tracker
 	})
-	_, err := Run(ctx, Config{Client: client, Reporter: told, TTL: time.Hour, Stdout: io.Discard,
+	_, err := Run(ctx, Config{Client: client, Reporter: told, StartTimeout: time.Minute, TTL: time.Hour,
+		Stdout: io.Discard,
 		Stderr: io.Discard}, clonePlan())
 	if !errors.Is(err, signal) || !slices.Equal(told.lines,
 		[]string{"pod/api-eshell-x7k2p is being deleted"}) {
@@ -121,7 +123,7 @@ func TestDeleteThatFails(t *testing.T) {
 	client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(pods, "x", errors.New("no"))
 	})
-	s := newSession(Config{Client: client, Reporter: told}, clonePlan())
+	s := newSession(Config{Client: client, Reporter: told, StartTimeout: time.Minute}, clonePlan())
 	s.enter(created)
 	s.cleanUp(t.Context())
 	want := []string{"warning: pod/api-eshell-x7k2p could not be deleted: pods \"x\" is forbidden: no\ndelete it: kubectl delete pod api-eshell-x7k2p -n shop"}
@@ -140,7 +142,7 @@ func TestDeleteIsRetried(t *testing.T) {
 			}
 			return true, nil, nil
 		})
-		s := newSession(Config{Client: client, Reporter: told}, clonePlan())
+		s := newSession(Config{Client: client, Reporter: told, StartTimeout: time.Minute}, clonePlan())
 		s.enter(created)
 		s.cleanUp(t.Context())
 		if want := []string{"pod/api-eshell-x7k2p is being deleted"}; !slices.Equal(told.lines, want) {

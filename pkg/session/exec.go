@@ -117,7 +117,8 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	defer s.watchIdle(ctx, stop)()
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
-		late := time.AfterFunc(s.StartTimeout, func() {
+		// The stream's own limit comes first, with its words.
+		late := time.AfterFunc(s.StartTimeout+settleTime, func() {
 			switch {
 			case !s.agent.TellsBegin() || s.agent.HasBegun():
 			case s.agent.Via == agent.ViaAttach:
@@ -129,6 +130,12 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 			}
 		})
 		defer late.Stop()
+		opened := s.awaitStream(ctx, stop)
+		defer opened()
+		ctx := stream.WithOpening(ctx, stream.Opening{Within: s.openTime(), Opened: func() {
+			opened()
+			late.Reset(s.StartTimeout)
+		}})
 		if s.agent.Via == agent.ViaAttach {
 			told, err = s.attach(ctx, streams)
 		} else {
@@ -137,6 +144,56 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 		return err
 	})
 	return told, err
+}
+
+// openTime returns how long the command's stream may take to open: a proxy may hold it back until somebody
+// approves it. What runs in the container does not wait for its client any longer.
+func (s *session) openTime() time.Duration {
+	if s.agent.AttachTimeout == 0 { // it runs beside another client's
+		return s.StartTimeout
+	}
+	return min(s.StartTimeout, max(s.agent.HolderTimeout(), holderTime))
+}
+
+// awaitStream reports that the command's stream has not opened yet, and ends the session by calling stop if
+// its container is gone meanwhile. It does so until opened is called.
+func (s *session) awaitStream(ctx context.Context, stop context.CancelCauseFunc) (opened func()) {
+	over := AwaitAnswer(s.Reporter, s.openTime(), "the request for a stream to "+s.where())
+	if s.watch == nil {
+		return over
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	looking := make(chan struct{})
+	go func() {
+		defer close(looking)
+		if why := s.goneBefore(ctx); why != nil {
+			stop(why)
+		}
+	}()
+	return func() {
+		cancel()
+		<-looking // only one goroutine at a time follows the pod
+		over()
+	}
+}
+
+// goneBefore returns why the session's container is gone, or nil if ctx ends first. By attach, a process that
+// has ended still has a status and a log.
+func (s *session) goneBefore(ctx context.Context) error {
+	for {
+		pod := s.watch.pod
+		if pod.DeletionTimestamp != nil || s.agent.Via == agent.ViaExec &&
+			diagnosis.Of(pod, s.plan.Container).Terminated != nil {
+			why, _ := s.whyEnded(ctx, s.watch)
+			return why
+		}
+		switch err := s.watch.next(ctx); {
+		case errors.Is(err, errDeleted):
+			return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
+		case err != nil:
+			return nil
+		}
+	}
 }
 
 // lostOutput returns the error for a command whose exit status is known, but whose stream broke before it had

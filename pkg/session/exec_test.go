@@ -157,6 +157,7 @@ func errorText(err error) string {
 type mute struct{}
 
 func (mute) Exec(ctx context.Context, _ stream.Container, _ []string, _ remotecommand.StreamOptions) error {
+	stream.Opened(ctx)
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
@@ -192,6 +193,7 @@ type lone struct{ mute }
 
 func (lone) Exec(ctx context.Context, _ stream.Container, _ []string,
 	streams remotecommand.StreamOptions) error {
+	stream.Opened(ctx)
 	_, _ = io.WriteString(streams.Stderr, "\x1eeshell x7k2p "+markID+"\n")
 	<-ctx.Done()
 	return context.Cause(ctx)

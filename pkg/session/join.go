@@ -27,7 +27,9 @@ func Join(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
 	defer func() { err = s.flush(ctx, err) }() // last: nobody might read
 	s.Reporter.Created(p)
-	leased, stopRenewing := s.renewLease(ctx)
+	created, cancel := context.WithCancel(ctx)
+	cancel()
+	leased, stopRenewing := s.renewLease(ctx, created)
 	status, err = s.runBeside(leased)
 	err = stopRenewing(err)
 	// It is a matter of chance which is seen first: the end of the lease or its consequence.

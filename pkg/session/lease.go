@@ -34,11 +34,16 @@ type Lease interface {
 
 // renewLease renews the lease until stop is called. The context that it returns ends when the lease, or the
 // session's own time, has ended. stop returns err, or the reason why that context has ended. Only one
-// goroutine at a time may use the lease: after stop it belongs to the caller.
-func (s *session) renewLease(ctx context.Context) (leased context.Context, stop func(err error) error) {
+// goroutine at a time may use the lease: after stop it belongs to the caller. The first renewal comes at the
+// end of creating, unless it is due before.
+func (s *session) renewLease(ctx, creating context.Context) (leased context.Context,
+	stop func(err error) error) {
 	leased, cancel := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
-	renewing.Go(func() { s.renewUntil(leased, cancel) })
+	renewing.Go(func() {
+		s.sleep(creating, s.pause(false))
+		s.renewUntil(leased, cancel)
+	})
 	return leased, func(err error) error {
 		err = Interrupted(leased, err)
 		cancel(nil)

@@ -71,13 +71,13 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 	s := newSession(c, p)
 	defer func() { err = s.flush(ctx, err) }() // last: nobody might read
 	defer s.cleanUp(ctx)
-	if err := s.create(ctx); err != nil {
-		return 0, err
-	}
 	going, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	s.user.Leave = func() { s.askToLeave(going, leave) }
-	leased, stopRenewing := s.renewLease(going)
+	leased, stopRenewing, err := s.createLeased(going)
+	if err != nil {
+		return 0, err
+	}
 	if err = s.waitUntilStarted(leased); err == nil {
 		status, err = s.runCommand(leased)
 	}
@@ -93,10 +93,10 @@ func Run(ctx context.Context, c Config, p *plan.Plan) (status int, err error) {
 func Start(ctx context.Context, c Config, p *plan.Plan) error {
 	s := newSession(c, p)
 	defer s.cleanUp(ctx)
-	if err := s.create(ctx); err != nil {
+	leased, stopRenewing, err := s.createLeased(ctx)
+	if err != nil {
 		return err
 	}
-	leased, stopRenewing := s.renewLease(ctx)
 	if err := stopRenewing(s.waitUntilStarted(leased)); err != nil {
 		return s.preferLeaseError(ctx, 0, err)
 	}
@@ -133,6 +133,7 @@ type session struct {
 func newSession(c Config, p *plan.Plan) *session {
 	container := stream.Container{Namespace: p.Namespace, Pod: p.PodName, Name: p.Container}
 	client := agent.NewClient(&p.Agent, c.Streams, container)
+	client.Told = func(line string) { c.Reporter.Say("the server says: %s", line) }
 	return &session{
 		Config: c, plan: p, container: container, agent: client,
 		user: stream.User{In: c.Stdin, Out: c.Stdout, Err: c.Stderr, TTY: p.Agent.TTY, Raw: c.Reporter.Raw,

@@ -195,8 +195,9 @@ func TestUnanswered(t *testing.T) {
 				}
 				become(t, objects, tt.later)
 				began := time.Now()
-				_, err := Run(ctx, Config{Client: client, Reconnect: func() { renewed = true },
-					Streams: streamer, Reporter: told, TTL: time.Hour}, holderPlan())
+				_, err := Run(ctx, Config{Client: client, StartTimeout: time.Minute,
+					Reconnect: func() { renewed = true },
+					Streams:   streamer, Reporter: told, TTL: time.Hour}, holderPlan())
 				if took := time.Since(began); took > tt.took+retryInterval || took < tt.took-retryInterval {
 					t.Errorf("it took %s, want %s", took, tt.took)
 				}

@@ -170,7 +170,7 @@ func (s *session) late(ctx context.Context, now diagnosis.Status) error {
 	now = now.WithWarning(s.watch.pod, warning)
 	return hint.Wrap(fmt.Errorf("%s did not start within %s: it still waits for %s", s.where(),
 		s.StartTimeout, now.Waiting),
-		cmp.Or(now.Next, fmt.Sprintf("wait longer: --start-timeout %s", 5*s.StartTimeout)))
+		cmp.Or(now.Next, waitLonger(s.StartTimeout)))
 }
 
 // A pod's status does not show why its volumes or network are missing, or that a pull secret is missing. Only

@@ -4,11 +4,13 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"html"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -94,29 +96,50 @@ const nodeTimeout = 35 * time.Second
 // ErrNoAnswer is a request for a stream that was not answered in time.
 var ErrNoAnswer = errors.New("the request for a stream was not answered")
 
+// Opening is how streams open.
+type Opening struct {
+	Within time.Duration // how long that may take, or Patience; 0: 35 s
+	Opened func()        // called when one is open, before anything comes through it; may be nil
+}
+
+// Patience is for a stream that may take as long as it wants to open.
+const Patience time.Duration = math.MaxInt64
+
+// opening is the key of a context's Opening.
+type opening struct{}
+
+// WithOpening returns a context in which streams open like that.
+func WithOpening(ctx context.Context, o Opening) context.Context {
+	return context.WithValue(ctx, opening{}, o)
+}
+
+// Opened tells whoever has asked for the streams of ctx that one is open.
+func Opened(ctx context.Context) {
+	if o, _ := ctx.Value(opening{}).(Opening); o.Opened != nil {
+		o.Opened()
+	}
+}
+
 // stream carries one stream. Until that is open client-go looks neither at its context nor at a clock
 // (gorilla/websocket and its SPDY read the answer bare): the call is left to itself then, and ends at once if
 // the answer still comes.
 func (r Remote) stream(ctx context.Context, c Container, subresource string, options runtime.Object,
 	streams remotecommand.StreamOptions) error {
-	lasting := ctx.Value(patience{}) != nil
+	asked, _ := ctx.Value(opening{}).(Opening)
+	within := cmp.Or(asked.Within, r.handshake)
 	ctx, abandon := context.WithCancelCause(ctx)
 	defer abandon(nil)
-	limit := time.AfterFunc(r.handshake, func() {
-		if !lasting {
-			abandon(fmt.Errorf("%w within %s", ErrNoAnswer, r.handshake))
-		}
-	})
+	limit := time.AfterFunc(within, func() { abandon(fmt.Errorf("%w within %s", ErrNoAnswer, within)) })
 	defer limit.Stop()
 	address := r.client.Post().Namespace(c.Namespace).Resource("pods").Name(c.Pod).
 		SubResource(subresource).VersionedParams(options, scheme.ParameterCodec).URL()
 	if streams.Stdin != nil {
 		streams.Stdin = &input{ctx, streams.Stdin}
 	}
-	opening := ctx
-	if !lasting {
+	handshaking := ctx
+	if within != Patience {
 		// The limit comes first, with its words.
-		opening = handshake{ctx, time.Now().Add(r.handshake + time.Second)}
+		handshaking = handshake{ctx, time.Now().Add(within + time.Second)}
 	}
 	var refused atomic.Bool
 	open := func() (struct{}, error) {
@@ -125,12 +148,13 @@ func (r Remote) stream(ctx context.Context, c Container, subresource string, opt
 			refused.Store(status == http.StatusUnauthorized)
 			if status == http.StatusSwitchingProtocols {
 				limit.Stop()
+				Opened(ctx)
 			}
 		})
 		if err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, executor.StreamWithContext(opening, streams)
+		return struct{}{}, executor.StreamWithContext(handshaking, streams)
 	}
 	_, err := bounded.Call(ctx, open)
 	if refused.Load() && ctx.Err() == nil {
@@ -139,12 +163,6 @@ func (r Remote) stream(ctx context.Context, c Container, subresource string, opt
 	}
 	return withoutQuery(err, address)
 }
-
-// patience is the key of a context in which a stream may take as long as it wants to open.
-type patience struct{}
-
-// Patient returns a context in which a stream may take as long as it wants to open.
-func Patient(ctx context.Context) context.Context { return context.WithValue(ctx, patience{}, true) }
 
 // handshake is a context with a deadline that ends nothing but a handshake: gorilla/websocket gives a
 // connection the deadline of its context until it is open. So one that is left to itself ends, too.

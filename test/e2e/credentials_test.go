@@ -220,7 +220,7 @@ func (s started) renewed(t *testing.T) {
 }
 
 // connection is how the cluster is reached by nobody in particular.
-func connection(t *testing.T) rest.Config {
+func connectionOf(t *testing.T) rest.Config {
 	t.Helper()
 	config, err := env.config()
 	if err != nil {
@@ -243,7 +243,7 @@ func expiring(t *testing.T, folder string) rest.Config {
 	if err := json.Unmarshal([]byte(read(t, folder, "first")), &first); err != nil {
 		t.Fatal(err)
 	}
-	old := connection(t)
+	old := connectionOf(t)
 	old.CertData, old.KeyData = []byte(first.ClientCertificateData), []byte(first.ClientKeyData)
 	return old
 }
@@ -258,7 +258,7 @@ func certificateFiles(t *testing.T, folder string) clientcmdapi.AuthInfo {
 
 func newFiles(t *testing.T, folder string) rest.Config {
 	t.Helper()
-	old := connection(t)
+	old := connectionOf(t)
 	old.CertData, old.KeyData = []byte(read(t, folder, "crt")), []byte(read(t, folder, "key"))
 	writeCertificate(t, folder, time.Hour)
 	return old
@@ -309,7 +309,7 @@ func revocable(user func(*testing.T, string) clientcmdapi.AuthInfo,
 func revoked(save func(t *testing.T, folder, token string)) func(*testing.T, string) rest.Config {
 	return func(t *testing.T, folder string) rest.Config {
 		t.Helper()
-		old := connection(t)
+		old := connectionOf(t)
 		old.BearerToken = read(t, folder, "bound-token")
 		bound := read(t, folder, "bound-secret")
 		save(t, folder, newToken(t, folder))

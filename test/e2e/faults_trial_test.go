@@ -195,6 +195,9 @@ func (x *trial) open() {
 	}
 	args = append(args, "--via="+pick(x.mode.attach, "attach", "exec"), fmt.Sprintf("--tty=%t", x.mode.tty),
 		"--lease="+lease.String(), "-e", caseVariable+"="+x.id)
+	if x.phase == attaching { // nobody answers, and the client must give up within the limits
+		args = append(args, "--start-timeout="+opening.String())
+	}
 	var stdout *os.File
 	if x.fault.stdout != nil {
 		stdout = x.fault.stdout(x)
@@ -337,9 +340,8 @@ func (x *trial) promised(later time.Duration) time.Duration {
 	return expiry
 }
 
-// unreachable reports a session whose client cannot end its debug container, because no stream opens, or does
-// not hear of its pod's end before it has waited for that: 35 s.
-func (x *trial) unreachable() bool { return x.phase == attaching && (x.mode.debug || x.fault.ruins) }
+// unreachable reports a session whose client cannot end its debug container, because no stream opens.
+func (x *trial) unreachable() bool { return x.phase == attaching && x.mode.debug }
 
 // tooLate reports a debug container that the client did not wait for any more, as docs/faults.md has it: it
 // waits 5 s for it to start, and before that 5 s for an answer that does not come.

@@ -16,8 +16,8 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/test/cluster/phaseproxy"
 )
 
-// opening is how long a stream may take to open: 35 s, and what a busy machine adds.
-const opening = 35 * time.Second
+// opening is how long a stream of these sessions may take to open. Their start is limited to that too.
+const opening = 45 * time.Second
 
 // TestRuntimeStopped: a container runtime that has stopped answers no request for a stream, and the API
 // server and the kubelet live. Signals, Ctrl-C and the limit end a session all the same: its deletes are
@@ -52,7 +52,7 @@ func TestRuntimeStopped(t *testing.T) {
 				words = []string{"eshell", "pod/target", "--mode=debug", "--new"}
 			}
 			x.term = x.world.open(t, nil, append(words, "--via="+pick(m.attach, "attach", "exec"),
-				fmt.Sprintf("--tty=%t", m.tty), "--lease="+lease.String())...)
+				fmt.Sprintf("--tty=%t", m.tty), "--lease="+lease.String(), "--start-timeout="+opening.String())...)
 			trials = append(trials, x)
 		}
 	}

@@ -5,6 +5,7 @@ package tlsproxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type Hooks struct {
 	// Secured is called when the TLS handshake of a connection has ended, with what Accepted has returned
 	// for it.
 	Secured func(net.Conn)
+	// ClientCAs have issued the certificates that clients must have. If it is nil, they need none.
+	ClientCAs *x509.CertPool
 }
 
 // Proxy is a server on a loopback port of its own.
@@ -53,6 +56,9 @@ func New(config *rest.Config, hooks Hooks) (*Proxy, error) {
 	}
 	pair := certificate()
 	secure := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
+	if hooks.ClientCAs != nil {
+		secure.ClientAuth, secure.ClientCAs = tls.RequireAndVerifyClientCert, hooks.ClientCAs
+	}
 	p := &Proxy{
 		ca:     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
 		server: &http.Server{Handler: handler, TLSConfig: secure, ErrorLog: quiet()},

@@ -1,0 +1,77 @@
+package agent
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestPreface: what comes before the script is told if the script is silent then, without what a terminal has
+// echoed, and none of it is the command's output.
+func TestPreface(t *testing.T) {
+	const mark = "\x1eeshell env x7k2p "
+	for _, tt := range []struct {
+		name string
+		came []string
+		told []string
+	}{
+		{"at once", []string{"warning: no locale\r\n"}, nil},
+		{"a proxy's words", []string{"Waiting for ", "participants...\r\n\r\n", "", "ann has joined\r\n"},
+			[]string{"Waiting for participants...", "ann has joined"}},
+		{"half a line", []string{"add WO", ""}, nil},
+		{"an echo", []string{"Waiting\r\n", "", "set WORD\r\nadd WORD hidden\r\nhidden\r\n", "", "more\r\n", ""},
+			[]string{"Waiting"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []string
+				c := &Client{Agent: &Agent{env: []Variable{{"WORD", "hidden"}}},
+					Told: func(line string) { told = append(told, line) }}
+				var out bytes.Buffer
+				reader := &gateReader{Writer: &out, mark: mark, before: c.newPreface(),
+					opened: func(string) {}}
+				for _, part := range tt.came {
+					if part == "" {
+						<-time.After(2 * prefaceTime)
+					}
+					_, _ = io.WriteString(reader, part)
+				}
+				if len(tt.came) > 1 {
+					<-time.After(2 * prefaceTime)
+				}
+				synctest.Wait()
+				_, _ = io.WriteString(reader, mark+"1\r\nout")
+				<-time.After(2 * prefaceTime)
+				if !slices.Equal(told, tt.told) || out.String() != "out" {
+					t.Errorf("told %q, want %q; the output is %q", told, tt.told, out.String())
+				}
+			})
+		})
+	}
+}
+
+// TestPrefaceWithoutScript: what came is told when the stream ends without a script, and is bounded.
+func TestPrefaceWithoutScript(t *testing.T) {
+	var told []string
+	c := &Client{Agent: &Agent{}, Told: func(line string) { told = append(told, line) }}
+	p := c.newPreface()
+	p.add([]byte("no shell here"))
+	p.tellRest()
+	p.add([]byte("late\n"))
+	p.tellRest()
+	if !slices.Equal(told, []string{"no shell here"}) {
+		t.Errorf("told %q", told)
+	}
+	long := c.newPreface()
+	for range 10 {
+		long.add([]byte(strings.Repeat("x", mostPreface)))
+	}
+	if len(long.text) != mostPreface {
+		t.Errorf("%d bytes are kept", len(long.text))
+	}
+	long.end()
+}
