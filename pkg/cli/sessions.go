@@ -35,7 +35,8 @@ type sessionCommand struct {
 
 // sessionCommands returns the commands for existing sessions, and version.
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
-	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams}
+	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true).WithWrapConfigFn(identify(version)),
+		streams: streams}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
 		newVersion(c, version)}
 	for _, command := range commands {
