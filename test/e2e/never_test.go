@@ -254,3 +254,24 @@ func peer(t *testing.T, hex string) string {
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{a, b, c, d}), port).String()
 }
+
+// TestTargetSees: docs/security.md says that a target sees the arguments and, as the same user, the environment
+// of what runs beside it, and that a container with processes of its own does not.
+func TestTargetSees(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "sees", strings.Replace(decoySource, "command: [sleep, \"86400\"]}]\n",
+		"command: [sleep, \"86400\"]}, {name: apart, image: \"localhost/eshell/bash:1\", command: [sleep, \"86400\"]}]\n", 1))
+	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
+	term := open(t, "eshell", "-n", here.namespace, "pod/joined", "-c", "app", "--mode=debug", "--new",
+		"-e", "PASSWORD=hunter-2b9c", "--", "sh", "-c", "echo ready; read -r words_2b9c")
+	term.expect(`ready`)
+	for container, sees := range map[string]bool{"app": true, "apart": false} {
+		all := kubectl(t, "exec", "-n", here.namespace, "joined", "-c", container, "--", "sh", "-c",
+			"cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
+		if strings.Contains(all, "PASSWORD=hunter-2b9c") != sees || strings.Contains(all, "words_2b9c") != sees {
+			t.Errorf("container %s sees\n%s", container, all)
+		}
+	}
+	term.typed("\n")
+	term.status()
+}
