@@ -164,8 +164,8 @@ const oldestFunction = `oldest() {
 // environFunction prints the environment with which the process of folder $1 was started, as lines of
 // NAME=VALUE that contain nothing but printable ASCII: a byte of VALUE is written as printf's %b reads it. It
 // leaves out names that a shell cannot export, those that are the shell's or the session's own, and those
-// that make the C library or a shell run code. HOME is one of these: bash reads ~/.bashrc, readline ~/.inputrc,
-// which can bind a key to a command, and the target can name one of its own folders, /proc/1/root/tmp.
+// that make the C library or a shell run code. HOME is one of these: bash reads ~/.bashrc, and readline
+// ~/.inputrc, which can bind a key to a command. The target can name one of its own folders: /proc/1/root/tmp.
 const environFunction = `environ() {
   (
     missing() { echo "eshell: --env-from-process: $1" >&2; exit 1; }
@@ -181,8 +181,8 @@ $1/environ, which takes root with SYS_PTRACE: --profile general has it, and --cu
       case $name in
       '' | *[!A-Za-z0-9_]* | [0-9]*) ;;
       _ | PWD | OLDPWD | SHLVL | TERM | IFS | UID | EUID | PPID | OPT* | TARGET_ROOT | ESHELL_* | eshell_*) ;;
-      LD_* | GLIBC_* | GCONV_PATH | ENV | BASH* | SHELLOPTS | PS[0-9] | PROMPT_* | HIST* | TMOUT | FUNCNEST) ;;
-      HOME | INPUTRC | MAIL* | ZDOTDIR | FPATH | XDG_*) ;;
+      LD_* | GLIBC_* | GCONV_PATH | ENV | BASH* | SHELLOPTS | PS[0-9] | PROMPT_* | HIST* | TMOUT) ;;
+      FUNCNEST | HOME | INPUTRC | MAIL* | ZDOTDIR | FPATH | XDG_*) ;;
       *) printf '%s=%s\n' "$name" "${line#*=}" ;;
       esac
     done

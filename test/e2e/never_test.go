@@ -111,8 +111,8 @@ var harmless = []string{
 	"list replicationcontrollers", "list replicasets", "list events", "get pods/log",
 }
 
-// TestNever: by the audit log, a session of each mode creates, changes and deletes what docs/security.md says,
-// and sends no other request. Whoever runs it is allowed everything.
+// TestNever: by the audit log, a session of each mode creates, changes and deletes what docs/security.md
+// says, and sends no other request. Whoever runs it is allowed everything.
 func TestNever(t *testing.T) {
 	t.Parallel()
 	if !env.embedded {
@@ -191,8 +191,9 @@ func TestContactsNobody(t *testing.T) {
 	cmd.Env = own.env()
 	term := onTerminal(t, cmd, 80, env.startOne())
 	term.expect(`[$#] `)
-	if peers := connections(t, cmd.Process.Pid); len(peers) != 1 || peers[0] != embedded.Default().APIServerAddr() {
-		t.Errorf("it is connected with %v, want %s alone", peers, embedded.Default().APIServerAddr())
+	server := embedded.Default().APIServerAddr()
+	if peers := connections(t, cmd.Process.Pid); len(peers) != 1 || peers[0] != server {
+		t.Errorf("it is connected with %v, want %s alone", peers, server)
 	}
 	term.typed("exit\n")
 	term.status()
@@ -255,8 +256,8 @@ func peer(t *testing.T, hex string) string {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{a, b, c, d}), port).String()
 }
 
-// TestTargetSees: docs/security.md says that a target sees the arguments and, as the same user, the environment
-// of what runs beside it, and that a container with processes of its own does not.
+// TestTargetSees: docs/security.md says that a target sees the arguments and, as the same user, the
+// environment of what runs beside it, and that a container with processes of its own does not.
 func TestTargetSees(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "sees", strings.Replace(decoySource, "command: [sleep, \"86400\"]}]\n",

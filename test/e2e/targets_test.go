@@ -165,7 +165,8 @@ const hostile = `{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {termi
   echo '\"x\": \"I am evil\"' >/root/.inputrc; cp /root/.inputrc /etc/inputrc; cp /root/.inputrc /evil;
   HOME=/proc/1/root/evil exec sleep 86400"]}]}}`
 
-// TestHostileTarget: a shell beside a target, or in its files, runs nothing that the target has laid out for it.
+// TestHostileTarget: a shell beside a target, or in its files, runs nothing that the target has laid out for
+// it.
 func TestHostileTarget(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "hostile", hostile)
