@@ -165,7 +165,7 @@ const oldestFunction = `oldest() {
 // NAME=VALUE that contain nothing but printable ASCII: a byte of VALUE is written as printf's %b reads it. It
 // leaves out names that a shell cannot export, those that are the shell's or the session's own, and those
 // that make the C library or a shell run code. HOME is one of these: bash reads ~/.bashrc, and readline
-// ~/.inputrc, which can bind a key to a command. The target can name one of its own folders: /proc/1/root/tmp.
+// ~/.inputrc, which can bind a key to a command. The target can name a folder of its own: /proc/1/root/tmp.
 const environFunction = `environ() {
   (
     missing() { echo "eshell: --env-from-process: $1" >&2; exit 1; }
