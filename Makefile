@@ -149,7 +149,7 @@ vulnerabilities: ## Look for known vulnerabilities in what is called (asks vuln.
 verify: ## Check format, modules, the manifest and every platform's archive
 	@unformatted=$$(gofmt -l cmd pkg test); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
-	@long=$$(LC_ALL=C.UTF-8 grep -HnE '^[^|].{110,}' README.md docs/*.md test/*/README.md | grep -vE 'https?://' || true); \
+	@long=$$(LC_ALL=C.UTF-8 grep -HnE '^[^|].{110,}' README.md SECURITY.md docs/*.md test/*/README.md | grep -vE 'https?://' || true); \
 	if [ -n "$$long" ]; then echo "longer than 110 columns:"; echo "$$long"; exit 1; fi
 	go mod tidy -diff
 	go -C test/tools mod tidy -diff

@@ -110,19 +110,21 @@ exec "$@"
 
 // chrootScript changes the root to that of the target's first process, if TargetVariable asks for it, and
 // becomes the command that follows. The programs of this image come first in PATH: the target's own are run
-// only by those who name what this image does not have. No shell writes its history into the target.
+// only by those who name what this image does not have. No shell writes its history into the target, and
+// none that eshell starts runs the target's .bashrc or binds keys as its inputrc says.
 const chrootScript = `set +a
 unset eshell_what eshell_tools
 ` + oldestFunction + toolsFunction + wrapFunction + `eshell_what=$1
 shift
 case "$` + TargetVariable + ` " in *" :chroot "*)
   if eshell_tools=$(tools "$TARGET_ROOT"); then
-    PATH=$eshell_tools:$PATH HISTFILE=
+    PATH=$eshell_tools:$PATH HISTFILE= INPUTRC=/dev/null
     eshell_tools=${eshell_tools%%/root/*}/root
     for eshell_tools in "$eshell_tools/etc" "$eshell_tools/lib" "$eshell_tools/usr/share"; do
       TERMINFO_DIRS=$TERMINFO_DIRS:$eshell_tools/terminfo
     done
-    export PATH HISTFILE TERMINFO_DIRS
+    export PATH HISTFILE INPUTRC TERMINFO_DIRS
+    [ $eshell_what = command ] || ! command -v bash >/dev/null || set -- "$@" bash --norc
     exec chroot "$TARGET_ROOT" sh -c 'cd "$0" 2>/dev/null; exec "$@"' "$PWD" "$@"
   elif [ $eshell_what = command ]; then
     exit 125
@@ -162,7 +164,8 @@ const oldestFunction = `oldest() {
 // environFunction prints the environment with which the process of folder $1 was started, as lines of
 // NAME=VALUE that contain nothing but printable ASCII: a byte of VALUE is written as printf's %b reads it. It
 // leaves out names that a shell cannot export, those that are the shell's or the session's own, and those
-// that make the loader or a shell run code.
+// that make the C library or a shell run code. HOME is one of these: bash reads ~/.bashrc, and readline
+// ~/.inputrc, which can bind a key to a command. The target can name a folder of its own: /proc/1/root/tmp.
 const environFunction = `environ() {
   (
     missing() { echo "eshell: --env-from-process: $1" >&2; exit 1; }
@@ -178,7 +181,8 @@ $1/environ, which takes root with SYS_PTRACE: --profile general has it, and --cu
       case $name in
       '' | *[!A-Za-z0-9_]* | [0-9]*) ;;
       _ | PWD | OLDPWD | SHLVL | TERM | IFS | UID | EUID | PPID | OPT* | TARGET_ROOT | ESHELL_* | eshell_*) ;;
-      LD_* | GLIBC_* | ENV | BASH* | SHELLOPTS | PS[0-9] | PROMPT_* | HIST* | TMOUT | FUNCNEST | INPUTRC) ;;
+      LD_* | GLIBC_* | GCONV_PATH | ENV | BASH* | SHELLOPTS | PS[0-9] | PROMPT_* | HIST* | TMOUT) ;;
+      FUNCNEST | HOME | INPUTRC | MAIL* | ZDOTDIR | FPATH | XDG_*) ;;
       *) printf '%s=%s\n' "$name" "${line#*=}" ;;
       esac
     done

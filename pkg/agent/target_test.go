@@ -98,7 +98,8 @@ func TestTargetRoot(t *testing.T) {
 func TestEnviron(t *testing.T) {
 	values := map[string]string{"PLAIN": "a b", "EMPTY": "", "LINES": "one\n two\n", "ODD": "a=b '\"$(id)` \\n\\0101 é*",
 		"KEPT": "process's", "_": "x", "TERM": "process's", "BASH_ENV": "/x", "not-a-name": "x", "GONE": "process's",
-		"LD_PRELOAD": "/evil.so", "PROMPT_COMMAND": "evil", "ENV": "/evil", "LONG": strings.Repeat("0123456789\n", 20<<10/11)}
+		"LD_PRELOAD": "/evil.so", "PROMPT_COMMAND": "evil", "ENV": "/evil", "HOME": "/proc/1/root/evil",
+		"GCONV_PATH": "/evil", "MAILPATH": "/etc/passwd?$(evil)", "XDG_CONFIG_HOME": "/evil", "LONG": strings.Repeat("0123456789\n", 20<<10/11)}
 	inShells(t, func(t *testing.T, shell []string) {
 		process := exec.CommandContext(t.Context(), "sleep", "60")
 		for name, value := range values {
@@ -126,7 +127,7 @@ func TestEnviron(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"GONE", "BASH_ENV", "not-a-name", "eshell_value", "LD_PRELOAD",
-			"PROMPT_COMMAND", "ENV"} {
+			"PROMPT_COMMAND", "ENV", "HOME", "GCONV_PATH", "MAILPATH", "XDG_CONFIG_HOME"} {
 			if value, has := got[name]; has {
 				t.Errorf("%s is %q, want none", name, value)
 			}

@@ -76,6 +76,7 @@ const example = `  # A shell in a clone of the pods of a deployment
 
 func newCommand(streams genericiooptions.IOStreams, version string, status *int) *cobra.Command {
 	f := newFlags()
+	f.config.WithWrapConfigFn(identify(version))
 	command := &cobra.Command{
 		Use:           "kubectl-eshell " + arguments,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl eshell"},

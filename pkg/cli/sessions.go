@@ -37,8 +37,8 @@ type sessionCommand struct {
 
 // sessionCommands returns the commands for existing sessions, those about permissions, and version.
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
-	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true), streams: streams,
-		client: version}
+	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true).WithWrapConfigFn(identify(version)),
+		streams: streams, client: version}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
 		newCheck(c, status), newRBAC(c), newVersion(c, version)}
 	for _, command := range commands {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"runtime"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/rest"
 )
 
 // The versions of Kubernetes that eshell is tested with, by minor: docs/compatibility.md.
@@ -32,6 +34,15 @@ type versions struct {
 
 type clientVersion struct {
 	GitVersion string `json:"gitVersion"`
+}
+
+// identify returns what names eshell and its version to the server, whose audit log has it with each request.
+// client-go would name the version of the Kubernetes libraries, which a plugin does not know.
+func identify(version string) func(*rest.Config) *rest.Config {
+	return func(c *rest.Config) *rest.Config {
+		c.UserAgent = fmt.Sprintf("kubectl-eshell/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
+		return c
+	}
 }
 
 func newVersion(c *sessionCommand, client string) *cobra.Command {

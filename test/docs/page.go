@@ -46,9 +46,9 @@ type Link struct {
 	To   string
 }
 
-// Read reads the README, and the pages below docs and test, of the repository at root.
+// Read reads the README, SECURITY.md, and the pages below docs and test, of the repository at root.
 func Read(root string) ([]Page, error) {
-	paths := []string{"README.md"}
+	paths := []string{"README.md", "SECURITY.md"}
 	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", "test/*/README.md"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

@@ -158,6 +158,39 @@ func TestChrootWritesNothing(t *testing.T) {
 	}
 }
 
+// hostile is a pod that lays out for its debug shell what a shell runs when it starts.
+const hostile = `{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {terminationGracePeriodSeconds: 0,
+  containers: [{name: app, image: "localhost/eshell/busybox:1", command: [sh, -c, "mkdir -p /evil /root;
+  echo echo I am evil >/evil/.bashrc; cp /evil/.bashrc /root; cp /evil/.bashrc /etc/bash.bashrc;
+  echo '\"x\": \"I am evil\"' >/root/.inputrc; cp /root/.inputrc /etc/inputrc; cp /root/.inputrc /evil;
+  HOME=/proc/1/root/evil exec sleep 86400"]}]}}`
+
+// TestHostileTarget: a shell beside a target, or in its files, runs nothing that the target has laid out for
+// it.
+func TestHostileTarget(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "hostile", hostile)
+	kubectl(t, "wait", "--for=condition=Ready", "-n", here.namespace, "pod/app", inTime)
+	for _, flags := range [][]string{
+		{"--image=localhost/eshell/bash:1"},
+		{"--image=localhost/eshell/bash:1", "--chroot"},
+		{"--image=localhost/eshell/debian:1", "--chroot"},
+	} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			t.Parallel()
+			term := open(t, append([]string{"eshell", "-n", here.namespace, "pod/app", "--mode=debug", "--new",
+				"--env-from-process", "--profile=general"}, flags...)...)
+			term.expect(`[$#] `)
+			term.typed("echo $((6 * 7)) x; exit\n")
+			term.expect(`42 x\r\n`)
+			term.status()
+			if screen, _ := term.shown(); strings.Contains(screen, "evil") {
+				t.Errorf("the target has run something in the shell:\n%s", screen)
+			}
+		})
+	}
+}
+
 // dying is a pod whose container crashes once it has a file, and after that whenever it starts.
 const dying = `{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {terminationGracePeriodSeconds: 0,
   volumes: [{name: data, emptyDir: {}}], containers: [{name: app, image: "localhost/eshell/busybox:1",

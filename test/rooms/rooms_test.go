@@ -193,6 +193,8 @@ func calls() []call {
 		{"context.Background", "pkg", "", "the context is born in main and passed on"},
 		{"context.TODO", "pkg", "", "the context is born in main and passed on"},
 		{"time.Sleep", "", "", "wait for what is awaited, under the context"},
+		{"os/exec.Command", "", "", "eshell runs no program; client-go alone runs a kubeconfig's credential plugin"},
+		{"os/exec.CommandContext", "", "", "eshell runs no program; client-go alone runs a kubeconfig's credential plugin"},
 		{"time.Now", "pkg/plan", "", "the same input gives the same plan"},
 	}
 }
@@ -456,6 +458,8 @@ func TestComplaints(t *testing.T) {
 			[]string{"pkg/cli/x.go:3: uses context.TODO: " + born}},
 		{"pkg/session/x.go", "package session\nimport \"time\"\nfunc f() {\ntime.Sleep(1) }",
 			[]string{"pkg/session/x.go:4: uses time.Sleep: wait for what is awaited, under the context"}},
+		{"pkg/cli/x.go", "package cli\nimport \"os/exec\"\nfunc f() {\nexec.Command(x) }", []string{"pkg/cli/x.go:4: " +
+			"uses os/exec.Command: eshell runs no program; client-go alone runs a kubeconfig's credential plugin"}},
 		{"cmd/kubectl-eshell/x.go", "package main\nimport \"time\"\nfunc f() {\ntime.Sleep(1) }",
 			[]string{"cmd/kubectl-eshell/x.go:4: uses time.Sleep: wait for what is awaited, under the context"}},
 		{"pkg/plan/x.go", "package plan\nimport clock \"time\"\nvar now = clock.Now()",

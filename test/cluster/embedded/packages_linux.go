@@ -28,6 +28,7 @@ func needs() []need {
 		{"bash-static", "bash-static", onPath("bash-static")},
 		{"dash", "dash", onPath("dash")},
 		{"ldd", "libc-bin", onPath("ldd")},
+		{"jq", "jq", onPath("jq")}, // what docs/security.md reads the audit log with
 		// The shells that the tests ask for completion.
 		{"zsh", "zsh", onPath("zsh")},
 		{"fish", "fish", onPath("fish")},
