@@ -202,7 +202,7 @@ func isNoAnswer(ctx context.Context, err error) bool {
 
 // rehearsed returns the answer about a target.
 func rehearsed(o Options, noLease, refused error) finding {
-	f := finding{Name: o.Reference.String(), About: "a session of it, --mode " + string(o.Mode),
+	f := finding{Name: o.Reference.String(), About: hint.Command("a session of it, --mode %s", string(o.Mode)),
 		Mode: string(o.Mode), Answer: access.Yes, session: true}
 	switch {
 	case refused != nil:
