@@ -202,8 +202,8 @@ func isNoAnswer(ctx context.Context, err error) bool {
 
 // rehearsed returns the answer about a target.
 func rehearsed(o Options, noLease, refused error) finding {
-	f := finding{Name: o.Reference.String(), About: hint.Command("a session of it, --mode %s", string(o.Mode)),
-		Mode: string(o.Mode), Answer: access.Yes, session: true}
+	f := finding{Name: o.Reference.String(), Mode: string(o.Mode), Answer: access.Yes, session: true,
+		About: hint.Command("a session of it, --mode %s", string(o.Mode))}
 	switch {
 	case refused != nil:
 		f.Answer, f.Reason, f.next = access.No, refused.Error(), hint.Of(refused)
