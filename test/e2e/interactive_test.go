@@ -83,7 +83,8 @@ func TestApart(t *testing.T) {
 			`{"app.kubernetes.io/managed-by":"kubectl-eshell","kubectl-eshell.github.io/session":%q,"runs":"yes"}`, id),
 		"{.metadata.annotations}": `{"cluster-autoscaler.kubernetes.io/safe-to-evict":"false","karpenter.sh/do-not-disrupt":"true",` +
 			`"kubectl-eshell.github.io/reason":"incident 12","kubectl-eshell.github.io/source-kind":"Deployment",` +
-			`"kubectl-eshell.github.io/source-name":"api","kubectl-eshell.github.io/user":"ada"}`,
+			`"kubectl-eshell.github.io/source-name":"api","kubectl-eshell.github.io/ttl-seconds":"28800",` +
+			`"kubectl-eshell.github.io/user":"ada"}`,
 		"{.metadata.ownerReferences[*].name}":       "eshell-" + id,
 		"{.metadata.ownerReferences[*].controller}": "",
 		"{.spec.containers[*].name}":                "app",
