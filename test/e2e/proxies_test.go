@@ -458,9 +458,9 @@ func TestIdleWebSockets(t *testing.T) {
 // TestFakedContainer: a proxy may say that a debug container runs which it adds when somebody approves it.
 func TestFakedContainer(t *testing.T) {
 	t.Parallel()
+	// One after the other: the stub fakes one container of a pod, and passes on no changes to the others.
 	for _, via := range []string{"exec", "attach"} {
 		t.Run(via, func(t *testing.T) {
-			t.Parallel()
 			there, proxy := behind(t, accessproxy.Rules{Fakes: true})
 			p := there.pipe(t, "pod/target-held", "--mode=debug", "--new", "--via="+via, "--", "sh", "-c",
 				"echo out; echo err >&2; exit 7")
