@@ -60,9 +60,7 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err = checkConfig(flags, err); err != nil {
 		return connection{}, err
 	}
-	if flags.WrapConfigFn == nil {
-		flags.WithWrapConfigFn(inPod(flags))
-	}
+	flags.WithWrapConfigFn(inPod(flags, flags.WrapConfigFn))
 	config, err := flags.ToRESTConfig()
 	if err != nil {
 		return connection{}, err

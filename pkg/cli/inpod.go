@@ -27,9 +27,13 @@ func inCluster() bool {
 
 // inPod has a pod without a kubeconfig use its service account beside flags such as --as and
 // --request-timeout, too. client-go does so only if no flag changes the configuration: otherwise it would try
-// localhost:8080.
-func inPod(flags *genericclioptions.ConfigFlags) func(*rest.Config) *rest.Config {
+// localhost:8080. before is what else is done to the configuration; nil: nothing.
+func inPod(flags *genericclioptions.ConfigFlags, before func(*rest.Config) *rest.Config) func(
+	*rest.Config) *rest.Config {
 	return func(config *rest.Config) *rest.Config {
+		if before != nil {
+			config = before(config)
+		}
 		raw, err := flags.ToRawKubeConfigLoader().RawConfig()
 		if err != nil || len(raw.Clusters) > 0 || *flags.APIServer != "" || !inCluster() {
 			return config
@@ -38,7 +42,7 @@ func inPod(flags *genericclioptions.ConfigFlags) func(*rest.Config) *rest.Config
 		if err != nil {
 			return config
 		}
-		own.Impersonate, own.Timeout = config.Impersonate, config.Timeout
+		own.Impersonate, own.Timeout, own.UserAgent = config.Impersonate, config.Timeout, config.UserAgent
 		if *flags.BearerToken != "" {
 			own.BearerToken, own.BearerTokenFile = *flags.BearerToken, ""
 		}

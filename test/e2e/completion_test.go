@@ -172,7 +172,7 @@ func TestCompletion(t *testing.T) {
 			// What there is to choose from is described.
 			term.answers(inIt+"deploy/source --mode \t\t", `debug +(-- |\()a container in a live pod`)
 			term.answers("kubectl-eshell -n "+here.namespace+" deploy/source --pull \t\t", `(?s)always.*never`)
-			term.answers("kubectl eshell \t\t", `(?s)deploy/.*attach.*pod/`)
+			term.answers("kubectl eshell \t\t", `(?s)deploy/.*(pod/.*attach|attach.*pod/)`)
 		})
 	}
 }
