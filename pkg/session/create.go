@@ -52,6 +52,7 @@ func (s *session) create(ctx context.Context) error {
 		return Interrupted(ctx, Interrupted(answered, err))
 	}
 	s.enter(created)
+	s.isThere.Store(true)
 	s.uid = pod.UID
 	s.Reporter.Created(s.plan)
 	if err := watch.begin(pod); err != nil {

@@ -113,13 +113,19 @@ func (s *session) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// renew renews the lease. It names the pod only once that is there: a lease whose pod is not there is one
+// whose clone was deleted, and anybody's gc removes it.
 func (s *session) renew(ctx context.Context) error {
 	if s.Lease == nil {
 		return nil
 	}
+	var record map[string]string
+	if s.isThere.Load() {
+		record = s.plan.Record
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.agent.HeartbeatInterval(), errNoAnswer)
 	defer cancel()
-	return Interrupted(ctx, s.Lease.Renew(ctx, s.plan.Record))
+	return Interrupted(ctx, s.Lease.Renew(ctx, record))
 }
 
 var errNoAnswer = errors.New("the API server does not answer")

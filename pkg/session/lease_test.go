@@ -11,10 +11,12 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/lease"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
 // aLease lives for length without being renewed. A test states what its server answers.
@@ -29,6 +31,7 @@ type aLease struct {
 	detach   func() error                // nil: it is done
 	detached bool
 	visit    string
+	recorded []bool // of each renewal, whether it described the session
 }
 
 func newLease(change ...func(*aLease)) *aLease {
@@ -39,8 +42,9 @@ func newLease(change ...func(*aLease)) *aLease {
 	return l
 }
 
-func (l *aLease) Renew(ctx context.Context, _ map[string]string) error {
+func (l *aLease) Renew(ctx context.Context, record map[string]string) error {
 	l.renewals++
+	l.recorded = append(l.recorded, len(record) > 0)
 	since := time.Since(l.taken)
 	if l.answer != nil {
 		if err := l.answer(ctx, since); err != nil {
@@ -410,4 +414,36 @@ func TestFewRenewals(t *testing.T) {
 			t.Errorf("%d renewals in an hour, want one every 40 s", renewals)
 		}
 	})
+}
+
+// TestHeldCreate: while a proxy holds the create back, the lease is renewed and does not name a pod that is
+// not there, which gc would take for deleted.
+func TestHeldCreate(t *testing.T) {
+	renewed := make(chan struct{}, 100)
+	l := newLease(func(l *aLease) {
+		l.answer = func(context.Context, time.Duration) error {
+			renewed <- struct{}{}
+			return nil
+		}
+	})
+	client, p := fake.NewClientset(), clonePlan()
+	client.PrependReactor("create", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		<-renewed
+		<-renewed
+		pod := p.Pod.DeepCopy()
+		pod.UID, pod.ResourceVersion = "uid-1", "5"
+		return true, pod, nil
+	})
+	client.PrependWatchReactor("pods", clienttesting.DefaultWatchReactor(watch.NewFake(), nil))
+	p.Agent.HeartbeatTimeout, p.Record = 3*time.Second, map[string]string{owned.PodAnnotation: p.PodName}
+	s := newSession(Config{Client: client, Lease: l, Reporter: &story{}, StartTimeout: time.Minute}, p)
+	_, stop, err := s.createLeased(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-renewed
+	if err := stop(nil); err != nil || len(l.recorded) < 3 || l.recorded[0] || l.recorded[1] ||
+		!l.recorded[len(l.recorded)-1] {
+		t.Errorf("error %v; renewals that described the session: %v", err, l.recorded)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -124,10 +125,11 @@ type session struct {
 	container stream.Container
 	user      stream.User
 
-	phase phase
-	uid   types.UID // of the pod, once the server has answered
-	watch *podWatch // on the session's pod, once that is known
-	ends  time.Time // when the session ends if it has no lease
+	phase   phase
+	isThere atomic.Bool // what the session creates, so that renewals of its lease may name the pod
+	uid     types.UID   // of the pod, once the server has answered
+	watch   *podWatch   // on the session's pod, once that is known
+	ends    time.Time   // when the session ends if it has no lease
 }
 
 func newSession(c Config, p *plan.Plan) *session {
