@@ -75,6 +75,7 @@ count: a session does without it.`,
 
   # What somebody else is allowed to do, for a program
   kubectl eshell check --as jane@example.com -o json`,
+		ValidArgsFunction: answerer{c.flags}.workloads,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			k.target = words
 			if err := k.validate(); err != nil {

@@ -106,7 +106,6 @@ func newCommand(streams genericiooptions.IOStreams, version string, status *int)
 				return err
 			}
 			out.context, out.kubeContext = c.context, *f.config.Context
-			c.version = version
 			if options.isUnnamed() {
 				options, err = options.choose(cmd.Context(), c, cmd.Flags(), streams.In, out)
 				if err != nil {

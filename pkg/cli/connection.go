@@ -41,13 +41,13 @@ type connection struct {
 	cluster          workload.Cluster
 	remote           stream.Remote
 	reconnect        func() // closes the connections to the cluster, whatever requests are in progress
-	context          string // its name, if the kubeconfig has several
+	client           string // what this program calls itself there: "kubectl-eshell/v1.0.0 (linux/amd64)"
+	currentContext   string
+	context          string // the same if the kubeconfig has several
 	namespace        string
 	enforceNamespace bool // -n was given
 	shells           shells
 	users            users
-	currentContext   string // its name in any case
-	version          string // of this client
 }
 
 // connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
@@ -107,31 +107,32 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		remote.Forget()
 	}
 	remembered := cache{*flags.CacheDir, config.Host}
-	return connection{cluster, remote, reconnect, contextName(flags, 2), namespace, enforced,
-		shells{remembered}, users{remembered, kubeUser(flags), config.Impersonate.UserName},
-		contextName(flags, 1), ""}, nil
+	c := connection{cluster: cluster, remote: remote, reconnect: reconnect, client: config.UserAgent,
+		namespace: namespace, enforceNamespace: enforced, shells: shells{remembered}}
+	var kubeUser string
+	var several bool
+	if c.currentContext, kubeUser, several, err = current(flags); err != nil {
+		return connection{}, err
+	}
+	if several {
+		c.context = c.currentContext
+	}
+	c.users = users{remembered, kubeUser, config.Impersonate.UserName}
+	return c, nil
 }
 
-// kubeUser returns the name of the kubeconfig's user, or "" if there is none.
-func kubeUser(flags *genericclioptions.ConfigFlags) string {
-	config, err := flags.ToRawKubeConfigLoader().RawConfig()
+// current returns the names of the context and of the user that flags and the kubeconfig choose, as far as
+// they choose any, and whether there are several contexts.
+func current(flags *genericclioptions.ConfigFlags) (name, user string, several bool, err error) {
+	kubeconfig, err := flags.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
-		return *flags.AuthInfoName
+		return "", "", false, err
 	}
-	context := config.Contexts[cmp.Or(*flags.Context, config.CurrentContext)]
-	if context == nil {
-		return *flags.AuthInfoName
+	name, user = cmp.Or(*flags.Context, kubeconfig.CurrentContext), *flags.AuthInfoName
+	if context := kubeconfig.Contexts[name]; context != nil {
+		user = cmp.Or(user, context.AuthInfo)
 	}
-	return cmp.Or(*flags.AuthInfoName, context.AuthInfo)
-}
-
-// contextName returns the name of the context, if the kubeconfig has that many.
-func contextName(flags *genericclioptions.ConfigFlags, least int) string {
-	config, err := flags.ToRawKubeConfigLoader().RawConfig()
-	if err != nil || len(config.Contexts) < least {
-		return ""
-	}
-	return cmp.Or(*flags.Context, config.CurrentContext)
+	return name, user, len(kubeconfig.Contexts) > 1, nil
 }
 
 // sharing has all requests wait until the first has a connection, and share it. net/http would open one for

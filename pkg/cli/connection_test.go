@@ -318,25 +318,30 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// TestContextName: the context is told where there is a choice.
-func TestContextName(t *testing.T) {
-	for contexts, want := range map[string]string{
-		`{"name":"prod","context":{}}`:                              "",
-		`{"name":"prod","context":{}},{"name":"test","context":{}}`: "prod",
+// TestCurrent: the context and its user are those of the kubeconfig, unless flags say otherwise.
+func TestCurrent(t *testing.T) {
+	const prod, test = `{"name":"prod","context":{"user":"ada"}}`, `{"name":"test","context":{"user":"bob"}}`
+	for _, tt := range []struct {
+		contexts, context, user string
+		want                    []string
+		several                 bool
+	}{
+		{prod, "", "", []string{"prod", "ada"}, false},
+		{prod + "," + test, "", "", []string{"prod", "ada"}, true},
+		{prod + "," + test, "test", "", []string{"test", "bob"}, true},
+		{prod + "," + test, "test", "eve", []string{"test", "eve"}, true},
+		{"", "", "eve", []string{"prod", "eve"}, false},
 	} {
 		file := filepath.Join(t.TempDir(), "config")
-		config := `{"apiVersion":"v1","kind":"Config","current-context":"prod","contexts":[` + contexts + `]}`
+		config := `{"apiVersion":"v1","kind":"Config","current-context":"prod","contexts":[` + tt.contexts + `]}`
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		flags := genericclioptions.NewConfigFlags(true)
-		flags.KubeConfig = &file
-		if got := contextName(flags, 2); got != want {
-			t.Errorf("%s: %q, want %q", contexts, got, want)
-		}
-		flags.Context = new("test")
-		if got := contextName(flags, 2); got != map[bool]string{true: "test"}[want != ""] {
-			t.Errorf("%s, with --context: %q", contexts, got)
+		flags.KubeConfig, flags.Context, flags.AuthInfoName = &file, &tt.context, &tt.user
+		name, user, several, err := current(flags)
+		if got := []string{name, user}; err != nil || !slices.Equal(got, tt.want) || several != tt.several {
+			t.Errorf("%+v: %v, several: %t, %v", tt, got, several, err)
 		}
 	}
 }

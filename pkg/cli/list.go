@@ -52,6 +52,7 @@ To open a pod that is named like a command, write pod/NAME.`,
 
   # Every ephemeral container of a pod, whoever added it
   kubectl eshell list pod/api-7d4b9`,
+		ValidArgsFunction: answerer{c.flags}.sessions(1),
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if err := l.parse(words); err != nil {
 				return err

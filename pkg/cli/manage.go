@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ A session of somebody else's is deleted only if you confirm it, or with --force.
 
   # All of yours in this namespace
   kubectl eshell delete --all`,
+		ValidArgsFunction: answerer{c.flags}.sessions(math.MaxInt),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			switch {
 			case all && len(names) > 0:
@@ -196,6 +198,7 @@ the next renewal. A session without a lease cannot be extended, nor can a debug
 session without a client (--detach).`,
 		Example: `  # Two hours more
   kubectl eshell extend api-eshell-x7k2p 2h`,
+		ValidArgsFunction: answerer{c.flags}.sessions(1, "30m", "1h", "2h", "8h"),
 		RunE: func(cmd *cobra.Command, words []string) error {
 			by, err := parseExtension(words)
 			if err != nil {

@@ -72,7 +72,7 @@ type recording struct {
 // about is what the header of a recording says about its session: who, what and why. It has nothing of the
 // workload's environment.
 type about struct {
-	Version   string    `json:"version"`
+	Client    string    `json:"client"`
 	User      string    `json:"user,omitempty"` // as the cluster knows them
 	LocalUser string    `json:"localUser,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
@@ -91,7 +91,7 @@ type about struct {
 // that it returns ends with an error when the session can no longer be recorded.
 func (o Options) startRecording(ctx context.Context, c connection, target string,
 	out *printer) (context.Context, *recording, error) {
-	r := &recording{about: about{Version: c.version, LocalUser: localUser(), Reason: o.Plan.Reason,
+	r := &recording{about: about{Client: c.client, LocalUser: localUser(), Reason: o.Plan.Reason,
 		Server: c.shells.server, Context: c.currentContext, Namespace: c.namespace}}
 	paths, err := o.Record.paths(ctx, r.about, target)
 	if err != nil || len(paths) == 0 || o.Plan.Detach { // a detached session shows nothing

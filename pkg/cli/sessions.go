@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strings"
 	"time"
@@ -31,25 +30,18 @@ type sessionCommand struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericiooptions.IOStreams
 	stdout  io.Writer // for the product
-	client  string    // this client's version
 	out     *printer
 }
 
 // sessionCommands returns the commands for existing sessions, those about permissions, and version.
 func sessionCommands(streams genericiooptions.IOStreams, version string, status *int) []*cobra.Command {
 	c := &sessionCommand{flags: genericclioptions.NewConfigFlags(true).WithWrapConfigFn(identify(version)),
-		streams: streams, client: version}
+		streams: streams}
 	commands := []*cobra.Command{newAttach(c, status), newList(c), newDelete(c), newExtend(c), newGC(c),
 		newCheck(c, status), newRBAC(c), newVersion(c, version)}
 	for _, command := range commands {
 		c.addTo(command)
 	}
-	answers := answerer{c.flags}
-	commands[0].ValidArgsFunction = answers.sessions(1)
-	commands[1].ValidArgsFunction = answers.sessions(1)
-	commands[2].ValidArgsFunction = answers.sessions(math.MaxInt)
-	commands[3].ValidArgsFunction = answers.sessions(1, "30m", "1h", "2h", "8h")
-	commands[5].ValidArgsFunction = answers.workloads
 	return commands
 }
 
@@ -77,7 +69,6 @@ func (c *sessionCommand) run(ctx context.Context, do func(context.Context) error
 		return err
 	}
 	c.out.context, c.out.kubeContext = c.connection.context, *c.flags.Context
-	c.version = c.client
 	return session.Interrupted(ctx, do(ctx))
 }
 
@@ -134,6 +125,7 @@ end. A shell whose client is gone ends within a minute.`,
 
   # A command in it
   kubectl eshell attach api-eshell-x7k2p -- bin/rails runner 'puts User.count'`,
+		ValidArgsFunction: answerer{c.flags}.sessions(1),
 		RunE: func(cmd *cobra.Command, words []string) error {
 			o, err := a.options(cmd.Flags())
 			if err != nil {
