@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestPreface: what comes before the script is told if the script is silent then, without what a terminal has
+// TestPreface: the user sees what comes before a script that is silent then, but not what a terminal has
 // echoed, and none of it is the command's output.
 func TestPreface(t *testing.T) {
 	const mark = "\x1eeshell env x7k2p "
@@ -54,7 +54,7 @@ func TestPreface(t *testing.T) {
 	}
 }
 
-// TestPrefaceWithoutScript: what came is told when the stream ends without a script, and is bounded.
+// TestPrefaceWithoutScript: the user sees what came when the stream ends without a script, up to a limit.
 func TestPrefaceWithoutScript(t *testing.T) {
 	var told []string
 	c := &Client{Agent: &Agent{}, Told: func(line string) { told = append(told, line) }}

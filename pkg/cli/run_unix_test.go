@@ -12,8 +12,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
-// TestIdle: a session is idle where somebody could type something, and nowhere else. Only who has typed
-// --idle is told.
+// TestIdle: a session is idle where somebody could type something, and nowhere else. The warning is
+// only for a user who has typed --idle.
 func TestIdle(t *testing.T) {
 	keyboard, line, err := pty.Open()
 	if err != nil {
