@@ -207,7 +207,8 @@ func rehearsed(o Options, noLease, refused error) finding {
 		About: hint.Command("a session of it, --mode %s", string(o.Mode))}
 	switch {
 	case refused != nil:
-		f.Answer, f.Reason, f.next = access.No, refused.Error(), hint.Of(refused)
+		text, next := inWords(refused)
+		f.Answer, f.Reason, f.next = access.No, text, cmp.Or(hint.Of(refused), next)
 	case noLease != nil:
 		f.Answer, f.Reason = access.Partly, "it would have no lease: "+noLease.Error()
 	}

@@ -110,8 +110,10 @@ func Rehearse(ctx context.Context, r Request) (noLease, err error) {
 	if err != nil {
 		return nil, err
 	}
+	terms := r.terms(w.Namespace)
+	terms.User = w.Access.User
 	var asked sync.WaitGroup
-	asked.Go(func() { noLease = lease.DryRun(ctx, r.Cluster.Client, r.terms(w.Namespace)) })
+	asked.Go(func() { noLease = lease.DryRun(ctx, r.Cluster.Client, terms) })
 	_, err = session.DryRun(ctx, r.Cluster.Client, planned, r.Session.Write)
 	asked.Wait()
 	return noLease, session.Interrupted(ctx, r.hintProfile(ctx, w, err))

@@ -568,6 +568,15 @@ func (r policed) sessions(t *testing.T) {
 	const given = " --reason OPS-1 --ttl 1h --via attach"
 	r.passes(t, "kubectl eshell deploy/app"+given+alicesOwn+" -- true")
 	r.passes(t, "kubectl eshell pod/production --mode debug"+given+alicesOwn+" -- true")
+	for given, want := range map[string]string{
+		"ESHELL_REASON=OPS-1 ESHELL_TTL=1h": `(?m)^deployment/app +yes `,
+		"ESHELL_TTL=1h":                     `(?m)^deployment/app +no .*reason of this cluster refuses it: a session needs`,
+	} {
+		end := r.run(t, given+" kubectl-eshell check deploy/app --mode clone"+alicesOwn)
+		if !regexp.MustCompile(want).MatchString(end.stdout) {
+			t.Errorf("%s: check prints %+v, want %s", given, end, want)
+		}
+	}
 	r.extends(t)
 	end := r.run(t, "kubectl exec production -n "+r.namespace+" -- true")
 	if sentence := "eshell policy connect: exec and attach reach only sessions; open one: kubectl eshell " +
