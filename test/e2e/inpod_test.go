@@ -223,7 +223,8 @@ func (r namespaceFixture) commands(t *testing.T, port string) {
 	}{
 		{typed: "kubectl-eshell version", stdout: "Server Version: v"},
 		{typed: "kubectl-eshell config view", stderr: "no defaults are in force"},
-		{typed: "kubectl-eshell list", stdout: "MODE"},
+		{typed: "name=$(kubectl-eshell cronjob/report --detach -q) && kubectl-eshell list && " +
+			"kubectl-eshell delete $name", stdout: "MODE"},
 		{typed: "kubectl-eshell cronjob/report -q --request-timeout 20s -- printf exact", stdout: "exact"},
 		{typed: "kubectl-eshell pod/runner -q --mode debug -c job -- printf exact", stdout: "exact"},
 		{typed: "sh -c 'HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY=$KUBERNETES_SERVICE_HOST kubectl-eshell version'",

@@ -145,7 +145,7 @@ var targetNames = []string{
 	"target-argv",
 	"target-reaped", "target-ended", "target-reuse", "target-late",
 	"target-detach", "target-ttl", "target-extend", "target-stopped-0", "target-stopped-1",
-	"target-stopped-2", "target-stopped-3", "target-credentials", "target-held", "target-held-attach",
+	"target-stopped-2", "target-stopped-3", "target-credentials", "target-held",
 }
 
 func (w testEnv) writeTargets() error {

@@ -243,8 +243,9 @@ func sessionLosses() []loss {
 // realmOfRoles is a realm with users who have a Role each.
 type realmOfRoles struct {
 	namespaceFixture
-	clone, debug string   // detached sessions
-	typed        sync.Map // of lines and users: what once returns
+	clone, debug string     // detached sessions
+	typed        sync.Map   // of lines and users: what once returns
+	gc           sync.Mutex // held while gc runs: it removes what any case has left for it
 }
 
 // TestRBAC: the Role that kubectl eshell rbac prints is enough for all that eshell does, and without any one
@@ -412,6 +413,10 @@ func (r *realmOfRoles) loses(t *testing.T, p access.Permission, user string) {
 // shows asserts that a user who lacks a permission is shown that, and nobody who has it.
 func (r *realmOfRoles) shows(t *testing.T, l loss, user string) {
 	t.Helper()
+	if l.typed == "gc" {
+		r.gc.Lock()
+		defer r.gc.Unlock()
+	}
 	names := []string{"CLONE", r.clone, "DEBUG", r.debug}
 	if l.own != "" {
 		names = append(names, "OWN", r.own(t, l))

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,21 +70,18 @@ func (f *fake) add(p *Proxy, r *http.Request) (*http.Response, error) {
 		return answer, err
 	}
 	defer answer.Body.Close()
-	pod := &corev1.Pod{}
+	var asked, pod corev1.Pod
 	text, err := io.ReadAll(answer.Body)
-	if err == nil {
-		err = json.Unmarshal(text, pod)
-	}
-	if err != nil {
+	if err := errors.Join(err, json.Unmarshal(text, &pod), json.Unmarshal(body, &asked)); err != nil {
 		return nil, err
 	}
-	added := pod.Spec.EphemeralContainers[len(pod.Spec.EphemeralContainers)-1]
+	added := asked.Spec.EphemeralContainers[0]
 	runs := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
 	pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses,
 		corev1.ContainerStatus{Name: added.Name, State: runs})
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pod = pod
+	f.pod = &pod
 	f.patch = sync.OnceValue(func() error {
 		answer, err := send("")
 		if err == nil {
@@ -114,7 +112,7 @@ func (f *fake) watch(p *Proxy, r *http.Request) (*http.Response, error) {
 	go func() {
 		select {
 		case <-f.isFaked:
-			shown.write(map[string]any{"type": "MODIFIED", "object": f.pod})
+			shown.write(always, map[string]any{"type": "MODIFIED", "object": f.pod})
 		case <-r.Context().Done():
 		}
 	}()
@@ -126,9 +124,7 @@ func (f *fake) watch(p *Proxy, r *http.Request) (*http.Response, error) {
 				writer.CloseWithError(err)
 				return
 			}
-			if !f.hides(p) {
-				shown.write(json.RawMessage(line))
-			}
+			shown.write(func() bool { return !f.hides(p) }, json.RawMessage(line))
 		}
 	}()
 	answer.Body = struct {
@@ -160,11 +156,16 @@ type events struct {
 	mu sync.Mutex
 }
 
-func (e *events) write(event any) {
+// write writes an event, if it is to be seen when its turn comes: no real pod may follow a faked one.
+func (e *events) write(isSeen func() bool, event any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_ = json.NewEncoder(e.Writer).Encode(event) // it fails when the client has gone
+	if isSeen() {
+		_ = json.NewEncoder(e.Writer).Encode(event) // it fails when the client has gone
+	}
 }
+
+func always() bool { return true }
 
 type closers []io.Closer
 
