@@ -220,7 +220,7 @@ func (r Remote) executor(address *url.URL, answered func(status int)) (remotecom
 		if socket, is := next.(*websocket.RoundTripper); is {
 			next = overSpare{socket, r.spares}
 		}
-		return upgrade{next, answered}
+		return upgrade{Direct(next), answered}
 	})
 	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", address)
 	if err != nil {

@@ -32,6 +32,9 @@ type Rules struct {
 	Words string
 	// Refusal is the status that answers a request for a WebSocket; 0: they are opened. SPDY always is.
 	Refusal int
+	// Redirects returns the address to which a request is redirected, as if its client had to log in there;
+	// "": it is forwarded.
+	Redirects func(*http.Request) string
 	// Idle is how long a WebSocket lasts without a data frame, whatever pings there are; 0: for ever.
 	Idle time.Duration
 	// ClientCAs have issued the certificates that clients must have, on each connection; nil: they need none.
@@ -95,7 +98,14 @@ func (p *Proxy) wait() error {
 func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	isSocket := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	if isSocket && p.rules.Refusal != 0 {
-		return p.refuse(r), nil
+		return page(r, p.rules.Refusal, "no WebSockets here"), nil
+	}
+	if p.rules.Redirects != nil {
+		if to := p.rules.Redirects(r); to != "" {
+			answer := page(r, http.StatusTemporaryRedirect, "log in")
+			answer.Header.Set("Location", to)
+			return answer, nil
+		}
 	}
 	if p.fake != nil {
 		if answer, known, err := p.fake.roundTrip(p, r); known || err != nil {
@@ -137,12 +147,12 @@ func (p *Proxy) holdBack(r *http.Request) (*http.Request, error) {
 	return r, nil
 }
 
-// refuse answers a request for a WebSocket.
-func (p *Proxy) refuse(r *http.Request) *http.Response {
+// page answers a request as no API server does.
+func page(r *http.Request, status int, words string) *http.Response {
 	return &http.Response{
-		StatusCode: p.rules.Refusal, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"text/html"}},
-		Body:   io.NopCloser(strings.NewReader("<html>no WebSockets here</html>")),
+		Body:   io.NopCloser(strings.NewReader("<html>" + words + "</html>")),
 	}
 }
 
