@@ -68,16 +68,16 @@ func (w *waiting) follow(ctx context.Context) (Container, error) {
 		return Container{}, err
 	}
 	for event := range events.ResultChan() {
-		switch event.Type {
-		case watch.Added, watch.Modified:
-			w.pod = event.Object.(*corev1.Pod)
-			if seen, over, err := w.judge(); over {
-				return seen, err
-			}
-		case watch.Deleted:
+		pod, is := event.Object.(*corev1.Pod)
+		switch {
+		case is && event.Type == watch.Deleted:
 			return Container{}, fmt.Errorf("the pod was deleted: it is %w", ErrNotRunning)
-		case watch.Error:
+		case !is:
 			return Container{}, apierrors.FromObject(event.Object)
+		}
+		w.pod = pod
+		if seen, over, err := w.judge(); over {
+			return seen, err
 		}
 	}
 	if ctx.Err() != nil {

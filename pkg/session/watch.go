@@ -181,10 +181,11 @@ func isFromBefore(event watch.Event, pod *corev1.Pod) bool {
 }
 
 func convert(event watch.Event, pod *corev1.Pod) podEvent {
-	switch event.Type {
-	case watch.Added, watch.Modified:
-		return podEvent{pod: event.Object.(*corev1.Pod)}
-	case watch.Deleted:
+	seen, is := event.Object.(*corev1.Pod)
+	switch {
+	case is && (event.Type == watch.Added || event.Type == watch.Modified):
+		return podEvent{pod: seen}
+	case is && event.Type == watch.Deleted:
 		return podEvent{err: fmt.Errorf("pod/%s: %w", pod.Name, errDeleted)}
 	default:
 		return podEvent{err: hint.Wrap(fmt.Errorf("watch pod/%s: %w", pod.Name,

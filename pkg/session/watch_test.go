@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +82,30 @@ func TestWatchAnew(t *testing.T) {
 	}
 	if forgotten.Code != http.StatusGone {
 		t.Errorf("the server would say %d", forgotten.Code)
+	}
+}
+
+// TestWatchOfSomethingElse: a server that sends another object than the pod is reported, and ends nothing
+// else.
+func TestWatchOfSomethingElse(t *testing.T) {
+	for _, kind := range []watch.EventType{watch.Added, watch.Modified, watch.Deleted} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "shop", UID: "uid-1",
+			ResourceVersion: "5"}}
+		client := fake.NewClientset()
+		client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
+			events := watch.NewFakeWithChanSize(1, false)
+			events.Action(kind, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "6"}})
+			return true, events, nil
+		})
+		w, err := watchPod(t.Context(), client, pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.stop()
+		if err := w.next(t.Context()); err == nil || !strings.Contains(err.Error(), "watch pod/api: ") ||
+			!strings.Contains(err.Error(), "ConfigMap") {
+			t.Errorf("%s: error %v", kind, err)
+		}
 	}
 }
 
