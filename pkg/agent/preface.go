@@ -9,7 +9,7 @@ import (
 
 // preface is what a stream brings before the first line of its script. It is not the command's: a proxy that
 // waits for somebody's approval says so there (as Teleport does), and a shell may complain as it starts.
-// Whole lines are told, once the script has kept silent for so long that a user wonders.
+// Whole lines are told when the script has not begun after so long that a user wonders.
 type preface struct {
 	tell func(line string)
 	// isOwn reports a line that the terminal has echoed: the variables' values must not be shown
@@ -17,14 +17,16 @@ type preface struct {
 
 	mu   sync.Mutex
 	text []byte
-	late *time.Timer
+	last string // what was told
+	lost bool   // some of it was: what follows may be the rest of a line that the terminal has echoed
+	wait bool   // it is told in a moment
 	over bool
 }
 
 const (
-	// prefaceTime is how long the script may be silent after such a line.
+	// prefaceTime is how long the script may take to begin after such a line, whatever else comes.
 	prefaceTime = time.Second
-	// mostPreface is how many bytes of it are kept.
+	// mostPreface is how many bytes of it are kept until they are told.
 	mostPreface = 4 << 10
 )
 
@@ -53,14 +55,14 @@ func (p *preface) add(text []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || len(text) == 0 {
+	if p.over || p.lost || len(text) == 0 {
 		return
 	}
-	p.text = append(p.text, text[:min(len(text), mostPreface-len(p.text))]...)
-	if p.late == nil {
-		p.late = time.AfterFunc(prefaceTime, p.tellLines)
-	} else {
-		p.late.Reset(prefaceTime)
+	kept := min(len(text), mostPreface-len(p.text))
+	p.text, p.lost = append(p.text, text[:kept]...), kept < len(text)
+	if !p.wait {
+		p.wait = true
+		time.AfterFunc(prefaceTime, p.tellLines)
 	}
 }
 
@@ -77,6 +79,7 @@ func (p *preface) end() {
 func (p *preface) tellLines() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.wait = false
 	for !p.over {
 		line, rest, whole := bytes.Cut(p.text, []byte("\n"))
 		if !whole {
@@ -86,7 +89,8 @@ func (p *preface) tellLines() {
 		switch line := string(bytes.TrimSpace(line)); {
 		case p.isOwn(line):
 			p.over = true
-		case line != "":
+		case line != "" && line != p.last: // a proxy that waits may say so again and again
+			p.last = line
 			p.tell(line)
 		}
 	}

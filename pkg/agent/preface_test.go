@@ -22,6 +22,7 @@ func TestPreface(t *testing.T) {
 		{"at once", []string{"warning: no locale\r\n"}, nil},
 		{"a proxy's words", []string{"Waiting for ", "participants...\r\n\r\n", "", "ann has joined\r\n"},
 			[]string{"Waiting for participants...", "ann has joined"}},
+		{"a proxy that never pauses", slices.Repeat([]string{"Waiting...\r\n", "half"}, 8), []string{"Waiting..."}},
 		{"half a line", []string{"add WO", ""}, nil},
 		{"an echo", []string{"Waiting\r\n", "", "set WORD\r\nadd WORD hidden\r\nhidden\r\n", "", "more\r\n", ""},
 			[]string{"Waiting"}},
@@ -35,8 +36,12 @@ func TestPreface(t *testing.T) {
 				reader := &gateReader{Writer: &out, mark: mark, before: c.newPreface(),
 					opened: func(string) {}}
 				for _, part := range tt.came {
-					if part == "" {
+					switch part {
+					case "":
 						<-time.After(2 * prefaceTime)
+					case "half":
+						<-time.After(prefaceTime / 2)
+						continue
 					}
 					_, _ = io.WriteString(reader, part)
 				}
@@ -74,4 +79,21 @@ func TestPrefaceWithoutScript(t *testing.T) {
 		t.Errorf("%d bytes are kept", len(long.text))
 	}
 	long.end()
+}
+
+// TestLongPreface: of an echoed line whose beginning was lost nothing is told.
+func TestLongPreface(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		c := &Client{Agent: &Agent{env: []Variable{{"WORD", "hidden"}}},
+			Told: func(line string) { told = append(told, line) }}
+		p := c.newPreface()
+		p.add([]byte("Waiting\n" + strings.Repeat("x", mostPreface-9) + "\nset WORD "))
+		<-time.After(2 * prefaceTime)
+		p.add([]byte("hidden\n"))
+		<-time.After(2 * prefaceTime)
+		if len(told) != 2 || told[0] != "Waiting" || strings.Contains(told[1], "hidden") {
+			t.Errorf("told %q", told)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -90,7 +91,8 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		return connection{}, err
 	}
 	shared := &sharing{RoundTripper: web.Transport, connected: make(chan struct{})}
-	web.Transport = limited{renew(shared, config, dialer.CloseAll), answerTime} // around all others
+	renewed := renew(shared, config, dialer.CloseAll)
+	web.Transport = limited{stream.Direct(renewed), answerTime, mostAnswer} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	if err != nil {
 		return connection{}, err
@@ -102,6 +104,7 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
 	remote := stream.NewClient(config, client)
+	flags.WithWrapConfigFn(directly(flags.WrapConfigFn)) // for discovery, which has a connection of its own
 	reconnect := func() {
 		dialer.CloseAll()
 		remote.Forget()
@@ -119,6 +122,15 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	}
 	c.users = users{remembered, kubeUser, config.Impersonate.UserName}
 	return c, nil
+}
+
+// directly has requests lead to no other address. before is what else is done to the configuration.
+func directly(before func(*rest.Config) *rest.Config) func(*rest.Config) *rest.Config {
+	return func(config *rest.Config) *rest.Config {
+		config = before(config)
+		config.Wrap(stream.Direct)
+		return config
+	}
 }
 
 // current returns the names of the context and of the user that flags and the kubeconfig choose, as far as
@@ -175,12 +187,16 @@ const answerTime = 70 * time.Second
 type limited struct {
 	http.RoundTripper
 	within time.Duration
+	most   int64 // bytes of an answer
 }
 
 // RoundTrip passes the request on.
 func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())
-	if _, has := ctx.Deadline(); !has && request.URL.Query().Get("watch") == "" {
+	most := l.most
+	if request.URL.Query().Get("watch") != "" {
+		most = math.MaxInt64
+	} else if _, has := ctx.Deadline(); !has {
 		late := fmt.Errorf("the server did not answer within %s", l.within)
 		ctx, cancel = context.WithTimeoutCause(request.Context(), l.within, late)
 	}
@@ -199,7 +215,7 @@ func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 			cancel()
 			return nil, r.err
 		}
-		r.answer.Body = &limitedBody{r.answer.Body, cancel}
+		r.answer.Body = &limitedBody{r.answer.Body, cancel, most, most}
 		return r.answer, nil
 	case <-ctx.Done():
 		go func() { // left to itself
@@ -212,10 +228,24 @@ func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
+// mostAnswer is how many bytes an answer may have: client-go keeps all of them in memory. A list of 10,000
+// pods has some 100 MiB.
+const mostAnswer = 256 << 20
+
 // limitedBody is the rest of an answer. The limit is for it too.
 type limitedBody struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	cancel     context.CancelFunc
+	most, left int64
+}
+
+// Read reads what is left, up to the limit.
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("the server's answer has more than %d MiB", b.most>>20)
+	}
+	return n, err
 }
 
 // Close ends the request.

@@ -204,6 +204,10 @@ func TestLimited(t *testing.T) {
 			w.WriteHeader(http.StatusOK)
 			_ = http.NewResponseController(w).Flush()
 		}
+		if r.URL.Path == "/long" {
+			_, _ = w.Write(make([]byte, 1<<20+1))
+			return
+		}
 		select {
 		case <-hanging:
 		case <-r.Context().Done():
@@ -216,7 +220,7 @@ func TestLimited(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := limited{http.DefaultTransport, 50 * time.Millisecond}.RoundTrip(request)
+		answer, err := limited{http.DefaultTransport, 50 * time.Millisecond, 1 << 20}.RoundTrip(request)
 		if err != nil {
 			return err
 		}
@@ -228,6 +232,12 @@ func TestLimited(t *testing.T) {
 		if err := get(t.Context(), path); err == nil || err.Error() != "the server did not answer within 50ms" {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+	if err := get(t.Context(), "/long"); err == nil || err.Error() != "the server's answer has more than 1 MiB" {
+		t.Errorf("/long: %v", err)
+	}
+	if err := get(t.Context(), "/long?watch=true"); err != nil {
+		t.Errorf("a long watch: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

@@ -161,8 +161,11 @@ func (p *printer) line(prefix, format string, args ...any) {
 
 // plain removes what would control a terminal: control characters, and marks that change the direction of
 // text. Tabs and line breaks stay, but all lines after the first are indented, so that none of them can pass
-// for one of eshell's own.
+// for one of eshell's own. So does the beginning of what nobody could read.
 func plain(text string) string {
+	if len(text) > mostWords {
+		text = strings.ToValidUTF8(text[:mostWords], "") + "..."
+	}
 	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 	return strings.Map(func(r rune) rune {
 		if controls(r) {
@@ -171,6 +174,9 @@ func plain(text string) string {
 		return r
 	}, text)
 }
+
+// mostWords is how many bytes of a text are printed: a server, or a proxy before it, can send any amount.
+const mostWords = 64 << 10
 
 // controls reports whether a character controls a terminal or the direction of text.
 func controls(r rune) bool {

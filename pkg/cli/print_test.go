@@ -49,6 +49,8 @@ func TestPrinter(t *testing.T) {
 			"warning: it is 1\n"},
 		{"the server's warning", func(p *printer) { p.HandleWarningHeader(299, "-", "old") },
 			"warning: old\n", "warning: old\n"},
+		{"words without an end", func(p *printer) { p.Warn("%s", strings.Repeat("x", 10<<20)) },
+			"warning: " + strings.Repeat("x", mostWords) + "...\n", "warning: " + strings.Repeat("x", mostWords) + "...\n"},
 		{"a line while a session has the terminal", func(p *printer) {
 			p.raw = true // as Raw does on a terminal
 			p.Warn("a\nb")

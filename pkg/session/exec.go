@@ -112,29 +112,17 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 
 // connect carries the user's streams until the command has ended. told is the exit status that the command
 // reported before its stream ended, or nil. If the command does not begin in time, connect ends the session
-// by calling stop: an entrypoint might not run its arguments, or the node hangs behind an API server that has
-// opened the stream.
+// by calling stop.
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
 	defer s.watchIdle(ctx, stop)()
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
-		// The stream's own limit comes first, with its words.
-		late := time.AfterFunc(s.StartTimeout+settleTime, func() {
-			switch {
-			case !s.agent.TellsBegin() || s.agent.HasBegun():
-			case s.agent.Via == agent.ViaAttach:
-				stop(fmt.Errorf("the command in %s did not start within %s: "+
-					"the container's process does not run it", s.where(), s.StartTimeout))
-			default:
-				stop(fmt.Errorf("the command in %s did not start within %s: its node does not answer",
-					s.where(), s.StartTimeout))
-			}
-		})
-		defer late.Stop()
+		awaitBegin, over := s.awaitBegin(stop)
+		defer over()
 		opened := s.awaitStream(ctx, stop)
 		defer opened()
 		ctx := stream.WithOpening(ctx, stream.Opening{Within: s.openTime(), Opened: func() {
 			opened()
-			late.Reset(s.StartTimeout)
+			awaitBegin()
 		}})
 		if s.agent.Via == agent.ViaAttach {
 			told, err = s.attach(ctx, streams)
@@ -144,6 +132,39 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 		return err
 	})
 	return told, err
+}
+
+// awaitBegin ends the session by calling stop if its command does not begin within the time of a start, and
+// says before that what it waits for: an entrypoint might not run its arguments, the node might hang behind
+// an API server that has opened the stream, and a proxy that has opened it might wait for somebody's approval
+// without a word. opened begins that time, and over ends it. The stream's own limit comes first, with its
+// words.
+func (s *session) awaitBegin(stop context.CancelCauseFunc) (opened, over func()) {
+	unlessBegun := func(do func()) func() {
+		return func() {
+			if s.agent.TellsBegin() && !s.agent.HasBegun() {
+				do()
+			}
+		}
+	}
+	held := time.AfterFunc(s.StartTimeout+heldTime, unlessBegun(func() {
+		s.Reporter.Warn("still waiting: the command in %s to begin\nhint: a proxy might be waiting for "+
+			"somebody's approval; %s", s.where(), waitLonger(s.StartTimeout))
+	}))
+	late := time.AfterFunc(s.StartTimeout+settleTime, unlessBegun(func() {
+		why := "its node, or a proxy on the way, does not answer"
+		if s.agent.Via == agent.ViaAttach {
+			why = "the container's process does not run it"
+		}
+		stop(fmt.Errorf("the command in %s did not start within %s: %s", s.where(), s.StartTimeout, why))
+	}))
+	return func() {
+			held.Reset(heldTime)
+			late.Reset(s.StartTimeout)
+		}, func() {
+			held.Stop()
+			late.Stop()
+		}
 }
 
 // openTime returns how long the command's stream may take to open: a proxy may hold it back until somebody

@@ -172,14 +172,19 @@ func (mute) Attach(ctx context.Context, _ stream.Container, _ remotecommand.Stre
 func TestNodeHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context()) // the holder's stream outlives the command's
-		s := newSession(Config{Streams: mute{}, Reporter: &story{}, StartTimeout: time.Minute,
+		told := &story{}
+		s := newSession(Config{Streams: mute{}, Reporter: told, StartTimeout: time.Minute,
 			Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}, byExec(false))
 		s.watch = &podWatch{pod: &corev1.Pod{}, news: make(chan podEvent, 1)}
 		began := time.Now()
 		status, err := s.runCommand(ctx)
-		const want = "the command in pod/api did not start within 1m0s: its node does not answer"
+		const want = "the command in pod/api did not start within 1m0s: its node, or a proxy on the way, does not answer"
 		if status != 0 || errorText(err) != want || time.Since(began) != time.Minute {
 			t.Errorf("status %d, error %v after %s, want %q", status, err, time.Since(began), want)
+		}
+		if said := []string{"warning: still waiting: the command in pod/api to begin\nhint: a proxy might be " +
+			"waiting for somebody's approval; wait longer: --start-timeout 5m0s"}; !slices.Equal(told.lines, said) {
+			t.Errorf("it said %q, want %q", told.lines, said)
 		}
 		cancel()
 		limited, stop := context.WithTimeout(t.Context(), time.Second)

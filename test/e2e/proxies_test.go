@@ -9,10 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -474,6 +477,65 @@ func TestFakedContainer(t *testing.T) {
 			p.ended(7, "out\n")
 			if !strings.Contains(p.said(), "err\n") {
 				t.Errorf("stderr is\n%s", p.said())
+			}
+		})
+	}
+}
+
+// TestMuteProxy: a proxy that opens the command's stream and then says nothing until somebody approves is
+// told to the user, and is no end of the session.
+func TestMuteProxy(t *testing.T) {
+	t.Parallel()
+	there, proxy := behind(t, accessproxy.Rules{Words: " "})
+	p := there.pipe(t, "deploy/bash", "--", "sh", "-c", "echo out; exit 7")
+	p.says("warning: still waiting: the command in pod/bash-eshell-")
+	p.says("to begin\n  hint: a proxy might be waiting for somebody's approval; wait longer: --start-timeout 10m0s\n")
+	proxy.Approve()
+	p.ended(7, "out\n")
+}
+
+// TestRedirected: credentials go to no other address, whichever request a proxy redirects, and the user reads
+// to where.
+func TestRedirected(t *testing.T) {
+	t.Parallel()
+	reads := func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/deployments/bash")
+	}
+	discovers := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/apis") && len(r.URL.Path) < 7 }
+	for _, tt := range []struct {
+		name      string
+		redirects func(*http.Request) bool
+		args      []string
+	}{
+		{"workload", reads, []string{"deploy/bash"}},
+		{"create", createsPod, []string{"deploy/bash"}},
+		{"container", addsContainer, []string{"pod/target-held", "--mode=debug", "--new"}},
+		{"streams", opensStream, []string{"deploy/bash"}},
+		{"discovery", discovers, []string{"widget.example.com/one"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var seen atomic.Value
+			login := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				seen.Store(r.Method + " " + r.URL.Path)
+			}))
+			t.Cleanup(login.Close)
+			there, _ := behind(t, accessproxy.Rules{Redirects: func(r *http.Request) string {
+				if tt.redirects(r) {
+					return login.URL + "/login?for=s3cret"
+				}
+				return ""
+			}})
+			there.also = append(slices.Clone(there.also), "KUBECACHEDIR="+t.TempDir())
+			p := there.pipe(t, append(tt.args, "--", "true")...)
+			p.ended(125, "")
+			if got := seen.Load(); got != nil {
+				t.Errorf("the other address got %s", got)
+			}
+			if said := p.said(); strings.Contains(said, "s3cret") || !strings.Contains(said,
+				"the server redirects to "+login.URL+"/login, and eshell sends your credentials nowhere else: "+
+					"a proxy may want you to log in to it again\n") {
+				t.Errorf("stderr is\n%s", said)
 			}
 		})
 	}
