@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,8 @@ const (
 	knownTime = time.Hour
 	// cacheTime is how long the disk with the cache may take to answer.
 	cacheTime = time.Second
+	// mostRemembered is how many bytes are remembered of anything.
+	mostRemembered = 1 << 10
 )
 
 // cache remembers what is known of a server, in small files in kubectl's cache folder. What cannot be read or
@@ -40,8 +43,10 @@ func (c cache) read(ctx context.Context, kind, key string) (content string, age 
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
 	file := c.path(kind, key)
-	info, err := bounded.Call(ctx, func() (os.FileInfo, error) { return os.Stat(file) })
-	if err != nil || !info.Mode().IsRegular() {
+	// Not what a link leads to: what is read here is told to the server, and who shares the folder may have made
+	// the link.
+	info, err := bounded.Call(ctx, func() (os.FileInfo, error) { return os.Lstat(file) })
+	if err != nil || !info.Mode().IsRegular() || info.Size() > mostRemembered {
 		return "", 0, false
 	}
 	read, err := bounded.Call(ctx, func() ([]byte, error) { return os.ReadFile(file) })
@@ -58,11 +63,16 @@ func (c cache) write(ctx context.Context, kind, key, content string) {
 	_, _ = bounded.Call(ctx, func() (struct{}, error) {
 		file := c.path(kind, key)
 		err := os.MkdirAll(filepath.Dir(file), 0o750)
-		if err == nil {
-			_ = os.Remove(file) // the time of a new one is now
-			err = os.WriteFile(file, []byte(content), 0o600)
+		if err != nil {
+			return struct{}{}, err
 		}
-		return struct{}{}, err
+		_ = os.Remove(file) // the time of a new one is now, and it is no link
+		created, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return struct{}{}, err
+		}
+		_, err = created.WriteString(content)
+		return struct{}{}, errors.Join(err, created.Close())
 	})
 }
 

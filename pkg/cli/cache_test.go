@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -75,6 +76,19 @@ func TestUsers(t *testing.T) {
 	} {
 		if got := tt.Known(t.Context()); got != tt.want {
 			t.Errorf("%+v is known as %q, want %q", tt.users, got, tt.want)
+		}
+	}
+	file := ada.path("user", "ada")
+	for _, planted := range []func() error{
+		func() error { return os.Symlink(filepath.Join(folder, "secret"), file) },
+		func() error { return os.WriteFile(file, make([]byte, mostRemembered+1), 0o600) },
+	} {
+		if err := errors.Join(os.WriteFile(filepath.Join(folder, "secret"), []byte("s3cret"), 0o600),
+			os.Remove(file), planted()); err != nil {
+			t.Fatal(err)
+		}
+		if got := ada.Known(t.Context()); got != "" {
+			t.Errorf("what somebody has planted is taken for a name: %.20q", got)
 		}
 	}
 	ada.Remember(t.Context(), "ada@example.org")
