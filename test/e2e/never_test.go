@@ -177,7 +177,7 @@ func (r namespaceFixture) sent(t *testing.T, user string, want []string) {
 }
 
 // TestContactsNobody: while a session runs, all connections of the client lead to the API server. Afterwards
-// it has left one file, which is empty and remembers an image without a shell.
+// it has left two files: one has the user's name, and one is empty and remembers an image without a shell.
 func TestContactsNobody(t *testing.T) {
 	t.Parallel()
 	if !env.embedded {
@@ -257,22 +257,37 @@ func peer(t *testing.T, hex string) string {
 }
 
 // TestTargetSees: docs/security.md says that a target sees the arguments and, as the same user, the
-// environment of what runs beside it, and that a container with processes of its own does not.
+// environment of what runs beside it, and can write its files unless it has capabilities that the target
+// lacks; and that a container with processes of its own does not.
 func TestTargetSees(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "sees", strings.Replace(decoySource, "command: [sleep, \"86400\"]}]\n",
 		"command: [sleep, \"86400\"]}, {name: apart, image: \"localhost/eshell/bash:1\", command: [sleep, \"86400\"]}]\n", 1))
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
-	term := open(t, "eshell", "-n", here.namespace, "pod/joined", "-c", "app", "--mode=debug", "--new",
-		"-e", "PASSWORD=hunter-2b9c", "--", "sh", "-c", "echo ready; read -r words_2b9c")
-	term.expect(`ready`)
-	for container, sees := range map[string]bool{"app": true, "apart": false} {
-		all := kubectl(t, "exec", "-n", here.namespace, "joined", "-c", container, "--", "sh", "-c",
-			"cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
-		if strings.Contains(all, "PASSWORD=hunter-2b9c") != sees || strings.Contains(all, "words_2b9c") != sees {
-			t.Errorf("container %s sees\n%s", container, all)
-		}
+	inside := func(container, script string) string {
+		return kubectl(t, "exec", "-n", here.namespace, "joined", "-c", container, "--", "sh", "-c", script)
 	}
-	term.typed("\n")
-	term.status()
+	for _, tt := range []struct {
+		profile string
+		writes  bool
+	}{{"baseline", true}, {"general", false}} {
+		term := open(t, "eshell", "-n", here.namespace, "pod/joined", "-c", "app", "--mode=debug", "--new",
+			"--profile="+tt.profile, "-e", "PASSWORD=hunter-2b9c", "--", "sh", "-c",
+			"echo ready; read -r words_2b9c; cat /planted; echo over-$((6*7))")
+		term.expect(`ready`)
+		for container, sees := range map[string]bool{"app": tt.writes, "apart": false} {
+			all := inside(container, "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'")
+			if words := strings.Contains(all, "words_2b9c"); strings.Contains(all, "PASSWORD=hunter-2b9c") != sees ||
+				words != (container == "app") {
+				t.Errorf("beside profile %s container %s sees\n%s", tt.profile, container, all)
+			}
+		}
+		inside("app", "for p in /proc/[0-9]*; do [ $p/root/ -ef / ] || echo by-the-target >$p/root/planted; done 2>/dev/null; true")
+		term.typed("\n")
+		term.expect(`over-42`)
+		if screen, _ := term.shown(); strings.Contains(screen, "by-the-target") != tt.writes {
+			t.Errorf("beside profile %s the target has written: %t\n%s", tt.profile, !tt.writes, screen)
+		}
+		term.status()
+	}
 }
