@@ -62,6 +62,9 @@ func TestReport(t *testing.T) {
 			"error: list: the cluster at https://a:6443 has a certificate that the kubeconfig does not trust: " +
 				"x509: certificate signed by unknown authority\n" +
 				"hint: check the cluster's certificate-authority: kubectl config view --minify\n"},
+		{"redirected", failedWith(fmt.Errorf("the server redirects to https://b, and %w", stream.ErrRedirected)),
+			125, "error: list: the server redirects to https://b, and " + stream.ErrRedirected.Error() +
+				"\nhint: see which server the kubeconfig has: kubectl config view --minify\n"},
 		{"unknown here", apierrors.NewUnauthorized("who?"), 125, "error: who?\n" +
 			"hint: the server does not accept your credentials, which may have expired: log in again; see which are used: kubectl config view --minify\n"},
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // errNoCluster means that no kubeconfig was found. client-go would then try localhost:8080.
@@ -106,6 +107,8 @@ func unreachable(failed *url.Error) (sentence, next string) {
 	case isOfPlugin(failed.Err):
 		return cluster + " was not asked: " + failed.Err.Error(),
 			"your credential plugin has failed: log in again; see which it is: kubectl config view --minify"
+	case errors.Is(failed, stream.ErrRedirected):
+		return failed.Err.Error(), "see which server the kubeconfig has: kubectl config view --minify"
 	case errors.Is(failed, syscall.ECONNREFUSED):
 		return cluster + " refuses connections: " + failed.Err.Error(), check
 	case errors.Is(failed, context.DeadlineExceeded), isNetwork && network.Timeout():
