@@ -108,7 +108,7 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 // refusal returns the refusal of a lease by one of our policies, which would refuse the rest of the session
 // too. A plan that joins another session needs no lease.
 func (t *pendingLease) refusal(planned *plan.Plan) error {
-	if planned.Joins || policy.Refusal(t.err) == nil {
+	if refused := policy.Refusal(t.err); planned.Joins || refused == nil || refused.Policy == "" {
 		return nil
 	}
 	return fmt.Errorf("create job/%s in namespace %s: %w", owned.LeaseName(t.terms.Session),

@@ -55,6 +55,8 @@ func TestCheckTarget(t *testing.T) {
 			`deployment/app +no .*User "reader" cannot create resource "pods"`,
 			"hint: ask whoever manages roles in namespace NAMESPACE for this Role: " +
 				"kubectl eshell rbac --mode clone -n NAMESPACE --for reader\n"},
+		{"no such type", func(*testing.T, namespaceFixture) {}, "foo/bar", 125, `\A\z`,
+			"error: the server doesn't have a resource type \"foo\"\nhint: types: pod, .*\n"},
 		{"not there", func(*testing.T, namespaceFixture) {}, "deploy/aap", 125, `\A\z`,
 			`hint: did you mean: kubectl eshell deploy/app -n NAMESPACE\n`},
 	} {
@@ -115,6 +117,10 @@ func TestCheck(t *testing.T) {
 	if end := eshell(t.Context(), "check", "--server", "https://127.0.0.1:1"); end.status != 125 ||
 		end.stdout != "" || !strings.HasPrefix(end.stderr, "error: ") {
 		t.Errorf("without a server: %+v", end)
+	}
+	if end := eshell(t.Context(), "check", "-n", env.namespace+"x"); end.status != 125 || end.stdout != "" ||
+		!strings.HasSuffix(end.stderr, "did you mean: kubectl eshell check -n "+env.namespace+"\n") {
+		t.Errorf("in a namespace that is not there: %+v", end)
 	}
 	if end := eshell(t.Context(), "rbac", "--server", "https://127.0.0.1:1"); end.status != 0 {
 		t.Errorf("rbac asks a server: %+v", end)
