@@ -116,6 +116,9 @@ func (c *sessionCommand) check(ctx context.Context, k checking) (int, error) {
 	asked.Go(func() { absent = c.missingNamespace(ctx, "check") }) // permissions are the same in it
 	asked.Go(func() { targets, targetErr = c.checkTarget(ctx, k) })
 	asked.Wait()
+	if next := hint.Of(targetErr); next != "" { // what was meant is not to be opened, but checked
+		targetErr = hint.Wrap(targetErr, strings.ReplaceAll(next, "kubectl eshell ", "kubectl eshell check "))
+	}
 	if err := cmp.Or(err, targetErr); err != nil {
 		return 0, err
 	}

@@ -22,8 +22,8 @@ type RefusedError struct {
 // Error says what the policy asks for, and by which name an administrator finds it.
 func (e *RefusedError) Error() string {
 	if e.Policy == "" {
-		return fmt.Sprintf("the policy %s of this cluster refuses it, because it cannot be evaluated: %s", e.Object,
-			e.Sentence)
+		return fmt.Sprintf("the policy %s of this cluster refuses it, because it cannot be evaluated: %s",
+			e.Object, e.Sentence)
 	}
 	return fmt.Sprintf("the policy %s of this cluster refuses it: %s", e.Object, e.Sentence)
 }
@@ -48,7 +48,8 @@ func Refusal(err error) *RefusedError {
 	}
 	text := answer.Error()
 	if found := refusal.FindStringSubmatch(text); found != nil {
-		return &RefusedError{Object: found[1], Binding: found[2], Policy: found[3], Sentence: found[4], Err: answer}
+		return &RefusedError{Object: found[1], Binding: found[2], Policy: found[3], Sentence: found[4],
+			Err: answer}
 	}
 	if found := unjudged.FindStringSubmatch(text); found != nil {
 		return &RefusedError{Object: found[1], Binding: found[2], Sentence: found[3], Err: answer}

@@ -58,7 +58,7 @@ func TestCheckTarget(t *testing.T) {
 		{"no such type", func(*testing.T, namespaceFixture) {}, "foo/bar", 125, `\A\z`,
 			"error: the server doesn't have a resource type \"foo\"\nhint: types: pod, .*\n"},
 		{"not there", func(*testing.T, namespaceFixture) {}, "deploy/aap", 125, `\A\z`,
-			`hint: did you mean: kubectl eshell deploy/app -n NAMESPACE\n`},
+			`hint: did you mean: kubectl eshell check deploy/app -n NAMESPACE\n`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
