@@ -60,13 +60,12 @@ Without a name all of them are printed.`,
 		ValidArgsFunction: completePolicies,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			options, err := f.options(names)
-			if err != nil {
+			if err = cmp.Or(err, notEmpty(cmd.Flags())); err != nil {
 				return err
 			}
-			if printed := options.Names; slices.Contains(printed, policy.Connect) &&
-				!slices.Contains(printed, policy.Identity) {
-				newPrinter(streams.ErrOut, false).Warn("the policy connect tells sessions by their names, " +
-					"which the policy identity guards: apply both")
+			out := newPrinter(streams.ErrOut, false)
+			for _, doubt := range doubts(cmd.Flags(), options.Names) {
+				out.Warn("%s", doubt)
 			}
 			text, err := policy.Print(options)
 			if err != nil {
@@ -87,6 +86,31 @@ Without a name all of them are printed.`,
 	})
 	command.SetUsageFunc(func(cmd *cobra.Command) error { return writePolicyUsage(cmd, cmd.OutOrStderr()) })
 	return command
+}
+
+// notEmpty refuses flags without a value, as a script's that has lost a variable: their defaults allow more.
+func notEmpty(set *pflag.FlagSet) (err error) {
+	set.Visit(func(flag *pflag.Flag) {
+		if value := flag.Value.String(); value == "" || value == "[]" {
+			err = cmp.Or(err, fmt.Errorf("--%s has no value", flag.Name))
+		}
+	})
+	return err
+}
+
+// doubts returns what might be forgotten among the policies to print.
+func doubts(set *pflag.FlagSet, printed []string) (all []string) {
+	if slices.Contains(printed, policy.Connect) && !slices.Contains(printed, policy.Identity) {
+		all = append(all, "the policy connect tells sessions by their names, which the policy identity guards: "+
+			"apply both")
+	}
+	set.Visit(func(flag *pflag.Flag) {
+		about, _, is := strings.Cut(flag.Usage, ": ") // as in "ttl: sessions live for at most"
+		if is && slices.Contains(policy.Names(), about) && !slices.Contains(printed, about) {
+			all = append(all, "--"+flag.Name+" is for the policy "+about+", which is not printed")
+		}
+	})
+	return all
 }
 
 func writePolicyUsage(cmd *cobra.Command, out io.Writer) error {
