@@ -127,7 +127,10 @@ func (c *sessionCommand) check(ctx context.Context, k checking) (int, error) {
 	}
 	findings := make([]finding, 0, len(capabilities)+len(targets))
 	for _, capability := range capabilities {
-		findings = append(findings, judged(capability, lacking))
+		f := judged(capability, lacking)
+		// A target was read, perhaps by a rule that names it.
+		f.session = f.session && (capability.Name != access.Workloads || len(targets) == 0)
+		findings = append(findings, f)
 	}
 	findings = append(findings, targets...)
 	if err := c.showFindings(k, findings); err != nil {
