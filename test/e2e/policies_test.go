@@ -228,6 +228,7 @@ func TestPolicies(t *testing.T) {
 	r.sessions(t)
 	r.isAudited(t)
 	r.profiles(t, alice)
+	r.suspends(t, alice)
 	r.warns(t, alice)
 	r.losesParameters(t, alice)
 }
@@ -783,6 +784,53 @@ func (r policed) warns(t *testing.T, alice kubernetes.Interface) {
 	for _, session := range headlines(end.stderr) {
 		r.without(t, session)
 	}
+}
+
+const suspending = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: NAME}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{apiGroups: [batch], apiVersions: [v1], operations: [CREATE], resources: [jobs]}]
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration: {expression: "Object{spec: Object.spec{suspend: true}}"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: NAME}
+spec:
+  policyName: NAME
+  matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAME}}}
+`
+
+// suspends asserts that a session does without its lease where somebody else suspends all Jobs, as Kueue does:
+// the policy ttl refuses such a lease, but not a clone that ends by itself.
+func (r policed) suspends(t *testing.T, alice kubernetes.Interface) {
+	t.Helper()
+	if !env.embedded { // older servers have no such policies
+		return
+	}
+	r.apply(t, strings.ReplaceAll(suspending, "NAME", r.namespace))
+	remove := func() {
+		kubectl(t, "delete", "--ignore-not-found", "mutatingadmissionpolicy/"+r.namespace,
+			"mutatingadmissionpolicybinding/"+r.namespace)
+	}
+	t.Cleanup(remove)
+	r.holds(t, policies.TTL, alice, r.lease())
+	end := r.run(t, "kubectl-eshell deploy/app --reason OPS-1 --ttl 1h"+alicesOwn+" -- sh -c 'exit 7'")
+	if end.status != 7 || !strings.Contains(end.stderr, "  no lease: ") {
+		t.Errorf("where Jobs are suspended: %+v", end)
+	}
+	for _, session := range headlines(end.stderr) {
+		r.without(t, session)
+	}
+	remove()
+	r.await(t, "Jobs are not suspended", func(ctx context.Context) (bool, error) {
+		return r.sends(ctx, alice, r.lease()) == nil, nil
+	})
 }
 
 // losesParameters asserts that without the ConfigMap no session passes, and every other pod and Job does.
