@@ -13,6 +13,9 @@ const (
 	Attach = "attach"
 )
 
+// Workloads is the name of the capability to read a workload that is named.
+const Workloads = "workloads"
+
 // Permission is a verb on a resource in a namespace.
 type Permission struct {
 	Verb, Group string
@@ -124,7 +127,7 @@ func sessions() []Capability {
 	const unread = "a session ends when the API server restarts"
 	const logged = "the command runs by attach: what is typed and shown is in the container's log"
 	return []Capability{
-		{Name: "workloads", About: "read the workload that is named", Session: true, Any: true,
+		{Name: Workloads, About: "read the workload that is named", Session: true, Any: true,
 			Needs: each(Must, "get", "no session of a workload of this type is possible", "pods",
 				"deployments.apps", "statefulsets.apps", "daemonsets.apps", "replicasets.apps",
 				"cronjobs.batch", "jobs.batch", "replicationcontrollers", "services")},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/run"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -104,7 +105,7 @@ func (k checking) validate() error {
 func (c *sessionCommand) check(ctx context.Context, k checking) (int, error) {
 	capabilities := access.Capabilities(scopeOf(k.mode, k.via))
 	var lacking []access.Permission
-	var user string
+	var user, absent string
 	var targets []finding
 	var err, targetErr error
 	var asked sync.WaitGroup
@@ -112,14 +113,24 @@ func (c *sessionCommand) check(ctx context.Context, k checking) (int, error) {
 		lacking, err = access.Lacking(ctx, c.cluster.Client, c.namespace, access.Permissions(capabilities))
 	})
 	asked.Go(func() { user = access.UserName(ctx, c.cluster.Client) })
+	asked.Go(func() { absent = c.missingNamespace(ctx, "check") }) // permissions are the same in it
 	asked.Go(func() { targets, targetErr = c.checkTarget(ctx, k) })
 	asked.Wait()
+	if next := hint.Of(targetErr); next != "" { // what was meant is not to be opened, but checked
+		targetErr = hint.Wrap(targetErr, strings.ReplaceAll(next, "kubectl eshell ", "kubectl eshell check "))
+	}
 	if err := cmp.Or(err, targetErr); err != nil {
 		return 0, err
 	}
+	if absent != "" {
+		return 0, hint.Wrap(fmt.Errorf("namespaces %q not found", c.namespace), absent)
+	}
 	findings := make([]finding, 0, len(capabilities)+len(targets))
 	for _, capability := range capabilities {
-		findings = append(findings, judged(capability, lacking))
+		f := judged(capability, lacking)
+		// A target was read, perhaps by a rule that names it.
+		f.session = f.session && (capability.Name != access.Workloads || len(targets) == 0)
+		findings = append(findings, f)
 	}
 	findings = append(findings, targets...)
 	if err := c.showFindings(k, findings); err != nil {
@@ -191,14 +202,19 @@ func (c *sessionCommand) rehearse(ctx context.Context, k checking, mode string) 
 	if isNoAnswer(ctx, refused) {
 		return finding{}, refused
 	}
-	return rehearsed(o, noLease, refused), nil
+	answer := rehearsed(o, noLease, refused)
+	if by := policy.Refusal(refused); by != nil {
+		answer.next = passing(by, slices.Concat(k.target, []string{"--mode", mode, "-n", c.namespace}))
+	}
+	return answer, nil
 }
 
-// isNoAnswer reports whether an error says nothing about a target: it is not there, or the server was not
-// reached.
+// isNoAnswer reports whether an error says nothing about a target: it or its type is not there, or the server
+// was not reached.
 func isNoAnswer(ctx context.Context, err error) bool {
 	_, unreachable := errors.AsType[*url.Error](err)
-	return err != nil && (ctx.Err() != nil || unreachable || apierrors.IsNotFound(err))
+	_, unknown := errors.AsType[*workload.UnknownTypeError](err)
+	return err != nil && (ctx.Err() != nil || unreachable || unknown || apierrors.IsNotFound(err))
 }
 
 // rehearsed returns the answer about a target.

@@ -150,7 +150,7 @@ func (c *sessionCommand) show(ctx context.Context, l listing, kind string, items
 		return c.document(l.Output, kind, items)
 	case len(names) == 0:
 		c.out.Say("%s", noneFound(l, c.namespace))
-		if next := c.missingNamespace(ctx); next != "" && !l.Everywhere {
+		if next := c.missingNamespace(ctx, "list"); next != "" && !l.Everywhere {
 			c.out.Say("hint: %s", next)
 		}
 		return nil
@@ -166,13 +166,14 @@ func (c *sessionCommand) show(ctx context.Context, l listing, kind string, items
 	return written(printer.PrintObj(table, c.stdout))
 }
 
-// missingNamespace returns the hint if -n names a namespace that is not there.
-func (c *sessionCommand) missingNamespace(ctx context.Context) string {
+// missingNamespace returns the hint if -n names a namespace that is not there. command is what was typed:
+// "list".
+func (c *sessionCommand) missingNamespace(ctx context.Context, command string) string {
 	if !c.enforceNamespace {
 		return ""
 	}
 	return workload.SuggestNamespace(ctx, c.cluster.Client, c.namespace, func(meant string) string {
-		return hint.Command("kubectl eshell list -n %s", meant)
+		return hint.Command("kubectl eshell %s -n %s", command, meant)
 	})
 }
 

@@ -60,13 +60,12 @@ Without a name all of them are printed.`,
 		ValidArgsFunction: completePolicies,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			options, err := f.options(names)
-			if err != nil {
+			if err = cmp.Or(err, notEmpty(cmd.Flags())); err != nil {
 				return err
 			}
-			if printed := options.Names; slices.Contains(printed, policy.Connect) &&
-				!slices.Contains(printed, policy.Identity) {
-				newPrinter(streams.ErrOut, false).Warn("the policy connect tells sessions by their names, " +
-					"which the policy identity guards: apply both")
+			out := newPrinter(streams.ErrOut, false)
+			for _, doubt := range doubts(cmd.Flags(), options.Names) {
+				out.Warn("%s", doubt)
 			}
 			text, err := policy.Print(options)
 			if err != nil {
@@ -87,6 +86,31 @@ Without a name all of them are printed.`,
 	})
 	command.SetUsageFunc(func(cmd *cobra.Command) error { return writePolicyUsage(cmd, cmd.OutOrStderr()) })
 	return command
+}
+
+// notEmpty refuses flags without a value, as a script's that has lost a variable: their defaults allow more.
+func notEmpty(set *pflag.FlagSet) (err error) {
+	set.Visit(func(flag *pflag.Flag) {
+		if value := flag.Value.String(); value == "" || value == "[]" {
+			err = cmp.Or(err, fmt.Errorf("--%s has no value", flag.Name))
+		}
+	})
+	return err
+}
+
+// doubts returns what might be forgotten among the policies to print.
+func doubts(set *pflag.FlagSet, printed []string) (all []string) {
+	if slices.Contains(printed, policy.Connect) && !slices.Contains(printed, policy.Identity) {
+		all = append(all, "the policy connect tells sessions by their names, which the policy identity guards: "+
+			"apply both")
+	}
+	set.Visit(func(flag *pflag.Flag) {
+		about, _, is := strings.Cut(flag.Usage, ": ") // as in "ttl: sessions live for at most"
+		if is && slices.Contains(policy.Names(), about) && !slices.Contains(printed, about) {
+			all = append(all, "--"+flag.Name+" is for the policy "+about+", which is not printed")
+		}
+	})
+	return all
 }
 
 func writePolicyUsage(cmd *cobra.Command, out io.Writer) error {
@@ -257,10 +281,27 @@ func parseSelector(to **metav1.LabelSelector, flag, text string) error {
 // explainPolicy adds to the refusal of a session by one of the policies the command that it lets pass.
 func explainPolicy(cmd *cobra.Command, args []string, err error) error {
 	refused := policy.Refusal(err)
-	if refused == nil || cmd.HasParent() && hint.Of(err) != "" {
+	switch {
+	case refused == nil || cmd.HasParent() && hint.Of(err) != "":
 		return err
+	case cmd.HasParent():
+		return hint.Wrap(err, seePolicy(refused))
 	}
-	next := hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+	return hint.Wrap(err, passing(refused, args))
+}
+
+// seePolicy says where an administrator finds out more.
+func seePolicy(refused *policy.RefusedError) string {
+	if refused.Policy == "" {
+		return hint.Command("tell whoever manages it; it reads: kubectl get "+
+			"validatingadmissionpolicybinding %s -o jsonpath={.spec.paramRef}", refused.Binding)
+	}
+	return hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+}
+
+// passing returns the command that one of the policies lets pass. args are those of the command for a session
+// that it has refused.
+func passing(refused *policy.RefusedError, args []string) string {
 	named := func(pattern, otherwise string) string {
 		if found := regexp.MustCompile(pattern).FindStringSubmatch(refused.Sentence); found != nil {
 			return found[1]
@@ -268,22 +309,20 @@ func explainPolicy(cmd *cobra.Command, args []string, err error) error {
 		return otherwise
 	}
 	switch {
-	case cmd.HasParent():
 	case refused.Policy == policy.Reason:
-		next = again(args, nil, "--reason", "TICKET")
+		return again(args, nil, "--reason", "TICKET")
 	case refused.Policy == policy.TTL && named(`(at most )`, "") != "":
-		next = again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
+		return again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
 	case refused.Policy == policy.Images:
-		next = again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
+		return again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
 	case refused.Policy != policy.Debug:
+		return seePolicy(refused)
 	case strings.Contains(refused.Sentence, "--image"):
-		next = again(args, nil, "--image", named(`is not one of ([^ ,]+)`, "IMAGE"))
+		return again(args, nil, "--image", named(`is not one of ([^ ,]+)`, "IMAGE"))
 	case strings.Contains(refused.Sentence, "--profile"):
-		next = again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
-	default:
-		next = "for a clone: " + again(args, []string{"--profile"}, "--mode", "clone")
+		return again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
 	}
-	return hint.Wrap(err, next)
+	return "for a clone: " + again(args, []string{"--profile"}, "--mode", "clone")
 }
 
 // again returns a command line with another value of a flag, and without some flags.

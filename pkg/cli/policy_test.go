@@ -69,6 +69,8 @@ func TestPolicyMistakes(t *testing.T) {
 			"hint: for example: --registry registry.example/team\n"},
 		{"--debug-image busybox:1", "error: --debug-image \"busybox:1\" does not name its registry\n" +
 			"hint: in full: --debug-image docker.io/library/busybox:1\n"},
+		{"--registry=", "error: --registry has no value\n"},
+		{"--reason-pattern=", "error: --reason-pattern has no value\n"},
 		{"--debug-image team/x", "error: --debug-image \"team/x\" does not name its registry\n" +
 			"hint: in full: --debug-image docker.io/team/x\n"},
 		{"--debug-profile auto", "error: --debug-profile \"auto\" is not one of: general, baseline, restricted, netadmin, sysadmin\n"},
@@ -87,6 +89,10 @@ func TestPolicyMistakes(t *testing.T) {
 func TestPolicyAlone(t *testing.T) {
 	got := runMain(t.Context(), t, "policy", "connect")
 	if got.status != 0 || !strings.Contains(got.errOut, "warning: the policy connect ") {
+		t.Errorf("%+v", got)
+	}
+	got = runMain(t.Context(), t, "policy", "identity", "--max-ttl", "1h", "--action", "warn")
+	if got.status != 0 || got.errOut != "warning: --max-ttl is for the policy ttl, which is not printed\n" {
 		t.Errorf("%+v", got)
 	}
 	got = runMain(t.Context(), t, "policy", "--max-ttl", "2d", "--registry", "a.example,b.example/x")

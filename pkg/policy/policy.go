@@ -4,7 +4,6 @@
 package policy
 
 import (
-	"bufio"
 	"bytes"
 	"embed"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
@@ -72,13 +70,16 @@ func Print(o Options) ([]byte, error) {
 		if !slices.Contains(o.Names, name) {
 			continue
 		}
-		policy, binding, err := read(name)
+		policy, bindings, err := read(name)
 		if err != nil {
 			return nil, err
 		}
-		o.bind(name, binding)
 		reads = reads || policy.Spec.ParamKind != nil
-		documents = append(documents, policy, binding)
+		documents = append(documents, policy)
+		for _, binding := range bindings {
+			o.bind(name, binding)
+			documents = append(documents, binding)
+		}
 	}
 	if reads {
 		parameters, err := o.parameters()
@@ -128,32 +129,35 @@ func (o Options) bind(name string, binding *admissionv1.ValidatingAdmissionPolic
 	if name == Debug && o.DebugSelector != nil {
 		selector = o.DebugSelector
 	}
-	binding.Spec.MatchResources = nil
-	if selector != nil {
-		binding.Spec.MatchResources = &admissionv1.MatchResources{NamespaceSelector: selector}
+	if selector == nil {
+		return
 	}
+	if binding.Spec.MatchResources == nil {
+		binding.Spec.MatchResources = &admissionv1.MatchResources{}
+	}
+	binding.Spec.MatchResources.NamespaceSelector = selector
 }
 
-// read returns what the file of a policy has.
+// read returns what the file of a policy has: the policy, and its bindings.
 func read(name string) (*admissionv1.ValidatingAdmissionPolicy,
-	*admissionv1.ValidatingAdmissionPolicyBinding, error) {
+	[]*admissionv1.ValidatingAdmissionPolicyBinding, error) {
 	text, err := files.ReadFile(name + ".yaml")
 	if err != nil {
 		return nil, nil, err
 	}
 	policy := &admissionv1.ValidatingAdmissionPolicy{}
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{}
-	reader := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
-	for _, into := range []any{policy, binding} {
-		document, err := reader.Read()
-		if err == nil {
-			err = sigsyaml.UnmarshalStrict(document, into)
+	var bindings []*admissionv1.ValidatingAdmissionPolicyBinding
+	for n, document := range bytes.Split(text, []byte("\n---\n")) {
+		into := any(policy)
+		if n > 0 {
+			bindings = append(bindings, &admissionv1.ValidatingAdmissionPolicyBinding{})
+			into = bindings[n-1]
 		}
-		if err != nil {
+		if err := sigsyaml.UnmarshalStrict(document, into); err != nil {
 			return nil, nil, fmt.Errorf("%s.yaml: %w", name, err)
 		}
 	}
-	return policy, binding, nil
+	return policy, bindings, nil
 }
 
 // marshal returns an object as YAML without what only the server sets.

@@ -16,18 +16,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 )
 
-// TestFiles: each file has one policy and its binding, which fails closed unless it refuses nothing, and each
+// TestFiles: each file has one policy and its bindings, which fail closed unless it refuses nothing, and each
 // sentence begins with the policy's name, by which a client recognizes it.
 func TestFiles(t *testing.T) {
 	for _, name := range Names() {
-		policy, binding, err := read(name)
-		if err != nil {
-			t.Error(err)
+		policy, bindings, err := read(name)
+		if err != nil || len(bindings) == 0 {
+			t.Errorf("%s.yaml has %d bindings: %v", name, len(bindings), err)
 			continue
-		}
-		if policy.Name != "eshell-"+name || binding.Name != policy.Name || binding.Spec.PolicyName != policy.Name {
-			t.Errorf("%s.yaml: the names are %s, %s and %s", name, policy.Name, binding.Name,
-				binding.Spec.PolicyName)
 		}
 		closed := admissionv1.Fail
 		if name == Audit {
@@ -36,9 +32,16 @@ func TestFiles(t *testing.T) {
 		if policy.Spec.FailurePolicy == nil || *policy.Spec.FailurePolicy != closed {
 			t.Errorf("%s.yaml: failurePolicy is not %s", name, closed)
 		}
-		if reads := policy.Spec.ParamKind != nil; reads != (binding.Spec.ParamRef != nil) || reads &&
-			*binding.Spec.ParamRef.ParameterNotFoundAction != admissionv1.DenyAction {
-			t.Errorf("%s.yaml: its parameters can be missing", name)
+		for _, binding := range bindings {
+			if policy.Name != "eshell-"+name || !strings.HasPrefix(binding.Name, policy.Name) ||
+				binding.Spec.PolicyName != policy.Name {
+				t.Errorf("%s.yaml: the names are %s, %s and %s", name, policy.Name, binding.Name,
+					binding.Spec.PolicyName)
+			}
+			if reads := policy.Spec.ParamKind != nil; reads != (binding.Spec.ParamRef != nil) || reads &&
+				*binding.Spec.ParamRef.ParameterNotFoundAction != admissionv1.DenyAction {
+				t.Errorf("%s.yaml: its parameters can be missing", name)
+			}
 		}
 		for _, v := range policy.Spec.Validations {
 			start := "eshell policy " + name + ": "
@@ -79,7 +82,7 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	documents := strings.Split(string(text), "---\n")
-	if len(documents) != 5 || strings.Contains(string(text), "status:") {
+	if len(documents) != 6 || strings.Contains(string(text), "status:") {
 		t.Fatalf("%d documents:\n%s", len(documents), text)
 	}
 	for n, parts := range [][]string{
@@ -87,6 +90,7 @@ func TestPrint(t *testing.T) {
 		{"kind: ValidatingAdmissionPolicy\n", "name: eshell-reason"},
 		{"kind: ValidatingAdmissionPolicyBinding", "policyName: eshell-reason", "- Warn\n  - Audit",
 			"namespace: platform", "namespaceSelector:\n      matchLabels:\n        env: production"},
+		{"name: eshell-reason-debug", "policyName: eshell-reason\n", "env: production"},
 		{"name: eshell-debug"}, {"policyName: eshell-debug", "env: production"},
 	} {
 		for _, part := range parts {
@@ -108,17 +112,19 @@ func TestPrintApart(t *testing.T) {
 	o := Options{Selector: &metav1.LabelSelector{}, DebugSelector: &metav1.LabelSelector{
 		MatchLabels: map[string]string{"tier": "1"}}}
 	for _, name := range Names() {
-		_, binding, err := read(name)
+		_, bindings, err := read(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.bind(name, binding)
 		want := o.Selector
 		if name == Debug {
 			want = o.DebugSelector
 		}
-		if binding.Spec.MatchResources.NamespaceSelector != want {
-			t.Errorf("%s: %+v", name, binding.Spec.MatchResources)
+		for _, binding := range bindings {
+			o.bind(name, binding)
+			if binding.Spec.MatchResources.NamespaceSelector != want {
+				t.Errorf("%s: %+v", name, binding.Spec.MatchResources)
+			}
 		}
 	}
 }
@@ -132,6 +138,14 @@ func TestRefusal(t *testing.T) {
 	got := Refusal(answer(ours))
 	if got == nil || got.Policy != TTL || got.Object != "our-ttl" || got.Sentence != "a session" {
 		t.Errorf("got %+v", got)
+	}
+	for _, why := range []string{"failed to configure binding: no params found",
+		"expression 'variables.max' resulted in error: no params found"} {
+		broken := Refusal(answer("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: " + why))
+		if broken == nil || broken.Policy != "" || broken.Binding != "b" || broken.Error() !=
+			"the policy p of this cluster refuses it, because it cannot be evaluated: no params found" {
+			t.Errorf("got %+v", broken)
+		}
 	}
 	for _, other := range []error{nil, errors.New(ours), answer("exceeded quota"),
 		answer("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no")} {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -105,10 +106,12 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 	return other
 }
 
-// refusal returns the refusal of a lease by one of our policies, which would refuse the rest of the session
-// too. A plan that joins another session needs no lease.
+// refusal returns the refusal of a lease by one of our policies that would refuse the rest of the session too:
+// its sentence names a flag. Another one is about the Job alone, as when a webhook has changed it, and the
+// session does without. A plan that joins another session needs no lease.
 func (t *pendingLease) refusal(planned *plan.Plan) error {
-	if planned.Joins || policy.Refusal(t.err) == nil {
+	refused := policy.Refusal(t.err)
+	if planned.Joins || refused == nil || !strings.Contains(refused.Sentence, "(--") {
 		return nil
 	}
 	return fmt.Errorf("create job/%s in namespace %s: %w", owned.LeaseName(t.terms.Session),

@@ -55,8 +55,12 @@ func TestCheckTarget(t *testing.T) {
 			`deployment/app +no .*User "reader" cannot create resource "pods"`,
 			"hint: ask whoever manages roles in namespace NAMESPACE for this Role: " +
 				"kubectl eshell rbac --mode clone -n NAMESPACE --for reader\n"},
+		{"a rule with a name", getsOne, "deploy/app --mode clone --as reader", 0,
+			`(?s)workloads +no .*deployment/app +yes `, "for this Role: kubectl eshell rbac .*\n"},
+		{"no such type", func(*testing.T, namespaceFixture) {}, "foo/bar", 125, `\A\z`,
+			"error: the server doesn't have a resource type \"foo\"\nhint: types: pod, .*\n"},
 		{"not there", func(*testing.T, namespaceFixture) {}, "deploy/aap", 125, `\A\z`,
-			`hint: did you mean: kubectl eshell deploy/app -n NAMESPACE\n`},
+			`hint: did you mean: kubectl eshell check deploy/app -n NAMESPACE\n`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +81,21 @@ func TestCheckTarget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// getsOne lets a user get one deployment only, and clone it.
+func getsOne(t *testing.T, r namespaceFixture) {
+	r.apply(t, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: named}
+rules:
+- {apiGroups: [apps], resources: [deployments], resourceNames: [app], verbs: [get]}
+- {apiGroups: [""], resources: [pods], verbs: [create, watch, delete]}
+- {apiGroups: [""], resources: [pods/attach, pods/exec], verbs: [create, get]}
+- {apiGroups: [batch], resources: [jobs], verbs: [create, patch, delete]}
+`)
+	kubectl(t, "create", "rolebinding", "named", "-n", r.namespace, "--role=named", "--user=reader")
 }
 
 // noLeases lets no Job pass.
@@ -115,6 +134,10 @@ func TestCheck(t *testing.T) {
 	if end := eshell(t.Context(), "check", "--server", "https://127.0.0.1:1"); end.status != 125 ||
 		end.stdout != "" || !strings.HasPrefix(end.stderr, "error: ") {
 		t.Errorf("without a server: %+v", end)
+	}
+	if end := eshell(t.Context(), "check", "-n", env.namespace+"x"); end.status != 125 || end.stdout != "" ||
+		!strings.HasSuffix(end.stderr, "did you mean: kubectl eshell check -n "+env.namespace+"\n") {
+		t.Errorf("in a namespace that is not there: %+v", end)
 	}
 	if end := eshell(t.Context(), "rbac", "--server", "https://127.0.0.1:1"); end.status != 0 {
 		t.Errorf("rbac asks a server: %+v", end)

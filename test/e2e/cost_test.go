@@ -64,7 +64,7 @@ func TestCost(t *testing.T) {
 		{"deploy/source --dry-run=client", false, rights + "3 POST selfsubjectaccessreviews, GET deployments, " +
 			strings.TrimSuffix(lists, ", "), 1, 3, 24, true},
 		{"list", false, "GET pods, GET jobs, POST selfsubjectreviews", 1, 3, 48, true},
-		{"check", false, fmt.Sprintf("%d POST selfsubjectaccessreviews, POST selfsubjectreviews",
+		{"check", false, fmt.Sprintf("%d POST selfsubjectaccessreviews, GET namespaces, POST selfsubjectreviews",
 			len(access.Permissions(access.Capabilities(access.Scope{})))), 1, 3, 48, true},
 		{"attach " + name + " -- true", false,
 			"GET pods, GET jobs, POST selfsubjectreviews, GET pods/exec, GET jobs", 3, 5, 32, false},

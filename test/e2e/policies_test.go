@@ -133,13 +133,14 @@ func (r policed) sends(ctx context.Context, client kubernetes.Interface, object 
 	case inClone:
 		err = r.adds(ctx, client, "app-eshell-bcdfg", o.EphemeralContainer)
 	case change:
-		resource, name, _ := strings.Cut(o.resource, "/")
+		path := strings.Split(o.resource, "/")
 		rest := client.CoreV1().RESTClient()
-		if resource == "jobs" {
+		if path[0] == "jobs" {
 			rest = client.BatchV1().RESTClient()
 		}
-		err = rest.Patch(apitypes.StrategicMergePatchType).Namespace(r.namespace).Resource(resource).
-			Name(name).Param("dryRun", metav1.DryRunAll).Body([]byte(o.patch)).Do(ctx).Error()
+		err = rest.Patch(apitypes.StrategicMergePatchType).Namespace(r.namespace).Resource(path[0]).
+			Name(path[1]).SubResource(path[2:]...).Param("dryRun", metav1.DryRunAll).Body([]byte(o.patch)).
+			Do(ctx).Error()
 	case connection:
 		err = r.connects(ctx, client, o)
 	default:
@@ -198,7 +199,7 @@ type change struct{ resource, patch string }
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	r := newPoliced(t, "policies", "--reason-pattern=^OPS-[0-9]+$", "--max-ttl=1h",
-		"--registry=localhost,registry.example/team", "--debug-profile=baseline",
+		"--registry=localhost,registry.example/team,docker.io/base", "--debug-profile=baseline",
 		"--debug-image="+busyboxImage+",evil.example/x", "--connect-exempt=break-glass")
 	alice := r.as(t, "alice")
 	r.seed(t, alice)
@@ -227,7 +228,9 @@ func TestPolicies(t *testing.T) {
 	r.sessions(t)
 	r.isAudited(t)
 	r.profiles(t, alice)
+	r.suspends(t, alice)
 	r.warns(t, alice)
+	r.losesParameters(t, alice)
 }
 
 // judged is a request, and the sentence that refuses it.
@@ -309,7 +312,7 @@ func annotation(name, value string) string {
 
 func (r policed) identities() []judged {
 	const job, pod = "jobs/eshell-bcdfg", "pods/app-eshell-bcdfg"
-	const isNone = "identity: app-eshell-x7k2p has the name or a label of a session, and is none"
+	const isNone = "identity: app-eshell-x7k2p has the name, a label or an annotation of a session, and is none"
 	const kept = "identity: the user, the reason and the mode of a session are never changed"
 	const others = "identity: another user changes nothing of a session but its time"
 	const relabelled = "identity: the labels of a session are never changed"
@@ -343,7 +346,7 @@ func (r policed) identities() []judged {
 		}), "identity: only a debug session is allowed to have a container that is named eshell-ID"},
 		{"a label", "alice", changed(r.plain("web"), func(pod *corev1.Pod) {
 			pod.Labels = map[string]string{owned.SessionLabel: "x7k2p"}
-		}), "identity: web has the name or a label of a session, and is none"},
+		}), "identity: web has the name, a label or an annotation of a session, and is none"},
 		{"a lease that runs", "alice", r.lease(func(job *batchv1.Job) { job.Spec.Parallelism = nil }),
 			"identity: the lease of a session runs nothing"},
 		{"a renewal", "alice", change{job, `{"spec":{"activeDeadlineSeconds":900}}`}, ""},
@@ -364,6 +367,18 @@ func (r policed) identities() []judged {
 		{"production's label", "alice", change{"pods/production",
 			`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"kubectl-eshell"}}}`}, relabelled},
 		{"production", "bob", change{"pods/production", `{"metadata":{"labels":{"a":"b"}}}`}, ""},
+		{"an annotation", "alice", changed(r.plain("web"), func(pod *corev1.Pod) {
+			pod.Annotations = map[string]string{owned.UserAnnotation: "bob"}
+		}), "identity: web has the name, a label or an annotation of a session, and is none"},
+		{"production's annotation", "alice", change{"pods/production", annotation("user", "bob")}, kept},
+		{"production's label by its status", "alice", change{"pods/production/status",
+			`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"kubectl-eshell"}}}`}, relabelled},
+		{"its user by its status", "alice", change{pod + "/status", annotation("user", "bob")}, kept},
+		{"its time by its status", "alice", change{job + "/status", annotation("ttl-seconds", "9999")},
+			"identity: the annotations of a session are never changed with its status"},
+		{"a kubelet's status", "system:node:node1", change{"pods/production/status",
+			`{"status":{"message":"x"}}`}, ""},
+		{"a clone's status", "system:node:node1", change{pod + "/status", `{"status":{"message":"x"}}`}, ""},
 	}
 }
 
@@ -397,6 +412,10 @@ func (r policed) ttls() []judged {
 	const job, pod = "jobs/eshell-bcdfg", "pods/app-eshell-bcdfg"
 	const refusal = "ttl: a session lives for at most 1h (--ttl)"
 	const endless = "ttl: this lease would not end in its own time"
+	const unleasedRefusal = "ttl: a clone without a lease lives for at most 1h (--ttl)"
+	graceful := func(seconds int64) *corev1.Pod {
+		return r.clone(func(pod *corev1.Pod) { pod.Spec.TerminationGracePeriodSeconds = &seconds })
+	}
 	unleased := func(deadline int64) func(*corev1.Pod) {
 		return func(pod *corev1.Pod) { pod.OwnerReferences, pod.Spec.ActiveDeadlineSeconds = nil, &deadline }
 	}
@@ -421,14 +440,24 @@ func (r policed) ttls() []judged {
 		{"a finalizer", "alice", r.lease(func(job *batchv1.Job) {
 			job.Finalizers = []string{"example.com/stay"}
 		}), endless},
+		{"a clone with another owner too", "alice", r.clone(func(pod *corev1.Pod) {
+			pod.OwnerReferences = append(pod.OwnerReferences, metav1.OwnerReference{APIVersion: "v1",
+				Kind: "ConfigMap", Name: "kube-root-ca.crt", UID: "2"})
+		}), unleasedRefusal},
+		{"a clone of another API's Job", "alice", r.clone(func(pod *corev1.Pod) {
+			pod.OwnerReferences[0].APIVersion = "example.com/v1"
+		}), unleasedRefusal},
+		{"a clone that ends in a minute", "alice", graceful(60), ""},
+		{"a clone that ends later", "alice", graceful(61),
+			"ttl: the terminationGracePeriodSeconds of a clone are 60 at most"},
 		{"a clone with a deadline", "alice", r.clone(unleased(3600)), ""},
 		{"a clone with a longer deadline", "alice", r.clone(unleased(3601)),
-			"ttl: a clone without a lease lives for at most 1h (--ttl)"},
+			unleasedRefusal},
 		{"extended", "bob", change{job, annotation("ttl-seconds", "3600")}, ""},
 		{"extended beyond", "bob", change{job, annotation("ttl-seconds", "3601")}, refusal},
 		{"renewed beyond", "alice", change{job, `{"spec":{"activeDeadlineSeconds":3602}}`}, endless},
 		{"taken from its lease", "alice", change{pod, `{"metadata":{"ownerReferences":null}}`},
-			"ttl: a clone without a lease lives for at most 1h (--ttl)"},
+			unleasedRefusal},
 		{"taken from its lease by the garbage collector",
 			"system:serviceaccount:kube-system:generic-garbage-collector",
 			change{pod, `{"metadata":{"ownerReferences":null}}`}, ""},
@@ -436,16 +465,16 @@ func (r policed) ttls() []judged {
 }
 
 func (r policed) images() []judged {
-	const from = " is not from localhost, registry.example/team (--image)"
+	const from = " is not from localhost, registry.example/team, docker.io/base (--image)"
 	var tests []judged
 	for _, name := range []string{"registry.example/team/app:1", "registry.example/team:1",
-		"registry.example/team/app@sha256:" + strings.Repeat("a", 64), "localhost/x"} {
+		"registry.example/team/app@sha256:" + strings.Repeat("a", 64), "localhost/x", "base/x", "docker.io/base/x"} {
 		tests = append(tests, judged{name, "alice", r.clone(image(name)), ""})
 	}
 	for _, name := range []string{"nginx", "team/app", "registry.example/other", "registry.example/teams/app",
 		"registry.example.evil/team/app", "registry.example:5000/team/app", "REGISTRY.example/team/app",
 		"evil.example/registry.example/team/app", "registry.example/team/../other", "localhostile/x",
-		"localhost:5000/x", "Localhost/x", "evil.example/x@localhost/x"} {
+		"localhost:5000/x", "Localhost/x", "base", "docker.io/base", "evil.example/x@localhost/x"} {
 		tests = append(tests, judged{name, "alice", r.clone(image(name)), "images: " + name + from})
 	}
 	const evil = "evil.example/x"
@@ -541,7 +570,7 @@ func (r policed) sessions(t *testing.T) {
 		{"deploy/app --reason OPS-1", "job/eshell-.....", policies.TTL, "a session lives for at most 1h (--ttl)",
 			"--ttl 1h"},
 		{"deploy/app --reason OPS-1 --ttl 1h --image team/app", "pod/app-eshell-.....", policies.Images,
-			"team/app is not from localhost, registry.example/team (--image)", "--image localhost/IMAGE"},
+			"team/app is not from localhost, registry.example/team, docker.io/base (--image)", "--image localhost/IMAGE"},
 		{"pod/production --reason OPS-1 --ttl 1h --mode debug --profile sysadmin", "", policies.Debug,
 			"container eshell-..... has more rights than profile baseline (--profile)", "--profile baseline"},
 	} {
@@ -568,12 +597,13 @@ func (r policed) sessions(t *testing.T) {
 	const given = " --reason OPS-1 --ttl 1h --via attach"
 	r.passes(t, "kubectl eshell deploy/app"+given+alicesOwn+" -- true")
 	r.passes(t, "kubectl eshell pod/production --mode debug"+given+alicesOwn+" -- true")
-	for given, want := range map[string]string{
-		"ESHELL_REASON=OPS-1 ESHELL_TTL=1h": `(?m)^deployment/app +yes `,
-		"ESHELL_TTL=1h":                     `(?m)^deployment/app +no .*reason of this cluster refuses it: a session needs`,
+	for given, want := range map[string][2]string{
+		"ESHELL_REASON=OPS-1 ESHELL_TTL=1h": {`(?m)^deployment/app +yes `, ""},
+		"ESHELL_TTL=1h": {`(?m)^deployment/app +no .*reason of this cluster refuses it: a session needs`,
+			"hint: deployment/app: kubectl eshell deploy/app --mode clone -n " + r.namespace + " --reason TICKET\n"},
 	} {
 		end := r.run(t, given+" kubectl-eshell check deploy/app --mode clone"+alicesOwn)
-		if !regexp.MustCompile(want).MatchString(end.stdout) {
+		if !regexp.MustCompile(want[0]).MatchString(end.stdout) || end.stderr != want[1] {
 			t.Errorf("%s: check prints %+v, want %s", given, end, want)
 		}
 	}
@@ -737,9 +767,9 @@ func (r policed) allow(t *testing.T, alice kubernetes.Interface, p profile.Profi
 func (r policed) warns(t *testing.T, alice kubernetes.Interface) {
 	t.Helper()
 	printed := kubectl(t, "eshell", "policy", "reason", "--action=warn")
-	_, actions, _ := strings.Cut(printed, "validationActions:\n")
-	if actions != "  - Warn\n  - Audit\n" {
-		t.Errorf("--action warn prints the actions\n%s", actions)
+	if warn := strings.Count(printed, "  validationActions:\n  - Warn\n  - Audit\n"); warn != 2 ||
+		strings.Contains(printed, "- Deny\n") {
+		t.Errorf("--action warn prints\n%s", printed)
 	}
 	kubectl(t, "patch", "validatingadmissionpolicybinding", r.namespace+"-reason", "--type=merge", "-p",
 		`{"spec":{"validationActions":["Warn","Audit"]}}`)
@@ -754,4 +784,76 @@ func (r policed) warns(t *testing.T, alice kubernetes.Interface) {
 	for _, session := range headlines(end.stderr) {
 		r.without(t, session)
 	}
+}
+
+const suspending = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: NAME}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{apiGroups: [batch], apiVersions: [v1], operations: [CREATE], resources: [jobs]}]
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration: {expression: "Object{spec: Object.spec{suspend: true}}"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: NAME}
+spec:
+  policyName: NAME
+  matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAME}}}
+`
+
+// suspends asserts that a session does without its lease where somebody else suspends all Jobs, as Kueue does:
+// the policy ttl refuses such a lease, but not a clone that ends by itself.
+func (r policed) suspends(t *testing.T, alice kubernetes.Interface) {
+	t.Helper()
+	if !env.embedded { // older servers have no such policies
+		return
+	}
+	r.apply(t, strings.ReplaceAll(suspending, "NAME", r.namespace))
+	remove := func() {
+		kubectl(t, "delete", "--ignore-not-found", "mutatingadmissionpolicy/"+r.namespace,
+			"mutatingadmissionpolicybinding/"+r.namespace)
+	}
+	t.Cleanup(remove)
+	r.holds(t, policies.TTL, alice, r.lease())
+	end := r.run(t, "kubectl-eshell deploy/app --reason OPS-1 --ttl 1h"+alicesOwn+" -- sh -c 'exit 7'")
+	if end.status != 7 || !strings.Contains(end.stderr, "  no lease: ") {
+		t.Errorf("where Jobs are suspended: %+v", end)
+	}
+	for _, session := range headlines(end.stderr) {
+		r.without(t, session)
+	}
+	remove()
+	r.await(t, "Jobs are not suspended", func(ctx context.Context) (bool, error) {
+		return r.sends(ctx, alice, r.lease()) == nil, nil
+	})
+}
+
+// losesParameters asserts that without the ConfigMap no session passes, and every other pod and Job does.
+func (r policed) losesParameters(t *testing.T, alice kubernetes.Interface) {
+	t.Helper()
+	kubectl(t, "delete", "configmap", r.namespace+"-policy", "-n", r.namespace)
+	r.await(t, "a policy without parameters", func(ctx context.Context) (bool, error) {
+		err := r.sends(ctx, alice, r.clone())
+		return err != nil && strings.Contains(err.Error(), "no params found"), nil
+	})
+	job := r.lease(func(job *batchv1.Job) { job.Name, job.Labels, job.Annotations = "plain", nil, nil })
+	for _, other := range []any{r.plain("web"), job, change{"pods/production", `{"metadata":{"labels":{"a":"b"}}}`}} {
+		if err := r.sends(t.Context(), alice, other); err != nil {
+			t.Errorf("%T: %v, want no refusal", other, err)
+		}
+	}
+	before := r.pods(t)
+	end := r.run(t, "kubectl-eshell deploy/app --reason OPS-1 --ttl 1h"+alicesOwn+" -- true")
+	want := regexp.MustCompile(`\Aerror: create pod/app-eshell-..... in namespace \S+: the policy (\S+) of this ` +
+		`cluster refuses it, because it cannot be evaluated: no params found .+\nhint: tell whoever manages it; ` +
+		`it reads: kubectl get validatingadmissionpolicybinding \S+ -o jsonpath={.spec.paramRef}\n\z`)
+	if end.status != 125 || !want.MatchString(end.stderr) {
+		t.Errorf("exit status %d, stderr is\n%swant\n%s", end.status, end.stderr, want)
+	}
+	r.left(t, before)
 }
