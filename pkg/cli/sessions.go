@@ -269,7 +269,7 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 
 func (c *sessionCommand) join(ctx context.Context, name string, o Options, force bool,
 	recording *recording) (int, error) {
-	c.remote.Prepare(ctx, 2) // for the command, and what keeps it alive
+	c.prepare(ctx, 2) // for the command, and what keeps it alive
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
 		return 0, err
