@@ -243,7 +243,7 @@ func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 			}
 		}()
 		if !authenticated.Load() && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, fmt.Errorf(gettingCredentials+"the plugin hangs: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("%s: %w", pluginHangs, context.Cause(ctx))
 		}
 		return nil, context.Cause(ctx)
 	}

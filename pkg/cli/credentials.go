@@ -172,6 +172,9 @@ func isUnsent(request *http.Request, err error) bool {
 // gettingCredentials begins what client-go says of a credential plugin that has failed. It has no type for it.
 const gettingCredentials = "getting credentials: "
 
+// pluginHangs begins what is said of one that does not end.
+const pluginHangs = gettingCredentials + "the plugin hangs"
+
 func isOfPlugin(err error) bool {
 	return err != nil && strings.Contains(err.Error(), gettingCredentials)
 }

@@ -42,6 +42,7 @@ type Recording struct {
 	columns, rows int       // of the terminal
 	streams       []*stream // with what they have not recorded yet
 	used          bool      // something was shown or typed
+	kept          bool      // even if not
 	over          bool
 	err           error // why nothing more is recorded
 }
@@ -134,11 +135,21 @@ func (r *Recording) Add(shown string) {
 	}
 }
 
-// IsEmpty reports whether nothing was shown or typed.
-func (r *Recording) IsEmpty() bool {
+// Keep has the recording kept even if nothing is shown: the session has begun.
+func (r *Recording) Keep() {
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.used
+	r.kept = true
+}
+
+// IsKept reports whether the session has begun: it is to be kept, or something was shown or typed.
+func (r *Recording) IsKept() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kept || r.used
 }
 
 // Close records the exit status of the session, and ends the recording. It returns why the recording is

@@ -226,8 +226,8 @@ func TestFiles(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("its mode is %v, %v", info.Mode(), err)
 	}
-	if !r.IsEmpty() {
-		t.Error("a new recording is not empty")
+	if r.IsKept() {
+		t.Error("a new recording is of a session that has begun")
 	}
 	r.Discard()
 	if _, err := os.Lstat(path); err == nil {
@@ -320,12 +320,34 @@ func TestNothing(t *testing.T) {
 	in := strings.NewReader("")
 	r.Resize(1, 1)
 	r.Add("x")
+	r.Keep()
 	if r.Writer(&out) != &out || r.Reader(in) != in || r.Reader(nil) != nil || r.Describe(Header{}) != nil {
 		t.Error("something is recorded")
 	}
 	some, _ := start(t, Options{Format: V3})
 	if some.Reader(in) != in {
 		t.Error("what is typed is recorded, and nobody has asked for that")
+	}
+}
+
+// TestKept: the recording of a session that has begun is kept, also if nothing was shown, with the header that
+// is known last.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	r, path := start(t, Options{Format: V3})
+	r.Keep()
+	if err := r.Describe(Header{Title: "late"}); err != nil || !r.IsKept() {
+		t.Errorf("%v, kept: %t", err, r.IsKept())
+	}
+	if err := r.Close(143); err != nil {
+		t.Error(err)
+	}
+	if header, events := play(t, path); header["title"] != "late" || joined(events, "x") != "143" {
+		t.Errorf("recorded was %v, %v", header, events)
+	}
+	shown, _ := start(t, Options{Format: V3})
+	if shown.Add("x"); !shown.IsKept() {
+		t.Error("what was shown is not kept")
 	}
 }
 

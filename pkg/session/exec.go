@@ -115,7 +115,8 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 // by calling stop: an entrypoint might not run its arguments, or the node hangs behind an API server that has
 // opened the stream.
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	defer s.watchIdle(ctx, stop)()
+	watchIdle, over := s.watchIdle(ctx, stop)
+	defer over()
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		// The stream's own limit comes first, with its words.
 		late := time.AfterFunc(s.StartTimeout+settleTime, func() {
@@ -134,6 +135,8 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 		defer opened()
 		ctx := stream.WithOpening(ctx, stream.Opening{Within: s.openTime(), Opened: func() {
 			opened()
+			watchIdle()
+			s.Record.Keep()
 			late.Reset(s.StartTimeout)
 		}})
 		if s.agent.Via == agent.ViaAttach {

@@ -168,6 +168,55 @@ func TestPluginAsks(t *testing.T) {
 	}
 }
 
+// TestPluginFails: a plugin that fails is left alone for a while, for longer each time, by everything that
+// needs credentials: a lost connection that is sought every second, and renewals of the lease.
+func TestPluginFails(t *testing.T) {
+	if !env.embedded {
+		t.Skip("the authority of an existing cluster is not ours to use")
+	}
+	t.Parallel()
+	folder := t.TempDir()
+	write(t, folder, "ask", nil)
+	mine, _ := loggedIn(t, pluginUser(t, folder))
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "--", "true")
+	cmd.Env = mine.env()
+	out, err := cmd.CombinedOutput()
+	if exitStatus(cmd) != 125 || !strings.Contains(string(out), "your credential plugin has failed: log in again") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	if calls := strings.Fields(read(t, folder, "calls")); len(calls) != 1 {
+		t.Errorf("the plugin has run %d times", len(calls))
+	}
+	folder = t.TempDir()
+	mine, proxy := loggedIn(t, pluginUser(t, folder))
+	term := mine.open(t, nil, "eshell", "deploy/bash", "--via=attach", "--lease=40s")
+	session := term.session()
+	term.expect(prompt)
+	old := expiring(t, folder)
+	write(t, folder, "ask", nil)
+	refuses(t, &old)
+	before := len(strings.Fields(read(t, folder, "calls")))
+	proxy.Drop()
+	lost := time.Now()
+	if err := until(t.Context(), patience, func(context.Context) (bool, error) {
+		screen, _ := term.shown()
+		return strings.Contains(screen, "was lost and is not restored yet") &&
+			strings.Contains(screen, "warning: the lease could not be renewed"), nil
+	}); err != nil {
+		t.Fatalf("nothing is said of the plugin: %v", err)
+	}
+	most := 2 + int(time.Since(lost)/(5*time.Second)) // the first pause
+	if runs := len(strings.Fields(read(t, folder, "calls"))) - before; runs == 0 || runs > most {
+		t.Errorf("the plugin has run %d times, want %d at most", runs, most)
+	}
+	if err := os.Remove(filepath.Join(folder, "ask")); err != nil {
+		t.Fatal(err)
+	}
+	term.expect(`reattached to ` + session.where())
+	term.typed("exit 7\n")
+	term.ended(7, session)
+}
+
 // loggedIn is a network of the test's own, and a world in which kubectl is the user.
 func loggedIn(t *testing.T, user clientcmdapi.AuthInfo) (testEnv, *faultproxy.Proxy) {
 	t.Helper()
