@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestCredentials(t *testing.T) {
 		t.Skip("the authority of an existing cluster is not ours to use")
 	}
 	t.Parallel()
-	namespaceFixture{env.namespace}.apply(t, account)
+	applyAccount(t)
 	all := places("credentials")
 	for _, c := range []credentials{
 		{"certificate of a plugin", pluginUser, expiring, all[:3]},
@@ -65,6 +66,14 @@ func TestCredentials(t *testing.T) {
 		})
 	}
 }
+
+// applyAccount makes the account, once for all tests: they run at the same time.
+func applyAccount(t *testing.T) {
+	t.Helper()
+	accountApplied.Do(func() { namespaceFixture{env.namespace}.apply(t, account) })
+}
+
+var accountApplied sync.Once
 
 // account is who the tokens are of.
 const account = `
@@ -108,7 +117,7 @@ func (c credentials) outlived(t *testing.T, place place) {
 // works on, and ends with its lease, which removes the pod that the client is not allowed to delete.
 func TestRevoked(t *testing.T) {
 	t.Parallel()
-	namespaceFixture{env.namespace}.apply(t, account)
+	applyAccount(t)
 	folder := t.TempDir()
 	token := newToken(t, folder)
 	mine, _ := loggedIn(t, clientcmdapi.AuthInfo{Token: token})
