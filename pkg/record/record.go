@@ -66,12 +66,18 @@ func New(ctx context.Context, o Options) (*Recording, error) {
 	return r, nil
 }
 
-// call waits for the disk, but not for ever.
+// call waits for the disk, but not for ever. It waits half of the time twice: when a process goes on that was
+// stopped, or whose computer slept, the one half is over at once, and the disk can answer in the other.
 func call[T any](ctx context.Context, path string, do func() (T, error)) (T, error) {
-	late := &os.PathError{Op: "wait for", Path: path,
-		Err: fmt.Errorf("the disk has not answered within %s", patience)}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, late)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	half := time.AfterFunc(patience/2, func() {
+		time.AfterFunc(patience/2, func() {
+			cancel(&os.PathError{Op: "wait for", Path: path,
+				Err: fmt.Errorf("the disk has not answered within %s", patience)})
+		})
+	})
+	defer half.Stop()
 	return bounded.Call(ctx, do)
 }
 

@@ -3,12 +3,15 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -418,4 +421,66 @@ func TestHungDisk(t *testing.T) {
 		}
 		close(answer)
 	})
+}
+
+// TestStopped: a process that was stopped for longer than a disk may take, or whose computer slept, has not
+// waited for the disk.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	const folder = "ESHELL_RECORD_STOPPED"
+	if dir := os.Getenv(folder); dir != "" {
+		recordUntilTold(t, dir)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestStopped$")
+	cmd.Env = append(os.Environ(), folder+"="+t.TempDir())
+	told, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	says, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := bufio.NewReader(says).ReadString('\n')
+	if err != nil || first != "recording\n" {
+		t.Errorf("it says %q, %v", first, err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGSTOP)
+	<-time.After(patience + time.Second)
+	_ = cmd.Process.Signal(syscall.SIGCONT)
+	told.Close()
+	rest, _ := io.ReadAll(says)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, rest)
+	}
+}
+
+// recordUntilTold records many sessions at the same time until stdin ends.
+func recordUntilTold(t *testing.T, dir string) {
+	var recording sync.WaitGroup
+	over := make(chan struct{})
+	for n := range 100 {
+		r, err := New(t.Context(), Options{Format: V3, Paths: []string{filepath.Join(dir, fmt.Sprint(n))},
+			Failed: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recording.Go(func() {
+			for out := r.Writer(io.Discard); ; fmt.Fprint(out, "x") {
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		})
+	}
+	fmt.Println("recording")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	close(over)
+	recording.Wait()
 }
