@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -40,9 +41,10 @@ const (
 // connection is how the cluster is reached.
 type connection struct {
 	cluster          workload.Cluster
-	remote           stream.Remote
-	reconnect        func() // closes the connections to the cluster, whatever requests are in progress
-	client           string // what this program calls itself there: "kubectl-eshell/v1.0.0 (linux/amd64)"
+	remote           guarded
+	authenticated    <-chan struct{} // closed when the first request has its credentials, or has failed
+	reconnect        func()          // closes the connections to the cluster, whatever requests are in progress
+	client           string          // what this program calls itself there: "kubectl-eshell/v1.0.0 (linux/amd64)"
 	currentContext   string
 	context          string // the same if the kubeconfig has several
 	namespace        string
@@ -90,9 +92,9 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err != nil {
 		return connection{}, err
 	}
-	shared := &sharing{RoundTripper: web.Transport, connected: make(chan struct{})}
-	renewed := renew(shared, config, dialer.CloseAll)
-	web.Transport = limited{stream.Direct(renewed), answerTime, mostAnswer} // around all others
+	login := &plugin{}
+	shared := newSharing(renew(web.Transport, config, login, dialer.CloseAll))
+	web.Transport = limited{stream.Direct(shared), answerTime, mostAnswer} // around all others
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	if err != nil {
 		return connection{}, err
@@ -103,14 +105,15 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 		Mapper:  flags.ToRESTMapper,
 		Dynamic: func() (dynamic.Interface, error) { return dynamic.NewForConfigAndClient(config, web) },
 	}
-	remote := stream.NewClient(config, client)
+	remote := guarded{stream.NewClient(config, client), login}
 	flags.WithWrapConfigFn(directly(flags.WrapConfigFn)) // for discovery, which has a connection of its own
 	reconnect := func() {
 		dialer.CloseAll()
 		remote.Forget()
 	}
 	remembered := cache{*flags.CacheDir, config.Host}
-	c := connection{cluster: cluster, remote: remote, reconnect: reconnect, client: config.UserAgent,
+	c := connection{cluster: cluster, remote: remote, authenticated: shared.authenticated,
+		reconnect: reconnect, client: config.UserAgent,
 		namespace: namespace, enforceNamespace: enforced, shells: shells{remembered}}
 	var kubeUser string
 	var several bool
@@ -147,29 +150,58 @@ func current(flags *genericclioptions.ConfigFlags) (name, user string, several b
 	return name, user, len(kubeconfig.Contexts) > 1, nil
 }
 
+// prepare begins to open the connections of the next n streams, once there are credentials for them: nobody is
+// asked for a password by several at once.
+func (c connection) prepare(ctx context.Context, n int) {
+	go func() {
+		select {
+		case <-c.authenticated:
+			if c.remote.plugin.failed() == nil {
+				c.remote.Prepare(ctx, n)
+			}
+		case <-ctx.Done():
+		}
+	}()
+}
+
 // sharing has all requests wait until the first has a connection, and share it. net/http would open one for
 // each of the requests that begin before it knows that the server speaks HTTP/2, and then close all but one:
-// some 15 handshakes at the beginning of a session.
+// some 15 handshakes at the beginning of a session. A credential plugin that fails would fail for each.
 type sharing struct {
 	http.RoundTripper
-	begun     atomic.Bool   // the first request has begun
-	connected chan struct{} // closed when it has a connection, or has failed
+	begun         atomic.Bool   // the first request has begun
+	authenticated chan struct{} // closed when it has its credentials, or has failed
+	connected     chan struct{} // closed when it has a connection, or has failed
+}
+
+func newSharing(transport http.RoundTripper) *sharing {
+	return &sharing{RoundTripper: transport, authenticated: make(chan struct{}),
+		connected: make(chan struct{})}
 }
 
 // RoundTrip passes the request on.
 func (s *sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 	if s.begun.CompareAndSwap(false, true) {
+		dial := sync.OnceFunc(func() { close(s.authenticated) })
 		open := sync.OnceFunc(func() { close(s.connected) })
 		defer open()
+		defer dial()
 		return s.RoundTripper.RoundTrip(request.WithContext(httptrace.WithClientTrace(request.Context(),
-			&httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { open() }})))
+			&httptrace.ClientTrace{
+				GetConn: func(string) { dial() },
+				GotConn: func(httptrace.GotConnInfo) { open() },
+			})))
+	}
+	select {
+	case <-s.authenticated:
+	case <-request.Context().Done(): // the transport returns its cause, and closes the body
 	}
 	late := time.NewTimer(sharingTime)
 	defer late.Stop()
 	select {
 	case <-s.connected:
 	case <-late.C: // a server that is out of reach is not reported after twice the time of a dial
-	case <-request.Context().Done(): // the transport returns its cause, and closes the body
+	case <-request.Context().Done():
 	}
 	return s.RoundTripper.RoundTrip(request)
 }
@@ -192,13 +224,18 @@ type limited struct {
 
 // RoundTrip passes the request on.
 func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(request.Context())
-	most := l.most
-	if request.URL.Query().Get("watch") != "" {
+	var authenticated atomic.Bool
+	ctx := httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { authenticated.Store(true) }})
+	var cancel context.CancelFunc
+	most, isWatch := l.most, request.URL.Query().Get("watch") != ""
+	if isWatch {
 		most = math.MaxInt64
-	} else if _, has := ctx.Deadline(); !has {
-		late := fmt.Errorf("the server did not answer within %s", l.within)
-		ctx, cancel = context.WithTimeoutCause(request.Context(), l.within, late)
+	}
+	if _, has := ctx.Deadline(); has || isWatch {
+		ctx, cancel = context.WithCancel(ctx)
+	} else {
+		ctx, cancel = context.WithTimeoutCause(ctx, l.within, fmt.Errorf("no answer within %s", l.within))
 	}
 	type result struct {
 		answer *http.Response
@@ -224,6 +261,9 @@ func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 				r.answer.Body.Close()
 			}
 		}()
+		if !authenticated.Load() && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, fmt.Errorf("%s: %w", pluginHangs, context.Cause(ctx))
+		}
 		return nil, context.Cause(ctx)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"slices"
@@ -229,7 +230,7 @@ func TestLimited(t *testing.T) {
 		return err
 	}
 	for _, path := range []string{"/api", "/begins"} {
-		if err := get(t.Context(), path); err == nil || err.Error() != "the server did not answer within 50ms" {
+		if err := get(t.Context(), path); err == nil || err.Error() != "no answer within 50ms" {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -286,8 +287,8 @@ func TestHangingPlugin(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := get(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error %v, want the context's", err)
+	if err := get(ctx); !errors.Is(err, context.DeadlineExceeded) || !isOfPlugin(err) {
+		t.Errorf("error %v, want the context's, and that the plugin hangs", err)
 	}
 }
 
@@ -359,7 +360,10 @@ func TestCurrent(t *testing.T) {
 // blackhole is a network in which a connection fails after a while.
 type blackhole struct{ after time.Duration }
 
-func (b blackhole) RoundTrip(*http.Request) (*http.Response, error) {
+func (b blackhole) RoundTrip(request *http.Request) (*http.Response, error) {
+	if trace := httptrace.ContextClientTrace(request.Context()); trace != nil {
+		trace.GetConn("api:443")
+	}
 	<-time.After(b.after)
 	return nil, errors.New("i/o timeout")
 }
@@ -368,7 +372,7 @@ func (b blackhole) RoundTrip(*http.Request) (*http.Response, error) {
 func TestSharingOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		s := &sharing{RoundTripper: blackhole{30 * time.Second}, connected: make(chan struct{})}
+		s := newSharing(blackhole{30 * time.Second})
 		var asked sync.WaitGroup
 		for range 3 {
 			asked.Go(func() {

@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
 	"os"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // renewing sends a request that was answered with 401 once more: a session outlives its credentials, and may
@@ -18,28 +22,83 @@ import (
 // a connection. The server has done nothing for a client that it did not accept.
 type renewing struct {
 	http.RoundTripper
-	tokenFile string                  // empty: there is none
-	reconnect func()                  // closes the connections, which keep their certificate; nil: none
-	failed    atomic.Pointer[failure] // the last one of the plugin
+	tokenFile string  // empty: there is none
+	reconnect func()  // closes the connections, which keep their certificate; nil: none
+	plugin    *plugin // is left alone when it has failed
 }
 
-// failure is one of a credential plugin.
-type failure struct {
-	err error
-	at  time.Time
+// plugin is a credential plugin. One that has failed is not run again for a while, by no request and no
+// stream: it may open a browser each time, write to the terminal, or count as a wrong password. The clean-up
+// alone tries every 250 ms, and a lost connection is sought every second.
+type plugin struct {
+	mu    sync.Mutex
+	err   error
+	until time.Time // when it may run again
+	pause time.Duration
 }
 
-// pluginPause is how long a credential plugin that has failed is not run again: it may open a browser each
-// time, write to the terminal, or count as a wrong password. The clean-up alone tries every 250 ms.
-const pluginPause = 5 * time.Second
+// The pause after a failure is twice as long as the one before it.
+const (
+	firstPause = 5 * time.Second
+	mostPause  = 20 * time.Second // the shortest lease
+)
+
+// failed returns why the plugin is not run now, or nil if it may be.
+func (p *plugin) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.until) {
+		return p.err
+	}
+	return nil
+}
+
+// note takes notice of how something ended that may have run the plugin.
+func (p *plugin) note(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.pause = 0
+	case isOfPlugin(err) && !time.Now().Before(p.until):
+		p.pause = max(firstPause, min(2*p.pause, mostPause))
+		p.err, p.until = err, time.Now().Add(p.pause)
+	}
+}
+
+// guarded opens streams, and does not run a plugin that has failed for them.
+type guarded struct {
+	stream.Remote
+	plugin *plugin
+}
+
+// Exec runs a command in a container.
+func (g guarded) Exec(ctx context.Context, c stream.Container, command []string,
+	streams remotecommand.StreamOptions) error {
+	return g.guard(func() error { return g.Remote.Exec(ctx, c, command, streams) })
+}
+
+// Attach attaches to a container's process.
+func (g guarded) Attach(ctx context.Context, c stream.Container, streams remotecommand.StreamOptions) error {
+	return g.guard(func() error { return g.Remote.Attach(ctx, c, streams) })
+}
+
+func (g guarded) guard(open func() error) error {
+	if err := g.plugin.failed(); err != nil {
+		return err
+	}
+	err := open()
+	g.plugin.note(err)
+	return err
+}
 
 // renew returns a transport with credentials that can change: from a plugin, or from files.
-func renew(transport http.RoundTripper, config *rest.Config, reconnect func()) http.RoundTripper {
+func renew(transport http.RoundTripper, config *rest.Config, p *plugin, reconnect func()) http.RoundTripper {
 	switch {
 	case config.CertFile != "":
-		return &renewing{RoundTripper: transport, tokenFile: config.BearerTokenFile, reconnect: reconnect}
+		return &renewing{transport, config.BearerTokenFile, reconnect, p}
 	case config.BearerTokenFile != "" || config.ExecProvider != nil || config.AuthProvider != nil:
-		return &renewing{RoundTripper: transport, tokenFile: config.BearerTokenFile}
+		return &renewing{transport, config.BearerTokenFile, nil, p}
 	}
 	return transport
 }
@@ -74,8 +133,8 @@ const (
 // client-go, or by reconnect. The request itself stays as it is: client-go adds the credentials to what it
 // sends.
 func (r *renewing) send(request *http.Request) (*http.Response, error) {
-	if last := r.failed.Load(); last != nil && time.Since(last.at) < pluginPause {
-		return nil, last.err
+	if err := r.plugin.failed(); err != nil {
+		return nil, err
 	}
 	for try := 1; ; try++ {
 		sent := request.Clone(request.Context())
@@ -87,9 +146,7 @@ func (r *renewing) send(request *http.Request) (*http.Response, error) {
 			sent.Body = body
 		}
 		answer, err := r.RoundTripper.RoundTrip(sent)
-		if isOfPlugin(err) {
-			r.failed.Store(&failure{err, time.Now()})
-		}
+		r.plugin.note(err)
 		if try == closedTries || !isUnsent(sent, err) {
 			return answer, err
 		}
@@ -112,7 +169,12 @@ func isUnsent(request *http.Request, err error) bool {
 	return request.Method != http.MethodPost || is && failed.Op == "write"
 }
 
-// isOfPlugin reports whether a credential plugin has failed. client-go has no type for it.
+// gettingCredentials begins what client-go says of a credential plugin that has failed. It has no type for it.
+const gettingCredentials = "getting credentials: "
+
+// pluginHangs begins what is said of one that does not end.
+const pluginHangs = gettingCredentials + "the plugin hangs"
+
 func isOfPlugin(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "getting credentials: ")
+	return err != nil && strings.Contains(err.Error(), gettingCredentials)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,12 +10,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 // answers are what a server answers to one request after the other: a status, or an error.
@@ -52,7 +57,7 @@ func TestRenewing(t *testing.T) {
 	if err := os.WriteFile(token, []byte("new\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	plugin := rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}
+	login := rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}
 	files := rest.Config{TLSClientConfig: rest.TLSClientConfig{CertFile: "tls.crt"}}
 	writing := &net.OpError{Op: "write", Err: net.ErrClosed}
 	reading := &net.OpError{Op: "read", Err: net.ErrClosed}
@@ -66,26 +71,26 @@ func TestRenewing(t *testing.T) {
 		end       any // a status or an error
 		reconnect int
 	}{
-		{"accepted", plugin, "POST", []any{201}, []string{"|body"}, 201, 0},
-		{"a plugin", plugin, "POST", []any{401, 201}, []string{"|body", "|body"}, 201, 0},
+		{"accepted", login, "POST", []any{201}, []string{"|body"}, 201, 0},
+		{"a plugin", login, "POST", []any{401, 201}, []string{"|body", "|body"}, 201, 0},
 		{"a certificate", files, "PATCH", []any{401, 200}, []string{"|body", "|body"}, 200, 1},
 		{"a token", rest.Config{BearerTokenFile: token}, "PATCH", []any{401, 200},
 			[]string{"|body", "Bearer new|body"}, 200, 0},
-		{"not accepted", plugin, "POST", []any{401, 401}, []string{"|body", "|body"}, 401, 0},
+		{"not accepted", login, "POST", []any{401, 401}, []string{"|body", "|body"}, 401, 0},
 		{"nothing changes", rest.Config{BearerToken: "old"}, "POST", []any{401}, []string{"|body"}, 401, 0},
-		{"closed", plugin, "POST", []any{writing, writing, 201}, []string{"|body", "|body", "|body"}, 201, 0},
-		{"closed while an answer is awaited", plugin, "DELETE", []any{reading, 200},
+		{"closed", login, "POST", []any{writing, writing, 201}, []string{"|body", "|body", "|body"}, 201, 0},
+		{"closed while an answer is awaited", login, "DELETE", []any{reading, 200},
 			[]string{"|body", "|body"}, 200, 0},
-		{"perhaps made", plugin, "POST", []any{reading}, []string{"|body"}, reading, 0},
-		{"other errors", plugin, "GET", []any{io.ErrUnexpectedEOF}, []string{"|body"},
+		{"perhaps made", login, "POST", []any{reading}, []string{"|body"}, reading, 0},
+		{"other errors", login, "GET", []any{io.ErrUnexpectedEOF}, []string{"|body"},
 			io.ErrUnexpectedEOF, 0},
-		{"a plugin that fails", plugin, "GET", []any{failed}, []string{"|body"}, failed, 0},
+		{"a plugin that fails", login, "GET", []any{failed}, []string{"|body"}, failed, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := &answers{next: tt.answers}
 				reconnected := 0
-				transport := renew(server, &tt.config, func() { reconnected++ })
+				transport := renew(server, &tt.config, &plugin{}, func() { reconnected++ })
 				request, err := http.NewRequestWithContext(t.Context(), tt.method, "https://api",
 					strings.NewReader("body"))
 				if err != nil {
@@ -105,27 +110,84 @@ func TestRenewing(t *testing.T) {
 	}
 }
 
-// TestFailedPlugin: a plugin that has failed is left alone for a while.
+// TestFailedPlugin: a plugin that has failed is left alone for a while, which is longer after each failure, by
+// requests and by streams.
 func TestFailedPlugin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := &answers{next: []any{errors.New("getting credentials: exec: exit code 1"), 200}}
-		transport := renew(server, &rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}, nil)
-		for n, want := range []int{1, 1, 2} {
+		failure := errors.New("getting credentials: exec: exit code 1")
+		server := &answers{next: []any{failure, failure, failure, failure, 200, failure}}
+		p := &plugin{}
+		transport := renew(server, &rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}, p, nil)
+		for n, step := range []struct {
+			after time.Duration
+			runs  int // so far
+			fails bool
+		}{
+			{0, 1, true}, {firstPause - 1, 1, true}, {1, 2, true}, {2*firstPause - 1, 2, true}, {1, 3, true},
+			{mostPause, 4, true}, {mostPause, 5, false}, {0, 6, true}, {firstPause - 1, 6, true},
+		} {
+			<-time.After(step.after)
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api", nil)
 			if err != nil {
 				t.Fatal(err)
-			}
-			if n == 2 {
-				<-time.After(pluginPause)
 			}
 			answer, err := transport.RoundTrip(request)
 			if err == nil {
 				answer.Body.Close()
 			}
-			if isOfPlugin(err) != (n < 2) || len(server.seen) != want {
+			if isOfPlugin(err) != step.fails || len(server.seen) != step.runs {
 				t.Errorf("request %d: error %v, the plugin has run %d times, want %d", n, err,
-					len(server.seen), want)
+					len(server.seen), step.runs)
 			}
+		}
+		streams := guarded{plugin: p}
+		opened := errors.Join(streams.Exec(t.Context(), stream.Container{}, nil, remotecommand.StreamOptions{}),
+			streams.Attach(t.Context(), stream.Container{}, remotecommand.StreamOptions{}))
+		if opened == nil || opened.Error() != failure.Error()+"\n"+failure.Error() {
+			t.Errorf("the streams end with %v", opened)
+		}
+		err := streams.guard(func() error { t.Error("a stream was opened"); return nil })
+		if err != failure {
+			t.Errorf("a stream ends with %v", err)
+		}
+		<-time.After(1)
+		if err := streams.guard(func() error { return nil }); err != nil || p.failed() != nil {
+			t.Errorf("a stream ends with %v", err)
 		}
 	})
 }
+
+// TestPluginFailsOnce: however many requests there are at the beginning, a plugin that fails is run once.
+func TestPluginFailsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		p := &plugin{}
+		asks := transport(func(*http.Request) (*http.Response, error) {
+			<-time.After(10 * time.Second) // somebody types a password
+			runs++
+			return nil, errors.New("getting credentials: exec: exit code 1")
+		})
+		shared := newSharing(renew(asks, &rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}, p, nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		connection{authenticated: shared.authenticated, remote: guarded{plugin: p}}.prepare(ctx, 2) // would panic
+		var asked sync.WaitGroup
+		for range 12 {
+			asked.Go(func() {
+				request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://api", nil)
+				if _, err := shared.RoundTrip(request); !isOfPlugin(err) {
+					t.Errorf("error %v", err)
+				}
+			})
+		}
+		asked.Wait()
+		if runs != 1 {
+			t.Errorf("the plugin has run %d times", runs)
+		}
+	})
+}
+
+// transport is a function that answers requests.
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(request *http.Request) (*http.Response, error) { return t(request) }

@@ -208,12 +208,12 @@ func (a *about) describe(p *plan.Plan) {
 }
 
 // end ends the recording of a session that returned a status and an error. It returns that error, or why the
-// recording is incomplete. Of a session that failed before it showed anything nothing is kept.
+// recording is incomplete. Of a session that failed before its command began nothing is kept.
 func (r *recording) end(status int, err error) error {
 	switch {
 	case r.Recording == nil:
 		return err
-	case err != nil && r.IsEmpty():
+	case err != nil && !r.IsKept():
 		r.Discard()
 		return err
 	case err != nil:

@@ -47,7 +47,7 @@ func (o Options) execute(ctx context.Context, c connection, streams genericioopt
 		return 0, err
 	}
 	reads := o.readsStdin(streams, out)
-	request.Prepare = c.remote.Prepare
+	request.Prepare = c.prepare
 	ctx, request.Session = sessionConfig(ctx, o, c, streams, out)
 	request.Session = recording.of(request.Session, o.Plan.Command)
 	request.UseTerminal = func(r *run.Request) {

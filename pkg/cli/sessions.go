@@ -127,7 +127,7 @@ end. A shell whose client is gone ends within a minute.`,
   kubectl eshell attach api-eshell-x7k2p -- bin/rails runner 'puts User.count'`,
 		ValidArgsFunction: answerer{c.flags}.sessions(1),
 		RunE: func(cmd *cobra.Command, words []string) error {
-			o, err := a.options(cmd.Flags())
+			o, err := a.withDefaults(cmd.Context(), cmd.Flags(), c.flags)
 			if err != nil {
 				return err
 			}
@@ -163,6 +163,32 @@ func (a *attaching) define(set *pflag.FlagSet) {
 	set.BoolVar(&a.force, "force", false, "attach to somebody else's session; eshell tells its owner")
 	a.record.define(set)
 	set.BoolVarP(&a.asked.Quiet, "quiet", "q", false, "print only output, warnings and errors")
+}
+
+// withDefaults returns the options of set, in which flags that were not typed have the defaults of kubectl
+// eshell's own: those by which a team protects whatever shell is open. What else a shell is like was decided
+// when its session began.
+func (a *attaching) withDefaults(ctx context.Context, set *pflag.FlagSet,
+	config *genericclioptions.ConfigFlags) (Options, error) {
+	f := newFlags()
+	f.config = config
+	_ = f.set.Set("detach", "false") // what a detached session does not need is for the shells in it
+	shared := []string{"idle", "escape", "record", "record-format", "record-input"}
+	for _, name := range shared {
+		if own := set.Lookup(name); own.Changed {
+			_ = f.set.Set(name, own.Value.String()) // which has been parsed
+		}
+	}
+	if err := f.takeDefaults(ctx, nil, -1); err != nil {
+		return Options{}, err
+	}
+	for _, name := range shared {
+		if own := set.Lookup(name); !own.Changed && name != "record" && len(f.origins[name]) > 0 {
+			_ = own.Value.Set(f.set.Lookup(name).Value.String())
+		}
+	}
+	o, err := a.options(set)
+	return o, f.blame(err)
 }
 
 // options parses the flags of set, which are those of define.
@@ -269,7 +295,7 @@ func (c *sessionCommand) attach(ctx context.Context, name string, o Options, for
 
 func (c *sessionCommand) join(ctx context.Context, name string, o Options, force bool,
 	recording *recording) (int, error) {
-	c.remote.Prepare(ctx, 2) // for the command, and what keeps it alive
+	c.prepare(ctx, 2) // for the command, and what keeps it alive
 	s, user, err := c.lookUp(ctx, name)
 	if err != nil {
 		return 0, err

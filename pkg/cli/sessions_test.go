@@ -16,6 +16,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/record"
@@ -280,5 +281,40 @@ func TestAttaching(t *testing.T) {
 		case tt.err == "" && (err != nil || !reflect.DeepEqual(got, tt.want)):
 			t.Errorf("%v: %+v, %v; want %+v", tt.argv, got, err, tt.want)
 		}
+	}
+}
+
+// TestAttachDefaults: what a team wants of every shell is for those of attach too, unless a flag was typed.
+func TestAttachDefaults(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/dev/null")
+	for variable, value := range map[string]string{"CONFIG": "/dev/null", "IDLE": "15m", "DETACH": "true",
+		"ESCAPE": "none", "MODE": "debug", "RECORD": "a", "RECORD_FORMAT": "v2", "RECORD_INPUT": "true", "TTY": "true"} {
+		t.Setenv("ESHELL_"+variable, value)
+	}
+	parse := func(argv ...string) (Options, error) {
+		a, set := &attaching{}, pflag.NewFlagSet("attach", pflag.ContinueOnError)
+		a.define(set)
+		if err := set.Parse(argv); err != nil {
+			t.Fatal(err)
+		}
+		return a.withDefaults(t.Context(), set, genericclioptions.NewConfigFlags(true))
+	}
+	for _, tt := range []struct {
+		argv []string
+		want Options
+	}{
+		{nil, Options{Idle: 15 * time.Minute, Record: recordOptions{"", record.V2, true}}},
+		{[]string{"--idle=0", "--escape=%"}, Options{Escape: '%', Typed: []string{"idle"},
+			Record: recordOptions{"", record.V2, true}}},
+		{[]string{"--record=b", "--record-format=v3"}, Options{Idle: 15 * time.Minute,
+			Record: recordOptions{"b", record.V3, true}}},
+	} {
+		if got, err := parse(tt.argv...); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%q: %+v, %v; want %+v", tt.argv, got, err, tt.want)
+		}
+	}
+	t.Setenv("ESHELL_IDLE", "5s")
+	if _, err := parse(); err == nil || err.Error() != "environment ESHELL_IDLE: --idle 5s is less than 10s" {
+		t.Errorf("a default that is not possible: %v", err)
 	}
 }

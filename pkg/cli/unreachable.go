@@ -104,6 +104,10 @@ func unreachable(failed *url.Error) (sentence, next string) {
 	case strings.Contains(failed.Err.Error(), "getting credentials: plugin "):
 		return cluster + " was not asked: " + failed.Err.Error(),
 			"your kuberc decides which credential plugins run: kubectl kuberc view"
+	case strings.Contains(failed.Err.Error(), pluginHangs):
+		return cluster + " was not asked: " + failed.Err.Error(),
+			"if your credential plugin waits for you, give it more time: --request-timeout 5m; " +
+				"see which it is: kubectl config view --minify"
 	case isOfPlugin(failed.Err):
 		return cluster + " was not asked: " + failed.Err.Error(),
 			"your credential plugin has failed: log in again; see which it is: kubectl config view --minify"

@@ -42,6 +42,7 @@ type Recording struct {
 	columns, rows int       // of the terminal
 	streams       []*stream // with what they have not recorded yet
 	used          bool      // something was shown or typed
+	kept          bool      // even if not
 	over          bool
 	err           error // why nothing more is recorded
 }
@@ -65,12 +66,18 @@ func New(ctx context.Context, o Options) (*Recording, error) {
 	return r, nil
 }
 
-// call waits for the disk, but not for ever.
+// call waits for the disk, but not for ever. It waits half of the time twice: when a process goes on that was
+// stopped, or whose computer slept, the one half is over at once, and the disk can answer in the other.
 func call[T any](ctx context.Context, path string, do func() (T, error)) (T, error) {
-	late := &os.PathError{Op: "wait for", Path: path,
-		Err: fmt.Errorf("the disk has not answered within %s", patience)}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, late)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	half := time.AfterFunc(patience/2, func() {
+		time.AfterFunc(patience/2, func() {
+			cancel(&os.PathError{Op: "wait for", Path: path,
+				Err: fmt.Errorf("the disk has not answered within %s", patience)})
+		})
+	})
+	defer half.Stop()
 	return bounded.Call(ctx, do)
 }
 
@@ -134,11 +141,21 @@ func (r *Recording) Add(shown string) {
 	}
 }
 
-// IsEmpty reports whether nothing was shown or typed.
-func (r *Recording) IsEmpty() bool {
+// Keep has the recording kept even if nothing is shown: the session has begun.
+func (r *Recording) Keep() {
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.used
+	r.kept = true
+}
+
+// IsKept reports whether the session has begun: it is to be kept, or something was shown or typed.
+func (r *Recording) IsKept() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kept || r.used
 }
 
 // Close records the exit status of the session, and ends the recording. It returns why the recording is

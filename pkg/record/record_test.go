@@ -3,12 +3,15 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -226,8 +229,8 @@ func TestFiles(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("its mode is %v, %v", info.Mode(), err)
 	}
-	if !r.IsEmpty() {
-		t.Error("a new recording is not empty")
+	if r.IsKept() {
+		t.Error("a new recording is of a session that has begun")
 	}
 	r.Discard()
 	if _, err := os.Lstat(path); err == nil {
@@ -320,12 +323,34 @@ func TestNothing(t *testing.T) {
 	in := strings.NewReader("")
 	r.Resize(1, 1)
 	r.Add("x")
+	r.Keep()
 	if r.Writer(&out) != &out || r.Reader(in) != in || r.Reader(nil) != nil || r.Describe(Header{}) != nil {
 		t.Error("something is recorded")
 	}
 	some, _ := start(t, Options{Format: V3})
 	if some.Reader(in) != in {
 		t.Error("what is typed is recorded, and nobody has asked for that")
+	}
+}
+
+// TestKept: the recording of a session that has begun is kept, also if nothing was shown, with the header that
+// is known last.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	r, path := start(t, Options{Format: V3})
+	r.Keep()
+	if err := r.Describe(Header{Title: "late"}); err != nil || !r.IsKept() {
+		t.Errorf("%v, kept: %t", err, r.IsKept())
+	}
+	if err := r.Close(143); err != nil {
+		t.Error(err)
+	}
+	if header, events := play(t, path); header["title"] != "late" || joined(events, "x") != "143" {
+		t.Errorf("recorded was %v, %v", header, events)
+	}
+	shown, _ := start(t, Options{Format: V3})
+	if shown.Add("x"); !shown.IsKept() {
+		t.Error("what was shown is not kept")
 	}
 }
 
@@ -396,4 +421,66 @@ func TestHungDisk(t *testing.T) {
 		}
 		close(answer)
 	})
+}
+
+// TestStopped: a process that was stopped for longer than a disk may take, or whose computer slept, has not
+// waited for the disk.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	const folder = "ESHELL_RECORD_STOPPED"
+	if dir := os.Getenv(folder); dir != "" {
+		recordUntilTold(t, dir)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestStopped$")
+	cmd.Env = append(os.Environ(), folder+"="+t.TempDir())
+	told, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	says, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := bufio.NewReader(says).ReadString('\n')
+	if err != nil || first != "recording\n" {
+		t.Errorf("it says %q, %v", first, err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGSTOP)
+	<-time.After(patience + time.Second)
+	_ = cmd.Process.Signal(syscall.SIGCONT)
+	told.Close()
+	rest, _ := io.ReadAll(says)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, rest)
+	}
+}
+
+// recordUntilTold records many sessions at the same time until stdin ends.
+func recordUntilTold(t *testing.T, dir string) {
+	var recording sync.WaitGroup
+	over := make(chan struct{})
+	for n := range 100 {
+		r, err := New(t.Context(), Options{Format: V3, Paths: []string{filepath.Join(dir, fmt.Sprint(n))},
+			Failed: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recording.Go(func() {
+			for out := r.Writer(io.Discard); ; fmt.Fprint(out, "x") {
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		})
+	}
+	fmt.Println("recording")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	close(over)
+	recording.Wait()
 }

@@ -114,7 +114,8 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 // reported before its stream ended, or nil. If the command does not begin in time, connect ends the session
 // by calling stop.
 func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (told *int, err error) {
-	defer s.watchIdle(ctx, stop)()
+	watchIdle, over := s.watchIdle(ctx, stop)
+	defer over()
 	err = s.user.Connect(ctx, stop, func(streams remotecommand.StreamOptions) error {
 		awaitBegin, over := s.awaitBegin(stop)
 		defer over()
@@ -123,6 +124,8 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 		ctx := stream.WithOpening(ctx, stream.Opening{Within: s.openTime(), Opened: func() {
 			opened()
 			awaitBegin()
+			watchIdle()
+			s.Record.Keep()
 		}})
 		if s.agent.Via == agent.ViaAttach {
 			told, err = s.attach(ctx, streams)

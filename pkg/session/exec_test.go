@@ -226,3 +226,24 @@ func TestHolderUnanswered(t *testing.T) {
 		_ = s.agent.Stop(limited) // or the holder's stream lasts as long as the test
 	})
 }
+
+// TestEscapes: what is listed is what can be typed in this session.
+func TestEscapes(t *testing.T) {
+	clone, debug, joined := clonePlan(), &plan.Plan{Ephemeral: &corev1.EphemeralContainer{}}, &plan.Plan{}
+	keys := []byte("\x10\x1ba\x7f\x00")
+	const rest = ", ~~ types ~, ~? lists these"
+	for _, tt := range []struct {
+		p    *plan.Plan
+		keys []byte
+		want string
+	}{
+		{clone, nil, "~. ends the session, ~d leaves it" + rest},
+		{clone, keys, "~. ends the session, ~d and ctrl-p,ctrl-[,a,DEL,ctrl-@ leave it" + rest},
+		{debug, keys, "~. ends the session" + rest},
+		{joined, keys, "~. ends this shell, and the session stays" + rest},
+	} {
+		if got := escapes(tt.p, '~', tt.keys); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}

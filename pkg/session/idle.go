@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,21 +42,24 @@ func (a *activity) quiet(ctx context.Context, d time.Duration) (last int64, ok b
 	}
 }
 
-// watchIdle ends the session by calling stop if nothing is typed or shown for as long as Idle says, until its
-// result is called.
-func (s *session) watchIdle(ctx context.Context, stop context.CancelCauseFunc) (over func()) {
+// watchIdle ends the session by calling stop if nothing is typed or shown for as long as Idle says, between
+// the calls of its results. Nobody can type anything before the stream is open, which a proxy may hold back
+// until somebody approves it.
+func (s *session) watchIdle(ctx context.Context, stop context.CancelCauseFunc) (begin, over func()) {
 	if s.Idle == 0 {
-		return func() {}
+		return func() {}, func() {}
 	}
 	ctx, over = context.WithCancel(ctx)
 	seen := &activity{began: time.Now()}
 	s.user.Active = seen.note
-	go func() {
-		if s.warnIdle(ctx, seen) {
-			stop(s.idled())
-		}
-	}()
-	return over
+	return sync.OnceFunc(func() {
+		seen.note()
+		go func() {
+			if s.warnIdle(ctx, seen) {
+				stop(s.idled())
+			}
+		}()
+	}), over
 }
 
 // warnIdle returns true when the session has been idle for too long, and false when ctx ends. There is always

@@ -13,6 +13,7 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/session"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/stream"
 )
 
 const (
@@ -116,5 +117,37 @@ func TestIdleForALittle(t *testing.T) {
 				deleting}
 		s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
 			says: s.told.String()}, want)
+	})
+}
+
+// held is a proxy that holds a stream back until somebody approves it.
+type held struct {
+	stream.Client
+	until time.Duration
+}
+
+func (h held) Exec(ctx context.Context, c stream.Container, words []string,
+	streams remotecommand.StreamOptions) error {
+	<-time.After(h.until)
+	return h.Client.Exec(ctx, c, words, streams)
+}
+
+// TestIdleWhenOpen: a session whose stream is not open yet is not idle: nobody can type anything.
+func TestIdleWhenOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, combination{plan.ModeClone, ""}, func(*plan.Options) {})
+		s.config.Streams = held{s.config.Streams, idleTime + time.Minute}
+		s.config.Idle, s.config.StartTimeout = idleTime, time.Hour
+		began := time.Now()
+		s.node.command = func(ctx context.Context, streams remotecommand.StreamOptions) int {
+			began = time.Now()
+			return untilKilled(ctx, streams)
+		}
+		status, err := session.Run(s.ctx, s.config, s.plan)
+		s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(), says: s.told.String()},
+			outcome{err: idled, output: "hello\n", says: idleWarning + deleting})
+		if lived := time.Since(began).Round(time.Second); lived != idleTime {
+			t.Errorf("the command lived for %s", lived)
+		}
 	})
 }

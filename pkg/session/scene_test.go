@@ -361,6 +361,7 @@ func (n *node) reattached() io.Writer { return <-n.again }
 // Exec runs a command beside the container's process.
 func (n *node) Exec(ctx context.Context, _ stream.Container, words []string,
 	streams remotecommand.StreamOptions) error {
+	stream.Opened(ctx)
 	status := make(chan int, 1)
 	go func() {
 		switch script(words) {
@@ -414,6 +415,7 @@ func (n *node) Attach(ctx context.Context, _ stream.Container, streams remotecom
 	again := n.opened
 	n.opened = true
 	n.mu.Unlock()
+	stream.Opened(ctx)
 	done, broken := make(chan struct{}), n.broken()
 	go func() {
 		defer close(done)

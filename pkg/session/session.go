@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -143,7 +144,7 @@ func newSession(c Config, p *plan.Plan) *session {
 			Record:      c.Record,
 			End:         c.End,
 			Leave:       func() { c.Reporter.Answer("%s", stays(c.Escape)) },
-			ListEscapes: func() { c.Reporter.Answer("%s", escapes(p, c.Escape)) }},
+			ListEscapes: func() { c.Reporter.Answer("%s", escapes(p, c.Escape, c.DetachKeys)) }},
 		ends: time.Now().Add(c.TTL),
 	}
 }
@@ -156,16 +157,33 @@ func stays(char byte) string {
 	return fmt.Sprintf("the session stays; %c. ends this shell", char)
 }
 
-// escapes returns what the user can type for eshell itself, after the escape character.
-func escapes(p *plan.Plan, char byte) string {
+// escapes returns what the user can type for eshell itself: after the escape character, and the keys that
+// leave a session.
+func escapes(p *plan.Plan, char byte, keys []byte) string {
 	ends := fmt.Sprintf("%[1]c. ends the session, %[1]cd leaves it", char)
 	switch {
+	case p.Ephemeral == nil && p.Pod != nil && len(keys) > 0:
+		ends = fmt.Sprintf("%[1]c. ends the session, %[1]cd and %[2]s leave it", char, keyNames(keys))
 	case p.Ephemeral != nil:
 		ends = fmt.Sprintf("%c. ends the session", char)
 	case p.Pod == nil:
 		ends = fmt.Sprintf("%c. ends this shell, and the session stays", char)
 	}
 	return fmt.Sprintf("%[1]s, %[2]c%[2]c types %[2]c, %[2]c? lists these", ends, char)
+}
+
+// keyNames returns keys as --detach-keys has them.
+func keyNames(keys []byte) string {
+	names := make([]string, len(keys))
+	for n, key := range keys {
+		switch names[n] = string(rune(key)); {
+		case key < ' ':
+			names[n] = "ctrl-" + strings.ToLower(string(rune(key+'@')))
+		case key == 0x7f:
+			names[n] = "DEL"
+		}
+	}
+	return strings.Join(names, ",")
 }
 
 // enter sets the phase. Nothing else changes it.

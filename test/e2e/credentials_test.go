@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestCredentials(t *testing.T) {
 		t.Skip("the authority of an existing cluster is not ours to use")
 	}
 	t.Parallel()
-	namespaceFixture{env.namespace}.apply(t, account)
+	applyAccount(t)
 	all := places("credentials")
 	for _, c := range []credentials{
 		{"certificate of a plugin", pluginUser, expiring, all[:3]},
@@ -65,6 +66,14 @@ func TestCredentials(t *testing.T) {
 		})
 	}
 }
+
+// applyAccount makes the account, once for all tests: they run at the same time.
+func applyAccount(t *testing.T) {
+	t.Helper()
+	accountApplied.Do(func() { namespaceFixture{env.namespace}.apply(t, account) })
+}
+
+var accountApplied sync.Once
 
 // account is who the tokens are of.
 const account = `
@@ -108,7 +117,7 @@ func (c credentials) outlived(t *testing.T, place place) {
 // works on, and ends with its lease, which removes the pod that the client is not allowed to delete.
 func TestRevoked(t *testing.T) {
 	t.Parallel()
-	namespaceFixture{env.namespace}.apply(t, account)
+	applyAccount(t)
 	folder := t.TempDir()
 	token := newToken(t, folder)
 	mine, _ := loggedIn(t, clientcmdapi.AuthInfo{Token: token})
@@ -166,6 +175,55 @@ func TestPluginAsks(t *testing.T) {
 	if typed := read(t, folder, "typed"); typed != "hunter2\n\n" {
 		t.Errorf("the plugin has read %q", typed)
 	}
+}
+
+// TestPluginFails: a plugin that fails is left alone for a while, for longer each time, by everything that
+// needs credentials: a lost connection that is sought every second, and renewals of the lease.
+func TestPluginFails(t *testing.T) {
+	if !env.embedded {
+		t.Skip("the authority of an existing cluster is not ours to use")
+	}
+	t.Parallel()
+	folder := t.TempDir()
+	write(t, folder, "ask", nil)
+	mine, _ := loggedIn(t, pluginUser(t, folder))
+	cmd := exec.Command(filepath.Join(env.bin, "kubectl"), "eshell", "deploy/bash", "--", "true")
+	cmd.Env = mine.env()
+	out, err := cmd.CombinedOutput()
+	if exitStatus(cmd) != 125 || !strings.Contains(string(out), "your credential plugin has failed: log in again") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	if calls := strings.Fields(read(t, folder, "calls")); len(calls) != 1 {
+		t.Errorf("the plugin has run %d times", len(calls))
+	}
+	folder = t.TempDir()
+	mine, proxy := loggedIn(t, pluginUser(t, folder))
+	term := mine.open(t, nil, "eshell", "deploy/bash", "--via=attach", "--lease=40s")
+	session := term.session()
+	term.expect(prompt)
+	old := expiring(t, folder)
+	write(t, folder, "ask", nil)
+	refuses(t, &old)
+	before := len(strings.Fields(read(t, folder, "calls")))
+	proxy.Drop()
+	lost := time.Now()
+	if err := until(t.Context(), patience, func(context.Context) (bool, error) {
+		screen, _ := term.shown()
+		return strings.Contains(screen, "was lost and is not restored yet") &&
+			strings.Contains(screen, "warning: the lease could not be renewed"), nil
+	}); err != nil {
+		t.Fatalf("nothing is said of the plugin: %v", err)
+	}
+	most := 2 + int(time.Since(lost)/(5*time.Second)) // the first pause
+	if runs := len(strings.Fields(read(t, folder, "calls"))) - before; runs == 0 || runs > most {
+		t.Errorf("the plugin has run %d times, want %d at most", runs, most)
+	}
+	if err := os.Remove(filepath.Join(folder, "ask")); err != nil {
+		t.Fatal(err)
+	}
+	term.expect(`reattached to ` + session.where())
+	term.typed("exit 7\n")
+	term.ended(7, session)
 }
 
 // loggedIn is a network of the test's own, and a world in which kubectl is the user.

@@ -49,7 +49,7 @@ func TestForgotten(t *testing.T) {
 	t.Run("one more shell", func(t *testing.T) {
 		t.Parallel()
 		session := detached(t, "deploy/bash --ttl=1h")
-		term := open(t, "eshell", "attach", session.name(), "--idle=10s")
+		term := team.open(t, nil, "eshell", "attach", session.name())
 		term.joined()
 		term.expect(`error: the command in .*` + session.pod + ` ended: it was idle for 10s \(--idle\)\r\n`)
 		if got := term.status(); got != 125 {
@@ -100,12 +100,16 @@ func TestNotForgotten(t *testing.T) {
 func TestDetachKeys(t *testing.T) {
 	t.Parallel()
 	const back, out = "\x10", "\x10\x11" // ctrl-p; ctrl-p,ctrl-q
-	for _, way := range []string{"exec", "attach"} {
+	for way, escape := range map[string]string{"exec": "%", "attach": "none"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			term := open(t, "eshell", "deploy/bash", "--via="+way, "--detach-keys=ctrl-p,ctrl-q", "--escape=none")
+			term := open(t, "eshell", "deploy/bash", "--via="+way, "--detach-keys=ctrl-p,ctrl-q", "--escape="+escape)
 			session := term.session()
 			term.expect(prompt)
+			if way == "exec" {
+				term.typed("%?")
+				term.expect(`%\. ends the session, %d and ctrl-p,ctrl-q leave it, %% types %, %\? lists these`)
+			}
 			term.typed("echo on''ce\r")
 			term.expect(`once\r\n`)
 			term.typed(back + "\r")

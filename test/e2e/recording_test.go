@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -268,6 +269,20 @@ func TestRecordingEnds(t *testing.T) {
 			}
 		})
 	}
+	t.Run("silence", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "a.cast")
+		term := open(t, "eshell", "deploy/bash", "--record", path, "--", "sleep", "98765")
+		session := term.session()
+		session.runs(t, "sleep\x0098765")
+		term.signal(syscall.SIGTERM)
+		if got := term.status(); got != 143 {
+			t.Errorf("exit status %d, want 143", got)
+		}
+		if c := readCast(t, path); c.last(t) != "x 143" || c.header.Command != "sleep 98765" || c.session() != session {
+			t.Errorf("the recording has %v", c)
+		}
+	})
 	t.Run("KILL", func(t *testing.T) {
 		t.Parallel()
 		term, path := begin(t, t.TempDir(), `line 2000\r\n`)
@@ -303,6 +318,20 @@ func TestRecordingEnds(t *testing.T) {
 			t.Errorf("recorded was:\n%s\nand shown:\n%s", recorded, shown)
 		}
 	})
+}
+
+// runs waits until a process with these words runs in the session.
+func (s started) runs(t *testing.T, words string) {
+	t.Helper()
+	if err := until(t.Context(), patience, func(ctx context.Context) (bool, error) {
+		cmd := exec.CommandContext(ctx, filepath.Join(env.bin, "kubectl"), "exec", s.pod, "--", "sh", "-c",
+			"cat /proc/[0-9]*/cmdline")
+		cmd.Env = env.env()
+		out, _ := cmd.Output() // fails until the container runs, and when a process ends
+		return strings.Contains(string(out), words), nil
+	}); err != nil {
+		t.Fatalf("%q does not run: %v", words, err)
+	}
 }
 
 // TestRecordFolder: where a platform wants recordings, each session has one, also beside the user's own, and
