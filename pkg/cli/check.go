@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/access"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/run"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
@@ -81,10 +82,10 @@ count: a session does without it.`,
 			if err := k.validate(); err != nil {
 				return err
 			}
-			return c.run(cmd.Context(), func(ctx context.Context) (err error) {
+			return checkAgain(c.run(cmd.Context(), func(ctx context.Context) (err error) {
 				*status, err = c.check(ctx, k)
 				return err
-			})
+			}))
 		},
 	}
 	defineScope(command.Flags(), &k.mode, &k.via)
@@ -96,6 +97,14 @@ func (k checking) validate() error {
 	err := cmp.Or(validateScope(k.mode, k.via), oneOf("output", k.output, "", "json", "yaml"))
 	if err == nil && len(k.target) > 0 {
 		_, err = workload.ParseReference(k.target)
+	}
+	return err
+}
+
+// checkAgain has the hint about a name that was meant check it, and not open a session of it.
+func checkAgain(err error) error {
+	if next := hint.Of(err); next != "" {
+		return hint.Wrap(err, strings.ReplaceAll(next, "kubectl eshell ", "kubectl eshell check "))
 	}
 	return err
 }
@@ -191,24 +200,28 @@ func (c *sessionCommand) rehearse(ctx context.Context, k checking, mode string) 
 	if isNoAnswer(ctx, refused) {
 		return finding{}, refused
 	}
-	return rehearsed(o, noLease, refused), nil
+	return rehearsed(o, c.namespace, noLease, refused), nil
 }
 
 // isNoAnswer reports whether an error says nothing about a target: it is not there, or the server was not
 // reached.
 func isNoAnswer(ctx context.Context, err error) bool {
 	_, unreachable := errors.AsType[*url.Error](err)
-	return err != nil && (ctx.Err() != nil || unreachable || apierrors.IsNotFound(err))
+	_, noType := errors.AsType[*workload.UnknownTypeError](err)
+	return err != nil && (ctx.Err() != nil || unreachable || noType || apierrors.IsNotFound(err))
 }
 
 // rehearsed returns the answer about a target.
-func rehearsed(o Options, noLease, refused error) finding {
+func rehearsed(o Options, namespace string, noLease, refused error) finding {
 	f := finding{Name: o.Reference.String(), Mode: string(o.Mode), Answer: access.Yes, session: true,
 		About: hint.Command("a session of it, --mode %s", string(o.Mode))}
 	switch {
 	case refused != nil:
 		text, next := inWords(refused)
 		f.Answer, f.Reason, f.next = access.No, text, cmp.Or(hint.Of(refused), next)
+		if ours := policy.Refusal(refused); ours != nil {
+			f.next = passing(ours, []string{f.Name, "-n", namespace, "--mode", f.Mode})
+		}
 	case noLease != nil:
 		f.Answer, f.Reason = access.Partly, "it would have no lease: "+noLease.Error()
 	}

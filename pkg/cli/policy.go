@@ -17,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
@@ -55,7 +56,7 @@ Without a name all of them are printed.`,
   kubectl eshell policy --action warn | kubectl apply -f -
 
   # A session needs a ticket, and lives for four hours, in production
-  kubectl eshell policy identity reason ttl --reason-pattern '^OPS-[0-9]+' \
+  kubectl eshell policy identity reason ttl --reason-pattern '^OPS-[0-9]+$' \
     --max-ttl 4h --namespace-selector env=production`,
 		ValidArgsFunction: completePolicies,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -90,8 +91,10 @@ Without a name all of them are printed.`,
 }
 
 func writePolicyUsage(cmd *cobra.Command, out io.Writer) error {
+	set := pflag.NewFlagSet("policy", pflag.ContinueOnError) // without --help, as for the other commands
+	new(policyFlags).addTo(set)
 	_, err := fmt.Fprintf(out, "Usage:\n  %s\n\nExamples:\n%s\n%s\n", cmd.UseLine(), cmd.Example,
-		usages([]group{{title: "Flags", FlagSet: cmd.Flags()}}))
+		usages([]group{{title: "Flags", FlagSet: set}}))
 	return err
 }
 
@@ -260,7 +263,18 @@ func explainPolicy(cmd *cobra.Command, args []string, err error) error {
 	if refused == nil || cmd.HasParent() && hint.Of(err) != "" {
 		return err
 	}
-	next := hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+	if cmd.HasParent() {
+		return hint.Wrap(err, seePolicy(refused))
+	}
+	return hint.Wrap(err, passing(refused, args))
+}
+
+func seePolicy(refused *policy.RefusedError) string {
+	return hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+}
+
+// passing returns the command that a policy lets pass, made of the arguments of the one that it refused.
+func passing(refused *policy.RefusedError, args []string) string {
 	named := func(pattern, otherwise string) string {
 		if found := regexp.MustCompile(pattern).FindStringSubmatch(refused.Sentence); found != nil {
 			return found[1]
@@ -268,22 +282,31 @@ func explainPolicy(cmd *cobra.Command, args []string, err error) error {
 		return otherwise
 	}
 	switch {
-	case cmd.HasParent():
 	case refused.Policy == policy.Reason:
-		next = again(args, nil, "--reason", "TICKET")
+		return again(args, nil, "--reason", "TICKET")
 	case refused.Policy == policy.TTL && named(`(at most )`, "") != "":
-		next = again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
+		return again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
 	case refused.Policy == policy.Images:
-		next = again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
+		return again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
 	case refused.Policy != policy.Debug:
+		return seePolicy(refused)
 	case strings.Contains(refused.Sentence, "--image"):
-		next = again(args, nil, "--image", named(`is not one of ([^ ,]+)`, "IMAGE"))
+		return again(args, nil, "--image", named(`is not one of ([^ ,]+)`, "IMAGE"))
 	case strings.Contains(refused.Sentence, "--profile"):
-		next = again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
-	default:
-		next = "for a clone: " + again(args, []string{"--profile"}, "--mode", "clone")
+		return again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
 	}
-	return hint.Wrap(err, next)
+	return "for a clone: " + again(args, debugFlags(), "--mode", "clone")
+}
+
+// debugFlags returns the flags that a clone does not have.
+func debugFlags() []string {
+	var names []string
+	for _, g := range newFlags().groups {
+		if g.mode == plan.ModeDebug {
+			g.VisitAll(func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) })
+		}
+	}
+	return names
 }
 
 // again returns a command line with another value of a flag, and without some flags.
@@ -293,14 +316,18 @@ func again(args, without []string, flag, value string) string {
 	if end < 0 {
 		end = len(args)
 	}
+	known := newFlags().set
 	var typed []string
 	for n := 0; n < end; n++ {
 		name, _, hasValue := strings.Cut(args[n], "=")
 		switch {
 		case !slices.Contains(without, name):
 			typed = append(typed, args[n])
-		case !hasValue:
-			n++
+		case hasValue:
+		default:
+			if of := known.Lookup(name[2:]); of == nil || of.NoOptDefVal == "" {
+				n++ // its value
+			}
 		}
 	}
 	typed = slices.Concat(typed, []string{flag, value}, args[end:])

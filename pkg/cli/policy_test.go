@@ -40,6 +40,8 @@ func TestExplainPolicy(t *testing.T) {
 			"kubectl eshell pod/x --mode debug --image a.example/b:1"},
 		{"pod/x --mode debug --profile general", "debug: there are no debug containers in namespace n",
 			"for a clone: kubectl eshell pod/x --mode clone"},
+		{"pod/x --chroot --mode=debug --inherit env -q --profile=general",
+			"debug: there are no debug containers in namespace n", "for a clone: kubectl eshell pod/x -q --mode clone"},
 		{"deploy/api", "identity: the lease of a session runs nothing",
 			"see the policy: kubectl get validatingadmissionpolicy eshell-identity -o yaml"},
 	}

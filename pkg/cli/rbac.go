@@ -297,19 +297,24 @@ func inJSON(r role, binding *rbacv1.RoleBinding) (string, error) {
 	return string(text) + "\n", err
 }
 
-// grant returns the command that prints the Role which a user lacks. user is empty if it is not known.
+// grant returns the command that prints the Role which a user lacks. user is empty if it is not known. The Role
+// has a name of its own: who is bound to another one keeps what they have.
 func grant(mode, via, namespace, user string) string {
-	command := hint.Command("kubectl eshell rbac --mode %s", mode)
+	command := "kubectl eshell rbac"
+	if mode != modeAll {
+		command += hint.Command(" --mode %s", mode)
+	}
 	if via != "" {
 		command += hint.Command(" --via %s", via)
 	}
 	command += hint.Command(" -n %s", namespace)
-	const account = "system:serviceaccount:"
-	switch {
-	case strings.HasPrefix(user, account):
-		return command + hint.Command(" --service-account %s", strings.TrimPrefix(user, account))
-	case user != "":
-		return command + hint.Command(" --for %s", user)
+	if user == "" {
+		return command
 	}
-	return command
+	subject, isAccount := strings.CutPrefix(user, "system:serviceaccount:")
+	named := hint.Command(" --name %s", "eshell-"+strings.NewReplacer("/", "-", "%", "-").Replace(subject))
+	if isAccount {
+		return command + hint.Command(" --service-account %s", subject) + named
+	}
+	return command + hint.Command(" --for %s", user) + named
 }

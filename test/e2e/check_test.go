@@ -54,9 +54,11 @@ func TestCheckTarget(t *testing.T) {
 		{"permission", noCreate, "deploy/app --mode clone --as reader", 1,
 			`deployment/app +no .*User "reader" cannot create resource "pods"`,
 			"hint: ask whoever manages roles in namespace NAMESPACE for this Role: " +
-				"kubectl eshell rbac --mode clone -n NAMESPACE --for reader\n"},
+				"kubectl eshell rbac --mode clone -n NAMESPACE --for reader --name eshell-reader\n"},
 		{"not there", func(*testing.T, namespaceFixture) {}, "deploy/aap", 125, `\A\z`,
-			`hint: did you mean: kubectl eshell deploy/app -n NAMESPACE\n`},
+			`hint: did you mean: kubectl eshell check deploy/app -n NAMESPACE\n`},
+		{"no such type", func(*testing.T, namespaceFixture) {}, "dploy/app", 125, `\A\z`,
+			`hint: did you mean: kubectl eshell check deploy/app\n`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
