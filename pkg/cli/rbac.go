@@ -253,7 +253,7 @@ func ruleText(rules []access.Rule) string {
 		switch {
 		case i > 0 && rules[i-1].Needed == r.Needed:
 		case r.Needed:
-			text.WriteString("# NEEDED: sessions of these modes are not possible without these rules.\n")
+			text.WriteString("# NEEDED: without these rules some sessions, or all, are not possible.\n")
 		default:
 			text.WriteString("# OPTIONAL: sessions do without these rules, and lose what the comments say.\n")
 		}
