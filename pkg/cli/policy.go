@@ -270,7 +270,7 @@ func explainPolicy(cmd *cobra.Command, args []string, err error) error {
 }
 
 func seePolicy(refused *policy.RefusedError) string {
-	return hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+	return hint.Command("for whoever manages policies: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
 }
 
 // passing returns the command that a policy lets pass, made of the arguments of the one that it refused.
@@ -287,7 +287,13 @@ func passing(refused *policy.RefusedError, args []string) string {
 	case refused.Policy == policy.TTL && named(`(at most )`, "") != "":
 		return again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
 	case refused.Policy == policy.Images:
-		return again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
+		flag := "--image"
+		for _, other := range []string{"--toolbox", "--toolbox-image"} {
+			if isTyped(args, other, named(`^(\S+) is not from `, "")) {
+				flag = other
+			}
+		}
+		return again(args, nil, flag, named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
 	case refused.Policy != policy.Debug:
 		return seePolicy(refused)
 	case strings.Contains(refused.Sentence, "--image"):
@@ -296,6 +302,15 @@ func passing(refused *policy.RefusedError, args []string) string {
 		return again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
 	}
 	return "for a clone: " + again(args, debugFlags(), "--mode", "clone")
+}
+
+// isTyped reports whether a flag has the value in a command line.
+func isTyped(args []string, flag, value string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	at := slices.Index(args, flag)
+	return slices.Contains(args, flag+"="+value) || at >= 0 && at+1 < len(args) && args[at+1] == value
 }
 
 // debugFlags returns the flags that a clone does not have.

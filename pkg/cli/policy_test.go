@@ -32,9 +32,13 @@ func TestExplainPolicy(t *testing.T) {
 		{"--ttl 8h deploy/api --context c", "ttl: a session lives for at most 1h30m (--ttl)",
 			"kubectl eshell deploy/api --ttl 1h30m"},
 		{"deploy/api", "ttl: this lease would not end in its own time",
-			"see the policy: kubectl get validatingadmissionpolicy eshell-ttl -o yaml"},
+			"for whoever manages policies: kubectl get validatingadmissionpolicy eshell-ttl -o yaml"},
 		{"deploy/api --image x", "images: x is not from a.example, b.example (--image)",
 			"kubectl eshell deploy/api --image a.example/IMAGE"},
+		{"deploy/api --toolbox=x -- sh", "images: x is not from a.example (--image)",
+			"kubectl eshell deploy/api --toolbox a.example/IMAGE -- sh"},
+		{"deploy/api --image y --toolbox-image x", "images: x is not from a.example (--image)",
+			"kubectl eshell deploy/api --image y --toolbox-image a.example/IMAGE"},
 		{"pod/x --mode debug --inherit env", rights, "kubectl eshell pod/x --mode debug --profile baseline"},
 		{"pod/x --mode debug", "debug: image x is not one of a.example/b:1 (--image)",
 			"kubectl eshell pod/x --mode debug --image a.example/b:1"},
@@ -43,7 +47,7 @@ func TestExplainPolicy(t *testing.T) {
 		{"pod/x --chroot --mode=debug --inherit env -q --profile=general",
 			"debug: there are no debug containers in namespace n", "for a clone: kubectl eshell pod/x -q --mode clone"},
 		{"deploy/api", "identity: the lease of a session runs nothing",
-			"see the policy: kubectl get validatingadmissionpolicy eshell-identity -o yaml"},
+			"for whoever manages policies: kubectl get validatingadmissionpolicy eshell-identity -o yaml"},
 	}
 	for _, tt := range tests {
 		err := explainPolicy(&cobra.Command{}, strings.Fields(tt.typed), refusedBy(tt.sentence))

@@ -42,7 +42,8 @@ func newRBAC(c *sessionCommand) *cobra.Command {
 It is YAML for kubectl apply -f -. Each rule says what it is for, and what is lost
 without it. The rules that sessions cannot do without come first, and are alone
 with --minimal. With --for, --group or --service-account, which can be repeated, a
-RoleBinding follows. Nothing is sent to a cluster.
+RoleBinding follows. Applied again, it replaces who is bound: bind somebody else by
+another --name. Nothing is sent to a cluster.
 
 The ClusterRoles edit and admin lack only what --mode debug needs. --aggregate
 prints a ClusterRole that adds it to one of them, for all who have that.`,

@@ -542,6 +542,8 @@ func (r policed) sessions(t *testing.T) {
 			"--ttl 1h"},
 		{"deploy/app --reason OPS-1 --ttl 1h --image team/app", "pod/app-eshell-.....", policies.Images,
 			"team/app is not from localhost, registry.example/team (--image)", "--image localhost/IMAGE"},
+		{"deploy/app --reason OPS-1 --ttl 1h --toolbox team/app", "pod/app-eshell-.....", policies.Images,
+			"team/app is not from localhost, registry.example/team (--image)", "--toolbox localhost/IMAGE"},
 		{"pod/production --reason OPS-1 --ttl 1h --mode debug --profile sysadmin", "", policies.Debug,
 			"container eshell-..... has more rights than profile baseline (--profile)", "--profile baseline"},
 	} {
