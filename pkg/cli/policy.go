@@ -270,7 +270,8 @@ func explainPolicy(cmd *cobra.Command, args []string, err error) error {
 }
 
 func seePolicy(refused *policy.RefusedError) string {
-	return hint.Command("for whoever manages policies: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+	return hint.Command("for whoever manages policies: kubectl get validatingadmissionpolicy %s -o yaml",
+		refused.Object)
 }
 
 // passing returns the command that a policy lets pass, made of the arguments of the one that it refused.

@@ -298,8 +298,8 @@ func inJSON(r role, binding *rbacv1.RoleBinding) (string, error) {
 	return string(text) + "\n", err
 }
 
-// grant returns the command that prints the Role which a user lacks. user is empty if it is not known. The Role
-// has a name of its own: who is bound to another one keeps what they have.
+// grant returns the command that prints the Role which a user lacks. user is empty if it is not known. The
+// Role has a name of its own: who is bound to another one keeps what they have.
 func grant(mode, via, namespace, user string) string {
 	command := "kubectl eshell rbac"
 	if mode != modeAll {

@@ -80,9 +80,10 @@ func inWords(err error) (text, next string) {
 	return strings.ReplaceAll(text, failed.Error(), sentence), next
 }
 
-// unauthorized matches an API server's words for a request that its authorizer refuses. A verb with a colon is
-// about impersonation.
-var unauthorized = regexp.MustCompile(`cannot [a-z]+ resource "[^"]+" in API group "[^"]*" in the namespace "([^"]+)"`)
+// unauthorized matches an API server's words for a request in a namespace that its authorizer refuses. A verb
+// with a colon is about impersonation.
+var unauthorized = regexp.MustCompile(
+	`cannot [a-z]+ resource "[^"]+" in API group "[^"]*" in the namespace "([^"]+)"`)
 
 // lacking returns what to type if a permission is missing.
 func lacking(err error) string {
