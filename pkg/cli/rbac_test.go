@@ -140,9 +140,9 @@ func TestRBACMistakes(t *testing.T) {
 // The command that prints the Role is for the user who lacks it.
 func TestGrant(t *testing.T) {
 	for _, tt := range []struct{ mode, via, user, want string }{
-		{"all", "", "jane@example.com", 
+		{"all", "", "jane@example.com",
 			"kubectl eshell rbac -n shop --for jane@example.com --name eshell-jane@example.com"},
-		{"clone", "exec", "a user", 
+		{"clone", "exec", "a user",
 			"kubectl eshell rbac --mode clone --via exec -n shop --for 'a user' --name 'eshell-a user'"},
 		{"debug", "", "system:serviceaccount:ci:runner",
 			"kubectl eshell rbac --mode debug -n shop --service-account ci:runner --name eshell-ci:runner"},

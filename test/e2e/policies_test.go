@@ -572,7 +572,7 @@ func (r policed) sessions(t *testing.T) {
 	r.passes(t, "kubectl eshell pod/production --mode debug"+given+alicesOwn+" -- true")
 	for given, want := range map[string]string{
 		"ESHELL_REASON=OPS-1 ESHELL_TTL=1h": `(?m)^deployment/app +yes `,
-		"ESHELL_TTL=1h":                     `(?m)^deployment/app +no .*reason of this cluster refuses it: a session needs.*
+		"ESHELL_TTL=1h": `(?m)^deployment/app +no .*reason of this cluster refuses it: a session needs.*
 hint: deployment/app: kubectl eshell deployment/app -n \S+ --mode clone --reason TICKET$`,
 	} {
 		end := r.run(t, given+" kubectl-eshell check deploy/app --mode clone"+alicesOwn)
