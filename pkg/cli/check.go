@@ -63,11 +63,12 @@ func newCheck(c *sessionCommand, status *int) *cobra.Command {
 It asks the server for each permission that eshell can use in the namespace, and
 tells for each capability whether it works, and what is missing. With a workload it
 also sends what a session would create as a dry run, so that Pod Security, quotas
-and admission policies judge it. Nothing is created.
+and admission policies judge it. It has your defaults of flags: ESHELL_REASON is
+that of --reason. Nothing is created.
 
 The exit status is 0 if a session of each --mode would start, 1 if one would be
-refused, and 125 if eshell could not find out. A "no" about anything else does not
-count: a session does without it.`,
+refused, and 125 if eshell could not find out, or there is no such workload. A "no"
+about anything else does not count: a session does without it.`,
 		Example: `  # What you are allowed to do in this namespace
   kubectl eshell check
 

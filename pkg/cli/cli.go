@@ -182,7 +182,7 @@ func report(out io.Writer, err error, kubeContext string) int {
 	}
 	text, next := inWords(err)
 	fmt.Fprintf(out, "error: %s\n", plain(text))
-	if next = cmp.Or(hint.Of(err), next); next != "" {
+	if next = cmp.Or(hint.Of(err), next, lacking(err)); next != "" {
 		fmt.Fprintf(out, "hint: %s\n", plain(inContext(next, kubeContext)))
 	}
 	return status

@@ -213,8 +213,12 @@ session without a client (--detach).`,
 
 // parseExtension returns the duration in whole seconds.
 func parseExtension(words []string) (time.Duration, error) {
-	const usage = "kubectl eshell extend NAME DURATION, for example: " +
-		"kubectl eshell extend api-eshell-x7k2p 2h"
+	name := "api-eshell-x7k2p"
+	if len(words) > 0 {
+		name = words[0]
+	}
+	usage := "kubectl eshell extend NAME DURATION, for example: " +
+		hint.Command("kubectl eshell extend %s 2h", name)
 	if len(words) != 2 {
 		return 0, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
 	}

@@ -48,7 +48,7 @@ func TestPermissionsPage(t *testing.T) {
 
 func capabilityTable() string {
 	var table strings.Builder
-	table.WriteString("| capability | | it needs | a part is lost without |\n|---|---|---|---|\n")
+	table.WriteString("| capability | what it is | it needs | a part is lost without |\n|---|---|---|---|\n")
 	for _, c := range access.Capabilities(access.Scope{}) {
 		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", c.Name, c.About, inCell(c, true), inCell(c, false))
 	}

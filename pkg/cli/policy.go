@@ -17,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/hint"
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/plan"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/policy"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/words"
 )
@@ -55,7 +56,7 @@ Without a name all of them are printed.`,
   kubectl eshell policy --action warn | kubectl apply -f -
 
   # A session needs a ticket, and lives for four hours, in production
-  kubectl eshell policy identity reason ttl --reason-pattern '^OPS-[0-9]+' \
+  kubectl eshell policy identity reason ttl --reason-pattern '^OPS-[0-9]+$' \
     --max-ttl 4h --namespace-selector env=production`,
 		ValidArgsFunction: completePolicies,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -114,8 +115,10 @@ func doubts(set *pflag.FlagSet, printed []string) (all []string) {
 }
 
 func writePolicyUsage(cmd *cobra.Command, out io.Writer) error {
+	set := pflag.NewFlagSet("policy", pflag.ContinueOnError) // without --help, as for the other commands
+	new(policyFlags).addTo(set)
 	_, err := fmt.Fprintf(out, "Usage:\n  %s\n\nExamples:\n%s\n%s\n", cmd.UseLine(), cmd.Example,
-		usages([]group{{title: "Flags", FlagSet: cmd.Flags()}}))
+		usages([]group{{title: "Flags", FlagSet: set}}))
 	return err
 }
 
@@ -296,7 +299,8 @@ func seePolicy(refused *policy.RefusedError) string {
 		return hint.Command("tell whoever manages it; it reads: kubectl get "+
 			"validatingadmissionpolicybinding %s -o jsonpath={.spec.paramRef}", refused.Binding)
 	}
-	return hint.Command("see the policy: kubectl get validatingadmissionpolicy %s -o yaml", refused.Object)
+	return hint.Command("for whoever manages policies: kubectl get validatingadmissionpolicy %s -o yaml",
+		refused.Object)
 }
 
 // passing returns the command that one of the policies lets pass. args are those of the command for a session
@@ -314,7 +318,13 @@ func passing(refused *policy.RefusedError, args []string) string {
 	case refused.Policy == policy.TTL && named(`(at most )`, "") != "":
 		return again(args, nil, "--ttl", named(`at most ([0-9a-z.]+)`, "DURATION"))
 	case refused.Policy == policy.Images:
-		return again(args, nil, "--image", named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
+		flag := "--image"
+		for _, other := range []string{"--toolbox", "--toolbox-image"} {
+			if isTyped(args, other, named(`^(\S+) is not from `, "")) {
+				flag = other
+			}
+		}
+		return again(args, nil, flag, named(`is not from ([^ ,]+)`, "REGISTRY")+"/IMAGE")
 	case refused.Policy != policy.Debug:
 		return seePolicy(refused)
 	case strings.Contains(refused.Sentence, "--image"):
@@ -322,7 +332,27 @@ func passing(refused *policy.RefusedError, args []string) string {
 	case strings.Contains(refused.Sentence, "--profile"):
 		return again(args, []string{"--inherit"}, "--profile", named(`profiles? ([^ ,]+)`, "PROFILE"))
 	}
-	return "for a clone: " + again(args, []string{"--profile"}, "--mode", "clone")
+	return "for a clone: " + again(args, debugFlags(), "--mode", "clone")
+}
+
+// isTyped reports whether a flag has the value in a command line.
+func isTyped(args []string, flag, value string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	at := slices.Index(args, flag)
+	return slices.Contains(args, flag+"="+value) || at >= 0 && at+1 < len(args) && args[at+1] == value
+}
+
+// debugFlags returns the flags that a clone does not have.
+func debugFlags() []string {
+	var names []string
+	for _, g := range newFlags().groups {
+		if g.mode == plan.ModeDebug {
+			g.VisitAll(func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) })
+		}
+	}
+	return names
 }
 
 // again returns a command line with another value of a flag, and without some flags.
@@ -332,14 +362,18 @@ func again(args, without []string, flag, value string) string {
 	if end < 0 {
 		end = len(args)
 	}
+	known := newFlags().set
 	var typed []string
 	for n := 0; n < end; n++ {
 		name, _, hasValue := strings.Cut(args[n], "=")
 		switch {
 		case !slices.Contains(without, name):
 			typed = append(typed, args[n])
-		case !hasValue:
-			n++
+		case hasValue:
+		default:
+			if of := known.Lookup(name[2:]); of == nil || of.NoOptDefVal == "" {
+				n++ // its value
+			}
 		}
 	}
 	typed = slices.Concat(typed, []string{flag, value}, args[end:])

@@ -42,7 +42,8 @@ func newRBAC(c *sessionCommand) *cobra.Command {
 It is YAML for kubectl apply -f -. Each rule says what it is for, and what is lost
 without it. The rules that sessions cannot do without come first, and are alone
 with --minimal. With --for, --group or --service-account, which can be repeated, a
-RoleBinding follows. Nothing is sent to a cluster.
+RoleBinding follows. Applied again, it replaces who is bound: bind somebody else by
+another --name. Nothing is sent to a cluster.
 
 The ClusterRoles edit and admin lack only what --mode debug needs. --aggregate
 prints a ClusterRole that adds it to one of them, for all who have that.`,
@@ -253,7 +254,7 @@ func ruleText(rules []access.Rule) string {
 		switch {
 		case i > 0 && rules[i-1].Needed == r.Needed:
 		case r.Needed:
-			text.WriteString("# NEEDED: sessions of these modes are not possible without these rules.\n")
+			text.WriteString("# NEEDED: without these rules some sessions, or all, are not possible.\n")
 		default:
 			text.WriteString("# OPTIONAL: sessions do without these rules, and lose what the comments say.\n")
 		}
@@ -297,19 +298,24 @@ func inJSON(r role, binding *rbacv1.RoleBinding) (string, error) {
 	return string(text) + "\n", err
 }
 
-// grant returns the command that prints the Role which a user lacks. user is empty if it is not known.
+// grant returns the command that prints the Role which a user lacks. user is empty if it is not known. The
+// Role has a name of its own: who is bound to another one keeps what they have.
 func grant(mode, via, namespace, user string) string {
-	command := hint.Command("kubectl eshell rbac --mode %s", mode)
+	command := "kubectl eshell rbac"
+	if mode != modeAll {
+		command += hint.Command(" --mode %s", mode)
+	}
 	if via != "" {
 		command += hint.Command(" --via %s", via)
 	}
 	command += hint.Command(" -n %s", namespace)
-	const account = "system:serviceaccount:"
-	switch {
-	case strings.HasPrefix(user, account):
-		return command + hint.Command(" --service-account %s", strings.TrimPrefix(user, account))
-	case user != "":
-		return command + hint.Command(" --for %s", user)
+	if user == "" {
+		return command
 	}
-	return command
+	subject, isAccount := strings.CutPrefix(user, "system:serviceaccount:")
+	named := hint.Command(" --name %s", "eshell-"+strings.NewReplacer("/", "-", "%", "-").Replace(subject))
+	if isAccount {
+		return command + hint.Command(" --service-account %s", subject) + named
+	}
+	return command + hint.Command(" --for %s", user) + named
 }

@@ -140,11 +140,15 @@ func TestRBACMistakes(t *testing.T) {
 // The command that prints the Role is for the user who lacks it.
 func TestGrant(t *testing.T) {
 	for _, tt := range []struct{ mode, via, user, want string }{
-		{"all", "", "jane@example.com", "kubectl eshell rbac --mode all -n shop --for jane@example.com"},
-		{"clone", "exec", "a user", "kubectl eshell rbac --mode clone --via exec -n shop --for 'a user'"},
+		{"all", "", "jane@example.com",
+			"kubectl eshell rbac -n shop --for jane@example.com --name eshell-jane@example.com"},
+		{"clone", "exec", "a user",
+			"kubectl eshell rbac --mode clone --via exec -n shop --for 'a user' --name 'eshell-a user'"},
 		{"debug", "", "system:serviceaccount:ci:runner",
-			"kubectl eshell rbac --mode debug -n shop --service-account ci:runner"},
-		{"all", "", "", "kubectl eshell rbac --mode all -n shop"},
+			"kubectl eshell rbac --mode debug -n shop --service-account ci:runner --name eshell-ci:runner"},
+		{"all", "", "https://sso/jane",
+			"kubectl eshell rbac -n shop --for https://sso/jane --name eshell-https:--sso-jane"},
+		{"all", "", "", "kubectl eshell rbac -n shop"},
 	} {
 		if got := grant(tt.mode, tt.via, "shop", tt.user); got != tt.want {
 			t.Errorf("%+v: %s", tt, got)

@@ -300,7 +300,7 @@ func (c *sessionCommand) join(ctx context.Context, name string, o Options, force
 	if err != nil {
 		return 0, err
 	}
-	if err := joinable(s, user, force); err != nil {
+	if err := joinable(s, user, force, o.Plan.Command); err != nil {
 		return 0, err
 	}
 	if isOthers(s, user) {
@@ -353,13 +353,21 @@ func (c *sessionCommand) refreshed(ctx context.Context, s inventory.Session) inv
 	return one[0]
 }
 
+// afterDashes returns a command as it is typed behind one of ours.
+func afterDashes(command []string) string {
+	if len(command) == 0 {
+		return ""
+	}
+	return hint.Command(" --"+strings.Repeat(" %s", len(command)), command...)
+}
+
 // joinable refuses sessions in which no command can run, and, unless forced to, those of other users.
-func joinable(s inventory.Session, user string, force bool) error {
+func joinable(s inventory.Session, user string, force bool, command []string) error {
 	switch {
 	case isOthers(s, user) && !force:
 		return hint.Wrap(fmt.Errorf("session %s belongs to %s, and you are %s", s.Name, s.User, user),
 			hint.Command("attach all the same, and let the owner know: "+
-				"kubectl eshell attach --force %s -n %s", s.Name, s.Namespace))
+				"kubectl eshell attach --force %s -n %s", s.Name, s.Namespace)+afterDashes(command))
 	case s.State == inventory.Starting && s.Pod == "":
 		return hint.Wrap(fmt.Errorf("session %s has not started yet: it has no pod", s.Name),
 			hint.Command("list sessions: kubectl eshell list -n %s", s.Namespace))

@@ -165,6 +165,10 @@ func TestSessionCommands(t *testing.T) {
 			ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\n" +
 				"hint: attach all the same, and let the owner know: " +
 				"kubectl eshell attach --force api-eshell-bbbbb -n shop\n"}},
+		{"attach api-eshell-bbbbb -- ls a;b",
+			ran{125, "", "error: session api-eshell-bbbbb belongs to bob, and you are ann\n" +
+				"hint: attach all the same, and let the owner know: " +
+				"kubectl eshell attach --force api-eshell-bbbbb -n shop -- ls 'a;b'\n"}},
 		{"attach --force api-eshell-bbbbb", ran{125, "",
 			"warning: bob could not be told that you attach: it has no lease on which word could be left\n" +
 				"pod/api-eshell-bbbbb: one more shell in container app, in namespace shop\n" +
@@ -200,9 +204,9 @@ func TestSessionCommands(t *testing.T) {
 			ran{125, "", "error: " + noLease +
 				"\nhint: open a new session with a longer time: kubectl eshell TYPE/NAME --ttl DURATION\n"}},
 		{"extend api-eshell-aaaaa",
-			ran{125, "", "error: expected a session name and a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+			ran{125, "", "error: expected a session name and a duration\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-aaaaa 2h\n"}},
 		{"extend api-eshell-aaaaa 2",
-			ran{125, "", "error: \"2\" is not a duration, like 90s, 30m, 8h or 2d\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-x7k2p 2h\n"}},
+			ran{125, "", "error: \"2\" is not a duration, like 90s, 30m, 8h or 2d\nhint: kubectl eshell extend NAME DURATION, for example: kubectl eshell extend api-eshell-aaaaa 2h\n"}},
 		{"extend api-eshell-aaaaa 2ms", ran{125, "", "error: 2ms is less than a second: a session's time can only be extended\n"}},
 	}
 	for _, tt := range tests {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -78,6 +79,20 @@ func inWords(err error) (text, next string) {
 	}
 	sentence, next := unreachable(failed)
 	return strings.ReplaceAll(text, failed.Error(), sentence), next
+}
+
+// unauthorized matches an API server's words for a request in a namespace that its authorizer refuses. A verb
+// with a colon is about impersonation.
+var unauthorized = regexp.MustCompile(
+	`cannot [a-z]+ resource "[^"]+" in API group "[^"]*" in the namespace "([^"]+)"`)
+
+// lacking returns what to type if a permission is missing.
+func lacking(err error) string {
+	found := unauthorized.FindStringSubmatch(err.Error())
+	if !apierrors.IsForbidden(err) || found == nil {
+		return ""
+	}
+	return hint.Command("see what you are allowed to do: kubectl eshell check -n %s", found[1])
 }
 
 func unreachable(failed *url.Error) (sentence, next string) {

@@ -54,11 +54,13 @@ func TestCheckTarget(t *testing.T) {
 		{"permission", noCreate, "deploy/app --mode clone --as reader", 1,
 			`deployment/app +no .*User "reader" cannot create resource "pods"`,
 			"hint: ask whoever manages roles in namespace NAMESPACE for this Role: " +
-				"kubectl eshell rbac --mode clone -n NAMESPACE --for reader\n"},
+				"kubectl eshell rbac --mode clone -n NAMESPACE --for reader --name eshell-reader\n"},
 		{"a rule with a name", getsOne, "deploy/app --mode clone --as reader", 0,
 			`(?s)workloads +no .*deployment/app +yes `, "for this Role: kubectl eshell rbac .*\n"},
 		{"no such type", func(*testing.T, namespaceFixture) {}, "foo/bar", 125, `\A\z`,
 			"error: the server doesn't have a resource type \"foo\"\nhint: types: pod, .*\n"},
+		{"a type that is close", func(*testing.T, namespaceFixture) {}, "dploy/app", 125, `\A\z`,
+			`hint: did you mean: kubectl eshell check deploy/app\n`},
 		{"not there", func(*testing.T, namespaceFixture) {}, "deploy/aap", 125, `\A\z`,
 			`hint: did you mean: kubectl eshell check deploy/app -n NAMESPACE\n`},
 	} {
