@@ -102,8 +102,8 @@ func notEmpty(set *pflag.FlagSet) (err error) {
 // doubts returns what might be forgotten among the policies to print.
 func doubts(set *pflag.FlagSet, printed []string) (all []string) {
 	if slices.Contains(printed, policy.Connect) && !slices.Contains(printed, policy.Identity) {
-		all = append(all, "the policy connect tells sessions by their names, which the policy identity guards: "+
-			"apply both")
+		all = append(all, "the policy connect tells sessions by their names, which the policy identity "+
+			"guards: apply both")
 	}
 	set.Visit(func(flag *pflag.Flag) {
 		about, _, is := strings.Cut(flag.Usage, ": ") // as in "ttl: sessions live for at most"

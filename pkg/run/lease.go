@@ -106,9 +106,9 @@ func (r Request) resolveLease(ctx context.Context, w *workload.Workload, t *pend
 	return other
 }
 
-// refusal returns the refusal of a lease by one of our policies that would refuse the rest of the session too:
-// its sentence names a flag. Another one is about the Job alone, as when a webhook has changed it, and the
-// session does without. A plan that joins another session needs no lease.
+// refusal returns the refusal of a lease by one of our policies that would refuse the rest of the session
+// too: its sentence names a flag. Another one is about the Job alone, as when a webhook has changed it, and
+// the session does without. A plan that joins another session needs no lease.
 func (t *pendingLease) refusal(planned *plan.Plan) error {
 	refused := policy.Refusal(t.err)
 	if planned.Joins || refused == nil || !strings.Contains(refused.Sentence, "(--") {

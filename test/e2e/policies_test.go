@@ -809,8 +809,8 @@ spec:
   matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAME}}}
 `
 
-// suspends asserts that a session does without its lease where somebody else suspends all Jobs, as Kueue does:
-// the policy ttl refuses such a lease, but not a clone that ends by itself.
+// suspends asserts that a session does without its lease where somebody else suspends all Jobs, as Kueue
+// does: the policy ttl refuses such a lease, but not a clone that ends by itself.
 func (r policed) suspends(t *testing.T, alice kubernetes.Interface) {
 	t.Helper()
 	if !env.embedded { // older servers have no such policies
