@@ -42,15 +42,16 @@ const (
 type connection struct {
 	cluster          workload.Cluster
 	remote           guarded
-	authenticated    <-chan struct{} // closed when the first request has its credentials, or has failed
-	reconnect        func()          // closes the connections to the cluster, whatever requests are in progress
-	client           string          // what this program calls itself there: "kubectl-eshell/v1.0.0 (linux/amd64)"
+	reconnect        func() // closes the connections to the cluster, whatever requests are in progress
+	client           string // what this program calls itself there: "kubectl-eshell/v1.0.0 (linux/amd64)"
 	currentContext   string
 	context          string // the same if the kubeconfig has several
 	namespace        string
 	enforceNamespace bool // -n was given
 	shells           shells
 	users            users
+
+	authenticated <-chan struct{} // closed when the first request has its credentials, or has failed
 }
 
 // connect reads the kubeconfig, which might be a pipe or on a disk that does not answer, until ctx ends.
@@ -150,8 +151,8 @@ func current(flags *genericclioptions.ConfigFlags) (name, user string, several b
 	return name, user, len(kubeconfig.Contexts) > 1, nil
 }
 
-// prepare begins to open the connections of the next n streams, once there are credentials for them: nobody is
-// asked for a password by several at once.
+// prepare begins to open the connections of the next n streams, once there are credentials for them: nobody
+// is asked for a password by several at once.
 func (c connection) prepare(ctx context.Context, n int) {
 	go func() {
 		select {

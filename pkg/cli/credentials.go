@@ -169,7 +169,8 @@ func isUnsent(request *http.Request, err error) bool {
 	return request.Method != http.MethodPost || is && failed.Op == "write"
 }
 
-// gettingCredentials begins what client-go says of a credential plugin that has failed. It has no type for it.
+// gettingCredentials begins what client-go says of a credential plugin that has failed. It has no type for
+// that.
 const gettingCredentials = "getting credentials: "
 
 // pluginHangs begins what is said of one that does not end.

@@ -110,8 +110,8 @@ func TestRenewing(t *testing.T) {
 	}
 }
 
-// TestFailedPlugin: a plugin that has failed is left alone for a while, which is longer after each failure, by
-// requests and by streams.
+// TestFailedPlugin: a plugin that has failed is left alone for a while, which is longer after each failure,
+// by requests and by streams.
 func TestFailedPlugin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failure := errors.New("getting credentials: exec: exit code 1")
@@ -141,13 +141,14 @@ func TestFailedPlugin(t *testing.T) {
 			}
 		}
 		streams := guarded{plugin: p}
-		opened := errors.Join(streams.Exec(t.Context(), stream.Container{}, nil, remotecommand.StreamOptions{}),
-			streams.Attach(t.Context(), stream.Container{}, remotecommand.StreamOptions{}))
+		var to stream.Container
+		opened := errors.Join(streams.Exec(t.Context(), to, nil, remotecommand.StreamOptions{}),
+			streams.Attach(t.Context(), to, remotecommand.StreamOptions{}))
 		if opened == nil || opened.Error() != failure.Error()+"\n"+failure.Error() {
 			t.Errorf("the streams end with %v", opened)
 		}
 		err := streams.guard(func() error { t.Error("a stream was opened"); return nil })
-		if err != failure {
+		if !errors.Is(err, failure) {
 			t.Errorf("a stream ends with %v", err)
 		}
 		<-time.After(1)
@@ -170,7 +171,8 @@ func TestPluginFailsOnce(t *testing.T) {
 		shared := newSharing(renew(asks, &rest.Config{ExecProvider: &clientcmdapi.ExecConfig{}}, p, nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		connection{authenticated: shared.authenticated, remote: guarded{plugin: p}}.prepare(ctx, 2) // would panic
+		c := connection{authenticated: shared.authenticated, remote: guarded{plugin: p}}
+		c.prepare(ctx, 2) // panics if it opens anything: there is no remote
 		var asked sync.WaitGroup
 		for range 12 {
 			asked.Go(func() {

@@ -333,8 +333,8 @@ func TestNothing(t *testing.T) {
 	}
 }
 
-// TestKept: the recording of a session that has begun is kept, also if nothing was shown, with the header that
-// is known last.
+// TestKept: the recording of a session that has begun is kept, also if nothing was shown, with the header
+// that is known last.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	r, path := start(t, Options{Format: V3})

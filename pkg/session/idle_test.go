@@ -144,8 +144,8 @@ func TestIdleWhenOpen(t *testing.T) {
 			return untilKilled(ctx, streams)
 		}
 		status, err := session.Run(s.ctx, s.config, s.plan)
-		s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(), says: s.told.String()},
-			outcome{err: idled, output: "hello\n", says: idleWarning + deleting})
+		s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
+			says: s.told.String()}, outcome{err: idled, output: "hello\n", says: idleWarning + deleting})
 		if lived := time.Since(began).Round(time.Second); lived != idleTime {
 			t.Errorf("the command lived for %s", lived)
 		}
