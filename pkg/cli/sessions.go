@@ -102,6 +102,7 @@ const (
 type attaching struct {
 	asked             Options // what needs no parsing
 	escape, idle      string
+	startTimeout      string
 	stdin, tty, force bool
 	record            recordFlags
 }
@@ -160,20 +161,22 @@ func (a *attaching) define(set *pflag.FlagSet) {
 	set.BoolVarP(&a.tty, "tty", "t", false, "run on a terminal (default: when stdin and stdout are one)")
 	set.StringVar(&a.escape, "escape", defaultEscape, "end a stuck shell by Enter, `CHAR`, dot; none: off")
 	set.StringVar(&a.idle, "idle", "", "end the shell when nothing is typed or shown for `DURATION`")
+	set.StringVar(&a.startTimeout, "start-timeout", "",
+		"fail if the shell has not started after `DURATION` (default 2m)")
 	set.BoolVar(&a.force, "force", false, "attach to somebody else's session; eshell tells its owner")
 	a.record.define(set)
 	set.BoolVarP(&a.asked.Quiet, "quiet", "q", false, "print only output, warnings and errors")
 }
 
 // withDefaults returns the options of set, in which flags that were not typed have the defaults of kubectl
-// eshell's own: those by which a team protects whatever shell is open. What else a shell is like was decided
-// when its session began.
+// eshell's own: those that are about any shell, by which a team protects what is open. What else a shell is
+// like was decided when its session began.
 func (a *attaching) withDefaults(ctx context.Context, set *pflag.FlagSet,
 	config *genericclioptions.ConfigFlags) (Options, error) {
 	f := newFlags()
 	f.config = config
 	_ = f.set.Set("detach", "false") // what a detached session does not need is for the shells in it
-	shared := []string{"idle", "escape", "record", "record-format", "record-input"}
+	shared := []string{"idle", "escape", "start-timeout", "record", "record-format", "record-input"}
 	for _, name := range shared {
 		if own := set.Lookup(name); own.Changed {
 			_ = f.set.Set(name, own.Value.String()) // which has been parsed
@@ -209,6 +212,7 @@ func (a *attaching) options(set *pflag.FlagSet) (Options, error) {
 		parseEscape(&o.Escape, a.escape),
 		refuse(set.Changed("idle") && a.idle == "", "--idle is empty", ""),
 		parseIdle(&o.Idle, a.idle),
+		parseDurationFlag(&o.StartTimeout, "start-timeout", a.startTimeout, time.Second),
 		unrecorded,
 	)
 }

@@ -292,7 +292,8 @@ func TestAttaching(t *testing.T) {
 func TestAttachDefaults(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/dev/null")
 	for variable, value := range map[string]string{"CONFIG": "/dev/null", "IDLE": "15m", "DETACH": "true",
-		"ESCAPE": "none", "MODE": "debug", "RECORD": "a", "RECORD_FORMAT": "v2", "RECORD_INPUT": "true", "TTY": "true"} {
+		"ESCAPE": "none", "MODE": "debug", "RECORD": "a", "RECORD_FORMAT": "v2", "RECORD_INPUT": "true", "TTY": "true",
+		"START_TIMEOUT": "5m"} {
 		t.Setenv("ESHELL_"+variable, value)
 	}
 	parse := func(argv ...string) (Options, error) {
@@ -307,11 +308,12 @@ func TestAttachDefaults(t *testing.T) {
 		argv []string
 		want Options
 	}{
-		{nil, Options{Idle: 15 * time.Minute, Record: recordOptions{"", record.V2, true}}},
-		{[]string{"--idle=0", "--escape=%"}, Options{Escape: '%', Typed: []string{"idle"},
+		{nil, Options{StartTimeout: 5 * time.Minute, Idle: 15 * time.Minute,
 			Record: recordOptions{"", record.V2, true}}},
-		{[]string{"--record=b", "--record-format=v3"}, Options{Idle: 15 * time.Minute,
-			Record: recordOptions{"b", record.V3, true}}},
+		{[]string{"--idle=0", "--escape=%"}, Options{StartTimeout: 5 * time.Minute, Escape: '%',
+			Typed: []string{"idle"}, Record: recordOptions{"", record.V2, true}}},
+		{[]string{"--record=b", "--record-format=v3", "--start-timeout=3s"}, Options{StartTimeout: 3 * time.Second,
+			Idle: 15 * time.Minute, Record: recordOptions{"b", record.V3, true}}},
 	} {
 		if got, err := parse(tt.argv...); err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%q: %+v, %v; want %+v", tt.argv, got, err, tt.want)
