@@ -150,22 +150,24 @@ func (s *session) awaitBegin(stop context.CancelCauseFunc) (opened, over func())
 			}
 		}
 	}
-	held := time.AfterFunc(s.StartTimeout+heldTime, unlessBegun(func() {
-		s.Reporter.Warn("still waiting: the command in %s to begin\nhint: a proxy might be waiting for "+
-			"somebody's approval; %s", s.where(), waitLonger(s.StartTimeout))
+	held := "a proxy might be waiting for somebody's approval"
+	why := "its node, or a proxy on the way, does not answer"
+	if s.agent.Via == agent.ViaAttach {
+		held = "the image's entrypoint might still be at work, or " + held
+		why = "the container's process does not run it"
+	}
+	waiting := time.AfterFunc(s.StartTimeout+heldTime, unlessBegun(func() {
+		s.Reporter.Warn("still waiting: the command in %s to begin\nhint: %s; %s", s.where(), held,
+			waitLonger(s.StartTimeout))
 	}))
 	late := time.AfterFunc(s.StartTimeout+settleTime, unlessBegun(func() {
-		why := "its node, or a proxy on the way, does not answer"
-		if s.agent.Via == agent.ViaAttach {
-			why = "the container's process does not run it"
-		}
 		stop(fmt.Errorf("the command in %s did not start within %s: %s", s.where(), s.StartTimeout, why))
 	}))
 	return func() {
-			held.Reset(heldTime)
+			waiting.Reset(heldTime)
 			late.Reset(s.StartTimeout)
 		}, func() {
-			held.Stop()
+			waiting.Stop()
 			late.Stop()
 		}
 }
