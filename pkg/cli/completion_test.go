@@ -38,7 +38,19 @@ func shopServer(t *testing.T) (kubeconfig string, asked *[]string) {
 		answer, known := map[string]string{
 			"/apis/apps/v1/namespaces/shop/deployments":     deployments,
 			"/apis/apps/v1/namespaces/shop/deployments/api": deployment,
-			"/apis/batch/v1/namespaces/shop/jobs":           `{"kind":"JobList","apiVersion":"batch/v1","items":[]}`,
+			"/api/v1/namespaces/shop/pods": `{"kind":"Table","columnDefinitions":[{"name":"Name"},{"name":"Status"},` +
+				`{"name":"Ready"},{"name":"Age"}],"rows":[{"cells":["web-0","Running","1/1","3d"]}]}`,
+			"/api": `{"kind":"APIVersions","versions":["v1"]}`,
+			"/apis": `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"argoproj.io","versions":` +
+				`[{"groupVersion":"argoproj.io/v1alpha1","version":"v1alpha1"}]}]}`,
+			"/api/v1": `{"kind":"APIResourceList","groupVersion":"v1","resources":[{"name":"configmaps",` +
+				`"singularName":"configmap","shortNames":["cm"],"namespaced":true,"kind":"ConfigMap","verbs":["list"]}]}`,
+			"/apis/argoproj.io/v1alpha1": `{"kind":"APIResourceList","groupVersion":"argoproj.io/v1alpha1",` +
+				`"resources":[{"name":"rollouts","singularName":"rollout","shortNames":["ro"],"namespaced":true,` +
+				`"kind":"Rollout","verbs":["list"]}]}`,
+			"/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts": `{"kind":"Table","columnDefinitions":` +
+				`[{"name":"Name"},{"name":"Desired"}],"rows":[{"cells":["web",2]},{"cells":["api",1]}]}`,
+			"/apis/batch/v1/namespaces/shop/jobs": `{"kind":"JobList","apiVersion":"batch/v1","items":[]}`,
 			"/api/v1/namespaces/shop/secrets": `{"kind":"Table","columnDefinitions":[{"name":"Name"},{"name":"Type"},` +
 				`{"name":"Age"}],"rows":[{"cells":["db","Opaque","1d"]},` +
 				`{"cells":["hub","kubernetes.io/dockerconfigjson","1d"]}]}`,
@@ -68,8 +80,8 @@ func TestComplete(t *testing.T) {
 		{"dep", "deploy/\tDeployment\n:38\n", ""},
 		{"d", "deploy/\tDeployment\nds/\tDaemonSet\ndelete\tEnd sessions\n:38\n", ""},
 		{"statefulset", "statefulset/\tStatefulSet\n:38\n", ""},
-		{"rollout/", ordered, ""},
-		{"zzz", ordered, ""},
+		{"web-", "web-0\tRunning 1/1, 3d\n:36\n", "GET /api/v1/namespaces/shop/pods"},
+		{"zzz", ordered, "GET /api/v1/namespaces/shop/pods"},
 		{"deploy/a", "deploy/api\t2/2 ready, registry/app:v1, 3d\n:36\n",
 			"GET /apis/apps/v1/namespaces/shop/deployments"},
 		{"deploy ", "api\t2/2 ready, registry/app:v1, 3d\nweb\t0/1 ready, registry/web:v1, [31m5m\n:36\n",
@@ -131,6 +143,32 @@ func TestComplete(t *testing.T) {
 		if got != tt.want || stderr != "" || strings.Join(*asked, ", ") != tt.requests {
 			t.Errorf("%q: %q after %q, stderr %q; want %q", tt.line, got, *asked, stderr, tt.want)
 		}
+	}
+}
+
+// TestCompleteCustom: what a custom type is called is read from kubectl's cache, once it is there.
+func TestCompleteCustom(t *testing.T) {
+	kubeconfig, asked := shopServer(t)
+	t.Setenv("KUBECACHEDIR", t.TempDir())
+	ask := func(typed string) string {
+		*asked = nil
+		got, _ := completed(t, cobra.ShellCompRequestCmd, "--kubeconfig", kubeconfig, typed)
+		return got
+	}
+	const table = "GET /apis/argoproj.io/v1alpha1/namespaces/shop/rollouts"
+	for range 100 { // the first answer can be late
+		if ask("ro/"); slices.Contains(*asked, table) {
+			break
+		}
+	}
+	for typed, want := range map[string]string{"ro/": "ro/web\nro/api\n:36\n", "ro/a": "ro/api\n:36\n",
+		"rollouts.argoproj.io/w": "rollouts.argoproj.io/web\n:36\n"} {
+		if got := ask(typed); got != want || strings.Join(*asked, ", ") != table {
+			t.Errorf("%q: %q after %q, want %q", typed, got, *asked, want)
+		}
+	}
+	if got := ask("cm/"); got != ":36\n" || len(*asked) > 0 {
+		t.Errorf("a type without a pod template: %q after %q", got, *asked)
 	}
 }
 

@@ -13,24 +13,34 @@ import (
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/workload"
 )
 
-// workloads completes TYPE/NAME, TYPE NAME and the names of commands. A name without a type, which is a
-// pod's, is not completed: the first word may be anything, and only one request is made.
+// workloads completes TYPE/NAME, TYPE NAME and the names of commands. A first word that is none of these is
+// the name of a pod.
 func (a answerer) workloads(cmd *cobra.Command, args []string, typed string) ([]string,
 	cobra.ShellCompDirective) {
 	typ, _, named := strings.Cut(typed, "/")
 	switch {
 	case len(args) == 0 && !named:
-		return typesAndCommands(cmd, typed)
+		if words, directive := typesAndCommands(cmd, typed); len(words) > 0 {
+			return words, directive
+		}
+		return a.names("pod", "")(cmd, args, typed)
 	case len(args) == 0:
-		return a.request(func(ctx context.Context, c connection, q question) []string {
-			return choices(ctx, c, typ, typ+"/", q.typed)
-		})(cmd, args, typed)
+		return a.names(typ, typ+"/")(cmd, args, typed)
 	case len(args) == 1 && !strings.Contains(args[0], "/"):
-		return a.request(func(ctx context.Context, c connection, q question) []string {
-			return choices(ctx, c, args[0], "", q.typed)
-		})(cmd, args, typed)
+		return a.names(args[0], "")(cmd, args, typed)
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// names completes the names of the workloads of a type. before is what stands before each.
+func (a answerer) names(typ, before string) answer {
+	return a.request(func(ctx context.Context, c connection, q question) []string {
+		found, err := c.cluster.Choices(ctx, c.namespace, typ, strings.TrimPrefix(q.typed, before))
+		if err != nil {
+			return nil
+		}
+		return offer(q.typed, inLines(before, found)...)
+	})
 }
 
 // typesAndCommands are what a command line begins with. A name follows a type without a space.
@@ -47,15 +57,6 @@ func typesAndCommands(cmd *cobra.Command, typed string) ([]string, cobra.ShellCo
 		}
 	}
 	return offer(typed, words...), directive
-}
-
-// choices are the workloads of a type, if it is built in.
-func choices(ctx context.Context, c connection, typ, before, typed string) []string {
-	found, err := c.cluster.Choices(ctx, c.namespace, typ, strings.TrimPrefix(typed, before))
-	if err != nil {
-		return nil
-	}
-	return offer(typed, inLines(before, found)...)
 }
 
 // inLines returns the words that name what was found. What is no name is not offered: a shell would read it.

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-eshell/kubectl-eshell/pkg/bounded"
 	"github.com/kubectl-eshell/kubectl-eshell/pkg/owned"
 )
 
@@ -51,15 +53,38 @@ func TypesLike(prefix string) (types []Choice) {
 	return types
 }
 
-// Choices lists the workloads of a built-in type in a namespace whose names have a prefix, by name and 500 at
-// most. It makes one request: for a Table from the API server's cache, which is read row by row. Where there
-// is no Table, a second request lists names alone. The clones and leases of sessions are left out.
+// Choices lists the workloads of a type in a namespace whose names have a prefix, by name and 500 at most. It
+// makes one request: for a Table from the API server's cache, which is read row by row. Where there is no
+// Table, a second request lists names alone. The clones and leases of sessions are left out. What a custom
+// resource is called takes discovery, unless kubectl's cache has it, and only its name is known.
 func (c Cluster) Choices(ctx context.Context, namespace, typ, prefix string) ([]Choice, error) {
-	k, known := kindNamed(typ)
-	if !known {
-		return nil, fmt.Errorf("%q is no built-in type", typ)
+	w := wanted{namespace, prefix, notOurs, mostChoices}
+	if k, known := kindNamed(typ); known {
+		return c.choices(ctx, k, w)
 	}
-	return c.choices(ctx, k, wanted{namespace, prefix, notOurs, mostChoices})
+	return c.customChoices(ctx, typ, w)
+}
+
+// customChoices lists names alone: a custom resource decides which columns its Table has beside them.
+func (c Cluster) customChoices(ctx context.Context, typ string, w wanted) (choices []Choice, err error) {
+	s := search{Cluster: c, Query: Query{Reference: Reference{Type: typ}}}
+	found, err := bounded.Call(ctx, func() (*meta.RESTMapping, error) { return s.mappingOf(typ) })
+	if err != nil {
+		return nil, err
+	}
+	of := found.Resource
+	if of.Group == "" {
+		return nil, fmt.Errorf("a %s has no pod template", found.GroupVersionKind.Kind)
+	}
+	t := table{group: of.Group, version: of.Version, namespace: w.namespace, resource: of.Resource,
+		columns: []string{"Name"}}
+	err = listTable(ctx, c.Tables, t, func(cells []string) bool {
+		if strings.HasPrefix(cells[0], w.prefix) {
+			choices = append(choices, Choice{Kind: found.GroupVersionKind.Kind, Type: typ, Name: cells[0]})
+		}
+		return len(choices) < w.most
+	})
+	return choices, err
 }
 
 // wanted is which workloads of a kind are offered: by their namespace, a prefix of their names and a selector

@@ -3,6 +3,8 @@ package workload
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,14 +59,7 @@ func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	versioned, resource := schema.ParseResourceArg(strings.ToLower(typ))
-	var kind schema.GroupVersionKind
-	if versioned != nil {
-		kind, err = mapper.KindFor(*versioned)
-	}
-	if kind.Empty() {
-		kind, err = mapper.KindFor(resource.WithVersion(""))
-	}
+	kind, err := kindFor(mapper, strings.ToLower(typ))
 	if meta.IsNoMatchError(err) {
 		return nil, hint.Wrap(&UnknownTypeError{typ}, suggestType(typ, s.Reference.Name))
 	}
@@ -73,6 +68,29 @@ func (s *search) mappingOf(typ string) (*meta.RESTMapping, error) {
 	}
 	return mapper.RESTMapping(kind.GroupKind(), kind.Version)
 }
+
+// kindFor reads RESOURCE, RESOURCE.GROUP or RESOURCE.VERSION.GROUP. What cannot be found costs a whole
+// discovery, even where kubectl's cache has one, so that what is likely is tried first.
+func kindFor(mapper meta.RESTMapper, typ string) (kind schema.GroupVersionKind, err error) {
+	versioned, resource := schema.ParseResourceArg(typ)
+	forms := []schema.GroupVersionResource{resource.WithVersion("")}
+	if versioned != nil {
+		forms = append(forms, *versioned)
+		if aVersion.MatchString(versioned.Version) {
+			slices.Reverse(forms)
+		}
+	}
+	for _, form := range forms {
+		if kind, err = mapper.KindFor(form); !kind.Empty() {
+			break
+		}
+	}
+	return kind, err
+}
+
+// aVersion matches a version as the API conventions have it:
+// https://kubernetes.io/docs/reference/using-api/#api-versioning
+var aVersion = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]+)?$`)
 
 func (s *search) getCustom(ctx context.Context, mapping *meta.RESTMapping,
 	name string) (*unstructured.Unstructured, error) {

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,11 +21,12 @@ const tableType = "application/json;as=Table;v=v1;g=meta.k8s.io"
 // lists the objects themselves.
 var errNoTable = errors.New("not a table")
 
-// table is a Table of the objects of a built-in resource in a namespace, and the columns to read.
+// table is a Table of the objects of a resource in a namespace, and the columns to read.
 type table struct {
-	group, namespace, resource string // of version v1
-	selector                   string // of labels; empty for all objects
-	columns                    []string
+	group, version      string // a version that is empty is v1
+	namespace, resource string
+	selector            string // of labels; empty for all objects
+	columns             []string
 }
 
 // listTable reads a Table from the API server's cache. It calls take with the cells of the columns, for each
@@ -32,7 +34,7 @@ type table struct {
 func listTable(ctx context.Context, client rest.Interface, t table, take func(cells []string) bool) error {
 	path := "/api/v1"
 	if t.group != "" {
-		path = "/apis/" + t.group + "/v1"
+		path = "/apis/" + t.group + "/" + cmp.Or(t.version, "v1")
 	}
 	request := client.Get().AbsPath(path).Namespace(t.namespace).Resource(t.resource).
 		SetHeader("Accept", tableType).Param("includeObject", "None").Param("resourceVersion", "0")

@@ -145,11 +145,42 @@ func withCompletion(t *testing.T) testEnv {
 	return own
 }
 
+// shifts are custom workloads.
+const shifts = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: shifts.completion.kubectl-eshell.github.io}
+spec:
+  group: completion.kubectl-eshell.github.io
+  scope: Namespaced
+  names: {kind: Shift, plural: shifts, singular: shift}
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    additionalPrinterColumns: [{name: Hours, type: string, jsonPath: .spec.hours}]
+`
+
+const nightShift = `
+apiVersion: completion.kubectl-eshell.github.io/v1alpha1
+kind: Shift
+metadata: {name: night}
+spec:
+  hours: 22-6
+  template: {spec: {containers: [{name: app, image: "localhost/eshell/busybox:1"}]}}
+`
+
 // TestCompletion asks real shells, on a terminal, through the real kubectl: what was completed is then run.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	here := newRealm(t, "completion", decoySource)
 	kubectl(t, "wait", "-n", here.namespace, "--for=condition=Ready", "pod/joined", inTime)
+	const crd = "crd/shifts.completion.kubectl-eshell.github.io"
+	here.apply(t, shifts)
+	t.Cleanup(func() { kubectl(t, "delete", crd) })
+	kubectl(t, "wait", "--for=condition=Established", crd, inTime)
+	here.apply(t, nightShift)
 	detached := here.run(t, "kubectl-eshell pod/joined --mode=debug --detach --ttl=1h")
 	if detached.status != 0 {
 		t.Fatal(detached.stderr)
@@ -165,6 +196,9 @@ func TestCompletion(t *testing.T) {
 			// A type goes on without a space, a name with one.
 			term.answers(inIt+"dep\tso\t--dry-run=client -o name\n", planned)
 			term.answers(inIt+"deploy so\t--dry-run=client -o name\n", planned)
+			term.answers(inIt+"joi\t--dry-run=client -o name\n", `(?m)^pod/joined-eshell-[a-z0-9]+$`+untilPrompt)
+			term.answers(inIt+"shifts.completion.kubectl-eshell.github.io/n\t--dry-run=client -o name\n",
+				`(?m)^pod/night-eshell-[a-z0-9]+$`+untilPrompt)
 			term.answers("kubectl eshell -n "+here.namespace[:len(here.namespace)-3]+
 				"\tdeploy/so\t-c ap\t--mode cl\t--dry-run=cl\t -o na\t\n", planned)
 			term.answers("kubectl eshell attach -n "+here.namespace+" "+name[:len(name)-2]+

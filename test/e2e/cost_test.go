@@ -133,6 +133,7 @@ func TestCompletionCost(t *testing.T) {
 	for _, tt := range []struct{ line, offered, requests string }{
 		{"deploy/", "deploy/source", "GET deployments"},
 		{"pod ", "joined", "GET pods"},
+		{"joi", "joined", "GET pods"},
 		{"deploy/source -c ", "app", "GET deployments"},
 		{"deploy/source --revision ", "1", "GET deployments, GET replicasets"},
 		{"attach ", "eshell-", "GET jobs"},
