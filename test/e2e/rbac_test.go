@@ -289,6 +289,8 @@ func scopes() []scope {
 		{"--mode all", []string{clone, cloneByAttach, debug, debugByAttach, ofWorkload}},
 		{"--mode clone", []string{clone}},
 		{"--mode debug", []string{debug}},
+		{"--mode clone --via exec", []string{"deploy/web --via exec -- true"}},
+		{"--mode debug --via exec", []string{"pod/joined --mode debug --new --via exec -- true"}},
 		{"--mode clone --via attach", []string{cloneByAttach}},
 		{"--mode debug --via attach", []string{debugByAttach}},
 		{"--mode clone --minimal", []string{clone}},
