@@ -217,7 +217,8 @@ func parseExtension(words []string) (time.Duration, error) {
 	if len(words) > 0 {
 		name = words[0]
 	}
-	usage := hint.Command("kubectl eshell extend NAME DURATION, for example: kubectl eshell extend %s 2h", name)
+	usage := hint.Command("kubectl eshell extend NAME DURATION, for example: "+
+		"kubectl eshell extend %s 2h", name)
 	if len(words) != 2 {
 		return 0, hint.Wrap(fmt.Errorf("expected a session name and a duration"), usage)
 	}
