@@ -19,7 +19,7 @@ type preface struct {
 	text []byte
 	last string // what was told
 	lost bool   // some of it was: what follows may be the rest of a line that the terminal has echoed
-	wait bool   // it is told in a moment
+	due  bool   // text is told when prefaceTime is over
 	over bool
 }
 
@@ -60,8 +60,8 @@ func (p *preface) add(text []byte) {
 	}
 	kept := min(len(text), mostPreface-len(p.text))
 	p.text, p.lost = append(p.text, text[:kept]...), kept < len(text)
-	if !p.wait {
-		p.wait = true
+	if !p.due {
+		p.due = true
 		time.AfterFunc(prefaceTime, p.tellLines)
 	}
 }
@@ -79,7 +79,7 @@ func (p *preface) end() {
 func (p *preface) tellLines() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wait = false
+	p.due = false
 	for !p.over {
 		line, rest, whole := bytes.Cut(p.text, []byte("\n"))
 		if !whole {

@@ -81,7 +81,7 @@ func TestPrefaceWithoutScript(t *testing.T) {
 	long.end()
 }
 
-// TestLongPreface: of an echoed line whose beginning was lost nothing is told.
+// TestLongPreface: nothing is told of an echoed line whose beginning was lost.
 func TestLongPreface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string

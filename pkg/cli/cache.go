@@ -43,8 +43,8 @@ func (c cache) read(ctx context.Context, kind, key string) (content string, age 
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
 	file := c.path(kind, key)
-	// Not what a link leads to: what is read here is told to the server, and who shares the folder may have
-	// made the link.
+	// A link is not followed: what is read here is told to the server, and somebody else who can write to the
+	// folder may have made the link.
 	info, err := bounded.Call(ctx, func() (os.FileInfo, error) { return os.Lstat(file) })
 	if err != nil || !info.Mode().IsRegular() || info.Size() > mostRemembered {
 		return "", 0, false

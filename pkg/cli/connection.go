@@ -64,30 +64,9 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	if err = checkConfig(flags, err); err != nil {
 		return connection{}, err
 	}
-	flags.WithWrapConfigFn(inPod(flags, flags.WrapConfigFn))
-	config, err := flags.ToRESTConfig()
+	config, dialer, err := restConfig(flags, out)
 	if err != nil {
 		return connection{}, err
-	}
-	if err := limitPlugins(config, out); err != nil {
-		return connection{}, err
-	}
-	config.WarningHandler = out
-	config.QPS, config.Burst = requestsPerSecond, burst
-	// Without these, client-go reads and writes Protobuf. A server cannot tell which fields of a Protobuf
-	// body it does not know: it drops them silently, whatever the field validation. So bodies are JSON. What
-	// is read is smaller and faster as Protobuf; an API that does not have it answers with JSON. (The dynamic
-	// client sets its own.)
-	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	config.ContentType = runtime.ContentTypeJSON
-	// This dials as client-go does by default, and remembers what it has dialed. Closing only the idle
-	// connections would be a matter of chance: one on which a request was just cancelled is still busy for a
-	// moment.
-	dialer := connrotation.NewDialer(
-		(&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
-	config.Dial = dialer.DialContext
-	if config.UserAgent == "" {
-		config.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
 	web, err := rest.HTTPClientFor(config) // shared, so that both clients use the same connections
 	if err != nil {
@@ -126,6 +105,37 @@ func readConnection(flags *genericclioptions.ConfigFlags, out *printer) (connect
 	}
 	c.users = users{remembered, kubeUser, config.Impersonate.UserName}
 	return c, nil
+}
+
+// restConfig returns the configuration of the cluster's clients, and what dials for them.
+func restConfig(flags *genericclioptions.ConfigFlags, out *printer) (*rest.Config, *connrotation.Dialer,
+	error) {
+	flags.WithWrapConfigFn(inPod(flags, flags.WrapConfigFn))
+	config, err := flags.ToRESTConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := limitPlugins(config, out); err != nil {
+		return nil, nil, err
+	}
+	config.WarningHandler = out
+	config.QPS, config.Burst = requestsPerSecond, burst
+	// Without these, client-go reads and writes Protobuf. A server cannot tell which fields of a Protobuf
+	// body it does not know: it drops them silently, whatever the field validation. So bodies are JSON. What
+	// is read is smaller and faster as Protobuf; an API that does not have it answers with JSON. (The dynamic
+	// client sets its own.)
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.ContentType = runtime.ContentTypeJSON
+	// This dials as client-go does by default, and remembers what it has dialed. Closing only the idle
+	// connections would be a matter of chance: one on which a request was just cancelled is still busy for a
+	// moment.
+	dialer := connrotation.NewDialer(
+		(&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
+	config.Dial = dialer.DialContext
+	if config.UserAgent == "" {
+		config.UserAgent = rest.DefaultKubernetesUserAgent()
+	}
+	return config, dialer, nil
 }
 
 // directly has requests lead to no other address. before is what else is done to the configuration.

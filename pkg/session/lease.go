@@ -113,8 +113,8 @@ func (s *session) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// renew renews the lease. It names the pod only once that is there: a lease whose pod is not there is one
-// whose clone was deleted, and anybody's gc removes it.
+// renew renews the lease. The lease names the pod only once the pod exists: one that names a missing pod
+// counts as one whose clone was deleted, and anybody's gc removes it.
 func (s *session) renew(ctx context.Context) error {
 	if s.Lease == nil {
 		return nil
