@@ -249,12 +249,19 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 	return fmt.Errorf("%s ended during the session, and its status does not say why", s.where())
 }
 
+// pastDeadline is the kubelet's reason for a pod that has passed its activeDeadlineSeconds. A session's pod has
+// that only without a lease, for its --ttl: the kubelet and this client both end it then, whoever is first.
+// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
+const pastDeadline = "DeadlineExceeded"
+
 // whyEnded waits until a pod's status shows why the session's container ended, and returns that as why. err
 // is the reason if that does not happen.
 func (s *session) whyEnded(ctx context.Context, watch *podWatch) (why, err error) {
 	for why == nil {
 		pod := watch.pod
 		switch end := diagnosis.Of(pod, s.plan.Container).Terminated; {
+		case pod.Status.Reason == pastDeadline && !s.plan.InPod():
+			return s.outOfTime(), nil
 		case pod.Status.Reason != "":
 			why = fmt.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
 		case pod.DeletionTimestamp != nil:

@@ -247,3 +247,19 @@ func TestEscapes(t *testing.T) {
 		}
 	}
 }
+
+// TestPastDeadline: a pod that the kubelet ends at its deadline ends by its session's --ttl, unless it is
+// another's pod.
+func TestPastDeadline(t *testing.T) {
+	for p, want := range map[*plan.Plan]string{
+		clonePlan(): "pod/api-eshell-x7k2p has reached the end of its time (--ttl)",
+		debugPlan(): "container eshell-x7k2p in pod/api-7d4b9 ended during the session: DeadlineExceeded: too long",
+	} {
+		s := newSession(Config{Reporter: &story{}}, p)
+		why, err := s.whyEnded(t.Context(), &podWatch{pod: &corev1.Pod{
+			Status: corev1.PodStatus{Reason: "DeadlineExceeded", Message: "too long"}}})
+		if errorText(why) != want || err != nil {
+			t.Errorf("%v, %v; want %q", why, err, want)
+		}
+	}
+}

@@ -144,13 +144,17 @@ func (s *session) leaseExpired(err error) error {
 	unrenewed, most := s.left()
 	switch {
 	case most <= 0:
-		return fmt.Errorf("%s has reached the end of its time (--ttl)", s.where())
+		return s.outOfTime()
 	case errors.Is(err, lease.ErrLost):
 		return fmt.Errorf("%s ended with its lease: %w", s.where(), err)
 	case err != nil && unrenewed <= 0:
 		return fmt.Errorf("%s ended: its lease could not be renewed in time: %w", s.where(), err)
 	}
 	return nil
+}
+
+func (s *session) outOfTime() error {
+	return fmt.Errorf("%s has reached the end of its time (--ttl)", s.where())
 }
 
 // preferLeaseError returns the end of the lease instead of an error that is only its consequence. The pod is
