@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -82,6 +83,9 @@ func (c *sessionCommand) read(ctx context.Context, everywhere bool) (*inventory.
 	found, err := inventory.Read(ctx, c.cluster.Client, namespace)
 	if err == nil && found.Unread != nil {
 		c.out.Warn("the session list is incomplete: %v", found.Unread)
+	}
+	if everywhere && apierrors.IsForbidden(err) {
+		err = hint.Wrap(err, "without -A, only one namespace is read: -n NAMESPACE")
 	}
 	return found, err
 }

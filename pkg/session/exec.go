@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
@@ -249,10 +250,19 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 	return fmt.Errorf("%s ended during the session, and its status does not say why", s.where())
 }
 
-// pastDeadline is the kubelet's reason for a pod that has passed its activeDeadlineSeconds. A session's pod has
-// that only without a lease, for its --ttl: the kubelet and this client both end it then, whoever is first.
+// pastDeadline is the kubelet's reason for a pod that has passed its activeDeadlineSeconds.
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 const pastDeadline = "DeadlineExceeded"
+
+// setDeadline reports whether the pod has the deadline that it was created with: that of its session's --ttl,
+// if there is no lease. The kubelet and this client both end the session then, and either may be first.
+func (s *session) setDeadline(pod *corev1.Pod) bool {
+	if s.plan.Pod == nil {
+		return false
+	}
+	set, is := s.plan.Pod.Spec.ActiveDeadlineSeconds, pod.Spec.ActiveDeadlineSeconds
+	return set != nil && is != nil && *set == *is
+}
 
 // whyEnded waits until a pod's status shows why the session's container ended, and returns that as why. err
 // is the reason if that does not happen.
@@ -260,7 +270,7 @@ func (s *session) whyEnded(ctx context.Context, watch *podWatch) (why, err error
 	for why == nil {
 		pod := watch.pod
 		switch end := diagnosis.Of(pod, s.plan.Container).Terminated; {
-		case pod.Status.Reason == pastDeadline && !s.plan.InPod():
+		case pod.Status.Reason == pastDeadline && s.setDeadline(pod):
 			return s.outOfTime(), nil
 		case pod.Status.Reason != "":
 			why = fmt.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)

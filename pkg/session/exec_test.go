@@ -248,18 +248,28 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
-// TestPastDeadline: a pod that the kubelet ends at its deadline ends by its session's --ttl, unless it is
-// another's pod.
+// TestPastDeadline: a pod that the kubelet ends at the deadline that it was created with has reached the end of
+// its session's --ttl. Any other deadline is somebody else's.
 func TestPastDeadline(t *testing.T) {
-	for p, want := range map[*plan.Plan]string{
-		clonePlan(): "pod/api-eshell-x7k2p has reached the end of its time (--ttl)",
-		debugPlan(): "container eshell-x7k2p in pod/api-7d4b9 ended during the session: DeadlineExceeded: too long",
+	const other = " ended during the session: DeadlineExceeded: too long"
+	limited := clonePlan()
+	limited.Pod.Spec.ActiveDeadlineSeconds = new(int64(3600))
+	for _, tt := range []struct {
+		plan     *plan.Plan
+		deadline int64
+		want     string
+	}{
+		{limited, 3600, "pod/api-eshell-x7k2p has reached the end of its time (--ttl)"},
+		{limited, 1, "pod/api-eshell-x7k2p" + other},
+		{clonePlan(), 3600, "pod/api-eshell-x7k2p" + other},
+		{debugPlan(), 3600, "container eshell-x7k2p in pod/api-7d4b9" + other},
 	} {
-		s := newSession(Config{Reporter: &story{}}, p)
+		s := newSession(Config{Reporter: &story{}}, tt.plan)
 		why, err := s.whyEnded(t.Context(), &podWatch{pod: &corev1.Pod{
+			Spec:   corev1.PodSpec{ActiveDeadlineSeconds: &tt.deadline},
 			Status: corev1.PodStatus{Reason: "DeadlineExceeded", Message: "too long"}}})
-		if errorText(why) != want || err != nil {
-			t.Errorf("%v, %v; want %q", why, err, want)
+		if errorText(why) != tt.want || err != nil {
+			t.Errorf("%v, %v; want %q", why, err, tt.want)
 		}
 	}
 }

@@ -124,13 +124,6 @@ func TestTTL(t *testing.T) {
 		term.expect(`\n  no lease: after kill -9 the ended pod stays until it is deleted: jobs.batch is forbidden: User "clone-only" cannot create`)
 		term.endsWith(session, session.where()+` has reached the end of its time \(--ttl\)\r\n`)
 	})
-	t.Run("without a lease, attached", func(t *testing.T) { // only the kubelet ends it
-		t.Parallel()
-		name := strings.TrimSpace(kubectl(t, "eshell", "deploy/bash", "--detach", "--ttl=20s", "--as=clone-only", "-q"))
-		term := open(t, "eshell", "attach", "--force", name)
-		term.expect(prompt)
-		term.expect(`error: \S+ has reached the end of its time \(--ttl\)\r\n`)
-	})
 }
 
 // TestFixedLease: who may create Jobs but not patch them has a lease as long as the session may live.
