@@ -118,6 +118,19 @@ func (c *Client) killCommand(ctx context.Context) error {
 	return err
 }
 
+// IsRefused reports whether the server refuses within the given time to run anything beside a command that was
+// open. The server knows that a container has ended before the pod's status shows it.
+func (c *Client) IsRefused(ctx context.Context, within time.Duration) bool {
+	if !c.IsOpen() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := c.killCommand(ctx) // nothing of it should be left anyway
+	_, hasRun := errors.AsType[exec.CodeExitError](err)
+	return stream.IsAnswer(err) && !hasRun
+}
+
 // Stay tells an idler to live for as long as it is allowed to: its client is about to leave. Stay attaches to
 // stdin alone. Such a stream ends when all of the input has been taken.
 func (c *Client) Stay(ctx context.Context) error {

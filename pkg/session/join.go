@@ -117,13 +117,24 @@ func (s *session) unopenedHint(err error) string {
 }
 
 // sessionEnded returns why the session ended, or nil if it has not. It waits a little, since the pod's status
-// may be late.
+// may be late, and longer if the server says already that the container has ended.
 func (s *session) sessionEnded(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*settleTime)
+	why := s.endWithin(ctx, 2*settleTime)
+	if why == nil && s.agent.IsRefused(ctx, 2*settleTime) {
+		why = s.endWithin(ctx, reasonTimeout)
+	}
+	if why != nil {
+		s.enter(ended)
+	}
+	return why
+}
+
+// endWithin returns why the session ended, or nil if its pod does not show that within the given time.
+func (s *session) endWithin(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		s.enter(ended)
 		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	}
 	if err != nil { // the command's own status is known
@@ -135,9 +146,6 @@ func (s *session) sessionEnded(ctx context.Context) error {
 	}
 	defer watch.stop()
 	why, _ := s.whyEnded(ctx, watch)
-	if why != nil {
-		s.enter(ended)
-	}
 	return why
 }
 

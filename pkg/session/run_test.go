@@ -141,6 +141,11 @@ func untilKilled(ctx context.Context, streams remotecommand.StreamOptions) int {
 	return 137
 }
 
+func killed(_ context.Context, streams remotecommand.StreamOptions) int {
+	fmt.Fprintln(streams.Stdout, "hello")
+	return 137
+}
+
 func helloThenSeven(_ context.Context, streams remotecommand.StreamOptions) int {
 	fmt.Fprintln(streams.Stdout, "hello")
 	return 7
@@ -294,6 +299,12 @@ func TestJoin(t *testing.T) {
 			events: func(s *scene) { time.AfterFunc(time.Minute+time.Second, s.loseLease) },
 			want: outcome{err: "WHERE ended during the session: it was deleted by somebody else",
 				output: "hello\n"}, ends: true},
+		{name: "ended, and shown late", command: untilKilled, ends: true,
+			events: func(s *scene) { time.AfterFunc(time.Minute, s.node.terminateUnseen) },
+			want: outcome{err: "WHERE ended during the session: Error, exit status 137",
+				output: "hello\n"}},
+		{name: "killed by itself", command: killed, kills: true, // what is left of it
+			want: outcome{status: 137, output: "hello\n"}},
 		{name: "ended before", events: func(s *scene) { s.loseLease(); s.config.Lease = nil }, ends: true,
 			command: helloThenSeven,
 			want: outcome{err: session.ErrNotBegun.Error() +

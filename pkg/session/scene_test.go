@@ -347,6 +347,16 @@ func (n *node) terminate(status int) {
 		ExitCode: int32(status)}})
 }
 
+// terminateUnseen ends the container's process by SIGKILL. The pod's status shows it only after a while.
+func (n *node) terminateUnseen() {
+	n.mu.Lock()
+	n.end()
+	n.mu.Unlock()
+	time.AfterFunc(10*time.Second, func() {
+		n.become(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 137}})
+	})
+}
+
 func (n *node) isRunning() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -361,6 +371,9 @@ func (n *node) reattached() io.Writer { return <-n.again }
 // Exec runs a command beside the container's process.
 func (n *node) Exec(ctx context.Context, _ stream.Container, words []string,
 	streams remotecommand.StreamOptions) error {
+	if n.alive.Err() != nil {
+		return errors.New(`container not found ("app")`)
+	}
 	stream.Opened(ctx)
 	status := make(chan int, 1)
 	go func() {
