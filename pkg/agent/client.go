@@ -118,15 +118,15 @@ func (c *Client) killCommand(ctx context.Context) error {
 	return err
 }
 
-// IsRefused reports whether the server refuses within the given time to run anything beside a command that was
-// open. The server knows that a container has ended before the pod's status shows it.
+// IsRefused reports whether the server refuses, within the given time, to run anything in a container where
+// the command has begun. It knows that a container has ended before the pod's status shows it.
 func (c *Client) IsRefused(ctx context.Context, within time.Duration) bool {
 	if !c.IsOpen() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err := c.killCommand(ctx) // nothing of it should be left anyway
+	err := c.killCommand(ctx) // harmless: the command is over
 	_, hasRun := errors.AsType[exec.CodeExitError](err)
 	return stream.IsAnswer(err) && !hasRun
 }

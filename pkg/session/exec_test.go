@@ -248,8 +248,8 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
-// TestPastDeadline: a pod that the kubelet ends at the deadline that it was created with has reached the end of
-// its session's --ttl. Any other deadline is somebody else's.
+// TestPastDeadline: a pod that the kubelet ends at the deadline that it was created with has reached the end
+// of its session's --ttl. Any other deadline is somebody else's.
 func TestPastDeadline(t *testing.T) {
 	const other = " ended during the session: DeadlineExceeded: too long"
 	limited := clonePlan()

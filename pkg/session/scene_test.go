@@ -353,7 +353,8 @@ func (n *node) terminateUnseen() {
 	n.end()
 	n.mu.Unlock()
 	time.AfterFunc(10*time.Second, func() {
-		n.become(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 137}})
+		n.become(corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 137}})
 	})
 }
 
