@@ -153,8 +153,8 @@ func TestSessionCommands(t *testing.T) {
 			"error: pod/list in namespace shop: GET /api/v1/namespaces/shop/pods/list is not here\nhint: list what there is: kubectl get pods -n shop; a name without a type is a pod's\n"}},
 
 		{"attach", ran{125, "", "pod/api-eshell-aaaaa: one more shell in container app, in namespace shop\n" +
-			"error: no command could be started in pod/api-eshell-aaaaa: the connection to pod/api-eshell-aaaaa " +
-			"was lost: unable to upgrade connection: " +
+			"error: no command could be started in pod/api-eshell-aaaaa: " +
+			"unable to upgrade connection: " +
 			"POST /api/v1/namespaces/shop/pods/api-eshell-aaaaa/exec is not here\n" +
 			"hint: look at the pod and its node: kubectl describe pod api-eshell-aaaaa -n shop\n"}},
 		{"attach api-eshell-aaaaa ls /tmp", ran{125, "", "error: expected one session name, got 3 words\n" +
@@ -172,8 +172,8 @@ func TestSessionCommands(t *testing.T) {
 		{"attach --force api-eshell-bbbbb", ran{125, "",
 			"warning: bob could not be told that you attach: it has no lease on which word could be left\n" +
 				"pod/api-eshell-bbbbb: one more shell in container app, in namespace shop\n" +
-				"error: no command could be started in pod/api-eshell-bbbbb: the connection to pod/api-eshell-bbbbb " +
-				"was lost: unable to upgrade connection: " +
+				"error: no command could be started in pod/api-eshell-bbbbb: " +
+				"unable to upgrade connection: " +
 				"POST /api/v1/namespaces/shop/pods/api-eshell-bbbbb/exec is not here\n" +
 				"hint: look at the pod and its node: kubectl describe pod api-eshell-bbbbb -n shop\n"}},
 		{"attach api-eshell-ddddd",

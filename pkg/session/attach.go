@@ -51,7 +51,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	switch {
 	case told != nil:
 		patience = reasonTimeout
-	case broken != nil && !stream.IsAnswer(broken):
+	case broken != nil && (!stream.IsAnswer(broken) || s.agent.HasGate() && !s.opened.Load()):
 		patience = brokenTimeout
 	}
 	end, err := s.waitUntilTerminated(ctx, patience)
@@ -61,7 +61,7 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	case err != nil && told != nil:
 		return *told, nil
 	case err != nil && broken != nil:
-		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), broken)
+		return 0, s.lostStream(broken)
 	case err != nil:
 		return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 	}

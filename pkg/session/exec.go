@@ -108,7 +108,16 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 	case told != nil:
 		return 0, s.lostOutput(*told, err)
 	}
-	return 0, fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
+	return 0, s.lostStream(err)
+}
+
+// lostStream returns the error for a stream that ended with err, without the command's exit status. If the
+// server has answered instead of opening it, the connection is not what failed: a policy may refuse streams.
+func (s *session) lostStream(err error) error {
+	if stream.IsAnswer(err) && !errors.Is(err, errUntold) && !s.opened.Load() {
+		return fmt.Errorf("no command could be started in %s: %w", s.where(), err)
+	}
+	return fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 }
 
 // connect carries the user's streams until the command has ended. told is the exit status that the command
@@ -123,6 +132,7 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 		opened := s.awaitStream(ctx, stop)
 		defer opened()
 		ctx := stream.WithOpening(ctx, stream.Opening{Within: s.openTime(), Opened: func() {
+			s.opened.Store(true)
 			opened()
 			awaitBegin()
 			watchIdle()
@@ -245,7 +255,7 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 	case !errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s ended during the session: %w", s.where(), err)
 	case holderErr != nil:
-		return fmt.Errorf("the connection to %s was lost: %w", s.where(), holderErr)
+		return s.lostStream(holderErr)
 	}
 	return fmt.Errorf("%s ended during the session, and its status does not say why", s.where())
 }

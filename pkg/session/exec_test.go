@@ -96,7 +96,7 @@ func (refusing) Attach(context.Context, stream.Container, remotecommand.StreamOp
 func TestRefused(t *testing.T) {
 	for what, want := range map[error]string{
 		errDeleted: "pod/api ended during the session: it was deleted by somebody else",
-		nil:        "the connection to pod/api was lost: no running task found",
+		nil:        "no command could be started in pod/api: no running task found",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSession(Config{Streams: refusing{}, Reporter: &story{}, StartTimeout: time.Minute,

@@ -98,8 +98,7 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	case s.phase == ended:
 		return 0, err
 	case !s.agent.IsOpen():
-		return 0, hint.Wrap(fmt.Errorf("no command could be started in %s: %w", s.where(), err),
-			s.unopenedHint(err))
+		return 0, hint.Wrap(err, s.unopenedHint(err))
 	}
 	return 0, hint.Wrap(err, hint.Command("open another: kubectl eshell attach %s -n %s", s.plan.Name(),
 		s.plan.Namespace))

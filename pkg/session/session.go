@@ -127,6 +127,7 @@ type session struct {
 	user      stream.User
 
 	phase   phase
+	opened  atomic.Bool // the command's stream
 	isThere atomic.Bool // what the session creates, so that renewals of its lease may name the pod
 	uid     types.UID   // of the pod, once the server has answered
 	watch   *podWatch   // on the session's pod, once that is known

@@ -93,6 +93,53 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestStreamRefused: a stream that a policy refuses is no lost connection. The user reads the policy's words,
+// and nothing is left.
+func TestStreamRefused(t *testing.T) {
+	t.Parallel()
+	here := newRealm(t, "no-streams", application)
+	t.Cleanup(func() {
+		kubectl(t, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", here.namespace)
+	})
+	here.apply(t, `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: NAMESPACE}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CONNECT], resources: [pods/exec, pods/attach]}
+  validations: [{expression: "false", message: "no shells here"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: NAMESPACE}
+spec:
+  policyName: NAMESPACE
+  validationActions: [Deny]
+  matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}
+`)
+	here.await(t, "the policy refuses no stream", func(context.Context) (bool, error) {
+		end := here.run(t, "kubectl get --raw /api/v1/namespaces/"+here.namespace+"/pods/none/attach")
+		return strings.Contains(end.stderr, "no shells here"), nil
+	})
+	before := here.pods(t)
+	want := `error: no command could be started in pod/app-eshell-[a-z0-9]+: .*` +
+		`ValidatingAdmissionPolicy '` + here.namespace + `' .* denied request: no shells here\r?\n`
+	end := here.run(t, "kubectl eshell deploy/app --wait -- true")
+	if end.status != 125 || !regexp.MustCompile(want).MatchString(end.stderr) {
+		t.Errorf("exit status %d, stderr is\n%s", end.status, end.stderr)
+	}
+	for _, via := range []string{"exec", "attach"} {
+		term := open(t, "eshell", "-n", here.namespace, "deploy/app", "--wait", "--via", via)
+		term.expect(want)
+		if got := term.status(); got != 125 {
+			t.Errorf("by %s: exit status %d", via, got)
+		}
+	}
+	here.left(t, before)
+}
+
 // TestRestricted: what Pod Security lets pass as a workload passes as its clone.
 func TestRestricted(t *testing.T) {
 	t.Parallel()
