@@ -46,7 +46,7 @@ func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
 		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
-		refused  = `no command could be started in .*: error dialing backend: `
+		refused  = `no command could be started in \S+`
 		// A trial's stream is held back until all others have started. Then the server or the node is away.
 		// A gate to which nobody attaches for a lease and 20 s ends by itself.
 		unattended = `ended before the session began: Error, exit status 125`
@@ -54,7 +54,7 @@ func faults() []fault {
 	)
 	return []fault{
 		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere),
-			says: `(` + lost + `|` + unattended + `)`, answer: isLost, delete: isLost},
+			says: `(` + lost + `|` + unattended + `|` + refused + `)`, answer: isLost, delete: isLost},
 		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn),
 			says: `(` + lost + `|` + unattended + `|` + refused + `)`, answer: arrives, delete: arrives},
 		{name: "node drained", all: &clusterFault{drain, uncordon}, status: ends(failedHere), says: deleted,
