@@ -118,17 +118,19 @@ func (c *Client) killCommand(ctx context.Context) error {
 	return err
 }
 
-// IsRefused reports whether the server refuses, within the given time, to run anything in a container where
-// the command has begun. It knows that a container has ended before the pod's status shows it.
+// IsRefused reports whether the server refuses, within the given time, to run anything in the container of a
+// command that has begun. The server knows that a container has ended before the pod's status shows it.
 func (c *Client) IsRefused(ctx context.Context, within time.Duration) bool {
 	if !c.IsOpen() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err := c.killCommand(ctx) // harmless: the command is over
+	nobody := append(slices.Clone(c.kill), "", "") // without PIDs it ends nothing
+	err := c.streams.Exec(ctx, c.container, nobody,
+		remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	_, hasRun := errors.AsType[exec.CodeExitError](err)
-	return stream.IsAnswer(err) && !hasRun
+	return ctx.Err() == nil && stream.IsAnswer(err) && !hasRun
 }
 
 // Stay tells an idler to live for as long as it is allowed to: its client is about to leave. Stay attaches to

@@ -51,7 +51,9 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	switch {
 	case told != nil:
 		patience = reasonTimeout
-	case broken != nil && (!stream.IsAnswer(broken) || s.agent.HasGate() && !s.opened.Load()):
+	case broken != nil && s.isRefusal(broken):
+		patience = reasonTimeout
+	case broken != nil && !stream.IsAnswer(broken):
 		patience = brokenTimeout
 	}
 	end, err := s.waitUntilTerminated(ctx, patience)
@@ -67,6 +69,8 @@ func (s *session) containerStatus(ctx context.Context, told *int, broken error) 
 	}
 	s.enter(ended)
 	switch {
+	case s.reachedTTL(s.watch.pod):
+		return 0, s.outOfTime()
 	case s.watch.pod.DeletionTimestamp != nil:
 		return 0, fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	case s.agent.HasGate() && !s.agent.IsOpen() && end.ExitCode == byCtrlC:

@@ -111,11 +111,10 @@ func (s *session) outcome(told *int, err error, under func() error) (int, error)
 	return 0, s.lostStream(err)
 }
 
-// lostStream returns the error for a stream that ended with err, without the command's exit status. If the
-// server has answered instead of opening it, the connection is not what failed: a policy may refuse streams.
+// lostStream returns the error for a stream that ended with err, without the command's exit status.
 func (s *session) lostStream(err error) error {
-	if stream.IsAnswer(err) && !errors.Is(err, errUntold) && !s.opened.Load() {
-		return fmt.Errorf("no command could be started in %s: %w", s.where(), err)
+	if s.isRefusal(err) {
+		return s.notBegun(err)
 	}
 	return fmt.Errorf("the connection to %s was lost: %w", s.where(), err)
 }
@@ -146,6 +145,23 @@ func (s *session) connect(ctx context.Context, stop context.CancelCauseFunc) (to
 		return err
 	})
 	return told, err
+}
+
+// isRefusal reports whether a stream ended with err because the server answered instead of starting the
+// command: a policy may refuse streams, and a node may not answer. The connection is not what failed. (API
+// servers before 1.36 open the stream before they ask the node.)
+func (s *session) isRefusal(err error) bool {
+	if !stream.IsAnswer(err) || errors.Is(err, errUntold) {
+		return false
+	}
+	if s.agent.Via == agent.ViaAttach && !s.agent.HasGate() { // the command is the container's own process
+		return false
+	}
+	return !s.opened.Load() || s.agent.TellsBegin() && !s.agent.HasBegun()
+}
+
+func (s *session) notBegun(err error) error {
+	return fmt.Errorf("no command could be started in %s: %w", s.where(), err)
 }
 
 // awaitBegin ends the session by calling stop if its command does not begin within the time of a start, and
@@ -260,14 +276,12 @@ func (s *session) terminationCause(ctx context.Context, patience time.Duration) 
 	return fmt.Errorf("%s ended during the session, and its status does not say why", s.where())
 }
 
-// pastDeadline is the kubelet's reason for a pod that has passed its activeDeadlineSeconds.
+// reachedTTL reports whether the kubelet has ended the pod at the activeDeadlineSeconds that it was created
+// with: that is its session's --ttl, if there is no lease. Another deadline is somebody else's. The kubelet
+// and this client both end the session then, and either may be first.
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
-const pastDeadline = "DeadlineExceeded"
-
-// setDeadline reports whether the pod has the deadline that it was created with: that of its session's --ttl,
-// if there is no lease. The kubelet and this client both end the session then, and either may be first.
-func (s *session) setDeadline(pod *corev1.Pod) bool {
-	if s.plan.Pod == nil {
+func (s *session) reachedTTL(pod *corev1.Pod) bool {
+	if s.plan.Pod == nil || pod.Status.Reason != "DeadlineExceeded" {
 		return false
 	}
 	set, is := s.plan.Pod.Spec.ActiveDeadlineSeconds, pod.Spec.ActiveDeadlineSeconds
@@ -280,7 +294,7 @@ func (s *session) whyEnded(ctx context.Context, watch *podWatch) (why, err error
 	for why == nil {
 		pod := watch.pod
 		switch end := diagnosis.Of(pod, s.plan.Container).Terminated; {
-		case pod.Status.Reason == pastDeadline && s.setDeadline(pod):
+		case s.reachedTTL(pod):
 			return s.outOfTime(), nil
 		case pod.Status.Reason != "":
 			why = fmt.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)

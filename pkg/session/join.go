@@ -80,7 +80,8 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	status, err := s.outcome(told, err, func() error { return s.sessionEnded(ctx) })
+	broken := err
+	status, err := s.outcome(told, err, func() error { return s.whyKilled(ctx) })
 	switch {
 	case err == nil && status == agent.Killed && s.agent.WasSilent():
 		return 0, fmt.Errorf("the command in %s was ended: this client had sent no heartbeat for %s",
@@ -88,7 +89,7 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 	case err == nil:
 		return status, nil
 	case s.phase != ended:
-		if why := s.sessionEnded(ctx); why != nil {
+		if why := s.sessionEnded(ctx, 2*settleTime); why != nil {
 			err = why
 		}
 	}
@@ -97,6 +98,8 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("%w: %w", ErrNotBegun, err)
 	case s.phase == ended:
 		return 0, err
+	case !s.agent.IsOpen() && !s.isRefusal(broken):
+		return 0, hint.Wrap(s.notBegun(err), s.unopenedHint(err))
 	case !s.agent.IsOpen():
 		return 0, hint.Wrap(err, s.unopenedHint(err))
 	}
@@ -104,10 +107,10 @@ func (s *session) runBeside(ctx context.Context) (int, error) {
 		s.plan.Namespace))
 }
 
-// unopenedHint returns what to type when the stream of a command did not open. The server says "forbidden" in
-// text only.
+// unopenedHint returns what to type when the stream of a command did not open. Only text tells a missing
+// permission from a policy that refuses the stream: both are "forbidden".
 func (s *session) unopenedHint(err error) string {
-	if strings.Contains(strings.ToLower(err.Error()), "forbidden") {
+	if strings.Contains(err.Error(), " cannot ") {
 		return hint.Command("check your permission: kubectl auth can-i create pods/exec -n %s",
 			s.plan.Namespace)
 	}
@@ -115,25 +118,24 @@ func (s *session) unopenedHint(err error) string {
 		s.plan.Namespace)
 }
 
-// sessionEnded returns why the session ended, or nil if it has not. It waits a little, since the pod's status
-// may be late, and longer if the server says already that the container has ended.
-func (s *session) sessionEnded(ctx context.Context) error {
-	why := s.endWithin(ctx, 2*settleTime)
+// whyKilled returns why the session ended under a command that got SIGKILL, or nil if only the command was
+// killed. The pod's status may be seconds late. So if it shows nothing, the server is asked whether the
+// container still takes commands.
+func (s *session) whyKilled(ctx context.Context) error {
+	why := s.sessionEnded(ctx, 2*settleTime)
 	if why == nil && s.agent.IsRefused(ctx, 2*settleTime) {
-		why = s.endWithin(ctx, reasonTimeout)
-	}
-	if why != nil {
-		s.enter(ended)
+		why = s.sessionEnded(ctx, reasonTimeout)
 	}
 	return why
 }
 
-// endWithin returns why the session ended, or nil if its pod does not show that within the given time.
-func (s *session) endWithin(ctx context.Context, patience time.Duration) error {
+// sessionEnded returns why the session ended, or nil if its pod does not show that within the given time.
+func (s *session) sessionEnded(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	pod, err := s.Client.CoreV1().Pods(s.plan.Namespace).Get(ctx, s.plan.PodName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
+		s.enter(ended)
 		return fmt.Errorf("%s ended during the session: %w", s.where(), errDeleted)
 	}
 	if err != nil { // the command's own status is known
@@ -145,6 +147,9 @@ func (s *session) endWithin(ctx context.Context, patience time.Duration) error {
 	}
 	defer watch.stop()
 	why, _ := s.whyEnded(ctx, watch)
+	if why != nil {
+		s.enter(ended)
+	}
 	return why
 }
 

@@ -279,6 +279,7 @@ func TestJoin(t *testing.T) {
 		want    outcome
 		kills   bool
 		ends    bool // the session, not only what has joined it
+		takes   time.Duration
 	}{
 		{name: "normal end", command: helloThenSeven, want: outcome{status: 7, output: "hello\n"}},
 		{name: "interrupted", command: untilKilled, want: outcome{err: signalled, output: "hello\n"},
@@ -303,7 +304,7 @@ func TestJoin(t *testing.T) {
 			events: func(s *scene) { time.AfterFunc(time.Minute, s.node.terminateUnseen) },
 			want: outcome{err: "WHERE ended during the session: Error, exit status 137",
 				output: "hello\n"}},
-		{name: "killed by itself", command: killed, kills: true, // what is left of it
+		{name: "killed by itself", command: killed, takes: 2 * time.Second,
 			want: outcome{status: 137, output: "hello\n"}},
 		{name: "ended before", events: func(s *scene) { s.loseLease(); s.config.Lease = nil }, ends: true,
 			command: helloThenSeven,
@@ -327,7 +328,11 @@ func TestJoin(t *testing.T) {
 				joined := plan.Join(at,
 					plan.Options{Session: sessionID, HeartbeatTimeout: time.Minute,
 						Command: []string{"report"}})
+				began := time.Now()
 				status, err := session.Join(s.ctx, s.config, joined)
+				if took := time.Since(began); tt.takes != 0 && took != tt.takes {
+					t.Errorf("it took %s, want %s", took, tt.takes)
+				}
 				s.check(outcome{status: status, err: errorText(err), output: s.stdout.String(),
 					says: s.told.String()}, tt.want)
 				if s.node.killed != tt.kills {

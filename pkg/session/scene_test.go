@@ -383,8 +383,10 @@ func (n *node) Exec(ctx context.Context, _ stream.Container, words []string,
 			_, _ = io.Copy(streams.Stdout, streams.Stdin)
 			status <- 0
 		case "eshell-kill":
-			n.killed = true
-			n.kill()
+			if words[len(words)-1] != "" || words[len(words)-2] != "" {
+				n.killed = true
+				n.kill()
+			}
 			status <- 0
 		case "eshell-gate":
 			alive, kill := context.WithCancel(n.alive)

@@ -46,7 +46,6 @@ func faults() []fault {
 	const (
 		noOutput = "nothing else has output"
 		lost     = `(create pod/|add a debug container to |the connection to \S+.* was lost)`
-		refused  = `no command could be started in \S+`
 		// A trial's stream is held back until all others have started. Then the server or the node is away.
 		// A gate to which nobody attaches for a lease and 20 s ends by itself.
 		unattended = `ended before the session began: Error, exit status 125`
@@ -54,9 +53,9 @@ func faults() []fault {
 	)
 	return []fault{
 		{name: "API server killed and restarted", all: restart("apiserver"), status: disconnected(failedHere),
-			says: `(` + lost + `|` + unattended + `|` + refused + `)`, answer: isLost, delete: isLost},
+			says: `(` + lost + `|` + unattended + `)`, answer: isLost, delete: isLost},
 		{name: "kubelet restarted", all: restart("kubelet"), status: disconnected(goesOn),
-			says: `(` + lost + `|` + unattended + `|` + refused + `)`, answer: arrives, delete: arrives},
+			says: `(` + lost + `|` + unattended + `)`, answer: arrives, delete: arrives},
 		{name: "node drained", all: &clusterFault{drain, uncordon}, status: ends(failedHere), says: deleted,
 			answer: arrives, delete: arrives, ruins: true},
 		sent("SIGTERM", syscall.SIGTERM),
@@ -90,6 +89,14 @@ func faults() []fault {
 
 // failedHere is the exit status of eshell's own failures.
 const failedHere = 125
+
+// words are those for the client's failure. A stream that is not open yet is refused by what is away.
+func (f *fault) words(p phase) string {
+	if p == attaching && f.all != nil {
+		return `(` + f.says + `|no command could be started in )`
+	}
+	return f.says
+}
 
 // trials are the phases and modes in which it is tried: all of them, or those in which it can differ. A
 // terminal matters only while a session is attached.

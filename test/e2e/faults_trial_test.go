@@ -409,7 +409,7 @@ func (x *trial) ends() {
 	}
 	if x.status == failedHere {
 		// At the start of a line, which may be the line that showed the progress.
-		x.term.expect(`(?s)(\n|\r\x1b\[K)error: .*` + x.fault.says)
+		x.term.expect(`(?s)(\n|\r\x1b\[K)error: .*` + x.fault.words(x.phase))
 	}
 	if !x.killed() {
 		x.term.restored()
