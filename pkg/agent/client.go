@@ -121,13 +121,13 @@ func (c *Client) killCommand(ctx context.Context) error {
 // IsRefused reports whether the server refuses, within the given time, to run anything in the container of a
 // command that has begun. The server knows that a container has ended before the pod's status shows it.
 func (c *Client) IsRefused(ctx context.Context, within time.Duration) bool {
-	if !c.IsOpen() {
+	if len(c.relay) == 0 {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	nobody := append(slices.Clone(c.kill), "", "") // without PIDs it ends nothing
-	err := c.streams.Exec(ctx, c.container, nobody,
+	nothing := append(slices.Clone(c.relay), "") // without stdin there is no heartbeat to pass on
+	err := c.streams.Exec(ctx, c.container, nothing,
 		remotecommand.StreamOptions{Stdout: io.Discard, Stderr: io.Discard})
 	_, hasRun := errors.AsType[exec.CodeExitError](err)
 	return ctx.Err() == nil && stream.IsAnswer(err) && !hasRun

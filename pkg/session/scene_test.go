@@ -380,13 +380,13 @@ func (n *node) Exec(ctx context.Context, _ stream.Container, words []string,
 	go func() {
 		switch script(words) {
 		case "eshell-relay":
-			_, _ = io.Copy(streams.Stdout, streams.Stdin)
+			if streams.Stdin != nil {
+				_, _ = io.Copy(streams.Stdout, streams.Stdin)
+			}
 			status <- 0
 		case "eshell-kill":
-			if words[len(words)-1] != "" || words[len(words)-2] != "" {
-				n.killed = true
-				n.kill()
-			}
+			n.killed = true
+			n.kill()
 			status <- 0
 		case "eshell-gate":
 			alive, kill := context.WithCancel(n.alive)
